@@ -1,0 +1,75 @@
+"""What can go wrong, as an admin is told it.
+
+Every error that a command reports is one of these; its text is one sentence that names the file, row, column or
+setting and what to do about it. ``status`` is the number Moodle receives (see :class:`Status`).
+
+::
+
+    BackendError                   status 1
+    ├── UsageError                 arguments or settings that cannot be used
+    ├── DataSetError               a file that cannot be read as a data set
+    │   └── NoDataSetError         no file, or nothing in it; status 2
+    ├── NotEnoughDataError         readable, but too little to learn from; status 8
+    ├── NotTrainedError            no trained model in the directory; status 2
+    ├── ModelError                 a stored model that is damaged, foreign or made for other columns
+    ├── StorageError               a directory that cannot be read, written or locked
+    └── InterruptedRunError        stopped by a signal
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+
+
+class Status(IntFlag):
+    """Result of a command, a sum of bits; the same numbers on Moodle's side."""
+
+    OK = 0
+    GENERAL_ERROR = 1
+    NO_DATASET = 2
+    LOW_SCORE = 4
+    NOT_ENOUGH_DATA = 8
+
+
+class BackendError(Exception):
+    """Base of every error whose text may be shown to an admin."""
+
+    status = Status.GENERAL_ERROR
+
+
+class UsageError(BackendError):
+    """Arguments or settings that cannot be used."""
+
+
+class DataSetError(BackendError):
+    """A file that cannot be read as a data set."""
+
+
+class NoDataSetError(DataSetError):
+    """No data set file, or nothing in it."""
+
+    status = Status.NO_DATASET
+
+
+class NotEnoughDataError(BackendError):
+    """A readable data set that is too little to learn from or to judge by."""
+
+    status = Status.NOT_ENOUGH_DATA
+
+
+class NotTrainedError(BackendError):
+    """No trained model where one is needed."""
+
+    status = Status.NO_DATASET
+
+
+class ModelError(BackendError):
+    """A stored model that is damaged, foreign, or made for other columns."""
+
+
+class StorageError(BackendError):
+    """A directory that cannot be read, written or locked."""
+
+
+class InterruptedRunError(BackendError):
+    """The run was stopped by a signal."""
