@@ -1,0 +1,124 @@
+"""Writing data set files, byte for byte as Moodle writes them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from moodlemlbackend._dataset_csv import quoted
+from moodlemlbackend.errors import DataSetError, StorageError
+
+WRITTEN_ROWS = 4096
+"""Rows turned into text at a time."""
+
+SIGNIFICANT_DIGITS = 14
+"""Of a float, as PHP prints it."""
+
+_IS_INFINITE = np.frompyfunc(lambda value: isinstance(value, (float, np.floating)) and bool(np.isinf(value)), 1, 1)
+
+
+def write(
+    file: str | os.PathLike[str] | BinaryIO,
+    metadata: Mapping[str, str],
+    columns: Sequence[str],
+    features: npt.ArrayLike,
+    *,
+    labels: npt.ArrayLike | None = None,
+    sample_ids: Sequence[str] | None = None,
+    target: str | None = None,
+) -> None:
+    """Write a labelled data set (``labels`` given) or an unlabelled one (``sample_ids`` given).
+
+    ``features`` has shape (rows, features): numbers with NaN for an empty cell, or objects: None, numbers, and text
+    that is written as it stands, such as the ``1.00`` of a stored calculation. ``labels`` are class values, not
+    positions. ``target`` names the class column, by default as ``metadata["targetcolumn"]`` does. A float32 is
+    written by its shortest decimal text.
+
+    A file given by its path appears whole or not at all. Raises :class:`DataSetError` for values that a data set
+    cannot hold and :class:`StorageError` when the path cannot be written.
+    """
+    cells = np.asarray(features)
+    if cells.ndim != 2 or not 0 < cells.shape[1] == len(columns):
+        raise ValueError(f"features of shape {cells.shape} do not fit {len(columns)} columns")
+    if (labels is None) == (sample_ids is None):
+        raise ValueError("give either labels or sample_ids")
+    if sample_ids is not None:
+        edge, names = [quoted(sample_id) for sample_id in sample_ids], ["sampleid", *columns]
+    else:
+        edge = [_cell_text(label) for label in np.asarray(labels, dtype=object)]
+        names = [*columns, metadata["targetcolumn"] if target is None else target]
+    if len(edge) != len(cells):
+        raise ValueError(f"{len(cells)} rows of features but {len(edge)} of labels or sample ids")
+    with _replacing(file) if isinstance(file, (str, os.PathLike)) else nullcontext(file) as stream:
+        for row in (metadata.keys(), metadata.values(), names):
+            stream.write((",".join(map(quoted, row)) + "\n").encode())
+        for start in range(0, len(cells), WRITTEN_ROWS):
+            rows = map(",".join, _texts(cells[start : start + WRITTEN_ROWS], columns).tolist())
+            edges = edge[start : start + WRITTEN_ROWS]
+            pairs = zip(edges, rows, strict=True) if labels is None else zip(rows, edges, strict=True)
+            stream.writelines(f"{left},{right}\n".encode() for left, right in pairs)
+
+
+def _texts(cells: npt.NDArray[Any], columns: Sequence[str]) -> npt.NDArray[np.object_]:
+    """The text of every cell, each distinct number formatted once."""
+    if cells.dtype.kind not in "fiub" or cells.itemsize > np.float64().itemsize:
+        cells = cells.astype(object)
+    infinite = _IS_INFINITE(cells).astype(bool) if cells.dtype == object else np.isinf(cells)
+    if infinite.any():
+        name = columns[int(infinite.any(axis=0).argmax())]
+        raise DataSetError(f"The column {name} holds an infinite value, which a data set cannot; leave the cell empty.")
+    if cells.dtype == object:
+        return np.asarray(np.frompyfunc(_cell_text, 1, 1)(cells), dtype=object)
+    bits = np.ascontiguousarray(cells).view(f"u{cells.itemsize}")  # tells -0 from 0
+    buffers = [None, pa.py_buffer(bits)]  # pa.array would import pandas where it is installed
+    distinct = pa.Array.from_buffers(pa.from_numpy_dtype(bits.dtype), bits.size, buffers).dictionary_encode()
+    values = np.from_dlpack(distinct.dictionary).view(cells.dtype)
+    texts = np.array([_cell_text(value) for value in values], dtype=object)
+    written: npt.NDArray[np.object_] = texts[np.from_dlpack(distinct.indices).reshape(cells.shape)]
+    return written
+
+
+def _cell_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, (float, np.floating)):
+        return "" if np.isnan(value) else _float_text(float(str(value)))
+    return str(int(value))
+
+
+def _float_text(value: float) -> str:
+    """A float as PHP prints it: ``1``, ``0.33``, ``-0``, ``1.0E-5``."""
+    mantissa, _, exponent = f"{value:.{SIGNIFICANT_DIGITS}G}".partition("E")
+    if not exponent:
+        return mantissa
+    return f"{mantissa if '.' in mantissa else mantissa + '.0'}E{int(exponent):+d}"
+
+
+@contextmanager
+def _replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A new file beside ``path`` that takes its place at the end; a pipe or a device is written directly."""
+    try:
+        target = Path(path).resolve()
+        if target.exists() and not target.is_file():
+            with target.open("wb") as file:
+                yield file
+            return
+        temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            with temporary.open("xb") as file:
+                yield file
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written ({error.strerror or error}); check the directory.") from None

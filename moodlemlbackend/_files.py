@@ -1,0 +1,59 @@
+"""Files and folders: faults told in one sentence, changes that survive a power cut."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from moodlemlbackend.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_GIVE_ACCESS = "give the user that runs this command access to it"
+_FREE_SPACE = "free some space there, or raise its quota, and run the command again"
+
+_ADVICE = {
+    errno.EACCES: _GIVE_ACCESS,
+    errno.EPERM: _GIVE_ACCESS,
+    errno.EROFS: "mount it writable, or choose another directory",
+    errno.ENOSPC: _FREE_SPACE,
+    errno.EFBIG: "raise the file size limit of the user that runs this command",
+    errno.ENOTDIR: "a file stands where a directory is needed; move it away, or choose another directory",
+    errno.EEXIST: "a file stands where a directory is needed; move it away, or choose another directory",
+    errno.ENOENT: "check that it exists and that its disk is mounted",
+    errno.ENAMETOOLONG: "choose a shorter path",
+    errno.EMFILE: "raise the limit of open files of the user that runs this command",
+}
+if hasattr(errno, "EDQUOT"):
+    _ADVICE[errno.EDQUOT] = _FREE_SPACE
+
+
+def explain(error: OSError, path: Path | str | None = None) -> str:
+    """One sentence for an admin: which path (the error's own, else ``path``), what is wrong, what to do."""
+    where = error.filename if isinstance(error.filename, str) else path
+    advice = _ADVICE.get(error.errno or 0, "check that file system and run the command again")
+    return f"Cannot use {where or 'a file'}: {error.strerror or error}; {advice}."
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn every :class:`OSError` in the block, whose business is ``path``, into a :class:`StorageError`."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(explain(error, path)) from error
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the names in a folder durable; nothing to do on Windows, which cannot open folders."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

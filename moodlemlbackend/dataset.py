@@ -1,0 +1,311 @@
+"""Data set files: what Moodle hands to a predictions processor, read whole or in batches of bounded memory.
+
+A file has three header rows (names of the metadata, their values, names of the columns) and then a row a sample: its
+features and its class in a labelled file, its id and its features in an unlabelled one. An empty cell is a value that
+was not calculated. :func:`write`, its mirror, is at home in :mod:`moodlemlbackend._dataset_write`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import csv
+
+from moodlemlbackend._dataset_csv import Block, Text, fields, opened
+from moodlemlbackend._dataset_write import write
+from moodlemlbackend.errors import DataSetError, NoDataSetError
+
+__all__ = ["DataSet", "Header", "read_batches", "read_labelled", "read_unlabelled", "write"]
+
+BATCH_BYTES = 2 << 20
+"""Text read at a time. A cell takes at least one byte of text and four of memory."""
+
+SHOWN_CHARACTERS = 40
+"""Length at which a cell is cut when a message shows it."""
+
+_FEATURE_COUNT = re.compile(r"0*[1-9][0-9]{0,8}")
+_NUMBER = re.compile(r"[ \t]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[ \t]*")
+_UTF8_BOM = "\ufeff".encode()
+
+
+@dataclass(frozen=True)
+class Header:
+    """The three header rows of a data set.
+
+    ``source`` is the file as messages name it; ``metadata`` rows 1 and 2 in the file's order; ``columns`` the names of
+    the features; ``classes`` the texts of ``targetclasses``, None when the target is linear or an unlabelled file does
+    not name them; ``target`` the name of the class column of a labelled file, else None.
+    """
+
+    source: str
+    metadata: dict[str, str]
+    columns: tuple[str, ...]
+    classes: tuple[str, ...] | None
+    target: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Samples of a file.
+
+    ``features`` has shape (rows, features) and may lie in memory by column; NaN is an empty cell, no cell is infinite.
+    ``labels`` has shape (rows,) and points into ``header.classes``; None when unlabelled, as ``sample_ids`` is when
+    labelled.
+    """
+
+    header: Header
+    features: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64] | None
+    sample_ids: list[str] | None
+
+
+def read_labelled(path: str | os.PathLike[str]) -> DataSet:
+    """Read a file for training or evaluation, plain or gzip; ``-`` is standard input. Raises :class:`DataSetError`."""
+    return _whole(*read_batches(path, labelled=True))
+
+
+def read_unlabelled(path: str | os.PathLike[str]) -> DataSet:
+    """Read a file for prediction, plain or gzip; ``-`` is standard input. Raises :class:`DataSetError`."""
+    return _whole(*read_batches(path, labelled=False))
+
+
+def read_batches(
+    path: str | os.PathLike[str], *, labelled: bool, batch_bytes: int = BATCH_BYTES
+) -> tuple[Header, Iterator[DataSet]]:
+    """Read a file in batches of about ``batch_bytes`` of text, in the file's order.
+
+    The header and the first batch are read at once, the others as they are asked for; either may raise
+    :class:`DataSetError`. The sample ids already seen stay in memory, for an id may occur only once in a file.
+    """
+    batches = _batches(path, labelled, batch_bytes)
+    first = next(batches)
+    return first.header, chain([first], batches)
+
+
+def _whole(header: Header, batches: Iterator[DataSet]) -> DataSet:
+    parts = list(batches)
+    if len(parts) == 1:
+        return parts[0]
+    features = np.concatenate([part.features.T for part in parts], axis=1).T
+    if header.target is None:
+        return DataSet(header, features, None, [i for part in parts for i in part.sample_ids or ()])
+    return DataSet(header, features, np.concatenate([part.labels for part in parts if part.labels is not None]), None)
+
+
+def _batches(path: str | os.PathLike[str], labelled: bool, batch_bytes: int) -> Iterator[DataSet]:
+    with opened(path) as (source, stream):
+        text = Text(source, stream)
+        header = _read_header(text, labelled)
+        options = _convert_options(len(header.columns), labelled)
+        row_of_id: dict[str, int] = {}
+        block = None
+        for block in text.blocks(batch_bytes):
+            batch = _parse(block, header, options)
+            for row, sample_id in enumerate(batch.sample_ids or (), block.first_row):
+                if row_of_id.setdefault(sample_id, row) != row:
+                    raise DataSetError(
+                        f"Rows {row_of_id[sample_id]} and {row} of {source} have the same sample id "
+                        f"{_shown(sample_id)}; keep one of them."
+                    )
+            yield batch
+        if block is None:
+            raise NoDataSetError(
+                f"{source} has no row of samples after its three header rows; collect some data first."
+            )
+
+
+# The header rows.
+
+
+def _read_header(text: Text, labelled: bool) -> Header:
+    rows = [row for row in (text.header_row(), text.header_row(), text.header_row()) if row is not None]
+    source = text.source
+    if not rows:
+        raise NoDataSetError(f"{source} is empty; a data set has three header rows and a row a sample.")
+    if len(rows) < 3:
+        raise DataSetError(f"{source} ends after row {len(rows)}; a data set has three header rows and a row a sample.")
+    keys, values, names = rows
+    if len(keys) != len(values):
+        raise DataSetError(
+            f"Rows 1 and 2 of {source} hold {len(keys)} names but {len(values)} values; they must match one to one."
+        )
+    metadata = dict(zip(keys, values, strict=True))
+    if len(metadata) != len(keys):
+        raise DataSetError(f"Row 1 of {source} names a setting twice; keep each once.")
+    nfeatures = _feature_count(metadata, source)
+    linear = metadata.get("targettype") == "linear"
+    if labelled and linear:
+        raise DataSetError(
+            f"{source} has a linear target (targettype in row 2); "
+            "this backend's classifiers predict classes, not numbers: use a discrete target."
+        )
+    classes = None if linear else _classes(metadata, source)
+    if labelled and classes is None:
+        raise DataSetError(f"Row 1 of {source} does not name targetclasses; a labelled data set needs it.")
+    columns = _feature_names(names, nfeatures, labelled, metadata.get("targetcolumn", ""), source)
+    return Header(source, metadata, columns, classes, names[-1] if labelled else None)
+
+
+def _feature_count(metadata: dict[str, str], source: str) -> int:
+    if "nfeatures" not in metadata:
+        raise DataSetError(f"Row 1 of {source} does not name nfeatures; it must give the number of features.")
+    text = metadata["nfeatures"].strip()
+    if not _FEATURE_COUNT.fullmatch(text):
+        raise DataSetError(f"nfeatures in row 2 of {source} is {_shown(text)}; it must be a positive whole number.")
+    return int(text)
+
+
+def _classes(metadata: dict[str, str], source: str) -> tuple[str, ...] | None:
+    if "targetclasses" not in metadata:
+        return None
+    text = metadata["targetclasses"]
+    try:
+        values = json.loads(text, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        values = None
+    if isinstance(values, list) and not any(isinstance(value, (list, dict)) for value in values):
+        classes = tuple(value if isinstance(value, str) else json.dumps(value) for value in values)
+        if len({_class_key(name) for name in classes}) == len(classes) >= 2:
+            return classes
+    raise DataSetError(
+        f"targetclasses in row 2 of {source} is {_shown(text)}; "
+        "it must be a JSON list of two or more different classes, such as [0,1]."
+    )
+
+
+def _feature_names(names: list[str], nfeatures: int, labelled: bool, target: str, source: str) -> tuple[str, ...]:
+    has_ids = names[:1] == ["sampleid"]
+    if labelled and has_ids:
+        raise DataSetError(f"{source} is a prediction file (row 3 begins with sampleid); give a labelled data set.")
+    ends_in_target = len(names) == nfeatures + 1 and names[-1] in target.split("|")
+    if not labelled and not has_ids and ends_in_target:
+        raise DataSetError(f"{source} is a labelled data set (row 3 ends in the target); give a prediction file.")
+    # Row 3 of a prediction file may lack sampleid: the features come first then.
+    fits = (nfeatures + 1,) if labelled or has_ids else (nfeatures, nfeatures + 1)
+    if len(names) not in fits:
+        column = "class" if labelled else "sample id"
+        raise DataSetError(
+            f"Row 3 of {source} names {len(names)} columns, but nfeatures in row 2 is {nfeatures}; "
+            f"it must name {nfeatures} features and the {column} column."
+        )
+    return tuple(names[1:] if has_ids else names[:nfeatures])
+
+
+def _class_key(text: str) -> str | float:
+    """Equal for texts of one class: ``1.00`` is class ``1``."""
+    return float(text) if _NUMBER.fullmatch(text) else text
+
+
+# The rows of samples.
+
+
+def _convert_options(nfeatures: int, labelled: bool) -> csv.ConvertOptions:
+    types = [pa.float32()] * nfeatures
+    if labelled:
+        types.append(pa.dictionary(pa.int32(), pa.string()))
+    else:
+        types.insert(0, pa.string())
+    return csv.ConvertOptions(
+        column_types=dict(zip(_column_names(len(types)), types, strict=True)),
+        null_values=[""],
+        strings_can_be_null=False,
+    )
+
+
+def _column_names(count: int) -> list[str]:
+    """Names for pyarrow, which needs each once; those of the file may repeat."""
+    return [str(position) for position in range(count)]
+
+
+def _parse(block: Block, header: Header, options: csv.ConvertOptions) -> DataSet:
+    """The samples of a block. What pyarrow refuses, and what only it accepts, is named by :func:`_fault`."""
+    labelled = header.target is not None
+    text = _UTF8_BOM + block.text if block.text.startswith(_UTF8_BOM) else block.text  # pyarrow drops one
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(text),
+            read_options=csv.ReadOptions(column_names=_column_names(len(header.columns) + 1), block_size=len(text) + 1),
+            parse_options=csv.ParseOptions(ignore_empty_lines=False),
+            convert_options=options,
+        )
+    except pa.ArrowInvalid as error:
+        raise _fault(block, header, str(error)) from None
+    first = 0 if labelled else 1
+    [cells] = table.select(range(first, first + len(header.columns))).combine_chunks().to_batches()
+    features = cells.to_tensor(null_to_nan=True, row_major=False).to_numpy()
+    empty = sum(column.null_count for column in cells.columns)
+    if table.num_rows != block.rows or np.count_nonzero(np.isfinite(features)) != features.size - empty:
+        raise _fault(block, header, "a quoted line end or a number that is not finite")
+    if not labelled:
+        sample_ids = table.column(0).to_pylist()
+        if "" in sample_ids:
+            raise _fault(block, header, "an empty sample id")
+        return DataSet(header, features, None, sample_ids)
+    texts = table.column(table.num_columns - 1).combine_chunks()
+    labels = _positions(header.classes, texts.dictionary.to_pylist())[np.from_dlpack(texts.indices)]
+    if (labels < 0).any():
+        raise _fault(block, header, "an unknown class")
+    return DataSet(header, features, labels, None)
+
+
+def _positions(classes: tuple[str, ...] | None, texts: list[str]) -> npt.NDArray[np.int64]:
+    """Where each text stands in ``classes``, -1 where it is none of them."""
+    position = {_class_key(name): i for i, name in enumerate(classes or ())}
+    return np.array([position.get(_class_key(text), -1) for text in texts], np.int64)
+
+
+def _fault(block: Block, header: Header, reason: str) -> DataSetError:
+    """The first thing wrong in a block, searched line by line."""
+    for row, line in enumerate(block.text.split(b"\n"), block.first_row):
+        where = f"Row {row} of {header.source}"
+        if not line:
+            return DataSetError(f"{where} is blank; remove it.")
+        fault = _cell_fault(fields(line, row, header.source), header)
+        if fault:
+            return DataSetError(f"{where}{fault}")
+    last = block.first_row + block.rows - 1
+    return DataSetError(f"Rows {block.first_row} to {last} of {header.source} cannot be read ({reason}); correct them.")
+
+
+def _cell_fault(cells: list[str], header: Header) -> str | None:
+    """The rest of a sentence that begins with the row."""
+    width = len(header.columns) + 1
+    if len(cells) != width:
+        return f" has {len(cells)} cells but must have {width}, as row 2 says; correct it."
+    labelled = header.target is not None
+    if not labelled and not cells[0]:
+        return " has no sample id in its first cell; write one."
+    for position, name in enumerate(header.columns, 0 if labelled else 1):
+        cell = cells[position]
+        if cell and not _is_finite_number(cell):
+            return (
+                f", column {position + 1} ({name}) holds {_shown(cell)}, which is not a finite number; "
+                "correct it or leave the cell empty."
+            )
+    if labelled and not cells[-1]:
+        return f" has no class in its last cell ({header.target}); write one or remove the row."
+    if labelled and _positions(header.classes, cells[-1:])[0] < 0:
+        classes = ", ".join(header.classes or ())
+        return (
+            f", column {width} ({header.target}) holds {_shown(cells[-1])}, "
+            f"which is none of the targetclasses ({classes}); correct it."
+        )
+    return None
+
+
+def _is_finite_number(text: str) -> bool:
+    """Whether a cell's text is one that pyarrow reads as a finite 32-bit float."""
+    with np.errstate(over="ignore"):
+        return _NUMBER.fullmatch(text) is not None and bool(np.isfinite(np.float32(float(text))))
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…")

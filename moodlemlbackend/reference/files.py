@@ -1,0 +1,34 @@
+"""A file of a stored model: read whole up to a limit, and every defect found in it told in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from moodlemlbackend._files import storage_errors
+from moodlemlbackend.errors import ModelError
+
+_REMEDY = "restore it from a backup, or clear the model in Moodle and train it again"
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Return the content of a regular file of at most ``limit`` bytes.
+
+    Raises ModelError when it is missing, no regular file or larger, StorageError when it cannot be read.
+    """
+    with storage_errors(path):
+        if not path.is_file():
+            raise ModelError(f"{path}, a part of the stored model, is missing; {_REMEDY}.")
+        if path.stat().st_size > limit:
+            raise ModelError(f"{path} is larger than {limit:,} bytes, as no model of the reference is; {_REMEDY}.")
+        return path.read_bytes()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Turn a ValueError about what ``path`` holds into the ModelError that names it."""
+    try:
+        yield
+    except ValueError as error:
+        raise ModelError(f"{path} is not a model as the reference 3.0.5 left it: {error}; {_REMEDY}.") from error

@@ -1,0 +1,211 @@
+"""What an admin can choose without touching code.
+
+A value comes from the first of: the command's option, the environment variable, the settings file, the default.
+:data:`SETTINGS` lists every key with its variable, default, allowed values and meaning. The file is INI::
+
+    [moodlemlbackend]
+    score = f1
+
+and is the one named by ``MOODLEMLBACKEND_SETTINGS``, else the first that exists of
+``{sys.prefix}/etc/moodlemlbackend.ini`` and ``/etc/moodlemlbackend.ini``. A variable or value left empty counts as
+not given.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moodlemlbackend import __version__
+from moodlemlbackend.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+FILE_VARIABLE = "MOODLEMLBACKEND_SETTINGS"
+FILE_NAME = "moodlemlbackend.ini"
+SECTION = "moodlemlbackend"
+FILE_BYTES = 1 << 20
+
+# What each major version answers: Moodle 3.6/3.7 want >= 1.0.1 and < 2, 3.8 to 3.11 >= 2.6.5 and < 3.
+_VERSION_OF_MAJOR = {"1": "1.9.0", "2": "2.9.0", "3": __version__}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values in force; see :data:`SETTINGS` for their meaning."""
+
+    reported_version: str = __version__
+    processor: str = "neural_network"
+    score: str = "mcc"
+    lock_wait: float = 600.0
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One key: its allowed values and meaning in words, and how its text is read (ValueError when it cannot be)."""
+
+    key: str
+    allowed: str
+    meaning: str
+    parse: Callable[[str], object]
+
+    @property
+    def variable(self) -> str:
+        """The environment variable of this key."""
+        return f"MOODLEMLBACKEND_{self.key.upper()}"
+
+    @property
+    def default(self) -> object:
+        """The value when nobody chose one."""
+        return getattr(Settings, self.key)
+
+
+def _parse_version(text: str) -> str:
+    if text in _VERSION_OF_MAJOR:
+        return _VERSION_OF_MAJOR[text]
+    return _match(r"\d{1,9}(\.\d{1,9}){1,3}", text)
+
+
+def _parse_seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= 86_400:
+        raise ValueError(text)
+    return seconds
+
+
+def _parse_seed(text: str) -> int | None:
+    return None if text == "none" else int(_match(r"\d{1,9}", text))
+
+
+def _parse_score(text: str) -> str:
+    return _match("mcc|f1", text)
+
+
+def _parse_processor(text: str) -> str:
+    return _match("[a-z][a-z0-9_]{0,63}", text)
+
+
+def _match(pattern: str, text: str) -> str:
+    if not re.fullmatch(pattern, text, re.ASCII):
+        raise ValueError(text)
+    return text
+
+
+SETTINGS = {
+    setting.key: setting
+    for setting in (
+        Setting(
+            "reported_version",
+            "1, 2, 3 or a full version such as 3.0.5",
+            "version that Moodle is told: 1 for Moodle 3.6 and 3.7, 2 for 3.8 to 3.11, 3 from 4.0 on",
+            _parse_version,
+        ),
+        Setting(
+            "processor",
+            "the name of a processor: lower-case letters, digits and _",
+            "predictions processor that trains new models",
+            _parse_processor,
+        ),
+        Setting(
+            "score",
+            "mcc or f1",
+            "score of an evaluation: Matthews correlation scaled to 0..1, or weighted F1",
+            _parse_score,
+        ),
+        Setting(
+            "lock_wait",
+            "seconds, from 0 to 86400",
+            "how long a command waits for another that trains the same model",
+            _parse_seconds,
+        ),
+        Setting(
+            "seed",
+            "none, or a whole number from 0 to 999999999",
+            "seed of every random choice, to repeat a run; none draws a new one each time",
+            _parse_seed,
+        ),
+    )
+}
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings; ``overrides`` are the command's options, None for one that was not given.
+
+    Raises
+    ------
+    UsageError
+        An unknown key, a value that is not allowed, or a settings file that cannot be read.
+    """
+    unknown = sorted(overrides.keys() - SETTINGS.keys())
+    if unknown:
+        raise UsageError(f"There is no setting {unknown[0]!r}; the settings are {', '.join(SETTINGS)}.")
+    in_file, file = _read_file()
+    unknown = sorted(in_file.keys() - SETTINGS.keys())
+    if unknown:
+        raise UsageError(f"The settings file {file} has no use for {unknown[0]!r}; its keys are {', '.join(SETTINGS)}.")
+    values: dict[str, object] = {}
+    for key, setting in SETTINGS.items():
+        option, variable = overrides.get(key), os.environ.get(setting.variable, "").strip()
+        if option is not None:
+            values[key] = _parse(setting, str(option), f"option --{key.replace('_', '-')}")
+        elif variable:
+            values[key] = _parse(setting, variable, f"environment variable {setting.variable}")
+        elif in_file.get(key):
+            values[key] = _parse(setting, in_file[key], f"setting {key} in {file}")
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def reported_version() -> str:
+    """Return the version to tell Moodle; the package's own where the settings cannot be used."""
+    variable = os.environ.get(SETTINGS["reported_version"].variable, "").strip()
+    try:
+        return _parse_version(variable or _read_file()[0].get("reported_version") or __version__)
+    except (UsageError, ValueError):
+        return __version__
+
+
+def _parse(setting: Setting, text: str, origin: str) -> object:
+    try:
+        return setting.parse(text.strip())
+    except ValueError:
+        raise UsageError(f"The {origin} is {text!r}; allowed: {setting.allowed}.") from None
+
+
+def _find_file() -> Path | None:
+    chosen = os.environ.get(FILE_VARIABLE, "").strip()
+    if chosen:
+        return Path(chosen)
+    usual = (Path(sys.prefix, "etc", FILE_NAME), Path("/etc", FILE_NAME))
+    return next((path for path in usual if path.exists()), None)
+
+
+def _read_file() -> tuple[Mapping[str, str], Path | None]:
+    """Return the file's values by key, and its path; no values when there is no file."""
+    path = _find_file()
+    if path is None:
+        return {}, None
+    import configparser
+
+    parser = configparser.ConfigParser(
+        interpolation=None, inline_comment_prefixes=("#", ";"), default_section="", empty_lines_in_values=False
+    )
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            parser.read_string(file.read(FILE_BYTES), str(path))
+    except OSError as error:
+        named = f" that {FILE_VARIABLE} names" if os.environ.get(FILE_VARIABLE) else ""
+        raise UsageError(f"The settings file {path}{named} cannot be read: {error.strerror}.") from error
+    except (configparser.Error, ValueError) as error:
+        raise UsageError(
+            f"The settings file {path} is not a valid INI file: {' '.join(str(error).split())}."
+        ) from error
+    for section in parser.sections():
+        if section != SECTION:
+            raise UsageError(f"The settings file {path} has a section [{section}]; the only one is [{SECTION}].")
+    return dict(parser[SECTION]) if parser.has_section(SECTION) else {}, path
