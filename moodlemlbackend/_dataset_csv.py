@@ -32,6 +32,8 @@ _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 # the line it is taken for the closing quote of a field that ends in a backslash.
 _PHP_QUOTE = re.compile(rb'\\"(?![,\r\n]|\Z)')
 _CSV_QUOTE = rb'\\""'
+# A whole field between quotes, as CSV has it; any other quote is a mistake, which pyarrow would let pass.
+_QUOTED_FIELD = re.compile(rb'(?<![^,\n])"(?:[^"\n]|"")*"(?![^,\n])')
 _NEEDS_QUOTES = re.compile(r'[,"\\ \t]')
 _UNDOUBLED_QUOTE = re.compile(r'(?<!\\)"')
 _UNWRITABLE = re.compile(r'[\0\r\n\ud800-\udfff]|\\",')
@@ -78,7 +80,6 @@ class Block:
     """Whole lines of a file: plain CSV, ``\\n`` between them and none at the end, at least one."""
 
     first_row: int
-    rows: int
     text: bytes
 
 
@@ -112,16 +113,15 @@ class Text:
             text += self._line_end(self._row + text.count(b"\n"))
             text = self._cleaned(text, self._row)
             lines = text.rstrip(b"\n")
+            next_row = self._row
             if lines:
                 if blank_row:
                     raise DataSetError(f"Row {blank_row} of {self.source} is blank; remove it.")
-                rows = lines.count(b"\n") + 1
-                yield Block(self._row, rows, lines)
-            else:
-                rows = 0
-            if len(text) - len(lines) > (rows > 0):
-                blank_row = blank_row or self._row + rows
+                yield Block(self._row, lines)
+                next_row += lines.count(b"\n") + 1
             self._row += text.count(b"\n")
+            if self._row > next_row:
+                blank_row = blank_row or next_row
 
     def _line_end(self, row: int) -> bytes:
         line = self._stream.readline(MAX_LINE_BYTES + 1)
@@ -139,7 +139,16 @@ class Text:
             if position >= 0:
                 row = first_row + text.count(b"\n", 0, position)
                 raise DataSetError(f"Row {row} of {self.source} holds {name} inside the line; write the file again.")
-        return _PHP_QUOTE.sub(_CSV_QUOTE, text) if b'\\"' in text else text
+        if b'"' in text:
+            text = _PHP_QUOTE.sub(_CSV_QUOTE, text)
+            unquoted = _QUOTED_FIELD.sub(b"", text)
+            stray = unquoted.find(b'"')
+            if stray >= 0:
+                row = first_row + unquoted.count(b"\n", 0, stray)
+                raise DataSetError(
+                    f"Row {row} of {self.source} has a quote that is not closed or not doubled; correct it."
+                )
+        return text
 
 
 def fields(line: bytes, row: int, source: str) -> list[str]:
@@ -149,9 +158,7 @@ def fields(line: bytes, row: int, source: str) -> list[str]:
     except UnicodeDecodeError:
         raise DataSetError(f"Row {row} of {source} is not UTF-8 text; save the file as UTF-8.") from None
     except csv.Error as error:
-        raise DataSetError(
-            f"Row {row} of {source} cannot be split into fields ({error}); correct its quotes."
-        ) from None
+        raise DataSetError(f"Row {row} of {source} cannot be split into fields ({error}); correct it.") from None
 
 
 def quoted(text: str) -> str:

@@ -35,8 +35,9 @@ if hasattr(errno, "EDQUOT"):
 def explain(error: OSError, path: Path | str | None = None) -> str:
     """One sentence for an admin: which path (the error's own, else ``path``), what is wrong, what to do."""
     where = error.filename if isinstance(error.filename, str) else path
-    advice = _ADVICE.get(error.errno or 0, "check that file system and run the command again")
-    return f"Cannot use {where or 'a file'}: {error.strerror or error}; {advice}."
+    subject = f"Cannot use {where}" if where else "A file or connection cannot be used"
+    advice = _ADVICE.get(error.errno or 0, "check it and run the command again")
+    return f"{subject}: {error.strerror or error}; {advice}."
 
 
 @contextmanager

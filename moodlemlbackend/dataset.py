@@ -242,8 +242,8 @@ def _parse(block: Block, header: Header, options: csv.ConvertOptions) -> DataSet
     [cells] = table.select(range(first, first + len(header.columns))).combine_chunks().to_batches()
     features = cells.to_tensor(null_to_nan=True, row_major=False).to_numpy()
     empty = sum(column.null_count for column in cells.columns)
-    if table.num_rows != block.rows or np.count_nonzero(np.isfinite(features)) != features.size - empty:
-        raise _fault(block, header, "a quoted line end or a number that is not finite")
+    if np.count_nonzero(np.isfinite(features)) != features.size - empty:
+        raise _fault(block, header, "a number that is not finite")
     if not labelled:
         sample_ids = table.column(0).to_pylist()
         if "" in sample_ids:
@@ -271,8 +271,9 @@ def _fault(block: Block, header: Header, reason: str) -> DataSetError:
         fault = _cell_fault(fields(line, row, header.source), header)
         if fault:
             return DataSetError(f"{where}{fault}")
-    last = block.first_row + block.rows - 1
-    return DataSetError(f"Rows {block.first_row} to {last} of {header.source} cannot be read ({reason}); correct them.")
+    return DataSetError(
+        f"A row of {header.source} after row {block.first_row - 1} cannot be read: {reason}; correct it."
+    )
 
 
 def _cell_fault(cells: list[str], header: Header) -> str | None:

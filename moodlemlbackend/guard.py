@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 Result = Mapping[str, Any] | str
 
 GRACE_SECONDS = 1.0  # for a command to end after a signal, before it is killed
-LAST_RESORT_SECONDS = 5  # for the parent itself to end after a signal, should nobody read its output
+LAST_RESORT_SECONDS = 3  # for the parent itself to end after a signal, should nobody read its output
 EXIT_SECONDS = 10  # for libraries to shut down once the reply is written
-CHECK_SECONDS = 5.0
-SINK_BYTES = 4 << 20  # of library output on disk or in memory
+CHECK_SECONDS = 1.0  # between looks at the size of library output
+SINK_BYTES = 4 << 20  # of library output in the scratch file
 SINK_TAIL_BYTES = 64 << 10  # of library output in the run's log
 TEXT_CHARACTERS = 500  # of a foreign error's text
 
@@ -349,9 +349,7 @@ def _wait(child: int, signals: int, sink: int) -> tuple[int | None, int | None]:
                 return None, stopped
             os.kill(child, signal.SIGKILL)
             killed, deadline = True, time.monotonic() + GRACE_SECONDS
-        if os.fstat(sink).st_size > SINK_BYTES:
-            os.ftruncate(sink, 0)
-            os.lseek(sink, 0, os.SEEK_SET)
+        _bound(sink)
 
 
 def _describe_end(name: str, ended: int | None) -> str:
@@ -407,13 +405,26 @@ def _redirect_output() -> int:
 def _log_library_output(sink: int, log: Path | None) -> None:
     """Append the end of what libraries printed to the run's log, if there are both."""
     with suppress(OSError):
-        size = os.fstat(sink).st_size
-        if log is None or not size or not log.exists():
-            return
-        os.lseek(sink, max(0, size - SINK_TAIL_BYTES), os.SEEK_SET)
-        text = os.read(sink, SINK_TAIL_BYTES)
-        with log.open("ab") as file:
-            file.write(b"Output of libraries:\n" + text.rstrip() + b"\n")
+        text = _tail(sink).strip()
+        if text and log is not None and log.exists():
+            with log.open("ab") as file:
+                file.write(b"Output of libraries:\n" + text + b"\n")
+
+
+def _bound(sink: int) -> None:
+    """Keep a sink that has grown too large to its tail; the child's next output follows that."""
+    with suppress(OSError):
+        if os.fstat(sink).st_size > SINK_BYTES:
+            tail = _tail(sink)
+            os.ftruncate(sink, 0)
+            os.lseek(sink, 0, os.SEEK_SET)
+            _write_all(sink, tail)
+
+
+def _tail(sink: int) -> bytes:
+    """Return the last of what libraries printed, leaving the descriptor at the end."""
+    os.lseek(sink, max(0, os.lseek(sink, 0, os.SEEK_END) - SINK_TAIL_BYTES), os.SEEK_SET)
+    return os.read(sink, SINK_TAIL_BYTES)
 
 
 def _scratch_file() -> int | None:

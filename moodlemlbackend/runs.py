@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from moodlemlbackend import __version__
 from moodlemlbackend._files import storage_errors
 from moodlemlbackend.errors import BackendError
 
@@ -54,6 +56,7 @@ class Run:
         if not lazy:
             with storage_errors(run.dir):
                 run._make_folder()
+            run.log.info("moodlemlbackend %s, Python %s", __version__, sys.version.split()[0])
         return run
 
     @property

@@ -202,9 +202,15 @@ def test_threshold_lies_midway_in_logits() -> None:
     assert metrics.smooth_threshold([0.01, 0.02, 0.2, 0.3], [0, 0, 1, 1]) == threshold
 
 
-def test_of_equal_thresholds_the_one_nearest_to_a_half_is_taken() -> None:
-    scores, labels = [0.1, 0.2, 0.45, 0.65], [0, 1, 0, 1]  # the cuts at .14 and .55 are equally good
-    assert 0.5 < metrics.best_threshold(scores, labels) < 0.65
+@pytest.mark.parametrize(
+    ("scores", "lower", "upper"),
+    [([0.1, 0.2, 0.45, 0.65], 0.45, 0.65), ([0.35, 0.55, 0.8, 0.9], 0.35, 0.55)],
+)
+def test_of_equal_thresholds_the_one_nearest_to_a_half_is_taken(
+    scores: list[float], lower: float, upper: float
+) -> None:
+    labels = [0, 1, 0, 1]  # the cuts under and over the two rows in the middle are equally good
+    assert lower < metrics.best_threshold(scores, labels) < upper
 
 
 @pytest.mark.parametrize("lowest_positive", [np.nextafter(0.0, 1), 1.0])

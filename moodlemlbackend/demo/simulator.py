@@ -17,6 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from moodlemlbackend.errors import StorageError, UsageError
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
@@ -102,7 +104,7 @@ TARGETS = {
 """The target by its number of classes; Moodle has the first, the second is the simulator's own."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SimulatedDataSet:
     """Samples of students in courses, one row for each quarter.
 
@@ -138,6 +140,9 @@ def simulate(courses: int = 30, students: int = 40, *, seed: int = 0, classes: i
     else no access from the last quarter on. With three, class 2 has not been seen from the last quarter on, class 1
     has but falls behind the work required, and class 0 completes.
     """
+    if classes not in TARGETS:
+        raise ValueError(f"classes must be 2 or 3, not {classes}")
+    _check_size(courses, students)
     site = _simulate_site(np.ones(courses, dtype=bool), students, np.random.default_rng(seed))
     return site.data_set(classes=classes)
 
@@ -146,32 +151,43 @@ def write_demo(folder: Path, *, courses: int = 30, students: int = 40, seed: int
     """Write the files of a demo into ``folder``, made if need be: ``courses`` finished courses of each of two terms.
 
     A quarter as many, at least one, are ongoing: they have passed their first, second or third quarter, and their
-    students' rows are of that quarter alone, as when Moodle asks for predictions.
+    students' rows are of that quarter alone, as when Moodle asks for predictions. The same arguments write the same
+    bytes. Raises :class:`StorageError` when the folder cannot be written.
     """
     from moodlemlbackend import dataset
 
-    folder.mkdir(parents=True, exist_ok=True)
-    files = DemoFiles(*(folder / f"{name}.csv" for name in ("training", "evaluation", "prediction", "answers")))
+    _check_size(courses, students)
     random = np.random.default_rng(seed)
     term = np.repeat([0, 1, 2], [courses, courses, max(1, courses // 4)])
     last_quarter = random.integers(QUARTERS - 1, size=len(term))
     site = _simulate_site(term < 2, students, random)
+    trained, evaluated = (site.data_set(term[site.course] == finished) for finished in (0, 1))
+    ongoing = site.data_set((term[site.course] == 2) & (site.quarter == last_quarter[site.course]))
 
-    for path, rows in ((files.training, term[site.course] == 0), (files.evaluation, term[site.course] == 1)):
-        data = site.data_set(rows)
-        dataset.write(path, data.metadata, data.columns, data.features, labels=data.labels, target=data.target)
-    data = site.data_set((term[site.course] == 2) & (site.quarter == last_quarter[site.course]))
-    dataset.write(
-        files.prediction, data.metadata, data.columns, data.features, sample_ids=data.sample_ids, target=data.target
-    )
-    with files.answers.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("sampleid", "class"))
-        writer.writerows(zip(data.sample_ids, data.labels.tolist(), strict=True))
+    files = DemoFiles(*(folder / f"{name}.csv" for name in ("training", "evaluation", "prediction", "answers")))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, data in ((files.training, trained), (files.evaluation, evaluated)):
+            dataset.write(path, data.metadata, data.columns, data.features, labels=data.labels)
+        dataset.write(files.prediction, ongoing.metadata, COLUMNS, ongoing.features, sample_ids=ongoing.sample_ids)
+        with files.answers.open("w", newline="", encoding="utf-8") as file:
+            answers = csv.writer(file, lineterminator="\n")
+            answers.writerow(("sampleid", "class"))
+            answers.writerows(zip(ongoing.sample_ids, ongoing.labels.tolist(), strict=True))
+    except OSError as error:
+        reason = error.strerror or error
+        raise StorageError(f"The demo cannot be written into {folder} ({reason}); choose another directory.") from error
     return files
 
 
-@dataclass(frozen=True)
+def _check_size(courses: int, students: int) -> None:
+    if min(courses, students) < 1:
+        raise UsageError(
+            f"A simulation needs at least one course and one student a course, not {courses} and {students}."
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class _Courses:
     """What a course is made of, and how it is taught."""
 
@@ -186,7 +202,7 @@ class _Courses:
     open_early: Booleans  # (C,) students find it before it starts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Students:
     """Who takes the courses, and how often they come."""
 
@@ -196,7 +212,7 @@ class _Students:
     sessions: Integers  # (S, Q)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Work:
     """What students did with the activities that are due in one quarter; each (S, T), a number of activities."""
 
@@ -206,7 +222,7 @@ class _Work:
     contributed_answered: Integers  # of these
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Site:
     """Every sample of every course: rows by course, quarter and student."""
 
