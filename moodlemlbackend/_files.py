@@ -49,11 +49,11 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(explain(error, path)) from error
 
 
-def fsync_folder(folder: Path) -> None:
-    """Make the names in a folder durable; nothing to do on Windows, which cannot open folders."""
-    if os.name == "nt":
+def fsync(path: Path) -> None:
+    """Make a file's content, or the names in a folder, durable; nothing to do for folders on Windows."""
+    if os.name == "nt" and path.is_dir():
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -26,12 +26,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from math import prod
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from moodlemlbackend import __version__
-from moodlemlbackend._files import fsync_folder, storage_errors
+from moodlemlbackend._files import fsync, storage_errors
 from moodlemlbackend.errors import ModelError, StorageError
 
 if TYPE_CHECKING:
@@ -179,19 +179,19 @@ class ModelStore:
         from filelock import FileLock, Timeout
 
         path = self.folder / _LOCK
-        try:
-            with storage_errors(path):
-                self.folder.mkdir(parents=True, exist_ok=True)
-                if self._lock is None:
-                    self._lock = FileLock(path)
+        with storage_errors(path):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if self._lock is None:
+                self._lock = FileLock(path)
+            try:
                 self._lock.acquire(timeout=wait)
-        except Timeout:
-            raise StorageError(
-                f"Another run has held {path} for more than {wait:g} seconds; "
-                "run the command again when that run has ended, or raise the setting lock_wait."
-            ) from None
-        except NotImplementedError as error:
-            raise StorageError(f"The file system of {path} cannot lock files; choose another directory.") from error
+            except Timeout:
+                raise StorageError(
+                    f"Another run has held {path} for more than {wait:g} seconds; "
+                    "run the command again when that run has ended, or raise the setting lock_wait."
+                ) from None
+            except NotImplementedError as error:
+                raise StorageError(f"The file system of {path} cannot lock files; choose another directory.") from error
         try:
             yield
         finally:
@@ -226,7 +226,7 @@ class ModelStore:
         with self.lock(), storage_errors(self.folder):
             for name in (_POINTER, _NEW_POINTER):
                 (self.folder / name).unlink(missing_ok=True)
-            fsync_folder(self.folder)
+            fsync(self.folder)
             self._remove_versions(keep=())
             for name in REFERENCE_FILES:
                 path = self.folder / name
@@ -285,11 +285,11 @@ class ModelStore:
 
     def _put_in_force(self, model: StoredModel) -> None:
         new = self.folder / _NEW_POINTER
-        with new.open("wb") as file:
-            _write_durably(file, f"{model.folder.name} {model.sha256}\n".encode())
-        fsync_folder(self.folder)
+        new.write_text(f"{model.folder.name} {model.sha256}\n", encoding="ascii", newline="\n")
+        fsync(new)
+        fsync(self.folder)
         new.replace(self.folder / _POINTER)
-        fsync_folder(self.folder)
+        fsync(self.folder)
 
     def _remove_versions(self, keep: Collection[str | None]) -> None:
         with suppress(OSError):
@@ -327,9 +327,9 @@ def write_model(
         }
         manifest = json.loads(json.dumps(manifest, allow_nan=False))
         manifest["sha256"] = _checksum(manifest)
-        with (folder / _MANIFEST).open("wb") as file:
-            _write_durably(file, json.dumps(manifest).encode("ascii"))
-        fsync_folder(folder)
+        (folder / _MANIFEST).write_text(json.dumps(manifest), encoding="ascii")
+        for path in (*(folder / f"{name}.npy" for name in specs), folder / _MANIFEST, folder):
+            fsync(path)
     return _model(folder, manifest)
 
 
@@ -415,7 +415,7 @@ def _write_array(folder: Path, name: str, array: NDArray[Any]) -> ArraySpec:
         digest = hashlib.sha256(file.read())
         numbers = array.reshape(-1).view(np.uint8)
         digest.update(numbers.data)
-        _write_durably(file, numbers.data)
+        file.write(numbers.data)
     return ArraySpec(array.shape, array.dtype.name, digest.hexdigest())
 
 
@@ -454,9 +454,3 @@ def _open_regular(path: Path) -> BufferedReader:
         return path.open("rb")
     except FileNotFoundError:
         raise ValueError("it is missing") from None
-
-
-def _write_durably(file: IO[bytes], content: bytes | memoryview) -> None:
-    file.write(content)
-    file.flush()
-    os.fsync(file.fileno())

@@ -232,7 +232,7 @@ def test_whole_file_of_several_batches(tmp_path: Path, labelled: bool) -> None:
 
 
 def test_batches_take_bounded_memory(tmp_path: Path) -> None:
-    """40 MB of text, 64 MB of features, in batches that take a part of it (pyarrow 17 keeps more than later versions)."""
+    """Batches of 1 MB of text out of 40 MB, whose features are 64 MB; pyarrow 17 keeps more than later versions."""
     path = tmp_path / "large.gz"
     line = b",".join([b"0.25", b""] * 200 + [b"1\n"])
     with gzip.open(path, "wb", 1) as file:

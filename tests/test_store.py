@@ -222,7 +222,7 @@ def test_any_damaged_byte_is_found(tmp_path, file):
         try:
             model, _ = load_all(store)
         except ModelError as error:
-            assert file in str(error) or "v00000003" in str(error), "names the file"
+            assert str(store.folder) in str(error)  # noqa: PT017
         else:
             assert model == intact, f"byte {position} changed the model unnoticed"
             assert data[position : position + 1] == b" " or file == "current"
@@ -363,21 +363,25 @@ def npy_header() -> bytes:
     return buffer.getvalue()[:-24]
 
 
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    write_model(folder, "tester", {}, {"x": np.zeros((2, 3), np.float32)})
+    return folder
+
+
 @settings(max_examples=300, deadline=None)
 @given(position=st.integers(0, len(npy_header()) - 1), junk=st.binary(max_size=6), cut=st.integers(0, 6))
-def test_a_forged_array_header_is_refused(position, junk, cut):
+def test_a_forged_array_header_is_refused(model_folder, position, junk, cut):
     header = npy_header()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_model(folder, "tester", {}, {"x": np.zeros((2, 3), np.float32)})
-        replace_array(folder, header[:position] + junk + header[position + cut :] + bytes(24))
-        try:
-            array = read_model(folder).array("x")
-        except ModelError:
-            return
-        assert array.shape == (2, 3)
-        assert array.dtype == np.float32
-        assert not array.any()
+    replace_array(model_folder, header[:position] + junk + header[position + cut :] + bytes(24))
+    try:
+        array = read_model(model_folder).array("x")
+    except ModelError:
+        return
+    assert array.shape == (2, 3)
+    assert array.dtype == np.float32
+    assert not array.any()
 
 
 def test_a_bool_that_is_none_is_refused(tmp_path):
@@ -465,7 +469,7 @@ seen, half = [0], 0
 for kill in range(60):
     publisher = os.fork()
     if publisher == 0:
-        number = seen[-1]
+        store, number = ModelStore(store.folder.parent), seen[-1]
         while True:
             number += 1
             publish(number)

@@ -15,19 +15,20 @@ without looking at classes; only the scale is fitted to the rows a network train
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.model.codes import EMPTY, CodedRows, Codes, Floats, encode_like
+from moodlemlbackend.model.codes import EMPTY, Codes, Floats, encode_like
 
-Counts = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
 
 MAX_BINS = 64
-_MUTUAL_INFORMATION_POWER = 0.75
-_SCALE_FLOOR = 0.05
-_PRIME = np.uint64(0x9E3779B97F4A7C15)
+_INFORMATION_POWER = 0.75
+_LEAST_SCALE = 0.05
+_RARE = 0.01
+_FARTHEST = 8.0
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
@@ -39,65 +40,47 @@ class Encoder:
     columns:
         (used,) int64 indices of the columns in use: those that vary and repeat no earlier one.
     values:
-        (used, 256) float32: value that each code stands for.
-    tables:
-        (used, 256) of int64: for each code the bin it falls in, -1 for an empty or unknown one.
-    offsets:
-        (used + 1,) int64: first input of each column; the last is the number of inputs.
+        (used, 256) float32: the value that each code stands for.
     standard:
-        (used, 256) float32: standardised value of each code, 0 for an empty one.
+        (used, 256) float32: standardised value of each code, 0 for an empty cell.
+    bins:
+        (used, 256) int16: the bin that each code falls in, -1 for an empty cell and where the column needs no bins.
+    has_empty:
+        (used,) bool: whether the column has empty cells, and so a flag for them.
+    centre, scale:
+        (inputs,) float32: what is taken from each input and what the rest is multiplied by, so that flags and bins
+        have mean 0, rare ones weigh as much as common ones, and the bins of a column together as much as its value.
     """
 
-    columns: npt.NDArray[np.int64]
+    columns: Indices
     values: Floats
+    standard: Floats
     bins: npt.NDArray[np.int16]
     has_empty: npt.NDArray[np.bool_]
-    standard: Floats
-
-    @property
-    def bin_counts(self) -> npt.NDArray[np.int64]:
-        """(used,) number of bins of each column; 0 for a column of two values, which needs none."""
-        return (self.bins.max(axis=1, initial=-1) + 1).astype(np.int64)
-
-    @property
-    def widths(self) -> npt.NDArray[np.int64]:
-        """(used,) number of inputs of each column."""
-        return 1 + self.has_empty + self.bin_counts
+    centre: Floats
+    scale: Floats
 
     @property
     def inputs(self) -> int:
         """Number of inputs of the network."""
-        return int(self.widths.sum())
+        return len(self.centre)
 
     @property
-    def column_of_input(self) -> npt.NDArray[np.int64]:
+    def column_of_input(self) -> Indices:
         """(inputs,) position in ``columns`` of the column behind each input."""
-        return np.repeat(np.arange(len(self.columns)), self.widths)
+        return np.repeat(np.arange(len(self.columns)), _widths(self.bins, self.has_empty))
 
     @property
-    def plain_inputs(self) -> npt.NDArray[np.int64]:
-        """Inputs that are a value or an empty flag, no bin: what a linear model sees."""
-        starts = np.cumsum(self.widths) - self.widths
+    def plain_inputs(self) -> Indices:
+        """Inputs that are a value or a flag, no bin: what the linear part of the network sees."""
+        starts = _starts(self.bins, self.has_empty)
         return np.sort(np.concatenate([starts, (starts + 1)[self.has_empty]]))
 
     def encode(self, codes: Codes) -> Floats:
         """Turn (used, rows) codes into (rows, inputs) float32."""
-        rows = codes.shape[1]
-        out = np.zeros((rows, self.inputs), np.float32)
-        every = np.arange(rows)
-        start = 0
-        for position, column in enumerate(codes):
-            out[:, start] = self.standard[position][column]
-            start += 1
-            if self.has_empty[position]:
-                out[:, start] = column == EMPTY
-                start += 1
-            width = int(self.bins[position].max(initial=-1)) + 1
-            if width:
-                found = self.bins[position][column]
-                known = found >= 0
-                out[every[known], start + found[known]] = 1
-                start += width
+        out = _raw_inputs(codes, self.standard, self.bins, self.has_empty)
+        out -= self.centre
+        out *= self.scale
         return out
 
     def codes_of(self, features: Floats) -> Codes:
@@ -105,22 +88,37 @@ class Encoder:
         return encode_like(features[:, self.columns], self.values)
 
 
-def class_counts(codes: Codes, weights: Counts) -> npt.NDArray[np.float64]:
-    """Add up (rows, classes) weights by code; returns (columns, 256, classes)."""
-    classes = weights.shape[1]
-    out = np.empty((len(codes), 256, classes))
-    for k in range(classes):
-        column_weights = np.ascontiguousarray(weights[:, k], dtype=np.float64)
-        rows = np.flatnonzero(column_weights)
-        some = column_weights[rows]
-        for position, column in enumerate(codes):
-            out[position, :, k] = np.bincount(column[rows], some, minlength=256)
+def _widths(bins: npt.NDArray[np.int16], has_empty: npt.NDArray[np.bool_]) -> Indices:
+    """Count the inputs of each column: its value, its flag if it has one, its bins."""
+    return 1 + has_empty + (bins.max(axis=1, initial=-1) + 1).astype(np.int64)
+
+
+def _starts(bins: npt.NDArray[np.int16], has_empty: npt.NDArray[np.bool_]) -> Indices:
+    """Return the first input of each column, which is its value."""
+    widths = _widths(bins, has_empty)
+    return np.cumsum(widths) - widths
+
+
+def _raw_inputs(
+    codes: Codes, standard: Floats, bins: npt.NDArray[np.int16], has_empty: npt.NDArray[np.bool_]
+) -> Floats:
+    """Values, flags and bins before they are centred and scaled, (rows, inputs)."""
+    starts, widths = _starts(bins, has_empty), _widths(bins, has_empty)
+    out = np.zeros((codes.shape[1], int(widths.sum())), np.float32)
+    for position, column in enumerate(codes):
+        first = int(starts[position])
+        out[:, first] = standard[position][column]
+        if has_empty[position]:
+            first += 1
+            out[:, first] = column == EMPTY
+        found = bins[position][column]
+        rows = np.flatnonzero(found >= 0)
+        out[rows, first + 1 + found[rows]] = 1
     return out
 
 
-def varying(coded: CodedRows) -> npt.NDArray[np.int64]:
-    """Return the columns that have two codes or more and repeat no earlier column."""
-    codes = coded.codes
+def varying(codes: Codes) -> Indices:
+    """Return the columns of (columns, rows) codes that have two codes or more and repeat no earlier column."""
     seen: set[bytes] = set()
     found = []
     for position in np.flatnonzero((codes != codes[:, :1]).any(axis=1)):
@@ -131,89 +129,91 @@ def varying(coded: CodedRows) -> npt.NDArray[np.int64]:
     return np.array(found, np.int64)
 
 
-def distinct(codes: Codes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def distinct(codes: Codes) -> tuple[Indices, Indices]:
     """Find equal rows of (columns, rows) codes.
 
     Returns
     -------
-    first, group:
-        index of one row of each kind, and for every row the kind it is of. Kinds come in the order of a hash of their
-        cells, so that it does not matter how the rows were ordered.
+    first, kind:
+        the index of one row of each kind, and for every row the kind it is of. Kinds come in the order of a hash of
+        their cells: one that has nothing to do with the order of the rows, and as good as random.
     """
     hashes = np.zeros(codes.shape[1], np.uint64)
-    factor = _PRIME
     for column in codes:
-        hashes ^= (column.astype(np.uint64) + np.uint64(1)) * factor
-        hashes *= _PRIME
+        hashes += column
+        hashes *= _MULTIPLIER
         hashes ^= hashes >> np.uint64(29)
-        with np.errstate(over="ignore"):
-            factor = factor * _PRIME + np.uint64(2)
-    _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
-    return first, group
+    _, first, kind = np.unique(hashes, return_index=True, return_inverse=True)
+    return first, kind
 
 
-def fit_encoder(columns: npt.NDArray[np.int64], codes: Codes, values: Floats, weights: npt.NDArray[np.float64]) -> Encoder:
-    """Lay bins on (used, rows) codes with their (used, 256) values and (rows,) weights."""
+def fit_encoder(columns: Indices, codes: Codes, values: Floats, weights: Floats) -> Encoder:
+    """Lay an encoder on (used, rows) codes of the given columns, with (used, 256) values and (rows,) weights."""
     used = len(columns)
-    bins = np.full((used, 256), -1, np.int16)
     standard = np.zeros((used, 256), np.float32)
+    bins = np.full((used, 256), -1, np.int16)
     has_empty = np.zeros(used, bool)
     for position in range(used):
         counts = np.bincount(codes[position], weights, minlength=256)
         has_empty[position] = counts[EMPTY] > 0
-        seen = np.flatnonzero(counts)
-        seen = seen[seen != EMPTY]
-        seen = seen[np.argsort(values[position][seen], kind="stable")]
-        if not len(seen):
-            continue
-        value, weight = values[position][seen].astype(np.float64), counts[seen]
+        counts[EMPTY] = 0
+        standard[position], bins[position] = _fit_column(values[position].astype(np.float64), counts)
+    means = weights @ _raw_inputs(codes, standard, bins, has_empty) / weights.sum()
+    widths, starts = _widths(bins, has_empty), _starts(bins, has_empty)
+    scale = 1 / (np.sqrt(np.maximum(means * (1 - means), 0)) + _RARE) / np.sqrt(np.repeat(widths, widths))
+    means[starts], scale[starts] = 0, 1
+    return Encoder(columns, values, standard, bins, has_empty, means.astype(np.float32), scale.astype(np.float32))
+
+
+def _fit_column(values: npt.NDArray[np.float64], counts: npt.NDArray[np.float64]) -> tuple[Floats, npt.NDArray[np.int16]]:
+    """Standardised value and bin of each of a column's 256 codes; codes never seen take the nearest bin."""
+    standard, bins = np.zeros(256, np.float32), np.full(256, -1, np.int16)
+    known = np.flatnonzero(~np.isnan(values))
+    seen = np.flatnonzero(counts)
+    seen = seen[np.argsort(values[seen], kind="stable")]
+    if len(seen) > 1:
+        value, weight = values[seen], counts[seen]
         mean = np.average(value, weights=weight)
         deviation = np.sqrt(np.average((value - mean) ** 2, weights=weight))
-        known = ~np.isnan(values[position])
-        known[EMPTY] = False
-        if deviation > 0:
-            standard[position][known] = np.clip((values[position][known] - mean) / deviation, -8, 8)
+        standard[known] = np.clip((values[known] - mean) / deviation, -_FARTHEST, _FARTHEST)
         if len(seen) > 2:
+            groups = np.arange(len(seen))
             if len(seen) > MAX_BINS:
                 middle = (np.cumsum(weight) - weight / 2) / weight.sum()
                 _, groups = np.unique((middle * MAX_BINS).astype(int), return_inverse=True)
-            else:
-                groups = np.arange(len(seen))
-            bins[position][seen] = groups
-            unseen = np.flatnonzero(known & (counts == 0))
-            middles = (value[1:] + value[:-1]) / 2
-            bins[position][unseen] = groups[np.searchsorted(middles, values[position][unseen])]
-    return Encoder(columns, values, bins, has_empty, standard)
+            bins[known] = groups[np.searchsorted((value[1:] + value[:-1]) / 2, values[known])]
+            bins[seen] = groups
+    return standard, bins
 
 
-def information_scale(encoder: Encoder, codes: Codes, weights: Counts) -> Floats:
-    """Scale of each input by the mutual information of its column and the class.
+def information_scale(encoder: Encoder, codes: Codes, targets: Floats) -> Floats:
+    """Weigh each input by the mutual information of its column and the class.
 
     Parameters
     ----------
     codes:
         (used, rows) uint8.
-    weights:
+    targets:
         (rows, classes) float32: how often each row occurs with each class among the training rows.
 
     Returns
     -------
-    (inputs,) float32, mean square 1 over columns; equal for the bins of one column.
+    (inputs,) float32, the same for all inputs of a column, with mean square 1 over the columns.
     """
-    total = class_counts(codes, weights)
-    n = max(float(weights.sum()), 1.0)
-    p = total / n
-    by_class = p.sum(axis=1, keepdims=True)
-    by_code = p.sum(axis=2, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(p > 0, p * np.log(p / (by_class * by_code)), 0.0)
-    information = terms.sum(axis=(1, 2))
-    present = (total.sum(axis=2) > 0).sum(axis=1)
-    classes = (total.sum(axis=(0, 1)) > 0).sum()
-    information = np.maximum(information - (present - 1) * max(classes - 1, 1) / (2 * n), 0.0)
+    rows = np.flatnonzero(targets.any(axis=1))
+    some = np.ascontiguousarray(targets[rows].T, dtype=np.float64)
+    total = some.sum()
+    information = np.zeros(len(codes))
+    for position, column in enumerate(codes):
+        present = column[rows]
+        joint = np.stack([np.bincount(present, weight, minlength=256) for weight in some], axis=1)
+        joint = joint[joint.any(axis=1)] / total
+        expected = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
+        filled = joint > 0
+        bias = (len(joint) - 1) * (np.count_nonzero(joint.any(axis=0)) - 1) / (2 * total)
+        information[position] = np.sum(joint[filled] * np.log(joint[filled] / expected[filled])) - bias
     best = information.max(initial=0.0)
-    scale = np.ones(len(codes)) if best <= 0 else (information / best) ** _MUTUAL_INFORMATION_POWER
-    scale = np.maximum(scale, _SCALE_FLOOR)
-    scale /= np.sqrt(np.mean(scale**2)) if len(scale) else 1.0
-    out = scale[encoder.column_of_input]
-    return out.astype(np.float32)
+    scale = np.maximum(information / best, 0) ** _INFORMATION_POWER if best > 0 else np.ones(len(codes))
+    scale = np.maximum(scale, _LEAST_SCALE)
+    scale /= np.sqrt(np.mean(scale**2)) if len(scale) else 1
+    return scale[encoder.column_of_input].astype(np.float32)

@@ -1,0 +1,84 @@
+"""Which member of a network trains on which rows, and what is learned from the rows it did not see.
+
+Rows come as kinds with counts: ``targets[i, k]`` says how often the distinct row i occurs with class k. A count is
+dealt out over the folds like cards, so that every fold has its share of every class; member m then trains without
+fold m (cross-fitting), which gives every row a prediction by a member that never saw it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from moodlemlbackend.model.codes import Floats
+from moodlemlbackend.model.network import Logits, blend_logits, log_softmax
+
+Blend = npt.NDArray[np.float64]
+
+DEFAULT_BLEND: Blend = np.array([0.5, 0.5])
+"""Weights of the deep and the linear logits where too few rows were held out to fit them."""
+
+LEAST_HELD_OUT = 5.0
+"""Held-out rows that each of two classes needs for a blend to be fitted."""
+
+_STEPS = 30
+_CONVERGED = 1e-5
+
+
+def deal(targets: Floats, folds: int, rng: np.random.Generator) -> Floats:
+    """Deal (rows, classes) counts out over the folds; returns (folds, rows, classes), which add up to ``targets``.
+
+    A class with a single row is in no fold: every member has to see it.
+    """
+    whole = np.floor(targets / folds)
+    rest = targets - whole * folds
+    cards = np.ceil(rest).astype(np.int64)
+    offset = (np.cumsum(cards, axis=0) - cards + rng.integers(folds, size=targets.shape[1])) % folds
+    turn = (np.arange(folds)[:, None, None] - offset) % folds
+    dealt = (whole + np.clip(rest - turn, 0, 1)).astype(np.float32)
+    dealt[:, :, targets.sum(axis=0) <= 1] = 0
+    return dealt
+
+
+def held_out(logits: Logits, folds: Floats) -> tuple[Logits, Floats]:
+    """Logits of the rows that members did not see, and how often each occurred with each class.
+
+    ``logits`` and ``folds`` are (folds, rows, classes); both results (held-out rows, classes).
+    """
+    fold, row = np.nonzero(folds.any(axis=2))
+    return logits[fold, row], folds[fold, row]
+
+
+def fit_blend(deep: Logits, linear: Logits, targets: Floats) -> Blend:
+    """Fit the weights of deep and linear logits on held-out rows, all (rows, classes).
+
+    A multinomial logistic regression with two non-negative weights and no intercept, by Newton's method, with a
+    Gaussian prior of deviation 1 around :data:`DEFAULT_BLEND`.
+    """
+    if np.count_nonzero(targets.sum(axis=0) >= LEAST_HELD_OUT) < 2:
+        return DEFAULT_BLEND.copy()
+    inputs = np.stack([deep, linear]).astype(np.float64)
+    counts = targets.astype(np.float64)
+    weight = counts.sum(axis=1, keepdims=True)
+    blend = DEFAULT_BLEND.copy()
+    for _ in range(_STEPS):
+        chance = np.exp(log_softmax(np.tensordot(blend, inputs, 1)))
+        gradient = ((weight * chance - counts) * inputs).sum(axis=(1, 2)) + (blend - DEFAULT_BLEND)
+        centred = inputs - (chance * inputs).sum(axis=2, keepdims=True)
+        curvature = np.einsum("nk,pnk,qnk->pq", weight * chance, centred, centred) + np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        # A weight held at 0 must not pull the other along.
+        at_zero = (blend <= 0) & (gradient > 0)
+        if at_zero.any():
+            step = np.where(at_zero, 0, gradient / np.diag(curvature))
+        new = np.maximum(blend - step, 0)
+        moved = np.abs(new - blend).max()
+        blend = new
+        if moved < _CONVERGED:
+            break
+    return blend
+
+
+def held_out_probabilities(blend: Blend, deep: Logits, linear: Logits) -> npt.NDArray[np.float64]:
+    """Calibrated probabilities (rows, classes) of held-out rows."""
+    return np.exp(log_softmax(blend_logits(blend, deep, linear)))

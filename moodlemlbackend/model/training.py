@@ -1,0 +1,290 @@
+"""Training in plain TensorFlow: the members of several networks side by side, in one graph.
+
+The splits of an evaluation and the folds of a network differ only in which rows count. So one batch of encoded rows
+serves all of them: the first layers of all members are one wide matrix product, and a row that a member must not see
+has weight 0 in its loss. Training a network is the same with one split.
+
+AdamW (Loshchilov & Hutter 2019), cosine rate after a short rise, the last layer starting at the log-odds of the
+classes. **Shapes.** S splits of F folds give M = S·F members; n distinct rows, D inputs, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from moodlemlbackend.model.codes import Codes, Floats
+from moodlemlbackend.model.encoding import Encoder, Indices
+from moodlemlbackend.model.network import Parameters
+
+Progress = Callable[[int, int], None]
+"""Called with the steps done and the steps in all."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a network is trained; one set of values for every data set."""
+
+    folds: int = 4
+    hidden: int = 64
+    epochs: int = 8
+    least_steps: int = 200
+    batch: int = 256
+    rate: float = 4e-3
+    warm_up: float = 0.1
+    weight_decay: float = 0.02
+    most_at_once: float = 4.0
+    cells_at_once: int = 48_000_000
+
+
+@dataclass
+class Epoch:
+    """What one epoch showed, from the forward passes of its own steps.
+
+    ``loss`` and ``held_out_loss`` (M,) are mean cross-entropies; ``logits`` (n, M, K) those of the deep part, each
+    row as it was last seen; ``rate`` the learning rate at the end.
+    """
+
+    loss: Floats
+    held_out_loss: Floats
+    logits: Floats
+    rate: float
+
+
+@dataclass
+class Trained:
+    """Parameters of each split's network, and the course of the training."""
+
+    parameters: list[Parameters]
+    epochs: list[Epoch] = field(default_factory=list)
+
+
+def train(
+    encoder: Encoder,
+    codes: Codes,
+    input_scales: Floats,
+    targets: Floats,
+    folds: Floats,
+    *,
+    options: Options,
+    seed: int,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train S networks.
+
+    Parameters
+    ----------
+    codes:
+        (used, n) uint8, distinct rows.
+    input_scales:
+        (S, D) float32, :func:`~moodlemlbackend.model.encoding.information_scale` of each split.
+    targets:
+        (S, n, K) float32: how often each row occurs with each class in each split.
+    folds:
+        (S, F, n, K) float32: the part of ``targets`` that each member does not see.
+    """
+    import tensorflow as tf
+
+    splits, fold_count, n, classes = folds.shape
+    members = splits * fold_count
+    rng = np.random.default_rng(seed)
+    weights, held = _weights(targets, folds)
+    order = _visits(targets, options.most_at_once)
+    visits = np.bincount(order, minlength=n)
+    weights *= (len(order) / np.maximum(visits, 1))[:, None, None].astype(np.float32)
+    held *= (len(order) / np.maximum(visits, 1))[:, None, None].astype(np.float32)
+
+    batch = min(options.batch, max(16, len(order) // 8))
+    steps_an_epoch = max(1, len(order) // batch)
+    epochs = max(options.epochs, -(-options.least_steps // steps_an_epoch))
+    total = epochs * steps_an_epoch
+
+    start = _initial(encoder, codes[:, order[: 4 * batch]], input_scales, weights, options, rng)
+    step = _Step(tf, start, input_scales, encoder.plain_inputs, options)
+    trained = Trained([])
+    done = 0
+    for _ in range(epochs):
+        logits = np.zeros((n, members, classes), np.float32)
+        losses = np.zeros((2, members))
+        for rows, inputs in _batches(encoder, codes, order, batch, steps_an_epoch, rng, options):
+            rate = _rate(done / total, options)
+            done += 1
+            loss, held_loss, seen = step(inputs, weights[rows], held[rows], rate, done)
+            losses += loss, held_loss
+            logits[rows] = seen
+            if progress is not None:
+                progress(done, total)
+        loss, held_loss = (losses / steps_an_epoch).astype(np.float32)
+        trained.epochs.append(Epoch(loss, held_loss, logits, rate))
+    trained.parameters = step.parameters(splits, fold_count)
+    return trained
+
+
+def _weights(targets: Floats, folds: Floats) -> tuple[Floats, Floats]:
+    """Weight of each row for each member, seen and held out: two (n, M, K), each adding up to 1 over a member."""
+    splits, fold_count, n, classes = folds.shape
+    both = []
+    for part in (targets[:, None] - folds, folds):
+        part = np.maximum(part, 0)
+        part = part / np.maximum(part.sum(axis=(2, 3), keepdims=True), 1e-9)
+        both.append(np.ascontiguousarray(part.transpose(2, 0, 1, 3).reshape(n, splits * fold_count, classes)))
+    return both[0].astype(np.float32), both[1].astype(np.float32)
+
+
+def _visits(targets: Floats, most_at_once: float) -> Indices:
+    """Rows of an epoch: a row of great weight comes several times with a part of it."""
+    weight = targets.sum(axis=(0, 2))
+    used = np.flatnonzero(weight)
+    share = weight[used] / weight[used].mean()
+    return np.repeat(used, np.clip(np.ceil(share / most_at_once), 1, 64).astype(np.int64))
+
+
+def _rate(done: float, options: Options) -> float:
+    """Learning rate after a share of the steps: a linear rise, then a cosine."""
+    if done < options.warm_up:
+        return options.rate * (done / options.warm_up + 0.02)
+    return options.rate * 0.5 * (1 + float(np.cos(np.pi * (done - options.warm_up) / (1 - options.warm_up))))
+
+
+def _initial(
+    encoder: Encoder, sample: Codes, input_scales: Floats, weights: Floats, options: Options, rng: np.random.Generator
+) -> dict[str, Floats]:
+    """Draw the parameters to start from."""
+    members, classes = weights.shape[1:]
+    inputs, hidden = encoder.inputs, options.hidden
+    size = np.mean((encoder.encode(sample) ** 2) @ (input_scales**2).mean(axis=0)) if inputs else 1.0
+    share = weights.sum(axis=0) + 1e-3
+    log_odds = np.log(share / share.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    def normal(shape: tuple[int, ...], deviation: float) -> Floats:
+        return (rng.standard_normal(shape, np.float32) * np.float32(deviation)).astype(np.float32)
+
+    return {
+        "w1": normal((inputs, members * hidden), 1 / np.sqrt(max(float(size), 1e-6))),
+        "b1": normal((members * hidden,), 0.1),
+        "w2": normal((members, hidden, hidden), np.sqrt(2 / hidden)),
+        "b2": np.zeros((members, 1, hidden), np.float32),
+        "w3": np.zeros((members, hidden, classes), np.float32),
+        "b3": log_odds[:, None],
+        "linear": np.zeros((len(encoder.plain_inputs), members * classes), np.float32),
+        "linear_bias": log_odds.reshape(1, -1),
+    }
+
+
+def _batches(
+    encoder: Encoder,
+    codes: Codes,
+    order: Indices,
+    batch: int,
+    steps: int,
+    rng: np.random.Generator,
+    options: Options,
+) -> Iterator[tuple[Indices, Floats]]:
+    """Yield (rows, inputs) of an epoch's steps; inputs are encoded for as many steps at once as memory allows."""
+    shuffled = rng.permutation(order)
+    at_once = max(1, options.cells_at_once // max(1, encoder.inputs * batch))
+    for first in range(0, steps, at_once):
+        rows = shuffled[first * batch : min(first + at_once, steps) * batch]
+        inputs = encoder.encode(np.ascontiguousarray(codes[:, rows]))
+        for start in range(0, len(rows), batch):
+            yield rows[start : start + batch], inputs[start : start + batch]
+
+
+class _Step:
+    """One step of AdamW on all members, compiled."""
+
+    _DECAYED = ("w1", "w2", "w3", "linear")
+
+    def __init__(
+        self, tf: Any, start: dict[str, Floats], input_scales: Floats, plain: npt.NDArray[np.int64], options: Options
+    ) -> None:
+        self._tf = tf
+        self._input_scales = input_scales
+        self._members, self._hidden, self._classes = start["w3"].shape
+        self._plain = plain
+        self._options = options
+        self._names = list(start)
+        self._variables = {name: tf.Variable(value) for name, value in start.items()}
+        self._means = {name: tf.Variable(np.zeros_like(value)) for name, value in start.items()}
+        self._squares = {name: tf.Variable(np.zeros_like(value)) for name, value in start.items()}
+        # (D, S, 1) and (P, S, 1): a split's scale, multiplied into the weights of its members.
+        self._scale = tf.constant(input_scales.T[:, :, None])
+        self._plain_scale = tf.constant(input_scales.T[plain][:, :, None])
+        self._compiled = tf.function(self._run, jit_compile=True, autograph=False)
+
+    def __call__(
+        self, inputs: Floats, weights: Floats, held: Floats, rate: float, step: int
+    ) -> tuple[Floats, Floats, Floats]:
+        """Take one step on (rows, D) inputs; returns losses (M,), held-out losses (M,) and logits (rows, M, K)."""
+        constant = self._tf.constant
+        results = self._compiled(
+            constant(inputs), constant(weights), constant(held), constant(np.float32(rate)), constant(np.float32(step))
+        )
+        return tuple(result.numpy() for result in results)  # type: ignore[return-value]
+
+    def parameters(self, splits: int, fold_count: int) -> list[Parameters]:
+        """The parameters of each split's network, its input scale multiplied into the first weights."""
+        members, hidden, classes = self._members, self._hidden, self._classes
+        value = {name: variable.numpy() for name, variable in self._variables.items()}
+        by_member = {
+            "w1": value["w1"].reshape(-1, members, hidden),
+            "b1": value["b1"].reshape(members, hidden),
+            "w2": value["w2"],
+            "b2": value["b2"][:, 0],
+            "w3": value["w3"],
+            "b3": value["b3"][:, 0],
+            "linear": value["linear"].reshape(-1, members, classes),
+            "linear_bias": value["linear_bias"].reshape(members, classes),
+        }
+        found = []
+        for split, scale in enumerate(self._input_scales):
+            of_split = slice(split * fold_count, (split + 1) * fold_count)
+            part = {
+                name: array[:, of_split] if name in ("w1", "linear") else array[of_split]
+                for name, array in by_member.items()
+            }
+            part["w1"] = part["w1"] * scale[:, None, None]
+            part["linear"] = part["linear"] * scale[self._plain][:, None, None]
+            found.append(Parameters(**{name: np.ascontiguousarray(array) for name, array in part.items()}))
+        return found
+
+    def _scaled(self, weights: Any, scale: Any) -> Any:
+        """Multiply each split's scale into its members' (inputs, M · width) weights."""
+        tf = self._tf
+        return tf.reshape(tf.reshape(weights, (scale.shape[0], scale.shape[1], -1)) * scale, weights.shape)
+
+    def _forward(self, inputs: Any) -> tuple[Any, Any]:
+        """Deep and linear logits, (M, rows, K)."""
+        tf, value, members = self._tf, self._variables, self._members
+        hidden = tf.nn.relu(tf.matmul(inputs, self._scaled(value["w1"], self._scale)) + value["b1"])
+        hidden = tf.transpose(tf.reshape(hidden, (-1, members, self._hidden)), (1, 0, 2))
+        hidden = tf.nn.relu(tf.matmul(hidden, value["w2"]) + value["b2"])
+        deep = tf.matmul(hidden, value["w3"]) + value["b3"]
+        plain = tf.gather(inputs, self._plain, axis=1)
+        linear = tf.matmul(plain, self._scaled(value["linear"], self._plain_scale)) + value["linear_bias"]
+        return deep, tf.transpose(tf.reshape(linear, (-1, members, self._classes)), (1, 0, 2))
+
+    def _run(self, inputs: Any, weights: Any, held: Any, rate: Any, step: Any) -> tuple[Any, Any, Any]:
+        tf, options = self._tf, self._options
+        variables = [self._variables[name] for name in self._names]
+        with tf.GradientTape() as tape:
+            deep, linear = self._forward(inputs)
+            weights, held = tf.transpose(weights, (1, 0, 2)), tf.transpose(held, (1, 0, 2))
+            chances = tf.nn.log_softmax(deep)
+            loss = -tf.reduce_mean(tf.reduce_sum(weights * chances, axis=2), axis=1)
+            linear_loss = -tf.reduce_mean(tf.reduce_sum(weights * tf.nn.log_softmax(linear), axis=2), axis=1)
+            whole = tf.reduce_sum(loss + linear_loss)
+        held_loss = -tf.reduce_mean(tf.reduce_sum(held * chances, axis=2), axis=1)
+        for name, variable, gradient in zip(self._names, variables, tape.gradient(whole, variables), strict=True):
+            mean, square = self._means[name], self._squares[name]
+            mean.assign(0.9 * mean + 0.1 * gradient)
+            square.assign(0.99 * square + 0.01 * gradient * gradient)
+            change = (mean / (1 - 0.9**step)) / (tf.sqrt(square / (1 - 0.99**step)) + 1e-8)
+            if name in self._DECAYED:
+                change += options.weight_decay * variable
+            variable.assign_sub(rate * change)
+        return loss, held_loss, tf.transpose(deep, (1, 0, 2))
