@@ -122,6 +122,7 @@ def _perform(name: str, call: Callable[[Streams], Result], streams: Streams) -> 
     interrupt = _Interrupt()
     try:
         try:
+            interrupt.arm()
             result = call(streams)
         finally:
             interrupt.armed = False
@@ -129,18 +130,23 @@ def _perform(name: str, call: Callable[[Streams], Result], streams: Streams) -> 
     except BaseException as error:
         if isinstance(error, MemoryError):
             _release_memory(error)
+        runid, log = None, None
         if streams.run is not None:
-            streams.run.fail(error)
-        runid = streams.run.runid if streams.run is not None else None
+            with suppress(Exception):
+                streams.run.fail(error)
+            runid, log = streams.run.runid, streams.run.log_file
         if isinstance(error, BackendError):
             return _failure(str(error) or type(error).__name__, runid, status=error.status)
-        return _failure(_describe(name, error), runid, log=streams.run.log_file if streams.run is not None else None)
+        return _failure(_describe(name, error), runid, log=log)
 
 
 class _Interrupt:
     """Raises InterruptedRunError in the command at the first signal to stop; no signal does anything after that."""
 
     def __init__(self) -> None:
+        self.armed = False
+
+    def arm(self) -> None:
         self.armed = True
         _handle_stop_signals(self._receive)
 
@@ -183,7 +189,7 @@ def _failure(
     text: str, runid: int | None, *, status: Status = Status.GENERAL_ERROR, log: Path | None = None
 ) -> tuple[bytes, int]:
     """Return line and exit code of a failure; ``log``, if it exists, is told as the file where more is found."""
-    if log is not None and log.exists():
+    if log is not None and os.access(log, os.F_OK):
         text = f"{text} The details are in {log}"
     if runid is None:
         runid = time.time_ns() // 1_000_000
@@ -278,6 +284,7 @@ def _run_in_child(
     life, hold = os.pipe()
     signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, _do_nothing)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     _handle_stop_signals(_arm_last_resort)
     try:
         child = os.fork()
@@ -308,8 +315,15 @@ def _be_child(name: str, call: Callable[[Streams], Result], streams: Streams, re
     reply.write(line, code)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(EXIT_SECONDS)
-    atexit._run_exitfuncs()
+    _run_exit_functions()
     os._exit(code)
+
+
+def _run_exit_functions() -> None:
+    """Let libraries end their threads, workers and files; tearing them down as well would cost TensorFlow 0.5 s."""
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()
+    atexit._run_exitfuncs()
 
 
 def _end_with_parent(life: int) -> None:

@@ -442,6 +442,20 @@ def test_a_stopped_worker_does_not_stop_the_command(tmp_path):
 
 
 @posix
+def test_no_worker_is_left_behind(tmp_path):
+    body = """
+    import atexit, concurrent.futures, multiprocessing
+    pool = concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("fork"))
+    atexit.register((folder / "at exit").touch)
+    return {"status": 0, "worker": pool.submit(os.getpid).result()}
+    """
+    worker = answer(run(body, tmp_path))["worker"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+    assert (tmp_path / "at exit").exists()
+
+
+@posix
 def test_a_killed_guard_takes_its_command_along(tmp_path):
     process = start("(folder / 'pid').write_text(str(os.getpid())); time.sleep(60)", tmp_path)
     wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())

@@ -31,7 +31,7 @@ HUNDREDTHS: Floats = ((np.arange(256) - _ZERO) / _STEP).astype(np.float32)
 HUNDREDTHS[EMPTY] = np.nan
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class CodedRows:
     """Rows of a data set as codes.
 
@@ -45,6 +45,10 @@ class CodedRows:
 
     codes: Codes
     values: Floats
+
+    def take(self, rows: npt.NDArray[np.int64]) -> CodedRows:
+        """Return some of the rows."""
+        return CodedRows(np.ascontiguousarray(self.codes[:, rows]), self.values)
 
     def decode(self) -> Floats:
         """Return the rows as (rows, columns) float32 with NaN for empty cells."""
@@ -139,3 +143,15 @@ def code(batches: Iterable[Floats], columns: int) -> CodedRows:
     for batch in batches:
         coder.add(batch)
     return coder.finish()
+
+
+def join(one: CodedRows, other: CodedRows) -> CodedRows:
+    """Return the rows of both, of the same columns, one after the other."""
+    codes = np.concatenate([one.codes, other.codes], axis=1)
+    values = one.values.copy()
+    for column in range(len(values)):
+        if not np.array_equal(one.values[column], other.values[column], equal_nan=True):
+            cells = np.concatenate([rows.values[column][rows.codes[column]] for rows in (one, other)])
+            values[column] = _table(_bins(cells))
+            codes[column] = _nearest(cells, values[column])
+    return CodedRows(codes, values)

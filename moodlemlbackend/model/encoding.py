@@ -147,7 +147,7 @@ def distinct(codes: Codes) -> tuple[Indices, Indices]:
     return first, kind
 
 
-def fit_encoder(columns: Indices, codes: Codes, values: Floats, weights: Floats) -> Encoder:
+def fit_encoder(columns: Indices, codes: Codes, values: Floats, weights: Floats, *, with_bins: bool = True) -> Encoder:
     """Lay an encoder on (used, rows) codes of the given columns, with (used, 256) values and (rows,) weights."""
     used = len(columns)
     standard = np.zeros((used, 256), np.float32)
@@ -157,7 +157,9 @@ def fit_encoder(columns: Indices, codes: Codes, values: Floats, weights: Floats)
         counts = np.bincount(codes[position], weights, minlength=256)
         has_empty[position] = counts[EMPTY] > 0
         counts[EMPTY] = 0
-        standard[position], bins[position] = _fit_column(values[position].astype(np.float64), counts)
+        standard[position], found = _fit_column(values[position].astype(np.float64), counts)
+        if with_bins:
+            bins[position] = found
     means = weights @ _raw_inputs(codes, standard, bins, has_empty) / weights.sum()
     widths, starts = _widths(bins, has_empty), _starts(bins, has_empty)
     scale = 1 / (np.sqrt(np.maximum(means * (1 - means), 0)) + _RARE) / np.sqrt(np.repeat(widths, widths))

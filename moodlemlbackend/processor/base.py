@@ -1,0 +1,252 @@
+"""The contract of a predictions processor.
+
+A processor answers six calls: train, predict, evaluate, export, import and clear. What they have in common is here;
+an implementation only says how a classifier is fitted and how a stored one is read again:
+
+* :meth:`Processor.fit`, a classifier from samples (and :meth:`Processor.fit_splits`, several at once where that is
+  quicker);
+* :meth:`Processor.restore`, a classifier from the arrays that :meth:`Classifier.state` gave.
+
+A third party registers a subclass of :class:`Processor` under the entry point group ``moodlemlbackend.processors``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from moodlemlbackend.dataset import DataSet, Header
+from moodlemlbackend.errors import ModelError, NotEnoughDataError
+from moodlemlbackend.processor.decision import decide, decision_threshold
+from moodlemlbackend.processor.memory import MEMORY, recall, remember, taught
+from moodlemlbackend.processor.samples import Samples, join_samples
+
+if TYPE_CHECKING:
+    from moodlemlbackend.runs import Run
+    from moodlemlbackend.store import ModelStore, StoredModel
+
+Floats = npt.NDArray[np.float32]
+Probabilities = npt.NDArray[np.float64]
+Arrays = Mapping[str, npt.NDArray[Any]]
+Progress = Callable[[int, int], None]
+Prediction = tuple[str, str, str]
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """Show nothing."""
+
+
+class Classifier(ABC):
+    """Turns features into probabilities; immutable."""
+
+    @abstractmethod
+    def probabilities(self, features: Floats) -> Probabilities:
+        """Calibrated probabilities (rows, K) of (rows, columns) float32 features, where NaN is an empty cell."""
+
+    @abstractmethod
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Settings (JSON) and arrays from which :meth:`Processor.restore` makes an equal classifier."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A classifier fresh from training.
+
+    Attributes
+    ----------
+    held_out_probabilities, held_out_targets:
+        (rows, K) predictions for training rows by classifiers that had not seen them, and how often each row occurred
+        with each class; None where the processor makes none: the decision threshold is then .5.
+    history:
+        figures by epoch, for TensorBoard; empty where there are no epochs.
+    """
+
+    classifier: Classifier
+    held_out_probabilities: Probabilities | None = None
+    held_out_targets: Floats | None = None
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def threshold(self) -> float:
+        """The probability of class 1 from which on class 1 is predicted."""
+        return decision_threshold(self.held_out_probabilities, self.held_out_targets)
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A classifier and what it was trained for.
+
+    ``columns`` is None for a model of the reference package, which kept no names. ``rows`` is how many samples the
+    classifier has learned from, 0 if unknown.
+    """
+
+    classifier: Classifier
+    columns: tuple[str, ...] | None
+    classes: tuple[str, ...] | None
+    threshold: float
+    rows: float
+
+    def check(self, header: Header) -> None:
+        """Raise ModelError when a data set has other columns or classes than the model."""
+        if self.columns is not None and self.columns != header.columns:
+            raise ModelError(_differing_columns(self.columns, header))
+        if self.classes is not None and header.classes is not None and set(self.classes) != set(header.classes):
+            raise ModelError(
+                f"The model was trained for the classes {', '.join(self.classes)}, but targetclasses of "
+                f"{header.source} are {', '.join(header.classes)}; clear the model and train it again."
+            )
+
+    def predict(self, batch: DataSet) -> Iterator[Prediction]:
+        """Yield (sample id, class, decision score) of each row of an unlabelled batch."""
+        probabilities = self.classifier.probabilities(batch.features)
+        labels, scores = decide(probabilities, self.threshold)
+        names = self.classes or batch.header.classes or tuple(str(k) for k in range(probabilities.shape[1]))
+        for sample_id, label, score in zip(batch.sample_ids or (), labels.tolist(), scores.tolist(), strict=True):
+            yield sample_id, names[label], f"{score:.8g}"
+
+
+class Processor(ABC):
+    """A predictions processor: how models are trained, used, judged and moved."""
+
+    name: ClassVar[str]
+    """Name in settings and stored models: lower-case letters, digits and underscores."""
+
+    # What an implementation says.
+
+    @abstractmethod
+    def fit(self, samples: Samples, *, seed: int, progress: Progress = no_progress) -> Fitted:
+        """Train on all samples; every class has at least one."""
+
+    @abstractmethod
+    def restore(self, settings: Mapping[str, Any], array: Callable[[str], npt.NDArray[Any]]) -> Classifier:
+        """Rebuild a classifier; ``array`` reads one array by name. ValueError or KeyError when they do not fit."""
+
+    def fit_splits(
+        self, samples: Samples, splits: list[npt.NDArray[np.int64]], *, seed: int, progress: Progress = no_progress
+    ) -> list[Fitted]:
+        """Train on the rows of each split; the same training as :meth:`fit`."""
+        fits = []
+        for number, rows in enumerate(splits):
+            fits.append(self.fit(samples.take(rows), seed=seed))
+            progress(number + 1, len(splits))
+        return fits
+
+    def prepare(self) -> None:
+        """Begin to load libraries that training needs, while the caller reads the data."""
+
+    # What follows for every implementation.
+
+    def load(self, stored: StoredModel) -> TrainedModel:
+        """Read a model that this processor stored; ModelError when it is damaged."""
+        try:
+            settings = stored.settings
+            return TrainedModel(
+                self.restore(settings["classifier"], stored.array),
+                tuple(map(str, settings["columns"])) if settings["columns"] is not None else None,
+                tuple(map(str, settings["classes"])) if settings["classes"] is not None else None,
+                float(settings["threshold"]),
+                float(settings["rows"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ModelError(
+                f"The trained model in {stored.folder} cannot be used ({error}); clear it and train again."
+            ) from error
+
+    def store(self, store: ModelStore, model: TrainedModel, memory: Arrays) -> StoredModel:
+        """Publish a model with its memory; the caller holds the store's lock."""
+        settings, arrays = model.classifier.state()
+        about = {
+            "columns": model.columns,
+            "classes": model.classes,
+            "threshold": model.threshold,
+            "rows": model.rows,
+            "classifier": settings,
+        }
+        return store.publish(self.name, about, {**arrays, **memory})
+
+    def train(
+        self,
+        store: ModelStore,
+        samples: Samples,
+        run: Run,
+        *,
+        former: tuple[TrainedModel, StoredModel | None] | None = None,
+        seed: int,
+        progress: Progress = no_progress,
+    ) -> Fitted:
+        """Train on the samples and on what the former model remembers, and publish the result.
+
+        Raises
+        ------
+        NotEnoughDataError
+            A class has no sample, neither here nor in the former model.
+        """
+        known = samples
+        if former is not None:
+            model, stored = former
+            known = self._with_former(model, stored, samples, run)
+        require_every_class(known)
+        tell_of_constant_columns(known, run)
+        fitted = self.fit(known, seed=seed, progress=progress)
+        rows = float(samples.targets.sum()) + (former[0].rows if former else 0.0)
+        trained = TrainedModel(fitted.classifier, known.columns, known.classes, fitted.threshold, rows)
+        self.store(store, trained, remember(known))
+        run.log.info("Trained on %d rows; decision threshold %.4f", len(known), fitted.threshold)
+        return fitted
+
+    def _with_former(self, model: TrainedModel, stored: StoredModel | None, samples: Samples, run: Run) -> Samples:
+        old = recall(stored, samples) if stored is not None else None
+        if old is not None:
+            run.log.info("The former model remembers %d distinct rows", len(old))
+            return join_samples(old, samples)
+        run.log.info("The former model remembers no rows: it teaches the new one on the new rows")
+        return join_samples(taught(model.classifier, model.classes, model.rows, samples), samples)
+
+    def export(self, stored: StoredModel, folder: Path) -> None:
+        """Write a stored model to a folder, without the rows it remembers: they stay on the site."""
+        stored.copy_to(folder, without=[name for name in stored.specs if name in MEMORY])
+
+
+def require_every_class(samples: Samples) -> None:
+    """Raise NotEnoughDataError unless two classes or more all have a sample and some cell is not empty."""
+    missing = [name for name, count in zip(samples.classes, samples.class_counts, strict=True) if count <= 0]
+    if missing:
+        raise NotEnoughDataError(
+            f"There is no sample of class {', '.join(missing)} among {len(samples)} samples; "
+            "a model needs samples of every class: wait for more courses to finish."
+        )
+    if not samples.coded.codes.any():
+        raise NotEnoughDataError(
+            f"All cells of the {len(samples)} samples are empty: no indicator could be calculated; "
+            "check the indicators of the model and the dates of the courses."
+        )
+
+
+def tell_of_constant_columns(samples: Samples, run: Run) -> None:
+    """Warn when no column varies: only the classes' shares can be learned then."""
+    codes = samples.coded.codes
+    if not (codes != codes[:, :1]).any():
+        run.tell(
+            f"None of the {len(samples.columns)} indicator columns varies among the samples: "
+            "the model knows only how frequent each class is."
+        )
+
+
+def _differing_columns(columns: tuple[str, ...], header: Header) -> str:
+    """Say in one sentence how a file's columns differ from the model's."""
+    advice = "use data of the same indicators and time splitting, or clear the model and train it again"
+    if len(columns) != len(header.columns):
+        return (
+            f"The model was trained on {len(columns)} columns but {header.source} has {len(header.columns)}; {advice}."
+        )
+    position = next(i for i, (one, other) in enumerate(zip(columns, header.columns, strict=True)) if one != other)
+    return (
+        f"The model was trained on other columns than {header.source} has: column {position + 1} was "
+        f"{columns[position]!r} and is {header.columns[position]!r}; {advice}."
+    )

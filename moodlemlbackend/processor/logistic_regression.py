@@ -1,0 +1,98 @@
+"""Logistic regression of scikit-learn: for sites without TensorFlow, and as a yardstick for the network."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from moodlemlbackend.model.encoding import Encoder, distinct, fit_encoder, varying
+from moodlemlbackend.model.folds import deal
+from moodlemlbackend.model.network import softmax
+from moodlemlbackend.processor.base import Arrays, Classifier, Fitted, Floats, Probabilities, Processor, Progress, no_progress
+from moodlemlbackend.processor.samples import Samples
+
+FOLDS = 5
+INVERSE_REGULARISATION = 0.1
+ITERATIONS = 500
+_ENCODER = "encoder."
+
+
+class LogisticClassifier(Classifier):
+    """Linear logits of standardised values and empty flags; predicts with NumPy alone."""
+
+    def __init__(self, encoder: Encoder, weights: npt.NDArray[np.float64], bias: npt.NDArray[np.float64]) -> None:
+        if weights.shape != (encoder.inputs, len(bias)) or len(encoder.column_of_input) != encoder.inputs:
+            raise ValueError(f"weights of shape {weights.shape} do not fit {encoder.inputs} inputs")
+        self.encoder, self.weights, self.bias = encoder, weights, bias
+
+    def probabilities(self, features: Floats) -> Probabilities:
+        """Probabilities (rows, K)."""
+        return softmax(self.encoder.encode(self.encoder.codes_of(features)) @ self.weights + self.bias)
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Encoder, weights (inputs, K) and bias (K,)."""
+        encoder = {_ENCODER + field.name: getattr(self.encoder, field.name) for field in fields(Encoder)}
+        return {}, {**encoder, "weights": self.weights, "bias": self.bias}
+
+
+class LogisticRegression(Processor):
+    """L2-regularised multinomial logistic regression; neither needs nor imports TensorFlow."""
+
+    name = "logistic_regression"
+
+    def fit(self, samples: Samples, *, seed: int, progress: Progress = no_progress) -> Fitted:
+        """Train on all samples, and on all but a fifth of them five times for the decision threshold."""
+        columns = varying(samples.coded.codes)
+        codes = samples.coded.codes[columns]
+        first, kind = distinct(codes)
+        codes = np.ascontiguousarray(codes[:, first])
+        targets = np.stack([np.bincount(kind, column, minlength=len(first)) for column in samples.targets.T], axis=1)
+        encoder = fit_encoder(columns, codes, samples.coded.values[columns], targets.sum(axis=1), with_bins=False)
+        inputs = encoder.encode(codes)
+        folds = deal(targets.astype(np.float32), FOLDS, np.random.default_rng(seed))
+        probabilities, counts = [], []
+        for number, fold in enumerate(folds):
+            rows = np.flatnonzero(fold.any(axis=1))
+            weights, bias = _solve(inputs, np.maximum(targets - fold, 0))
+            probabilities.append(softmax(inputs[rows] @ weights + bias))
+            counts.append(fold[rows])
+            progress(number + 1, FOLDS + 1)
+        weights, bias = _solve(inputs, targets)
+        progress(FOLDS + 1, FOLDS + 1)
+        return Fitted(
+            LogisticClassifier(encoder, weights, bias), np.concatenate(probabilities), np.concatenate(counts)
+        )
+
+    def restore(self, settings: Mapping[str, Any], array: Callable[[str], npt.NDArray[Any]]) -> Classifier:  # noqa: ARG002
+        """Read encoder, weights and bias."""
+        encoder = Encoder(**{field.name: array(_ENCODER + field.name) for field in fields(Encoder)})
+        return LogisticClassifier(encoder, array("weights"), array("bias"))
+
+
+def _solve(inputs: Floats, targets: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Fit (rows, inputs) to (rows, K) counts; returns weights (inputs, K) and bias (K,)."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression as ScikitLogisticRegression
+
+    rows, labels = np.nonzero(targets > 0)
+    count = targets.shape[1]
+    weights, bias = np.zeros((inputs.shape[1], count)), np.full(count, -30.0)
+    present = np.unique(labels)
+    if len(present) < 2 or not inputs.shape[1]:
+        total = targets.sum(axis=0)
+        bias[present] = np.log(total[present] / total.sum())
+        return weights, bias
+    model = ScikitLogisticRegression(C=INVERSE_REGULARISATION, max_iter=ITERATIONS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(inputs[rows], labels, sample_weight=targets[rows, labels])
+    if len(present) == 2:
+        weights[:, present[1]], bias[present] = model.coef_[0], (0, model.intercept_[0])
+    else:
+        weights[:, present], bias[present] = model.coef_.T, model.intercept_
+    return weights, bias

@@ -1,0 +1,99 @@
+"""The default processor: the network of :mod:`moodlemlbackend.model`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from moodlemlbackend.model.fitting import Fit, fit, fit_splits
+from moodlemlbackend.model.network import Network
+from moodlemlbackend.processor.base import Arrays, Classifier, Fitted, Floats, Probabilities, Processor, Progress, no_progress
+from moodlemlbackend.processor.samples import Samples
+from moodlemlbackend.reference import ReferenceNetwork
+
+_OURS, _REFERENCE = "network", "reference"
+
+
+class NetworkClassifier(Classifier):
+    """A trained network."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    def probabilities(self, features: Floats) -> Probabilities:
+        """Calibrated probabilities (rows, K)."""
+        return self.network.probabilities(features)
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Kind and arrays."""
+        return {"kind": _OURS}, self.network.arrays()
+
+
+class ReferenceClassifier(Classifier):
+    """A network that the reference package trained, used as it is until new samples come."""
+
+    def __init__(self, network: ReferenceNetwork) -> None:
+        self.network = network
+
+    def probabilities(self, features: Floats) -> Probabilities:
+        """Probabilities (rows, K), as the reference gives them."""
+        return self.network.probabilities(features).astype(np.float64)
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Kind and arrays."""
+        arrays = self.network.arrays()
+        return {"kind": _REFERENCE, "arrays": sorted(arrays)}, arrays
+
+
+class NeuralNetwork(Processor):
+    """A cross-fitted ensemble of small networks, trained in TensorFlow; predictions need NumPy alone."""
+
+    name = "neural_network"
+
+    def prepare(self) -> None:
+        """Import TensorFlow in a thread; whoever needs it first waits for the rest."""
+        threading.Thread(target=_import_tensorflow, daemon=True).start()
+
+    def fit(self, samples: Samples, *, seed: int, progress: Progress = no_progress) -> Fitted:
+        """Train on all samples."""
+        return _fitted(fit(samples.coded, samples.targets, seed=seed, progress=progress))
+
+    def fit_splits(
+        self, samples: Samples, splits: list[npt.NDArray[np.int64]], *, seed: int, progress: Progress = no_progress
+    ) -> list[Fitted]:
+        """Train the networks of several splits side by side."""
+        fits: list[Fit] = []
+        for start in range(0, len(splits), SPLITS_AT_ONCE):
+            part = splits[start : start + SPLITS_AT_ONCE]
+
+            def show(done: int, total: int, before: int = start, size: int = len(part)) -> None:
+                progress(before * total + done * size, len(splits) * total)
+
+            fits += fit_splits(samples.coded, samples.targets, part, seed=seed + start, progress=show)
+        return [_fitted(one) for one in fits]
+
+    def restore(self, settings: Mapping[str, Any], array: Callable[[str], npt.NDArray[Any]]) -> Classifier:
+        """Read our own network, or one of the reference that was exported or imported."""
+        if settings["kind"] == _REFERENCE:
+            return ReferenceClassifier(
+                ReferenceNetwork.from_arrays({str(name): array(str(name)) for name in settings["arrays"]})
+            )
+        if settings["kind"] != _OURS:
+            raise ValueError(f"no network of the kind {settings['kind']!r} is known")
+        return NetworkClassifier(Network.from_arrays({name: array(name) for name in Network.names()}))
+
+
+SPLITS_AT_ONCE = 10
+"""Splits trained in one graph; more would only take memory."""
+
+
+def _fitted(one: Fit) -> Fitted:
+    return Fitted(NetworkClassifier(one.network), one.held_out.probabilities, one.held_out.targets, one.history)
+
+
+def _import_tensorflow() -> None:
+    import tensorflow  # noqa: F401

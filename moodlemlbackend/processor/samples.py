@@ -1,0 +1,75 @@
+"""The rows a processor learns from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from moodlemlbackend.dataset import read_batches
+from moodlemlbackend.errors import ModelError
+from moodlemlbackend.model.codes import CodedRows, Floats, code, join
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Labelled rows, one byte a cell.
+
+    Attributes
+    ----------
+    columns, classes:
+        names of the features and of the K classes.
+    coded:
+        n rows as codes.
+    targets:
+        (n, K) float32: how much each row counts for each class; a plain labelled row has a single 1.
+    """
+
+    columns: tuple[str, ...]
+    classes: tuple[str, ...]
+    coded: CodedRows
+    targets: Floats
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """(n,) the class that each row counts for most."""
+        return self.targets.argmax(axis=1)
+
+    @property
+    def class_counts(self) -> Floats:
+        """(K,) how much all rows count for each class."""
+        return self.targets.sum(axis=0)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Samples:
+        """Return some of the rows."""
+        return Samples(self.columns, self.classes, self.coded.take(rows), self.targets[rows])
+
+
+def read_samples(path: str | os.PathLike[str]) -> Samples:
+    """Read a labelled file; errors as of :func:`moodlemlbackend.dataset.read_labelled`."""
+    header, batches = read_batches(path, labelled=True)
+    classes = header.classes or ()
+    labels: list[npt.NDArray[np.int64]] = []
+
+    def features() -> Iterator[Floats]:
+        for batch in batches:
+            labels.append(batch.labels if batch.labels is not None else np.zeros(0, np.int64))
+            yield batch.features
+
+    coded = code(features(), len(header.columns))
+    return Samples(header.columns, classes, coded, np.eye(len(classes), dtype=np.float32)[np.concatenate(labels)])
+
+
+def join_samples(old: Samples, new: Samples) -> Samples:
+    """Return both, in the classes' order of ``new``; ModelError when columns or classes differ."""
+    if old.columns != new.columns or set(old.classes) != set(new.classes):
+        raise ModelError("The samples to be joined have other columns or classes.")
+    order = [old.classes.index(name) for name in new.classes]
+    targets = np.concatenate([old.targets[:, order], new.targets])
+    return Samples(new.columns, new.classes, join(old.coded, new.coded), targets)
