@@ -302,11 +302,11 @@ def _run_in_child(
     ended, stopped = _wait(child, signals, sink)
     outcome, runid, log = reply.read()
     _log_library_output(sink, log)
-    if outcome is None:
-        if stopped is not None:
-            return _failure(_stopped_by(stopped), runid)
-        return _failure(_describe_end(name, ended), runid, log=log)
-    return outcome
+    if outcome is not None:
+        return outcome
+    text = _describe_end(name, ended) if stopped is None else _stopped_by(stopped)
+    _append(log, f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} ERROR {text}".encode())
+    return _failure(text, runid, log=log if stopped is None else None)
 
 
 def _be_child(name: str, call: Callable[[Streams], Result], streams: Streams, reply: _Reply) -> NoReturn:
@@ -420,9 +420,15 @@ def _log_library_output(sink: int, log: Path | None) -> None:
     """Append the end of what libraries printed to the run's log, if there are both."""
     with suppress(OSError):
         text = _tail(sink).strip()
-        if text and log is not None and log.exists():
+        if text:
+            _append(log, b"Output of libraries:\n" + text)
+
+
+def _append(log: Path | None, text: bytes) -> None:
+    with suppress(OSError):
+        if log is not None and log.exists():
             with log.open("ab") as file:
-                file.write(b"Output of libraries:\n" + text + b"\n")
+                file.write(text + b"\n")
 
 
 def _bound(sink: int) -> None:

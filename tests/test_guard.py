@@ -338,6 +338,7 @@ def test_a_crash_has_an_answer_too(tmp_path, body, words):
     text = failure(run(f"streams.attach(Run.start(folder)).log.info('begun'); {body}", tmp_path))
     assert words in text
     assert text.endswith("info.log")
+    assert words in the_log(tmp_path)
     if "SIG" in text:
         assert "Fatal Python error" in the_log(tmp_path)
 

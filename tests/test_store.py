@@ -465,8 +465,10 @@ def whole(model):
     assert all((array == number).all() for array in model.arrays(*names).values())
     return number
 publish(0)
-seen, half = [0], 0
-for kill in range(60):
+seen, half, kills = [0], 0, 0
+while kills < 40 or len(set(seen)) < 10 or half < 3:
+    kills += 1
+    assert kills < 1000, (len(set(seen)), half)
     publisher = os.fork()
     if publisher == 0:
         store, number = ModelStore(store.folder.parent), seen[-1]
@@ -483,14 +485,9 @@ for kill in range(60):
 assert seen == sorted(seen), "a reader went back in time"
 publish(seen[-1] + 1)
 assert len(list(store.folder.glob("v*"))) == 2
-print(len(seen), len(set(seen)), half)
 """
     result = script(code, tmp_path)
     assert result.returncode == 0, result.stderr
-    reads, models, half_written = map(int, result.stdout.split())
-    assert reads > 100
-    assert models > 20
-    assert half_written > 5
 
 
 FULL = """

@@ -167,7 +167,9 @@ def fit_encoder(columns: Indices, codes: Codes, values: Floats, weights: Floats,
     return Encoder(columns, values, standard, bins, has_empty, means.astype(np.float32), scale.astype(np.float32))
 
 
-def _fit_column(values: npt.NDArray[np.float64], counts: npt.NDArray[np.float64]) -> tuple[Floats, npt.NDArray[np.int16]]:
+def _fit_column(
+    values: npt.NDArray[np.float64], counts: npt.NDArray[np.float64]
+) -> tuple[Floats, npt.NDArray[np.int16]]:
     """Standardised value and bin of each of a column's 256 codes; codes never seen take the nearest bin."""
     standard, bins = np.zeros(256, np.float32), np.full(256, -1, np.int16)
     known = np.flatnonzero(~np.isnan(values))

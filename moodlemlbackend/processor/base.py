@@ -13,7 +13,7 @@ A third party registers a subclass of :class:`Processor` under the entry point g
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -24,6 +24,7 @@ import numpy.typing as npt
 from moodlemlbackend.dataset import DataSet, Header
 from moodlemlbackend.errors import ModelError, NotEnoughDataError
 from moodlemlbackend.processor.decision import decide, decision_threshold
+from moodlemlbackend.processor.evaluation import Rating, stratified_splits
 from moodlemlbackend.processor.memory import MEMORY, recall, remember, taught
 from moodlemlbackend.processor.samples import Samples, join_samples
 
@@ -158,8 +159,8 @@ class Processor(ABC):
                 f"The trained model in {stored.folder} cannot be used ({error}); clear it and train again."
             ) from error
 
-    def store(self, store: ModelStore, model: TrainedModel, memory: Arrays) -> StoredModel:
-        """Publish a model with its memory; the caller holds the store's lock."""
+    def describe(self, model: TrainedModel) -> tuple[dict[str, Any], Arrays]:
+        """Settings and arrays to store a model with; :meth:`load` reads them."""
         settings, arrays = model.classifier.state()
         about = {
             "columns": model.columns,
@@ -168,6 +169,11 @@ class Processor(ABC):
             "rows": model.rows,
             "classifier": settings,
         }
+        return about, arrays
+
+    def store(self, store: ModelStore, model: TrainedModel, memory: Arrays) -> StoredModel:
+        """Publish a model with its memory; the caller holds the store's lock."""
+        about, arrays = self.describe(model)
         return store.publish(self.name, about, {**arrays, **memory})
 
     def train(
@@ -208,9 +214,44 @@ class Processor(ABC):
         run.log.info("The former model remembers no rows: it teaches the new one on the new rows")
         return join_samples(taught(model.classifier, model.classes, model.rows, samples), samples)
 
+    def predict(self, model: TrainedModel, batches: Iterable[DataSet]) -> Iterator[Prediction]:
+        """Yield (sample id, class, decision score) of every row of unlabelled batches."""
+        for batch in batches:
+            yield from model.predict(batch)
+
+    def evaluate(
+        self, samples: Samples, *, iterations: int, seed: int, progress: Progress = no_progress
+    ) -> list[tuple[Rating, Fitted]]:
+        """Train on 80 % of the samples and rate the rest, ``iterations`` times.
+
+        Raises
+        ------
+        NotEnoughDataError
+            A class has fewer than two samples.
+        """
+        require_every_class(samples)
+        splits = stratified_splits(samples, iterations, seed)
+        fits = self.fit_splits(samples, [split.training for split in splits], seed=seed, progress=progress)
+        rated = []
+        for split, fitted in zip(splits, fits, strict=True):
+            features = samples.coded.take(split.held_out).decode()
+            probabilities = fitted.classifier.probabilities(features)
+            rated.append((Rating(samples.labels[split.held_out], probabilities, fitted.threshold), fitted))
+        return rated
+
     def export(self, stored: StoredModel, folder: Path) -> None:
         """Write a stored model to a folder, without the rows it remembers: they stay on the site."""
         stored.copy_to(folder, without=[name for name in stored.specs if name in MEMORY])
+
+    def import_model(self, store: ModelStore, exported: StoredModel) -> None:
+        """Publish an exported model, once it has proved to be usable; the caller holds the store's lock."""
+        self.load(exported)
+        kept = [name for name in exported.specs if name not in MEMORY]
+        store.publish(self.name, exported.settings, exported.arrays(*kept))
+
+    def clear(self, store: ModelStore) -> None:
+        """Remove the trained model."""
+        store.clear()
 
 
 def require_every_class(samples: Samples) -> None:

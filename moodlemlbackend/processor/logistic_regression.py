@@ -13,7 +13,16 @@ import numpy.typing as npt
 from moodlemlbackend.model.encoding import Encoder, distinct, fit_encoder, varying
 from moodlemlbackend.model.folds import deal
 from moodlemlbackend.model.network import softmax
-from moodlemlbackend.processor.base import Arrays, Classifier, Fitted, Floats, Probabilities, Processor, Progress, no_progress
+from moodlemlbackend.processor.base import (
+    Arrays,
+    Classifier,
+    Fitted,
+    Floats,
+    Probabilities,
+    Processor,
+    Progress,
+    no_progress,
+)
 from moodlemlbackend.processor.samples import Samples
 
 FOLDS = 5
@@ -64,9 +73,7 @@ class LogisticRegression(Processor):
             progress(number + 1, FOLDS + 1)
         weights, bias = _solve(inputs, targets)
         progress(FOLDS + 1, FOLDS + 1)
-        return Fitted(
-            LogisticClassifier(encoder, weights, bias), np.concatenate(probabilities), np.concatenate(counts)
-        )
+        return Fitted(LogisticClassifier(encoder, weights, bias), np.concatenate(probabilities), np.concatenate(counts))
 
     def restore(self, settings: Mapping[str, Any], array: Callable[[str], npt.NDArray[Any]]) -> Classifier:  # noqa: ARG002
         """Read encoder, weights and bias."""
@@ -74,7 +81,9 @@ class LogisticRegression(Processor):
         return LogisticClassifier(encoder, array("weights"), array("bias"))
 
 
-def _solve(inputs: Floats, targets: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _solve(
+    inputs: Floats, targets: npt.NDArray[np.floating]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Fit (rows, inputs) to (rows, K) counts; returns weights (inputs, K) and bias (K,)."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression as ScikitLogisticRegression

@@ -11,7 +11,16 @@ import numpy.typing as npt
 
 from moodlemlbackend.model.fitting import Fit, fit, fit_splits
 from moodlemlbackend.model.network import Network
-from moodlemlbackend.processor.base import Arrays, Classifier, Fitted, Floats, Probabilities, Processor, Progress, no_progress
+from moodlemlbackend.processor.base import (
+    Arrays,
+    Classifier,
+    Fitted,
+    Floats,
+    Probabilities,
+    Processor,
+    Progress,
+    no_progress,
+)
 from moodlemlbackend.processor.samples import Samples
 from moodlemlbackend.reference import ReferenceNetwork
 

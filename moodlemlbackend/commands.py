@@ -1,0 +1,268 @@
+"""What each command does, from its arguments to its result; who calls, Moodle or a person, does not matter here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from moodlemlbackend.errors import ModelError, NotTrainedError, UsageError
+from moodlemlbackend.processor import get_processor
+
+if TYPE_CHECKING:
+    from moodlemlbackend.guard import Streams
+    from moodlemlbackend.processor.base import Processor, Progress, TrainedModel
+    from moodlemlbackend.runs import Run
+    from moodlemlbackend.settings import Settings
+    from moodlemlbackend.store import ModelStore, StoredModel
+
+NOT_TRAINED = "Provided model have not been trained yet"
+"""Moodle's own tests compare this text."""
+
+MOST_ITERATIONS = 1000
+
+_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
+
+
+def train(streams: Streams, modelid: str, outputdir: str, dataset: str, *, settings: Settings) -> dict[str, Any]:
+    """Train a model, or continue training one, with the samples of a labelled data set."""
+    from moodlemlbackend.runs import Run
+
+    store = _store(modelid, outputdir)
+    with streams.attach(Run.start(Path(outputdir))) as run, store.lock(settings.lock_wait):
+        processor = _processor_to_train(store, settings, run)
+        processor.prepare()
+        from moodlemlbackend.processor.samples import read_samples
+        from moodlemlbackend.report.run_report import write_training
+
+        samples = read_samples(dataset)
+        former = _current(store)
+        if former is not None:
+            _check_samples(former[0], samples, dataset)
+        seed = _seed(settings)
+        run.log.info(
+            "Training %s with %s, seed %d, on %s: %d rows", modelid, processor.name, seed, dataset, len(samples)
+        )
+        progress = _progress(streams, "Training")
+        fitted = processor.train(store, samples, run, former=former, seed=seed, progress=progress)
+        write_training(run, fitted, samples, processor=processor.name, seed=seed)
+        return {"status": 0, "info": run.info, "runid": str(run.runid)}
+
+
+def predict(streams: Streams, modelid: str, outputdir: str, dataset: str, *, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
+    """Predict the samples of an unlabelled data set with the trained model."""
+    from moodlemlbackend.runs import Run
+
+    store = _store(modelid, outputdir)
+    with streams.attach(Run.start(Path(outputdir), lazy=True)) as run:
+        loaded = _current(store)
+        if loaded is None:
+            raise NotTrainedError(NOT_TRAINED)
+        from moodlemlbackend.dataset import read_batches
+
+        model, stored = loaded
+        header, batches = read_batches(dataset, labelled=False)
+        model.check(header)
+        predictions = list(_processor_of(stored).predict(model, batches))
+        return {"status": 0, "info": run.info, "predictions": predictions}
+
+
+def evaluate(
+    streams: Streams,
+    modelid: str,
+    outputdir: str,
+    dataset: str,
+    *,
+    minscore: float,
+    accepted_deviation: float,
+    iterations: int,
+    trained_model_dir: str | None,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Judge the configuration that a labelled data set comes from, or a trained model on its samples."""
+    from moodlemlbackend.runs import Run
+
+    _check_id(modelid)
+    if not 1 <= iterations <= MOST_ITERATIONS:
+        raise UsageError(f"The number of iterations is {iterations}; it must be 1 to {MOST_ITERATIONS}.")
+    with streams.attach(Run.start(Path(outputdir))) as run:
+        processor = get_processor(settings.processor)
+        if trained_model_dir is None:
+            processor.prepare()
+        from moodlemlbackend.processor.evaluation import Rating, mean_figures, verdict
+        from moodlemlbackend.processor.samples import read_samples
+        from moodlemlbackend.report.run_report import write_evaluation
+
+        samples = read_samples(dataset)
+        seed = _seed(settings)
+        rated: list[tuple[Rating, Any]]
+        if trained_model_dir is not None:
+            run.log.info("Rating the trained model in %s on %s: %d rows", trained_model_dir, dataset, len(samples))
+            loaded = _current(_store(modelid, trained_model_dir))
+            if loaded is None:
+                raise NotTrainedError(NOT_TRAINED)
+            rated = [(_rate_trained(loaded[0], samples, dataset), None)]
+        else:
+            run.log.info(
+                "Evaluating %s with %s, %d splits, seed %d, on %s: %d rows",
+                modelid, processor.name, iterations, seed, dataset, len(samples),
+            )  # fmt: skip
+            progress = _progress(streams, "Evaluating")
+            rated = processor.evaluate(samples, iterations=iterations, seed=seed, progress=progress)
+        result, sentences = verdict(
+            [rating for rating, _ in rated],
+            minimum_score=minscore,
+            accepted_deviation=accepted_deviation,
+            score=settings.score,
+        )
+        for sentence in sentences:
+            run.tell(sentence)
+        run.log.info("Result: %s", mean_figures(result))
+        write_evaluation(run, rated, samples, result, processor=processor.name, seed=seed, score=settings.score)
+        return {**result, "info": run.info, "dir": str(run.dir), "runid": run.runid}
+
+
+def export(streams: Streams, modelid: str, modeldir: str, exportdir: str, *, settings: Settings) -> str:
+    """Write the trained model to a directory, for another site."""
+    from moodlemlbackend.runs import Run
+
+    store = _store(modelid, modeldir)
+    with streams.attach(Run.start(Path(modeldir), lazy=True)):
+        loaded = _current(store)
+        if loaded is None:
+            raise NotTrainedError(NOT_TRAINED)
+        if loaded[1] is None:
+            _export_reference(store, Path(exportdir))
+        else:
+            store.read(lambda stored: _processor_of(stored).export(stored, Path(exportdir)))
+        return exportdir
+
+
+def import_model(streams: Streams, modelid: str, modeldir: str, importdir: str, *, settings: Settings) -> str:
+    """Put an exported model in force."""
+    from moodlemlbackend.reference import is_reference_model
+    from moodlemlbackend.runs import Run
+    from moodlemlbackend.store import read_model
+
+    store = _store(modelid, modeldir)
+    source = Path(importdir)
+    with streams.attach(Run.start(Path(modeldir), lazy=True)):
+        reference = next((folder for folder in (source, source / "classifier") if is_reference_model(folder)), None)
+        if reference is not None:
+            model = _reference_model(reference)
+            with store.lock(settings.lock_wait):
+                get_processor("neural_network").store(store, model, {})
+            return "Ok"
+        exported = read_model(source)
+        processor = _processor_of(exported)
+        with store.lock(settings.lock_wait):
+            processor.import_model(store, exported)
+        return "Ok"
+
+
+def _check_id(modelid: str) -> None:
+    if not _MODEL_ID.fullmatch(modelid):
+        raise UsageError(
+            f"The model id {modelid[:80]!r} cannot be used; an id has letters, digits, - and _, at most 128 of them."
+        )
+
+
+def _store(modelid: str, outputdir: str) -> ModelStore:
+    from moodlemlbackend.store import ModelStore
+
+    _check_id(modelid)
+    if not outputdir:
+        raise UsageError("The output directory is empty; name a directory that can be written.")
+    return ModelStore(Path(outputdir))
+
+
+def _processor_of(stored: StoredModel | None) -> Processor:
+    """The processor that wrote a model; the reference's own is the network's business."""
+    if stored is None:
+        return get_processor("neural_network")
+    try:
+        return get_processor(stored.processor)
+    except UsageError as error:
+        raise ModelError(f"The trained model in {stored.folder} needs another processor. {error}") from error
+
+
+def _current(store: ModelStore) -> tuple[TrainedModel, StoredModel | None] | None:
+    """Return the model in force and where it is stored; the latter None for a model of the reference package."""
+
+    def load(stored: StoredModel) -> tuple[TrainedModel, StoredModel | None]:
+        return _processor_of(stored).load(stored), stored
+
+    found = store.read(load)
+    if found is not None:
+        return found
+    from moodlemlbackend.reference import is_reference_model
+
+    return (_reference_model(store.folder), None) if is_reference_model(store.folder) else None
+
+
+def _reference_model(folder: Path) -> TrainedModel:
+    from moodlemlbackend.processor.base import TrainedModel
+    from moodlemlbackend.processor.neural_network import ReferenceClassifier
+    from moodlemlbackend.reference import read_reference_model
+
+    return TrainedModel(ReferenceClassifier(read_reference_model(folder)), None, None, 0.5, 0.0)
+
+
+def _export_reference(store: ModelStore, folder: Path) -> None:
+    """Export a model of the reference package in our format."""
+    from moodlemlbackend.store import write_model
+
+    processor = get_processor("neural_network")
+    about, arrays = processor.describe(_reference_model(store.folder))
+    write_model(folder, processor.name, about, arrays)
+
+
+def _processor_to_train(store: ModelStore, settings: Settings, run: Run) -> Processor:
+    """The processor of the stored model, if there is one; else the chosen one."""
+    stored = store.current()
+    if stored is None:
+        return get_processor(settings.processor)
+    if stored.processor != settings.processor:
+        run.tell(
+            f"The model goes on with the processor {stored.processor}, which trained it; "
+            f"clear it to train one with {settings.processor}."
+        )
+    return _processor_of(stored)
+
+
+def _check_samples(model: TrainedModel, samples: Any, dataset: str) -> None:
+    from moodlemlbackend.dataset import Header
+
+    model.check(Header(dataset, {}, samples.columns, samples.classes, None))
+
+
+def _rate_trained(model: TrainedModel, samples: Any, dataset: str) -> Any:
+    """Rate a trained model on all samples."""
+    from moodlemlbackend.processor.evaluation import Rating
+
+    _check_samples(model, samples, dataset)
+    probabilities = model.classifier.probabilities(samples.coded.decode())
+    if model.classes is not None:
+        probabilities = probabilities[:, [model.classes.index(name) for name in samples.classes]]
+    return Rating(samples.labels, probabilities, model.threshold)
+
+
+def _seed(settings: Settings) -> int:
+    """The seed that was set, or one drawn now, to be logged."""
+    import secrets
+
+    return secrets.randbelow(1_000_000_000) if settings.seed is None else settings.seed
+
+
+def _progress(streams: Streams, title: str) -> Progress:
+    """Show a line at every tenth of the work."""
+    shown = 0
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown
+        tenth = done * 10 // total
+        if tenth > shown:
+            shown = tenth
+            streams.progress(f"{title}: {tenth * 10} %")
+
+    return show

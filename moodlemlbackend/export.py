@@ -1,0 +1,8 @@
+"""Door for Moodle: ``python -m moodlemlbackend.export``."""
+
+import sys
+
+from moodlemlbackend.door import door
+
+if __name__ == "__main__":
+    sys.exit(door("export"))

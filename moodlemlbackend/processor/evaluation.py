@@ -1,0 +1,141 @@
+"""Judging a model: repeated splits, metrics, verdict.
+
+A configuration is judged by training on 80 % of the samples and rating the rest, several times over; a trained model
+by rating it once on all samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from moodlemlbackend.errors import NotEnoughDataError, Status
+from moodlemlbackend.processor import metrics
+from moodlemlbackend.processor.decision import decide, decision_scores
+from moodlemlbackend.processor.samples import Samples
+
+Indices = npt.NDArray[np.int64]
+
+HELD_OUT_SHARE = 0.2
+FIGURES = ("mcc", "auc", "accuracy", "balanced accuracy", "precision", "recall", "f1_score")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices of the rows to train on and of those to rate."""
+
+    training: Indices
+    held_out: Indices
+
+
+@dataclass(frozen=True, eq=False)
+class Rating:
+    """A classifier on samples it has not seen.
+
+    ``labels`` (rows,) the true classes, ``probabilities`` (rows, K) calibrated, ``threshold`` the decision threshold
+    on that of class 1.
+    """
+
+    labels: Indices
+    probabilities: npt.NDArray[np.float64]
+    threshold: float
+
+    @property
+    def predicted(self) -> Indices:
+        """(rows,) the predicted classes."""
+        return decide(self.probabilities, self.threshold)[0]
+
+    @property
+    def scores(self) -> npt.NDArray[np.float64]:
+        """(rows,) the decision score of class 1: with two classes, .5 is the threshold."""
+        positive = self.probabilities[:, 1]
+        return decision_scores(positive, self.threshold) if self.probabilities.shape[1] == 2 else positive
+
+    def figures(self) -> dict[str, float]:
+        """The metrics by the names that Moodle gets: see :data:`FIGURES`."""
+        predicted = self.predicted
+        weighted = metrics.weighted_scores(predicted, self.labels)
+        values = (
+            metrics.matthews_correlation(predicted, self.labels),
+            metrics.roc_auc(self.probabilities[:, 1], self.labels),
+            metrics.accuracy(predicted, self.labels),
+            metrics.balanced_accuracy(predicted, self.labels),
+            *weighted,
+        )
+        return dict(zip(FIGURES, map(float, values), strict=True))
+
+
+def stratified_splits(samples: Samples, iterations: int, seed: int) -> list[Split]:
+    """Draw splits that hold out a fifth of every class, and at least one sample of it.
+
+    Raises
+    ------
+    NotEnoughDataError
+        A class has fewer than two samples.
+    """
+    labels = samples.labels
+    by_class = [np.flatnonzero(labels == k) for k in range(len(samples.classes))]
+    for name, rows in zip(samples.classes, by_class, strict=True):
+        if len(rows) < 2:
+            raise NotEnoughDataError(
+                f"There {'is 1 sample' if len(rows) else 'is no sample'} of class {name} among {len(labels)}; "
+                "an evaluation needs two or more of every class: wait for more courses to finish."
+            )
+    rng = np.random.default_rng(seed)
+    splits = []
+    for _ in range(iterations):
+        training, held_out = [], []
+        for rows in by_class:
+            shuffled = rng.permutation(rows)
+            count = max(1, round(len(rows) * HELD_OUT_SHARE))
+            held_out.append(shuffled[:count])
+            training.append(shuffled[count:])
+        splits.append(Split(np.sort(np.concatenate(training)), np.sort(np.concatenate(held_out))))
+    return splits
+
+
+def verdict(
+    ratings: list[Rating], *, minimum_score: float, accepted_deviation: float, score: str
+) -> tuple[dict[str, Any], list[str]]:
+    """Turn ratings into the object for Moodle, without ``dir`` and ``runid``, and sentences for its ``info``.
+
+    ``score`` chooses the score: ``mcc``, the Matthews correlation scaled to 0..1, or ``f1``, the weighted F1.
+    """
+    table = {name: np.array([rating.figures()[name] for rating in ratings]) for name in FIGURES}
+    scores = (table["mcc"] + 1) / 2 if score == "mcc" else table["f1_score"]
+    result: dict[str, Any] = {
+        "auc": float(table["auc"].mean()),
+        "auc_deviation": float(table["auc"].std()),
+        **{name: float(table[name].mean()) for name in FIGURES if name not in ("auc", "mcc")},
+        "mcc": float(table["mcc"].mean()),
+        "mcc_deviation": float(table["mcc"].std()),
+        "score": float(scores.mean()),
+        "score_deviation": float(scores.std()),
+        "min_score": minimum_score,
+        "accepted_deviation": accepted_deviation,
+    }
+    status, info = Status.OK, []
+    if result["score"] < minimum_score:
+        status |= Status.LOW_SCORE
+        info.append(
+            f"The evaluated model does not predict well enough: its score is {result['score']:.4f} and should be "
+            f"{minimum_score:g} or more."
+        )
+    if result["score_deviation"] > accepted_deviation:
+        status |= Status.NOT_ENOUGH_DATA
+        info.append(
+            f"The scores of the {len(ratings)} evaluations differ too much: their standard deviation is "
+            f"{result['score_deviation']:.4f} and should be {accepted_deviation:g} or less; more data is needed."
+        )
+    result["status"] = int(status)
+    return result, info
+
+
+def mean_figures(result: Mapping[str, Any]) -> str:
+    """The main figures of a verdict as a line for the log."""
+    names = ("score", "mcc", "auc", "accuracy", "balanced accuracy", "f1_score")
+    return ", ".join(f"{name} {result[name]:.4f}" for name in names)
