@@ -1,0 +1,37 @@
+# `make demo` and `make test` need nothing but Python 3.10 to 3.13; PYTHON=python3.12 chooses another one.
+
+PYTHON ?= python3
+VENV = .venv
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/installed
+
+.PHONY: help demo test lint benchmark clean
+
+help:
+	@echo "make demo       train, evaluate, predict, export and import on simulated courses, in demo/"
+	@echo "make test       everything that must pass: lint, then all tests"
+	@echo "make lint       ruff and mypy"
+	@echo "make benchmark  the measurements in benchmarks/"
+	@echo "make clean      remove the environment, the demo and what tools left"
+
+demo: $(INSTALLED)
+	$(BIN)/moodlemlbackend demo demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+benchmark: $(INSTALLED)
+	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+$(INSTALLED): setup.py requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -e .[test]
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

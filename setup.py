@@ -1,0 +1,76 @@
+"""What the package is made of and what it needs; build system and tool settings are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "moodlemlbackend/__init__.py").read_text("utf-8"), re.MULTILINE)
+
+# tensorflow-cpu is half the size and has wheels for x86-64 on Linux and Windows; it is the same module.
+HAS_CPU_WHEEL = 'platform_machine in "x86_64 AMD64" and sys_platform in "linux win32"'
+NO_CPU_WHEEL = 'platform_machine not in "x86_64 AMD64" or sys_platform not in "linux win32"'
+
+CORE = [
+    "click>=8.1",
+    "filelock>=3.13",
+    "matplotlib>=3.8",
+    "numpy>=1.26",
+    "pyarrow>=17",
+    "rich>=13",
+    "scikit-learn>=1.4",
+    "tensorboard>=2.16.2",
+    f"tensorflow-cpu>=2.16.2; {HAS_CPU_WHEEL}",
+    f"tensorflow>=2.16.2; {NO_CPU_WHEEL}",
+]
+
+ROOMS = {
+    "server": ["fastapi>=0.115", "fsspec>=2024.6", "jinja2>=3.1", "python-multipart>=0.0.18", "uvicorn>=0.30"],
+    "analytics": ["SQLAlchemy>=2", "joblib>=1.3", "polars>=1"],
+    "postgresql": ["psycopg[binary]>=3.2"],
+    "mysql": ["PyMySQL>=1.1"],
+    "distributed": ["dask>=2024.8", "distributed>=2024.8"],
+    "s3": ["s3fs>=2024.6"],
+}
+
+TEST = [
+    "hypothesis>=6.100",
+    "mypy==2.4.1",
+    "pytest>=8",
+    "ruff==0.17.6",
+    "setuptools>=70.1",
+]
+
+setup(
+    name="moodlemlbackend",
+    version=VERSION[1],
+    description="Machine-learning backend for Moodle's learning analytics",
+    long_description=(ROOT / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="GPL-3.0-or-later",
+    keywords=["moodle", "learning analytics", "dropout", "tensorflow", "education"],
+    classifiers=[
+        "Development Status :: 5 - Production/Stable",
+        "Environment :: Console",
+        "Intended Audience :: Education",
+        "Intended Audience :: Science/Research",
+        "Intended Audience :: System Administrators",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Education",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.10",
+    install_requires=CORE,
+    extras_require={**ROOMS, "all": sorted({one for needs in ROOMS.values() for one in needs}), "test": TEST},
+    packages=[*find_packages(include=["moodlemlbackend", "moodlemlbackend.*"]), "moodlemlbackend.cli"],
+    package_dir={"moodlemlbackend.cli": "cli"},
+    package_data={"moodlemlbackend": ["py.typed"]},
+    entry_points={"console_scripts": ["moodlemlbackend = moodlemlbackend.cli:main"]},
+)
