@@ -142,6 +142,29 @@ def load_settings(**overrides: object) -> Settings:
     UsageError
         An unknown key, a value that is not allowed, or a settings file that cannot be read.
     """
+    values = {key: _parse(SETTINGS[key], text, origin) for key, (text, origin) in _chosen(overrides).items()}
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def settings_file() -> Path | None:
+    """Return the settings file: the one that the environment names, else the first usual one that exists."""
+    chosen = os.environ.get(FILE_VARIABLE, "").strip()
+    return Path(chosen) if chosen else next((path for path in usual_files() if path.exists()), None)
+
+
+def usual_files() -> tuple[Path, ...]:
+    """Return where a settings file is looked for."""
+    return Path(sys.prefix, "etc", FILE_NAME), Path("/etc", FILE_NAME)
+
+
+def origins() -> dict[str, str]:
+    """Say where the value of each key comes from; errors as of :func:`load_settings`."""
+    chosen = _chosen({})
+    return {key: chosen[key][1] if key in chosen else "default" for key in SETTINGS}
+
+
+def _chosen(overrides: Mapping[str, object]) -> dict[str, tuple[str, str]]:
+    """Return text and origin of each value that somebody chose, by key."""
     unknown = sorted(overrides.keys() - SETTINGS.keys())
     if unknown:
         raise UsageError(f"There is no setting {unknown[0]!r}; the settings are {', '.join(SETTINGS)}.")
@@ -149,16 +172,16 @@ def load_settings(**overrides: object) -> Settings:
     unknown = sorted(in_file.keys() - SETTINGS.keys())
     if unknown:
         raise UsageError(f"The settings file {file} has no use for {unknown[0]!r}; its keys are {', '.join(SETTINGS)}.")
-    values: dict[str, object] = {}
+    chosen: dict[str, tuple[str, str]] = {}
     for key, setting in SETTINGS.items():
         option, variable = overrides.get(key), os.environ.get(setting.variable, "").strip()
         if option is not None:
-            values[key] = _parse(setting, str(option), f"option --{key.replace('_', '-')}")
+            chosen[key] = str(option), f"option --{key.replace('_', '-')}"
         elif variable:
-            values[key] = _parse(setting, variable, f"environment variable {setting.variable}")
+            chosen[key] = variable, f"environment variable {setting.variable}"
         elif in_file.get(key):
-            values[key] = _parse(setting, in_file[key], f"setting {key} in {file}")
-    return Settings(**values)  # type: ignore[arg-type]
+            chosen[key] = in_file[key], f"setting {key} in {file}"
+    return chosen
 
 
 def reported_version() -> str:
@@ -177,17 +200,9 @@ def _parse(setting: Setting, text: str, origin: str) -> object:
         raise UsageError(f"The {origin} is {text!r}; allowed: {setting.allowed}.") from None
 
 
-def _find_file() -> Path | None:
-    chosen = os.environ.get(FILE_VARIABLE, "").strip()
-    if chosen:
-        return Path(chosen)
-    usual = (Path(sys.prefix, "etc", FILE_NAME), Path("/etc", FILE_NAME))
-    return next((path for path in usual if path.exists()), None)
-
-
 def _read_file() -> tuple[Mapping[str, str], Path | None]:
     """Return the file's values by key, and its path; no values when there is no file."""
-    path = _find_file()
+    path = settings_file()
     if path is None:
         return {}, None
     import configparser

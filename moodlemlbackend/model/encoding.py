@@ -27,6 +27,7 @@ MAX_BINS = 64
 _INFORMATION_POWER = 0.75
 _LEAST_SCALE = 0.05
 _RARE = 0.01
+_FEW = 50.0
 _FARTHEST = 8.0
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
@@ -49,7 +50,7 @@ class Encoder:
         (used,) bool: whether the column has empty cells, and so a flag for them.
     centre, scale:
         (inputs,) float32: what is taken from each input and what the rest is multiplied by, so that flags and bins
-        have mean 0, rare ones weigh as much as common ones, and the bins of a column together as much as its value.
+        have mean 0, the bins of a column weigh together as much as its value, and a bin of few rows counts for little.
     """
 
     columns: Indices
@@ -163,6 +164,8 @@ def fit_encoder(columns: Indices, codes: Codes, values: Floats, weights: Floats,
     means = weights @ _raw_inputs(codes, standard, bins, has_empty) / weights.sum()
     widths, starts = _widths(bins, has_empty), _starts(bins, has_empty)
     scale = 1 / (np.sqrt(np.maximum(means * (1 - means), 0)) + _RARE) / np.sqrt(np.repeat(widths, widths))
+    rows = means * weights.sum()
+    scale *= rows / (rows + _FEW)
     means[starts], scale[starts] = 0, 1
     return Encoder(columns, values, standard, bins, has_empty, means.astype(np.float32), scale.astype(np.float32))
 

@@ -30,11 +30,11 @@ class Options:
     """How a network is trained; one set of values for every data set."""
 
     folds: int = 4
-    hidden: int = 64
-    epochs: int = 8
-    least_steps: int = 200
+    hidden: int = 32
+    epochs: int = 6
+    least_steps: int = 150
     batch: int = 256
-    rate: float = 4e-3
+    rate: float = 6e-3
     warm_up: float = 0.1
     weight_decay: float = 0.02
     most_at_once: float = 4.0
