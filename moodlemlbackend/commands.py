@@ -11,7 +11,9 @@ from moodlemlbackend.processor import get_processor
 
 if TYPE_CHECKING:
     from moodlemlbackend.guard import Streams
-    from moodlemlbackend.processor.base import Processor, Progress, TrainedModel
+    from moodlemlbackend.processor.base import Fitted, Processor, Progress, TrainedModel
+    from moodlemlbackend.processor.evaluation import Rating
+    from moodlemlbackend.processor.samples import Samples
     from moodlemlbackend.runs import Run
     from moodlemlbackend.settings import Settings
     from moodlemlbackend.store import ModelStore, StoredModel
@@ -38,7 +40,7 @@ def train(streams: Streams, modelid: str, outputdir: str, dataset: str, *, setti
         samples = read_samples(dataset)
         former = _current(store)
         if former is not None:
-            _check_samples(former[0], samples, dataset)
+            former[0].check(dataset, samples.columns, samples.classes)
         seed = _seed(settings)
         run.log.info(
             "Training %s with %s, seed %d, on %s: %d rows", modelid, processor.name, seed, dataset, len(samples)
@@ -55,14 +57,11 @@ def predict(streams: Streams, modelid: str, outputdir: str, dataset: str, *, set
 
     store = _store(modelid, outputdir)
     with streams.attach(Run.start(Path(outputdir), lazy=True)) as run:
-        loaded = _current(store)
-        if loaded is None:
-            raise NotTrainedError(NOT_TRAINED)
+        model, stored = _trained(store)
         from moodlemlbackend.dataset import read_batches
 
-        model, stored = loaded
         header, batches = read_batches(dataset, labelled=False)
-        model.check(header)
+        model.check(header.source, header.columns, header.classes)
         predictions = list(_processor_of(stored).predict(model, batches))
         return {"status": 0, "info": run.info, "predictions": predictions}
 
@@ -86,29 +85,32 @@ def evaluate(
     if not 1 <= iterations <= MOST_ITERATIONS:
         raise UsageError(f"The number of iterations is {iterations}; it must be 1 to {MOST_ITERATIONS}.")
     with streams.attach(Run.start(Path(outputdir))) as run:
-        processor = get_processor(settings.processor)
+        model = None
         if trained_model_dir is None:
+            processor = get_processor(settings.processor)
             processor.prepare()
-        from moodlemlbackend.processor.evaluation import Rating, mean_figures, verdict
+        else:
+            model, stored = _trained(_store(modelid, trained_model_dir))
+            processor = _processor_of(stored)
+        from moodlemlbackend.processor.base import tell_of_constant_columns
+        from moodlemlbackend.processor.evaluation import mean_figures, verdict
         from moodlemlbackend.processor.samples import read_samples
         from moodlemlbackend.report.run_report import write_evaluation
 
         samples = read_samples(dataset)
         seed = _seed(settings)
-        rated: list[tuple[Rating, Any]]
-        if trained_model_dir is not None:
+        rated: list[tuple[Rating, Fitted | None]]
+        if model is not None:
             run.log.info("Rating the trained model in %s on %s: %d rows", trained_model_dir, dataset, len(samples))
-            loaded = _current(_store(modelid, trained_model_dir))
-            if loaded is None:
-                raise NotTrainedError(NOT_TRAINED)
-            rated = [(_rate_trained(loaded[0], samples, dataset), None)]
+            rated = [(_rate(model, samples, dataset), None)]
         else:
             run.log.info(
                 "Evaluating %s with %s, %d splits, seed %d, on %s: %d rows",
                 modelid, processor.name, iterations, seed, dataset, len(samples),
             )  # fmt: skip
             progress = _progress(streams, "Evaluating")
-            rated = processor.evaluate(samples, iterations=iterations, seed=seed, progress=progress)
+            rated = [*processor.evaluate(samples, iterations=iterations, seed=seed, progress=progress)]
+        tell_of_constant_columns(samples, run)
         result, sentences = verdict(
             [rating for rating, _ in rated],
             minimum_score=minscore,
@@ -122,17 +124,18 @@ def evaluate(
         return {**result, "info": run.info, "dir": str(run.dir), "runid": run.runid}
 
 
-def export(streams: Streams, modelid: str, modeldir: str, exportdir: str, *, settings: Settings) -> str:
+def export(streams: Streams, modelid: str, modeldir: str, exportdir: str, *, settings: Settings) -> str:  # noqa: ARG001
     """Write the trained model to a directory, for another site."""
     from moodlemlbackend.runs import Run
 
     store = _store(modelid, modeldir)
     with streams.attach(Run.start(Path(modeldir), lazy=True)):
-        loaded = _current(store)
-        if loaded is None:
-            raise NotTrainedError(NOT_TRAINED)
-        if loaded[1] is None:
-            _export_reference(store, Path(exportdir))
+        current = _current(store)
+        if current is None:
+            raise ModelError(f"There is no trained model in {modeldir} to be exported; train it first.")
+        model, stored = current
+        if stored is None:
+            _export_reference(model, Path(exportdir))
         else:
             store.read(lambda stored: _processor_of(stored).export(stored, Path(exportdir)))
         return exportdir
@@ -200,21 +203,31 @@ def _current(store: ModelStore) -> tuple[TrainedModel, StoredModel | None] | Non
     return (_reference_model(store.folder), None) if is_reference_model(store.folder) else None
 
 
+def _trained(store: ModelStore) -> tuple[TrainedModel, StoredModel | None]:
+    """Return the model in force as :func:`_current` does; NotTrainedError when there is none."""
+    current = _current(store)
+    if current is None:
+        raise NotTrainedError(NOT_TRAINED)
+    return current
+
+
 def _reference_model(folder: Path) -> TrainedModel:
+    """Read a model of the reference package, which knows its classes by number."""
     from moodlemlbackend.processor.base import TrainedModel
     from moodlemlbackend.processor.neural_network import ReferenceClassifier
     from moodlemlbackend.reference import read_reference_model
 
-    return TrainedModel(ReferenceClassifier(read_reference_model(folder)), None, None, 0.5, 0.0)
+    network = read_reference_model(folder)
+    classes = tuple(map(str, range(network.n_classes)))
+    return TrainedModel(ReferenceClassifier(network), None, classes, 0.5, 0)
 
 
-def _export_reference(store: ModelStore, folder: Path) -> None:
+def _export_reference(model: TrainedModel, folder: Path) -> None:
     """Export a model of the reference package in our format."""
     from moodlemlbackend.store import write_model
 
     processor = get_processor("neural_network")
-    about, arrays = processor.describe(_reference_model(store.folder))
-    write_model(folder, processor.name, about, arrays)
+    write_model(folder, processor.name, *processor.describe(model))
 
 
 def _processor_to_train(store: ModelStore, settings: Settings, run: Run) -> Processor:
@@ -230,21 +243,14 @@ def _processor_to_train(store: ModelStore, settings: Settings, run: Run) -> Proc
     return _processor_of(stored)
 
 
-def _check_samples(model: TrainedModel, samples: Any, dataset: str) -> None:
-    from moodlemlbackend.dataset import Header
-
-    model.check(Header(dataset, {}, samples.columns, samples.classes, None))
-
-
-def _rate_trained(model: TrainedModel, samples: Any, dataset: str) -> Any:
+def _rate(model: TrainedModel, samples: Samples, dataset: str) -> Rating:
     """Rate a trained model on all samples."""
     from moodlemlbackend.processor.evaluation import Rating
 
-    _check_samples(model, samples, dataset)
+    model.check(dataset, samples.columns, samples.classes)
     probabilities = model.classifier.probabilities(samples.coded.decode())
-    if model.classes is not None:
-        probabilities = probabilities[:, [model.classes.index(name) for name in samples.classes]]
-    return Rating(samples.labels, probabilities, model.threshold)
+    order = [model.classes.index(name) for name in samples.classes]
+    return Rating(samples.labels, probabilities[:, order], model.threshold)
 
 
 def _seed(settings: Settings) -> int:

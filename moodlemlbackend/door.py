@@ -3,46 +3,45 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.errors import UsageError
 from moodlemlbackend.guard import run_command, take_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from moodlemlbackend.guard import Result, Streams
 
-_MODEL = ("modelid", "outputdir", "dataset")
+_CALLS = {
+    "training": ("train", ("modelid", "outputdir", "dataset")),
+    "prediction": ("predict", ("modelid", "outputdir", "dataset")),
+    "export": ("export", ("modelid", "modeldir", "exportdir")),
+    "import": ("import_model", ("modelid", "modeldir", "importdir")),
+}
+"""The function of :mod:`moodlemlbackend.commands` behind each door, and its arguments."""
 
 
 def door(name: str) -> int:
     """Answer one call of Moodle; returns the exit code."""
-    return run_command(name, _CALLS[name])
+    return run_command(name, _evaluate if name == "evaluation" else partial(_call, name))
 
 
-def _train(streams: Streams) -> Result:
+def _call(name: str, streams: Streams) -> Result:
     from moodlemlbackend import commands
     from moodlemlbackend.settings import load_settings
 
-    given = take_arguments("training", sys.argv[1:], _MODEL)
-    return commands.train(streams, **given, settings=load_settings())
-
-
-def _predict(streams: Streams) -> Result:
-    from moodlemlbackend import commands
-    from moodlemlbackend.settings import load_settings
-
-    given = take_arguments("prediction", sys.argv[1:], _MODEL)
-    return commands.predict(streams, **given, settings=load_settings())
+    function, arguments = _CALLS[name]
+    given = take_arguments(name, sys.argv[1:], arguments)
+    result: Result = getattr(commands, function)(streams, **given, settings=load_settings())
+    return result
 
 
 def _evaluate(streams: Streams) -> Result:
     from moodlemlbackend import commands
     from moodlemlbackend.settings import load_settings
 
-    limits = ("minscore", "accepteddeviation", "iterations")
-    given = take_arguments("evaluation", sys.argv[1:], (*_MODEL, *limits), ("trainedmodeldir",))
+    needed = ("modelid", "outputdir", "dataset", "minscore", "accepteddeviation", "iterations")
+    given = take_arguments("evaluation", sys.argv[1:], needed, ("trainedmodeldir",))
     return commands.evaluate(
         streams,
         given["modelid"],
@@ -56,22 +55,6 @@ def _evaluate(streams: Streams) -> Result:
     )
 
 
-def _export(streams: Streams) -> Result:
-    from moodlemlbackend import commands
-    from moodlemlbackend.settings import load_settings
-
-    given = take_arguments("export", sys.argv[1:], ("modelid", "modeldir", "exportdir"))
-    return commands.export(streams, **given, settings=load_settings())
-
-
-def _import(streams: Streams) -> Result:
-    from moodlemlbackend import commands
-    from moodlemlbackend.settings import load_settings
-
-    given = take_arguments("import", sys.argv[1:], ("modelid", "modeldir", "importdir"))
-    return commands.import_model(streams, **given, settings=load_settings())
-
-
 def _number(given: dict[str, str], name: str) -> float:
     """Read a finite, non-negative number; UsageError when the argument is none."""
     try:
@@ -81,12 +64,3 @@ def _number(given: dict[str, str], name: str) -> float:
     if not 0 <= number < 1e9:
         raise UsageError(f"The argument {name} is {given[name]!r}; it must be a number of 0 or more.")
     return number
-
-
-_CALLS: dict[str, Callable[[Streams], Result]] = {
-    "training": _train,
-    "prediction": _predict,
-    "evaluation": _evaluate,
-    "export": _export,
-    "import": _import,
-}

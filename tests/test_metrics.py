@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from moodlemlbackend.processor import metrics
+from moodlemlbackend import metrics
 
 many = settings(deadline=None, max_examples=60, derandomize=True)
 

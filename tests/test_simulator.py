@@ -15,7 +15,7 @@ from moodlemlbackend import dataset
 from moodlemlbackend.demo import simulator
 from moodlemlbackend.demo.simulator import SimulatedDataSet, simulate, write_demo
 from moodlemlbackend.errors import StorageError, UsageError
-from moodlemlbackend.processor import metrics
+from moodlemlbackend import metrics
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 MOODLE_DATA_SET = SHARED / "oracle" / "datasets" / "evaluation" / "course_dropout--quarters.csv.gz"

@@ -57,12 +57,13 @@ class CodedRows:
 
 def _hundredths(features: Floats) -> tuple[Codes, npt.NDArray[np.bool_]]:
     """Code (rows, columns) as hundredths; also tell, by column, whether every value is one."""
-    scaled = np.multiply(features.T, np.float32(_STEP), order="C")
-    nearest = np.rint(scaled)
-    empty = np.isnan(scaled)
-    nearest[empty] = EMPTY - _ZERO
-    np.abs(np.subtract(scaled, nearest, out=scaled), out=scaled)
-    fits = ~((scaled > 2e-3) | (np.abs(nearest) > _REACH) & ~empty).any(axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):  # far cells become infinite and fit nowhere
+        scaled = np.multiply(features.T, np.float32(_STEP), order="C")
+        nearest = np.rint(scaled)
+        empty = np.isnan(scaled)
+        nearest[empty] = EMPTY - _ZERO
+        np.abs(np.subtract(scaled, nearest, out=scaled), out=scaled)
+    fits: npt.NDArray[np.bool_] = ~((scaled > 2e-3) | (np.abs(nearest) > _REACH) & ~empty).any(axis=1)
     return (np.clip(nearest, -_ZERO, _REACH) + _ZERO).astype(np.uint8), fits
 
 
@@ -88,7 +89,7 @@ def _nearest(values: Floats, table: Floats) -> Codes:
     known = ~np.isnan(values)
     if len(used):
         order = used[np.argsort(table[used], kind="stable")]
-        middles = (table[order][1:] + table[order][:-1]) / 2
+        middles = table[order][1:] / 2 + table[order][:-1] / 2
         codes[known] = order[np.searchsorted(middles, values[known])]
     return codes
 

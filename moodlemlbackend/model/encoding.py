@@ -14,7 +14,9 @@ without looking at classes; only the scale is fitted to the rows a network train
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,12 +31,13 @@ _LEAST_SCALE = 0.05
 _RARE = 0.01
 _FEW = 50.0
 _FARTHEST = 8.0
+_PREFIX = "encoder."
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """How codes become inputs of the network.
+    """How codes become inputs of the network; ValueError when the arrays do not fit each other.
 
     Attributes
     ----------
@@ -61,6 +64,15 @@ class Encoder:
     centre: Floats
     scale: Floats
 
+    def __post_init__(self) -> None:
+        used, inputs = len(self.columns), len(self.centre)
+        tables = dict.fromkeys(("values", "standard", "bins"), (used, 256))
+        check_shapes(
+            self, {"columns": (used,), **tables, "has_empty": (used,), "centre": (inputs,), "scale": (inputs,)}
+        )
+        if len(self.column_of_input) != inputs:
+            raise ValueError(f"the encoder's columns make {len(self.column_of_input)} inputs, not {inputs}")
+
     @property
     def inputs(self) -> int:
         """Number of inputs of the network."""
@@ -69,7 +81,8 @@ class Encoder:
     @property
     def column_of_input(self) -> Indices:
         """(inputs,) position in ``columns`` of the column behind each input."""
-        return np.repeat(np.arange(len(self.columns)), _widths(self.bins, self.has_empty))
+        positions = np.arange(len(self.columns), dtype=np.int64)
+        return np.repeat(positions, _widths(self.bins, self.has_empty))
 
     @property
     def plain_inputs(self) -> Indices:
@@ -88,10 +101,28 @@ class Encoder:
         """Code (rows, all columns) float32 features; returns (used, rows)."""
         return encode_like(features[:, self.columns], self.values)
 
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return everything that makes this encoder, by names that begin with ``encoder.``."""
+        return {_PREFIX + field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, array: Callable[[str], npt.NDArray[Any]]) -> Encoder:
+        """Rebuild an encoder; ``array`` gives each of its :meth:`arrays` by name."""
+        return cls(**{field.name: array(_PREFIX + field.name) for field in fields(cls)})
+
+
+def check_shapes(owner: object, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Raise ValueError unless the arrays that ``owner`` has under these names are of these shapes."""
+    for name, shape in shapes.items():
+        found = getattr(owner, name).shape
+        if found != shape:
+            raise ValueError(f"array {name} has shape {found}, not {shape}")
+
 
 def _widths(bins: npt.NDArray[np.int16], has_empty: npt.NDArray[np.bool_]) -> Indices:
     """Count the inputs of each column: its value, its flag if it has one, its bins."""
-    return 1 + has_empty + (bins.max(axis=1, initial=-1) + 1).astype(np.int64)
+    widths: Indices = 1 + has_empty + (bins.max(axis=1, initial=-1) + 1).astype(np.int64)
+    return widths
 
 
 def _starts(bins: npt.NDArray[np.int16], has_empty: npt.NDArray[np.bool_]) -> Indices:
@@ -120,18 +151,20 @@ def _raw_inputs(
 
 def varying(codes: Codes) -> Indices:
     """Return the columns of (columns, rows) codes that have two codes or more and repeat no earlier column."""
+    import hashlib
+
     seen: set[bytes] = set()
     found = []
     for position in np.flatnonzero((codes != codes[:, :1]).any(axis=1)):
-        text = codes[position].tobytes()
-        if text not in seen:
-            seen.add(text)
+        digest = hashlib.blake2b(codes[position]).digest()
+        if digest not in seen:
+            seen.add(digest)
             found.append(int(position))
     return np.array(found, np.int64)
 
 
-def distinct(codes: Codes) -> tuple[Indices, Indices]:
-    """Find equal rows of (columns, rows) codes.
+def distinct(codes: Codes, columns: Indices) -> tuple[Indices, Indices]:
+    """Find rows of (columns, rows) codes that are equal in some columns.
 
     Returns
     -------
@@ -140,33 +173,44 @@ def distinct(codes: Codes) -> tuple[Indices, Indices]:
         their cells: one that has nothing to do with the order of the rows, and as good as random.
     """
     hashes = np.zeros(codes.shape[1], np.uint64)
-    for column in codes:
-        hashes += column
+    for column in columns:
+        hashes += codes[column]
         hashes *= _MULTIPLIER
         hashes ^= hashes >> np.uint64(29)
     _, first, kind = np.unique(hashes, return_index=True, return_inverse=True)
     return first, kind
 
 
-def fit_encoder(columns: Indices, codes: Codes, values: Floats, weights: Floats, *, with_bins: bool = True) -> Encoder:
+def count_kinds(kind: Indices, targets: Floats, kinds: int) -> Floats:
+    """Add up (rows, K) targets by the kind (rows,) of each row: (kinds, K) float32."""
+    return np.stack([np.bincount(kind, column, minlength=kinds) for column in targets.T], axis=1).astype(np.float32)
+
+
+def fit_encoder(
+    columns: Indices, codes: Codes, values: Floats, weights: npt.NDArray[np.floating], *, with_bins: bool = True
+) -> Encoder:
     """Lay an encoder on (used, rows) codes of the given columns, with (used, 256) values and (rows,) weights."""
     used = len(columns)
     standard = np.zeros((used, 256), np.float32)
     bins = np.full((used, 256), -1, np.int16)
     has_empty = np.zeros(used, bool)
+    counts_of_inputs = []
     for position in range(used):
-        counts = np.bincount(codes[position], weights, minlength=256)
-        has_empty[position] = counts[EMPTY] > 0
-        counts[EMPTY] = 0
+        counts = np.bincount(codes[position], weights, minlength=256).astype(np.float64)
+        empty, counts[EMPTY] = counts[EMPTY], 0
+        has_empty[position] = empty > 0
         standard[position], found = _fit_column(values[position].astype(np.float64), counts)
         if with_bins:
             bins[position] = found
-    means = weights @ _raw_inputs(codes, standard, bins, has_empty) / weights.sum()
+        binned = bins[position] >= 0
+        in_bins = np.bincount(bins[position][binned], counts[binned])
+        counts_of_inputs += [np.zeros(1), np.full(int(has_empty[position]), empty), in_bins]
+    rows = np.concatenate(counts_of_inputs) if used else np.zeros(0)
+    means = rows / weights.sum()
     widths, starts = _widths(bins, has_empty), _starts(bins, has_empty)
     scale = 1 / (np.sqrt(np.maximum(means * (1 - means), 0)) + _RARE) / np.sqrt(np.repeat(widths, widths))
-    rows = means * weights.sum()
     scale *= rows / (rows + _FEW)
-    means[starts], scale[starts] = 0, 1
+    scale[starts] = 1
     return Encoder(columns, values, standard, bins, has_empty, means.astype(np.float32), scale.astype(np.float32))
 
 

@@ -11,10 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.model.codes import CodedRows, Floats
-from moodlemlbackend.model.encoding import Encoder, Indices, distinct, fit_encoder, information_scale, varying
+from moodlemlbackend.metrics import matthews_correlation, roc_auc
+from moodlemlbackend.model.codes import CodedRows, Codes, Floats
+from moodlemlbackend.model.encoding import (
+    Encoder,
+    Indices,
+    count_kinds,
+    distinct,
+    fit_encoder,
+    information_scale,
+    varying,
+)
 from moodlemlbackend.model.folds import deal, fit_blend, held_out, held_out_probabilities
-from moodlemlbackend.model.network import Network
+from moodlemlbackend.model.network import ROWS_AT_ONCE, Logits, Network, Parameters
 from moodlemlbackend.model.training import Epoch, Options, Progress, train
 
 
@@ -60,26 +69,31 @@ def fit_splits(
     """
     options = options or Options()
     columns = varying(coded.codes)
-    codes = coded.codes[columns]
-    first, kind = distinct(codes)
-    codes = np.ascontiguousarray(codes[:, first])
-    by_split = np.stack([_count(kind[rows], targets[rows], len(first)) for rows in splits])
-    encoder = fit_encoder(columns, codes, coded.values[columns], _count(kind, targets, len(first)).sum(axis=1))
+    first, kind = distinct(coded.codes, columns)
+    codes = coded.codes[np.ix_(columns, first)]
+    by_split = np.stack([count_kinds(kind[rows], targets[rows], len(first)) for rows in splits])
+    everything = np.bincount(kind, minlength=len(first)).astype(np.float32)
+    encoder = fit_encoder(columns, codes, coded.values[columns], everything)
     scales = np.stack([information_scale(encoder, codes, counts) for counts in by_split])
     rng = np.random.default_rng(seed)
     folds = np.stack([deal(counts, options.folds, rng) for counts in by_split])
-    trained = train(encoder, codes, scales, by_split, folds, options=options, seed=seed, progress=progress)
-    inputs = encoder.encode(codes)
-    plain = inputs[:, encoder.plain_inputs]
+    of_split = [slice(number * options.folds, (number + 1) * options.folds) for number in range(len(splits))]
+    histories: list[list[dict[str, float]]] = [[] for _ in splits]
+
+    def observe(epoch: Epoch) -> None:
+        for members, dealt, history in zip(of_split, folds, histories, strict=True):
+            history.append(_summary(epoch, members, dealt))
+
+    trained = train(
+        encoder, codes, scales, by_split, folds, options=options, seed=seed, observe=observe, progress=progress
+    )
     fits = []
-    for split, parameters in enumerate(trained.parameters):
-        deep, linear = parameters.logits(inputs, plain)
-        deep_held, counts = held_out(deep, folds[split])
-        linear_held, _ = held_out(linear, folds[split])
-        blend = fit_blend(deep_held, linear_held, counts)
-        honest = HeldOut(held_out_probabilities(blend, deep_held, linear_held), counts)
-        members = slice(split * options.folds, (split + 1) * options.folds)
-        history = [_summary(epoch, members) for epoch in trained.epochs]
+    for parameters, logits, dealt, history in zip(
+        trained, _all_logits(encoder, codes, trained), folds, histories, strict=True
+    ):
+        (deep, counts), (linear, _) = (held_out(part, dealt) for part in logits)
+        blend = fit_blend(deep, linear, counts)
+        honest = HeldOut(held_out_probabilities(blend, deep, linear), counts)
         fits.append(Fit(Network(encoder, parameters, blend), honest, history))
     return fits
 
@@ -92,20 +106,31 @@ def fit(
     return fit_splits(coded, targets, [everything], seed=seed, options=options, progress=progress)[0]
 
 
-def _count(kind: Indices, targets: Floats, kinds: int) -> Floats:
-    """Add up targets by kind of row: (kinds, K)."""
-    return np.stack([np.bincount(kind, column, minlength=kinds) for column in targets.T], axis=1).astype(np.float32)
+def _all_logits(encoder: Encoder, codes: Codes, networks: list[Parameters]) -> list[tuple[Logits, Logits]]:
+    """Deep and linear logits (members, n, K) of each network for (used, n) codes, encoded once for all of them."""
+    parts: list[list[tuple[Logits, Logits]]] = [[] for _ in networks]
+    plain = encoder.plain_inputs
+    for start in range(0, codes.shape[1], ROWS_AT_ONCE):
+        inputs = encoder.encode(codes[:, start : start + ROWS_AT_ONCE])
+        for parameters, part in zip(networks, parts, strict=True):
+            part.append(parameters.logits(inputs, inputs[:, plain]))
+    return [
+        (np.concatenate([deep for deep, _ in part], axis=1), np.concatenate([linear for _, linear in part], axis=1))
+        for part in parts
+    ]
 
 
-def _summary(epoch: Epoch, members: slice) -> dict[str, float]:
-    """Figures of one epoch over the members of one split."""
+def _summary(epoch: Epoch, members: slice, folds: Floats) -> dict[str, float]:
+    """Figures of one epoch over the members of one split; those held out are of rows that a member does not see."""
+    logits, counts = held_out(epoch.logits[members], folds)
+    labels = np.tile(np.arange(counts.shape[1]), len(counts))
+    weights = counts.reshape(-1)
+    classes = np.repeat(logits.argmax(axis=1), counts.shape[1])
+    scores = np.repeat(logits[:, 1] - np.delete(logits, 1, axis=1).max(axis=1), counts.shape[1])
     return {
         "loss": float(epoch.loss[members].mean()),
         "held_out_loss": float(epoch.held_out_loss[members].mean()),
+        "held_out_mcc": matthews_correlation(classes, labels, weights),
+        "held_out_auc": roc_auc(scores, labels, weights),
         "learning_rate": epoch.rate,
     }
-
-
-def encoder_of(fits: list[Fit]) -> Encoder:
-    """The encoder that the networks of one call share."""
-    return fits[0].network.encoder

@@ -35,7 +35,7 @@ def deal(targets: Floats, folds: int, rng: np.random.Generator) -> Floats:
     cards = np.ceil(rest).astype(np.int64)
     offset = (np.cumsum(cards, axis=0) - cards + rng.integers(folds, size=targets.shape[1])) % folds
     turn = (np.arange(folds)[:, None, None] - offset) % folds
-    dealt = (whole + np.clip(rest - turn, 0, 1)).astype(np.float32)
+    dealt: Floats = (whole + np.clip(rest - turn, 0, 1)).astype(np.float32)
     dealt[:, :, targets.sum(axis=0) <= 1] = 0
     return dealt
 

@@ -13,24 +13,25 @@ weights, which calibrates the ensemble and leans on the linear part where there 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.model.codes import Codes, Floats
-from moodlemlbackend.model.encoding import Encoder
+from moodlemlbackend.model.codes import Floats
+from moodlemlbackend.model.encoding import Encoder, check_shapes
 
 Logits = npt.NDArray[np.float32]
 
 ROWS_AT_ONCE = 4096
-_PARAMETERS = "parameters."
-_ENCODER = "encoder."
+_PREFIX = "parameters."
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """Trained numbers, float32.
+    """Trained numbers, float32; ValueError when they do not fit each other or one is not finite.
 
     ``w1`` (D, M, H) with the input scale multiplied in, ``b1`` (M, H), ``w2`` (M, H, H), ``b2`` (M, H), ``w3``
     (M, H, K), ``b3`` (M, K); ``linear`` (P, M, K), ``linear_bias`` (M, K).
@@ -44,6 +45,24 @@ class Parameters:
     b3: Floats
     linear: Floats
     linear_bias: Floats
+
+    def __post_init__(self) -> None:
+        inputs, members, hidden = self.w1.shape
+        plain, classes = len(self.linear), self.w3.shape[-1]
+        shapes = {
+            "w1": (inputs, members, hidden),
+            "b1": (members, hidden),
+            "w2": (members, hidden, hidden),
+            "b2": (members, hidden),
+            "w3": (members, hidden, classes),
+            "b3": (members, classes),
+            "linear": (plain, members, classes),
+            "linear_bias": (members, classes),
+        }
+        check_shapes(self, shapes)
+        for name in shapes:
+            if not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"array {name} holds numbers that are not finite")
 
     @property
     def members(self) -> int:
@@ -66,74 +85,43 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Network:
-    """A trained network: encoder, parameters and the blend of deep and linear logits, (2,) float64."""
+    """A trained network: encoder, parameters and the blend of deep and linear logits, (2,) float64.
+
+    ValueError when they do not fit each other.
+    """
 
     encoder: Encoder
     parameters: Parameters
     blend: npt.NDArray[np.float64]
 
+    def __post_init__(self) -> None:
+        made = self.encoder.inputs, len(self.encoder.plain_inputs)
+        taken = len(self.parameters.w1), len(self.parameters.linear)
+        if made != taken:
+            raise ValueError(f"the encoder makes {made} inputs, the network takes {taken}")
+        check_shapes(self, {"blend": (2,)})
+
     def probabilities(self, features: Floats) -> npt.NDArray[np.float64]:
         """Calibrated probabilities (rows, K) of (rows, all columns) float32 features; NaN is an empty cell."""
-        return self.probabilities_of_codes(self.encoder.codes_of(features))
-
-    def probabilities_of_codes(self, codes: Codes) -> npt.NDArray[np.float64]:
-        """Calibrated probabilities (rows, K) of (used, rows) codes."""
-        parts = []
+        codes = self.encoder.codes_of(features)
         plain = self.encoder.plain_inputs
+        parts = []
         for start in range(0, codes.shape[1], ROWS_AT_ONCE):
             inputs = self.encoder.encode(codes[:, start : start + ROWS_AT_ONCE])
             deep, linear = self.parameters.logits(inputs, inputs[:, plain])
             parts.append(softmax(blend_logits(self.blend, deep, linear).mean(axis=0)))
         return np.concatenate(parts)
 
-    def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """Everything that makes this network, by name."""
-        named: dict[str, npt.NDArray[np.generic]] = {"blend": self.blend}
-        for prefix, part in ((_ENCODER, self.encoder), (_PARAMETERS, self.parameters)):
-            named |= {prefix + field.name: getattr(part, field.name) for field in fields(part)}
-        return named
-
-    @staticmethod
-    def names() -> tuple[str, ...]:
-        """Names of the arrays of :meth:`arrays`."""
-        encoder = [_ENCODER + field.name for field in fields(Encoder)]
-        return ("blend", *encoder, *[_PARAMETERS + field.name for field in fields(Parameters)])
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return everything that makes this network, by name."""
+        parameters = {_PREFIX + field.name: getattr(self.parameters, field.name) for field in fields(Parameters)}
+        return {"blend": self.blend, **self.encoder.arrays(), **parameters}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, npt.NDArray[np.generic]]) -> Network:
-        """Rebuild a network from its arrays; ValueError when their shapes do not fit each other."""
-        encoder = Encoder(**{field.name: arrays[_ENCODER + field.name] for field in fields(Encoder)})  # type: ignore[arg-type]
-        parameters = Parameters(**{f.name: arrays[_PARAMETERS + f.name] for f in fields(Parameters)})  # type: ignore[arg-type]
-        network = cls(encoder, parameters, np.asarray(arrays["blend"], np.float64))
-        network._check_shapes()
-        return network
-
-    def _check_shapes(self) -> None:
-        encoder, p = self.encoder, self.parameters
-        used = len(encoder.columns)
-        inputs, members, hidden = p.w1.shape
-        classes = p.w3.shape[-1]
-        expected = {
-            "encoder.values": (encoder.values, (used, 256)),
-            "encoder.standard": (encoder.standard, (used, 256)),
-            "encoder.bins": (encoder.bins, (used, 256)),
-            "encoder.has_empty": (encoder.has_empty, (used,)),
-            "encoder.centre": (encoder.centre, (inputs,)),
-            "encoder.scale": (encoder.scale, (inputs,)),
-            "b1": (p.b1, (members, hidden)),
-            "w2": (p.w2, (members, hidden, hidden)),
-            "b2": (p.b2, (members, hidden)),
-            "w3": (p.w3, (members, hidden, classes)),
-            "b3": (p.b3, (members, classes)),
-            "linear": (p.linear, (len(encoder.plain_inputs), members, classes)),
-            "linear_bias": (p.linear_bias, (members, classes)),
-            "blend": (self.blend, (2,)),
-        }
-        for name, (array, shape) in expected.items():
-            if array.shape != shape:
-                raise ValueError(f"array {name} has shape {array.shape}, not {shape}")
-        if len(encoder.column_of_input) != inputs:
-            raise ValueError(f"the encoder makes {len(encoder.column_of_input)} inputs, the network takes {inputs}")
+    def from_arrays(cls, array: Callable[[str], npt.NDArray[Any]]) -> Network:
+        """Rebuild a network; ``array`` gives each of its :meth:`arrays` by name."""
+        parameters = Parameters(**{field.name: array(_PREFIX + field.name) for field in fields(Parameters)})
+        return cls(Encoder.from_arrays(array), parameters, array("blend"))
 
 
 def blend_logits(blend: npt.NDArray[np.float64], deep: Logits, linear: Logits) -> npt.NDArray[np.float64]:
@@ -144,7 +132,8 @@ def blend_logits(blend: npt.NDArray[np.float64], deep: Logits, linear: Logits) -
 def log_softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Logarithm of the softmax over the last axis, float64."""
     shifted = np.asarray(logits - logits.max(axis=-1, keepdims=True), np.float64)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    total: npt.NDArray[np.float64] = np.exp(shifted).sum(axis=-1, keepdims=True)
+    return shifted - np.log(total)
 
 
 def softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.dataset import DataSet, Header
+from moodlemlbackend.dataset import DataSet
 from moodlemlbackend.errors import ModelError, NotEnoughDataError
 from moodlemlbackend.processor.decision import decide, decision_threshold
 from moodlemlbackend.processor.evaluation import Rating, stratified_splits
@@ -89,27 +89,26 @@ class TrainedModel:
 
     classifier: Classifier
     columns: tuple[str, ...] | None
-    classes: tuple[str, ...] | None
+    classes: tuple[str, ...]
     threshold: float
     rows: float
 
-    def check(self, header: Header) -> None:
-        """Raise ModelError when a data set has other columns or classes than the model."""
-        if self.columns is not None and self.columns != header.columns:
-            raise ModelError(_differing_columns(self.columns, header))
-        if self.classes is not None and header.classes is not None and set(self.classes) != set(header.classes):
+    def check(self, source: str, columns: tuple[str, ...], classes: tuple[str, ...] | None) -> None:
+        """Raise ModelError when the data set ``source`` has other columns or classes, None if unknown, than this."""
+        if self.columns is not None and self.columns != columns:
+            raise ModelError(_differing_columns(self.columns, columns, source))
+        if classes is not None and set(self.classes) != set(classes):
             raise ModelError(
                 f"The model was trained for the classes {', '.join(self.classes)}, but targetclasses of "
-                f"{header.source} are {', '.join(header.classes)}; clear the model and train it again."
+                f"{source} are {', '.join(classes)}; clear the model and train it again."
             )
 
     def predict(self, batch: DataSet) -> Iterator[Prediction]:
         """Yield (sample id, class, decision score) of each row of an unlabelled batch."""
         probabilities = self.classifier.probabilities(batch.features)
         labels, scores = decide(probabilities, self.threshold)
-        names = self.classes or batch.header.classes or tuple(str(k) for k in range(probabilities.shape[1]))
         for sample_id, label, score in zip(batch.sample_ids or (), labels.tolist(), scores.tolist(), strict=True):
-            yield sample_id, names[label], f"{score:.8g}"
+            yield sample_id, self.classes[label], f"{score:.8g}"
 
 
 class Processor(ABC):
@@ -138,7 +137,7 @@ class Processor(ABC):
             progress(number + 1, len(splits))
         return fits
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - an offer, not a duty
         """Begin to load libraries that training needs, while the caller reads the data."""
 
     # What follows for every implementation.
@@ -150,7 +149,7 @@ class Processor(ABC):
             return TrainedModel(
                 self.restore(settings["classifier"], stored.array),
                 tuple(map(str, settings["columns"])) if settings["columns"] is not None else None,
-                tuple(map(str, settings["classes"])) if settings["classes"] is not None else None,
+                tuple(map(str, settings["classes"])),
                 float(settings["threshold"]),
                 float(settings["rows"]),
             )
@@ -279,15 +278,13 @@ def tell_of_constant_columns(samples: Samples, run: Run) -> None:
         )
 
 
-def _differing_columns(columns: tuple[str, ...], header: Header) -> str:
-    """Say in one sentence how a file's columns differ from the model's."""
+def _differing_columns(columns: tuple[str, ...], found: tuple[str, ...], source: str) -> str:
+    """Say in one sentence how the columns found in a file differ from the model's."""
     advice = "use data of the same indicators and time splitting, or clear the model and train it again"
-    if len(columns) != len(header.columns):
-        return (
-            f"The model was trained on {len(columns)} columns but {header.source} has {len(header.columns)}; {advice}."
-        )
-    position = next(i for i, (one, other) in enumerate(zip(columns, header.columns, strict=True)) if one != other)
+    if len(columns) != len(found):
+        return f"The model was trained on {len(columns)} columns but {source} has {len(found)}; {advice}."
+    position = next(i for i, (one, other) in enumerate(zip(columns, found, strict=True)) if one != other)
     return (
-        f"The model was trained on other columns than {header.source} has: column {position + 1} was "
-        f"{columns[position]!r} and is {header.columns[position]!r}; {advice}."
+        f"The model was trained on other columns than {source} has: column {position + 1} was "
+        f"{columns[position]!r} and is {found[position]!r}; {advice}."
     )

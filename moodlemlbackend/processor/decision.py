@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.processor.metrics import smooth_threshold
+from moodlemlbackend.metrics import smooth_threshold
 
 Floats = npt.NDArray[np.float64]
 

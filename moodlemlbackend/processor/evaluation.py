@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend import metrics
 from moodlemlbackend.errors import NotEnoughDataError, Status
-from moodlemlbackend.processor import metrics
-from moodlemlbackend.processor.decision import decide, decision_scores
+from moodlemlbackend.processor.decision import decide
 from moodlemlbackend.processor.samples import Samples
 
 Indices = npt.NDArray[np.int64]
@@ -44,20 +44,9 @@ class Rating:
     probabilities: npt.NDArray[np.float64]
     threshold: float
 
-    @property
-    def predicted(self) -> Indices:
-        """(rows,) the predicted classes."""
-        return decide(self.probabilities, self.threshold)[0]
-
-    @property
-    def scores(self) -> npt.NDArray[np.float64]:
-        """(rows,) the decision score of class 1: with two classes, .5 is the threshold."""
-        positive = self.probabilities[:, 1]
-        return decision_scores(positive, self.threshold) if self.probabilities.shape[1] == 2 else positive
-
     def figures(self) -> dict[str, float]:
         """The metrics by the names that Moodle gets: see :data:`FIGURES`."""
-        predicted = self.predicted
+        predicted = decide(self.probabilities, self.threshold)[0]
         weighted = metrics.weighted_scores(predicted, self.labels)
         values = (
             metrics.matthews_correlation(predicted, self.labels),
@@ -105,7 +94,8 @@ def verdict(
 
     ``score`` chooses the score: ``mcc``, the Matthews correlation scaled to 0..1, or ``f1``, the weighted F1.
     """
-    table = {name: np.array([rating.figures()[name] for rating in ratings]) for name in FIGURES}
+    figures = [rating.figures() for rating in ratings]
+    table = {name: np.array([one[name] for one in figures]) for name in FIGURES}
     scores = (table["mcc"] + 1) / 2 if score == "mcc" else table["f1_score"]
     result: dict[str, Any] = {
         "auc": float(table["auc"].mean()),

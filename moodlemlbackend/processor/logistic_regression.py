@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.model.encoding import Encoder, distinct, fit_encoder, varying
+from moodlemlbackend.model.encoding import Encoder, count_kinds, distinct, fit_encoder, varying
 from moodlemlbackend.model.folds import deal
 from moodlemlbackend.model.network import softmax
 from moodlemlbackend.processor.base import (
@@ -28,14 +27,14 @@ from moodlemlbackend.processor.samples import Samples
 FOLDS = 5
 INVERSE_REGULARISATION = 0.1
 ITERATIONS = 500
-_ENCODER = "encoder."
+_NEVER = -30.0  # bias of a class without a row
 
 
 class LogisticClassifier(Classifier):
     """Linear logits of standardised values and empty flags; predicts with NumPy alone."""
 
     def __init__(self, encoder: Encoder, weights: npt.NDArray[np.float64], bias: npt.NDArray[np.float64]) -> None:
-        if weights.shape != (encoder.inputs, len(bias)) or len(encoder.column_of_input) != encoder.inputs:
+        if weights.shape != (encoder.inputs, len(bias)):
             raise ValueError(f"weights of shape {weights.shape} do not fit {encoder.inputs} inputs")
         self.encoder, self.weights, self.bias = encoder, weights, bias
 
@@ -45,8 +44,7 @@ class LogisticClassifier(Classifier):
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Encoder, weights (inputs, K) and bias (K,)."""
-        encoder = {_ENCODER + field.name: getattr(self.encoder, field.name) for field in fields(Encoder)}
-        return {}, {**encoder, "weights": self.weights, "bias": self.bias}
+        return {}, {**self.encoder.arrays(), "weights": self.weights, "bias": self.bias}
 
 
 class LogisticRegression(Processor):
@@ -57,13 +55,12 @@ class LogisticRegression(Processor):
     def fit(self, samples: Samples, *, seed: int, progress: Progress = no_progress) -> Fitted:
         """Train on all samples, and on all but a fifth of them five times for the decision threshold."""
         columns = varying(samples.coded.codes)
-        codes = samples.coded.codes[columns]
-        first, kind = distinct(codes)
-        codes = np.ascontiguousarray(codes[:, first])
-        targets = np.stack([np.bincount(kind, column, minlength=len(first)) for column in samples.targets.T], axis=1)
+        first, kind = distinct(samples.coded.codes, columns)
+        codes = samples.coded.codes[np.ix_(columns, first)]
+        targets = count_kinds(kind, samples.targets, len(first))
         encoder = fit_encoder(columns, codes, samples.coded.values[columns], targets.sum(axis=1), with_bins=False)
         inputs = encoder.encode(codes)
-        folds = deal(targets.astype(np.float32), FOLDS, np.random.default_rng(seed))
+        folds = deal(targets, FOLDS, np.random.default_rng(seed))
         probabilities, counts = [], []
         for number, fold in enumerate(folds):
             rows = np.flatnonzero(fold.any(axis=1))
@@ -77,20 +74,17 @@ class LogisticRegression(Processor):
 
     def restore(self, settings: Mapping[str, Any], array: Callable[[str], npt.NDArray[Any]]) -> Classifier:  # noqa: ARG002
         """Read encoder, weights and bias."""
-        encoder = Encoder(**{field.name: array(_ENCODER + field.name) for field in fields(Encoder)})
-        return LogisticClassifier(encoder, array("weights"), array("bias"))
+        return LogisticClassifier(Encoder.from_arrays(array), array("weights"), array("bias"))
 
 
-def _solve(
-    inputs: Floats, targets: npt.NDArray[np.floating]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _solve(inputs: Floats, targets: Floats) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Fit (rows, inputs) to (rows, K) counts; returns weights (inputs, K) and bias (K,)."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression as ScikitLogisticRegression
 
     rows, labels = np.nonzero(targets > 0)
     count = targets.shape[1]
-    weights, bias = np.zeros((inputs.shape[1], count)), np.full(count, -30.0)
+    weights, bias = np.zeros((inputs.shape[1], count)), np.full(count, _NEVER)
     present = np.unique(labels)
     if len(present) < 2 or not inputs.shape[1]:
         total = targets.sum(axis=0)

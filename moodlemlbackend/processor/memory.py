@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.model.codes import CodedRows
-from moodlemlbackend.model.encoding import distinct
+from moodlemlbackend.model.codes import CodedRows, Floats, code
+from moodlemlbackend.model.encoding import count_kinds, distinct
 from moodlemlbackend.processor.samples import Samples
 
 if TYPE_CHECKING:
     from moodlemlbackend.store import StoredModel
 
 MOST_ROWS = 50_000
-"""Distinct rows remembered. Of more, a random part is kept and counts for all."""
+"""Distinct rows remembered. Of more, a random part is kept and counts for all; of rare classes all rows."""
 
 MOST_TEACHING = 4.0
 """How much the classes that a teacher predicts count for at the most, in samples for each new one."""
@@ -39,7 +39,7 @@ _COLUMNS, _CODES, _VALUES, _CONSTANTS, _TARGETS = MEMORY = (
 class Teacher(Protocol):
     """Whatever gives probabilities of features."""
 
-    def probabilities(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    def probabilities(self, features: Floats) -> npt.NDArray[np.float64]:
         """Probabilities (rows, K) of (rows, columns) features."""
 
 
@@ -47,19 +47,28 @@ def remember(samples: Samples) -> Mapping[str, npt.NDArray[Any]]:
     """Return the arrays that keep the samples' distinct rows."""
     codes, values = samples.coded.codes, samples.coded.values
     columns = np.flatnonzero((codes != codes[:, :1]).any(axis=1))
-    first, kind = distinct(codes[columns])
-    targets = np.stack([np.bincount(kind, column, minlength=len(first)) for column in samples.targets.T], axis=1)
+    first, kind = distinct(codes, columns)
+    targets = count_kinds(kind, samples.targets, len(first))
     if len(first) > MOST_ROWS:
-        total = targets.sum(axis=0)
-        first, targets = first[:MOST_ROWS], targets[:MOST_ROWS]
+        kept, total = _some_of_each_class(targets), targets.sum(axis=0)
+        first, targets = first[kept], targets[kept]
         targets *= total / np.maximum(targets.sum(axis=0), 1e-9)
     return {
         _COLUMNS: columns,
-        _CODES: codes[columns][:, first],
+        _CODES: codes[np.ix_(columns, first)],
         _VALUES: values[columns],
         _CONSTANTS: values[np.arange(len(values)), codes[:, 0]],
-        _TARGETS: targets.astype(np.float32),
+        _TARGETS: targets,
     }
+
+
+def _some_of_each_class(targets: Floats) -> npt.NDArray[np.int64]:
+    """Choose :data:`MOST_ROWS` of (rows, K) targets in random order: as many of each class as it has, or its part."""
+    label = targets.argmax(axis=1)
+    rank = np.empty(len(label), np.int64)
+    for k in range(targets.shape[1]):
+        rank[label == k] = np.arange(np.count_nonzero(label == k))
+    return np.sort(np.argsort(rank, kind="stable")[:MOST_ROWS])
 
 
 def recall(stored: StoredModel, like: Samples) -> Samples | None:
@@ -67,17 +76,15 @@ def recall(stored: StoredModel, like: Samples) -> Samples | None:
     if not set(MEMORY) <= set(stored.specs):
         return None
     arrays = stored.arrays(*MEMORY)
-    columns, codes, constants = arrays[_COLUMNS], arrays[_CODES], arrays[_CONSTANTS]
-    values = np.full((len(constants), 256), np.nan, np.float32)
-    values[:, 1] = constants
-    values[columns] = arrays[_VALUES]
-    every = np.repeat(np.where(np.isnan(constants), 0, 1).astype(np.uint8)[:, None], codes.shape[1], axis=1)
-    every[columns] = codes
+    columns, constants, targets = arrays[_COLUMNS], arrays[_CONSTANTS], arrays[_TARGETS]
+    row = code([constants[None]], len(constants))
+    codes, values = np.repeat(row.codes, len(targets), axis=1), row.values.copy()
+    codes[columns], values[columns] = arrays[_CODES], arrays[_VALUES]
     classes = tuple(map(str, stored.settings["classes"]))
-    return Samples(like.columns, classes, CodedRows(every, values), arrays[_TARGETS])
+    return Samples(like.columns, classes, CodedRows(codes, values), targets)
 
 
-def taught(teacher: Teacher, classes: tuple[str, ...] | None, rows: float, samples: Samples) -> Samples:
+def taught(teacher: Teacher, classes: tuple[str, ...], rows: float, samples: Samples) -> Samples:
     """Return the samples as their teacher sees them.
 
     They count for as many samples as the teacher has learned from (``rows``; 0, unknown: as many as are new), but for
@@ -85,4 +92,4 @@ def taught(teacher: Teacher, classes: tuple[str, ...] | None, rows: float, sampl
     """
     chances = teacher.probabilities(samples.coded.decode())
     weight = min(rows / len(samples), MOST_TEACHING) if rows else 1.0
-    return Samples(samples.columns, classes or samples.classes, samples.coded, (chances * weight).astype(np.float32))
+    return Samples(samples.columns, classes, samples.coded, (chances * weight).astype(np.float32))

@@ -24,6 +24,9 @@ from moodlemlbackend.processor.base import (
 from moodlemlbackend.processor.samples import Samples
 from moodlemlbackend.reference import ReferenceNetwork
 
+SPLITS_AT_ONCE = 10
+"""Splits trained in one graph; more would only take memory."""
+
 _OURS, _REFERENCE = "network", "reference"
 
 
@@ -88,16 +91,10 @@ class NeuralNetwork(Processor):
     def restore(self, settings: Mapping[str, Any], array: Callable[[str], npt.NDArray[Any]]) -> Classifier:
         """Read our own network, or one of the reference that was exported or imported."""
         if settings["kind"] == _REFERENCE:
-            return ReferenceClassifier(
-                ReferenceNetwork.from_arrays({str(name): array(str(name)) for name in settings["arrays"]})
-            )
+            return ReferenceClassifier(ReferenceNetwork.from_arrays({name: array(name) for name in settings["arrays"]}))
         if settings["kind"] != _OURS:
             raise ValueError(f"no network of the kind {settings['kind']!r} is known")
-        return NetworkClassifier(Network.from_arrays({name: array(name) for name in Network.names()}))
-
-
-SPLITS_AT_ONCE = 10
-"""Splits trained in one graph; more would only take memory."""
+        return NetworkClassifier(Network.from_arrays(array))
 
 
 def _fitted(one: Fit) -> Fitted:

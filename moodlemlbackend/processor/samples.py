@@ -39,12 +39,14 @@ class Samples:
     @property
     def labels(self) -> npt.NDArray[np.int64]:
         """(n,) the class that each row counts for most."""
-        return self.targets.argmax(axis=1)
+        labels: npt.NDArray[np.int64] = self.targets.argmax(axis=1)
+        return labels
 
     @property
     def class_counts(self) -> Floats:
         """(K,) how much all rows count for each class."""
-        return self.targets.sum(axis=0)
+        counts: Floats = self.targets.sum(axis=0)
+        return counts
 
     def take(self, rows: npt.NDArray[np.int64]) -> Samples:
         """Return some of the rows."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from moodlemlbackend.processor import metrics
+from moodlemlbackend import metrics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

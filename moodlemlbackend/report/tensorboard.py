@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.processor import metrics
+from moodlemlbackend import metrics
 
 PR_THRESHOLDS = 127
 

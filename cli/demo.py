@@ -1,0 +1,134 @@
+"""``moodlemlbackend demo``: all that Moodle asks of the backend, on simulated courses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import ModelCommand
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+EXAMPLES = """\
+moodlemlbackend demo demo
+moodlemlbackend demo large --courses 200 --students 60 --seed 1
+"""
+
+MODELID = "demo"
+MINIMUM_SCORE, ACCEPTED_DEVIATION, ITERATIONS = "0.7", "0.05", "10"  # as Moodle gives them
+
+_RESULT_CODES = (0, 4, 8, 12)  # of an evaluation that has a result
+
+
+@click.command("demo", cls=ModelCommand, epilog=EXAMPLES)
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--courses", type=click.IntRange(1), default=30, show_default=True, help="Finished courses of a term.")
+@click.option("--students", type=click.IntRange(1), default=40, show_default=True, help="Students of a course.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the simulation.")
+def command(folder: Path, courses: int, students: int, seed: int) -> None:
+    """Simulate courses in DIR, then evaluate, train, predict, export and import as Moodle does.
+
+    A term of finished courses is evaluated, another one is trained on. The students of ongoing courses are predicted,
+    and the predictions compared with what became of these students.
+    """
+    from rich.console import Console
+
+    from moodlemlbackend.errors import BackendError
+
+    try:
+        _Demo(folder, Console(highlight=False, markup=False, soft_wrap=True)).run(courses, students, seed)
+    except BackendError as error:
+        raise click.ClickException(str(error)) from error
+
+
+class _Demo:
+    """One demo in one directory."""
+
+    def __init__(self, folder: Path, console: Console) -> None:
+        self._folder = folder
+        self._console = console
+
+    def run(self, courses: int, students: int, seed: int) -> None:
+        """Perform all steps and say what came of them."""
+        from moodlemlbackend.demo.simulator import write_demo
+        from moodlemlbackend.store import ModelStore
+
+        begun = time.perf_counter()
+        evaluation, execution, exported, imported = (
+            self._folder / name for name in ("evaluation", "execution", "exported", "imported")
+        )
+        with self._console.status("Simulate courses", spinner="line"):
+            files = write_demo(self._folder / "data", courses=courses, students=students, seed=seed)
+            answers = _read_answers(files.answers)
+            ModelStore(execution).clear()
+        self._say("Simulate", f"{courses} + {courses} finished courses, and ongoing ones with {len(answers)} students")
+
+        judged = self._call(
+            "Evaluate", "evaluation", evaluation, files.evaluation, MINIMUM_SCORE, ACCEPTED_DEVIATION, ITERATIONS
+        )
+        self._call("Train", "training", execution, files.training)
+        predictions = self._call("Predict", "prediction", execution, files.prediction)["predictions"]
+        self._call("Export", "export", execution, exported)
+        self._call("Import", "import", imported, exported)
+        if self._call("Predict again", "prediction", imported, files.prediction)["predictions"] != predictions:
+            raise click.ClickException(f"The imported model in {imported} predicts otherwise than that in {execution}.")
+
+        mcc, auc = _rate(predictions, answers)
+        warned = sum(label == "1" for _, label, _ in predictions)
+        tensorboard = Path(sys.executable).with_name("tensorboard")
+        self._console.print(
+            f"\nAll done in {time.perf_counter() - begun:.0f} seconds; the imported model predicts the same.\n\n"
+            f"Evaluation   score {judged['score']:.3f} of 0 to 1, where Moodle asks for {MINIMUM_SCORE}: "
+            f"Matthews correlation {judged['mcc']:.2f}, AUC {judged['auc']:.2f}\n"
+            f"Prediction   {warned} of {len(predictions)} students of ongoing courses at risk; compared with "
+            f"what became of them: Matthews correlation {mcc:.2f}, AUC {auc:.2f}\n"
+            f"Pictures     {Path(judged['dir'], 'roc-curve.png')}\n"
+            f"TensorBoard  {tensorboard} --logdir {self._folder}\n"
+            f"Model        {execution / 'classifier'}"
+        )
+
+    def _call(self, title: str, module: str, *arguments: Path | str) -> Any:
+        """Run one of Moodle's modules and return what it printed, a JSON object or a text."""
+        begun = time.perf_counter()
+        command = [sys.executable, "-m", f"moodlemlbackend.{module}", MODELID, *map(str, arguments)]
+        with self._console.status(title, spinner="line"):
+            called = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        line = called.stdout.decode(errors="replace").strip().rpartition("\n")[2]
+        result = json.loads(line) if line.startswith("{") else line
+        if called.returncode not in (_RESULT_CODES if module == "evaluation" else (0,)) or not line:
+            said = result["info"][0] if isinstance(result, dict) else line or called.stderr.decode(errors="replace")
+            raise click.ClickException(f"{' '.join(command)} failed: {said}")
+        if isinstance(result, dict):
+            for sentence in result["info"]:
+                self._console.print(f"               {sentence}")
+        self._say(title, f"{time.perf_counter() - begun:.1f} s")
+        return result
+
+    def _say(self, title: str, text: str) -> None:
+        self._console.print(f"{title:14} {text}")
+
+
+def _read_answers(path: Path) -> dict[str, int]:
+    """Return the class by sample id."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row["sampleid"]: int(row["class"]) for row in csv.DictReader(file)}
+
+
+def _rate(predictions: Sequence[tuple[str, str, str]], answers: dict[str, int]) -> tuple[float, float]:
+    """Return Matthews correlation and AUC of the predictions."""
+    from moodlemlbackend import metrics
+
+    labels = [answers[sample_id] for sample_id, _, _ in predictions]
+    predicted = [int(label) for _, label, _ in predictions]
+    scores = [float(score) if label == "1" else 1 - float(score) for _, label, score in predictions]
+    return metrics.matthews_correlation(predicted, labels), metrics.roc_auc(scores, labels)

@@ -1,0 +1,73 @@
+"""``moodlemlbackend evaluate``."""
+
+from __future__ import annotations
+
+import click
+
+from moodlemlbackend.settings import SETTINGS
+
+from .options import DATASET, MODELID, OUTPUTDIR, PROCESSOR, SEED, ModelCommand, run
+
+EXAMPLES = """\
+moodlemlbackend evaluate dropout model evaluation.csv
+moodlemlbackend evaluate dropout model evaluation.csv --processor logistic_regression --seed 1
+moodlemlbackend evaluate dropout report evaluation.csv --trained-model model
+"""
+
+
+@click.command("evaluate", cls=ModelCommand, epilog=EXAMPLES)
+@MODELID
+@OUTPUTDIR
+@DATASET
+@click.option(
+    "--minimum-score",
+    type=click.FloatRange(0, 1),
+    default=0.7,
+    show_default=True,
+    help="Score under which the status has the bit 4.",
+)
+@click.option(
+    "--accepted-deviation",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="Standard deviation of the score over which the status has the bit 8.",
+)
+@click.option(
+    "--iterations", type=click.IntRange(1), default=10, show_default=True, help="How often to train and rate."
+)
+@click.option("--trained-model", metavar="DIR", help="Rate the model trained in this directory, and train none.")
+@click.option("--score", metavar="NAME", help=f"What the score is. {SETTINGS['score'].allowed}.")
+@PROCESSOR
+@SEED
+def command(
+    modelid: str,
+    outputdir: str,
+    dataset: str,
+    minimum_score: float,
+    accepted_deviation: float,
+    iterations: int,
+    trained_model: str | None,
+    score: str | None,
+    processor: str | None,
+    seed: str | None,
+) -> None:
+    """Judge what can be learned from labelled samples.
+
+    Trains on 80 % of the samples, rates the model on the rest and does so again with other splits. DIR gets figures
+    and TensorBoard files in logs/; a model trained there stays as it is.
+    """
+    from moodlemlbackend import commands
+
+    run(
+        "evaluation",
+        commands.evaluate,
+        modelid,
+        outputdir,
+        dataset,
+        chosen={"score": score, "processor": processor, "seed": seed},
+        minscore=minimum_score,
+        accepted_deviation=accepted_deviation,
+        iterations=iterations,
+        trained_model_dir=trained_model,
+    )

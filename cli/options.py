@@ -1,0 +1,65 @@
+"""What several commands have in common: their arguments and options, their examples, and how they are run."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from moodlemlbackend.guard import Result, Streams
+
+MODELID = click.argument("modelid", metavar="MODELID")
+OUTPUTDIR = click.argument("outputdir", metavar="DIR")
+DATASET = click.argument("dataset", metavar="DATASET")
+
+PROCESSOR = click.option(
+    "--processor", metavar="NAME", help="Processor that trains: neural_network, logistic_regression, or one installed."
+)
+SEED = click.option("--seed", metavar="NUMBER", help="Seed of every random choice, to repeat a run.")
+
+_ABOUT_ARGUMENTS = {
+    "MODELID": "Name of the model: letters, digits, - and _.",
+    "DIR": "Directory of the model; the same one for every command on it.",
+    "DATASET": "Data set file as Moodle writes it, plain or gzip; - is standard input.",
+}
+
+
+class ModelCommand(click.Command):
+    """A command on a model: its help explains the arguments and ends with examples, its epilog's lines."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the arguments before the options."""
+        names = [argument.make_metavar(ctx) for argument in self.params if isinstance(argument, click.Argument)]
+        with formatter.section("Arguments"):
+            formatter.write_dl([(name, _ABOUT_ARGUMENTS[name]) for name in names if name in _ABOUT_ARGUMENTS])
+        super().format_options(ctx, formatter)
+
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples as they stand."""
+        with formatter.section("Examples"):
+            for line in (self.epilog or "").splitlines():
+                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+def run(
+    name: str,
+    call: Callable[..., Result],
+    *arguments: str,
+    chosen: Mapping[str, str | None] | None = None,
+    **limits: Any,
+) -> NoReturn:
+    """Run a command of :mod:`moodlemlbackend.commands` as Moodle would, and end the process.
+
+    ``chosen`` are the settings that have an option, None where it was not given.
+    """
+    from moodlemlbackend.guard import run_command
+    from moodlemlbackend.settings import load_settings
+
+    def perform(streams: Streams) -> Result:
+        return call(streams, *arguments, settings=load_settings(**(chosen or {})), **limits)
+
+    sys.exit(run_command(name, perform))

@@ -1,0 +1,25 @@
+"""``moodlemlbackend train``."""
+
+from __future__ import annotations
+
+import click
+
+from .options import DATASET, MODELID, OUTPUTDIR, PROCESSOR, SEED, ModelCommand, run
+
+EXAMPLES = """\
+moodlemlbackend train dropout model training.csv
+gunzip -c training.csv.gz | moodlemlbackend train dropout model -
+"""
+
+
+@click.command("train", cls=ModelCommand, epilog=EXAMPLES)
+@MODELID
+@OUTPUTDIR
+@DATASET
+@PROCESSOR
+@SEED
+def command(modelid: str, outputdir: str, dataset: str, processor: str | None, seed: str | None) -> None:
+    """Train a model with labelled samples, or continue training one."""
+    from moodlemlbackend import commands
+
+    run("training", commands.train, modelid, outputdir, dataset, chosen={"processor": processor, "seed": seed})

@@ -1,0 +1,13 @@
+"""``moodlemlbackend version``."""
+
+from __future__ import annotations
+
+import click
+
+from moodlemlbackend.settings import reported_version
+
+
+@click.command("version")
+def command() -> None:
+    """Print the version that Moodle is told; --version is the package's own."""
+    click.echo(reported_version())

@@ -1,0 +1,48 @@
+"""What several test files use: small simulated courses, and processes like those that Moodle and people start."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from moodlemlbackend.demo.simulator import DemoFiles, write_demo
+
+Finished = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="session")
+def courses(tmp_path_factory) -> DemoFiles:
+    """Data sets of eight courses a term."""
+    return write_demo(tmp_path_factory.mktemp("courses"), courses=8, students=20)
+
+
+@pytest.fixture(scope="session")
+def python() -> Callable[..., Finished]:
+    """Return a function that runs this Python with arguments, under no settings but those given as ``env``."""
+
+    def run(
+        *arguments: str | Path, cwd: Path | None = None, text: str | None = None, env: dict[str, str] | None = None
+    ) -> Finished:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("MOODLEMLBACKEND_")}
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=cwd,
+            env={**clean, **(env or {})},
+            input=text,
+            stdin=subprocess.DEVNULL if text is None else None,
+            capture_output=True,
+            encoding="utf-8",
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def command(python) -> Callable[..., Finished]:
+    """Return a function that runs the command ``moodlemlbackend``."""
+    return lambda *arguments, **where: python("-m", "moodlemlbackend", *arguments, **where)
