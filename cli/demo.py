@@ -85,7 +85,6 @@ class _Demo:
 
         mcc, auc = _rate(predictions, answers)
         warned = sum(label == "1" for _, label, _ in predictions)
-        tensorboard = Path(sys.executable).with_name("tensorboard")
         self._console.print(
             f"\nAll done in {time.perf_counter() - begun:.0f} seconds; the imported model predicts the same.\n\n"
             f"Evaluation   score {judged['score']:.3f} of 0 to 1, where Moodle asks for {MINIMUM_SCORE}: "
@@ -93,7 +92,7 @@ class _Demo:
             f"Prediction   {warned} of {len(predictions)} students of ongoing courses at risk; compared with "
             f"what became of them: Matthews correlation {mcc:.2f}, AUC {auc:.2f}\n"
             f"Pictures     {Path(judged['dir'], 'roc-curve.png')}\n"
-            f"TensorBoard  {tensorboard} --logdir {self._folder}\n"
+            f"TensorBoard  {sys.executable} -m tensorboard.main --logdir {self._folder}\n"
             f"Model        {execution / 'classifier'}"
         )
 

@@ -1,4 +1,4 @@
-"""``moodlemlbackend import``."""  # noqa: N999
+"""``moodlemlbackend import``."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def export(streams: Streams, modelid: str, modeldir: str, exportdir: str, *, set
         if stored is None:
             _export_reference(model, Path(exportdir))
         else:
-            store.read(lambda stored: _processor_of(stored).export(stored, Path(exportdir)))
+            store.read(lambda latest: _processor_of(latest).export(latest, Path(exportdir)))
         return exportdir
 
 

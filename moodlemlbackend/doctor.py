@@ -56,10 +56,10 @@ PROBE_SECONDS = 180
 FREE_BYTES = 100 << 20
 FOLDERS_LOOKED_AT = 10_000
 
-_CLEAN_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1", "MPLBACKEND": "Agg"}
-
 _PROBE = """
 import importlib, importlib.metadata, json, sys, time
+from moodlemlbackend.guard import set_library_defaults
+set_library_defaults()
 for module, name in json.loads(sys.argv[1]).items():
     start = time.perf_counter()
     try:
@@ -248,16 +248,8 @@ def _level_of_tensorflow(settings: Settings) -> Level:
 def _probe(modules: dict[str, str]) -> dict[str, dict[str, object]]:
     """Import modules in a process of their own; what became of each, up to the first that ended the process."""
     command = [sys.executable, "-c", _PROBE, json.dumps(modules)]
-    environment = {**_CLEAN_ENVIRONMENT, **os.environ}
     try:
-        probe = subprocess.run(
-            command,
-            cwd=Path(sys.executable).anchor,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PROBE_SECONDS,
-        )
+        probe = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS)
         output, code = probe.stdout, probe.returncode
     except subprocess.TimeoutExpired as error:
         output, code = error.stdout or b"", None

@@ -94,7 +94,7 @@ def run_command(name: str, call: Callable[[Streams], Result]) -> int:
     Standard output gets one line: ``call``'s object as JSON, or its text. Whatever ``call`` raises becomes a JSON
     object with ``status``, ``info``, ``errors`` and ``runid``. Standard error stays empty.
     """
-    _set_library_defaults()
+    set_library_defaults()
     _open_missing_descriptors()
     out, terminal = os.dup(1), os.dup(2) if os.isatty(2) else None
     sink = _redirect_output()
@@ -464,7 +464,8 @@ def _write_all(descriptor: int, content: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _set_library_defaults() -> None:
+def set_library_defaults() -> None:
+    """Choose how libraries behave, by environment variables, unless the caller's environment does."""
     for name, value in _LIBRARY_DEFAULTS.items():
         os.environ.setdefault(name, value)
     home = os.environ.get("HOME")

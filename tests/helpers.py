@@ -80,7 +80,7 @@ def course_rows(courses: int, classes: int = 2, seed: int = 0, *, separable: boo
 
 
 @lru_cache
-def simulated(courses: int = 6, students: int = 20, seed: int = 1, classes: int = 2) -> SimulatedDataSet:
+def simulated(courses: int = 4, students: int = 12, seed: int = 1, classes: int = 2) -> SimulatedDataSet:
     """Simulated students: 98 columns, empty cells, classes that overlap."""
     return simulate(courses, students, seed=seed, classes=classes)
 
@@ -147,9 +147,7 @@ class Backend:
 
     def export(self, *, model: str = "model") -> Path:
         folder = self.folder / f"export-of-{model}"
-        given = commands.export(
-            self._streams, model, str(self.outputdir(model)), str(folder), settings=self.settings
-        )
+        given = commands.export(self._streams, model, str(self.outputdir(model)), str(folder), settings=self.settings)
         assert given == str(folder)
         return folder
 

@@ -32,7 +32,7 @@ class Options:
     folds: int = 4
     hidden: int = 32
     epochs: int = 6
-    least_steps: int = 150
+    least_steps: int = 100
     batch: int = 256
     rate: float = 6e-3
     warm_up: float = 0.1

@@ -1,0 +1,216 @@
+"""``moodlemlbackend doctor`` finds what keeps a site from its predictions, and says what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from moodlemlbackend import __version__, doctor
+from moodlemlbackend.doctor import MOODLE_VERSIONS, Level, accepting
+from moodlemlbackend.settings import SETTINGS, Settings
+
+
+@pytest.fixture(scope="module")
+def diagnose(command, tmp_path_factory):
+    """Return a function that runs the command and returns its exit code and its findings by topic.
+
+    Unless asked for, TensorFlow is out of the way and not needed: that saves the time to import it.
+    """
+    folder = tmp_path_factory.mktemp("no-tensorflow")
+    (folder / "tensorflow.py").write_text("raise ImportError")
+
+    def run(*arguments, env=None, tensorflow=False, **where):
+        env = env or {}
+        if not tensorflow:
+            path = os.pathsep.join(filter(None, [env.get("PYTHONPATH"), str(folder)]))
+            env = {"MOODLEMLBACKEND_PROCESSOR": "logistic_regression", **env, "PYTHONPATH": path}
+        finished = command("doctor", "--json", *arguments, env=env, **where)
+        told = json.loads(finished.stdout)
+        levels = [finding["level"] for finding in told["findings"]]
+        assert (told["problems"], told["warnings"]) == (levels.count("problem"), levels.count("warning"))
+        assert finished.returncode == (1 if told["problems"] else 0)
+        return finished.returncode, {finding["topic"]: finding for finding in told["findings"]}
+
+    return run
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """Return a function that puts a module into the way of the real one and returns the environment for that."""
+
+    def put(name: str, code: str) -> dict[str, str]:
+        (tmp_path / "broken").mkdir()
+        (tmp_path / "broken" / f"{name}.py").write_text(code)
+        return {"PYTHONPATH": str(tmp_path / "broken")}
+
+    return put
+
+
+def test_this_installation_is_well(diagnose, tmp_path):
+    code, findings = diagnose(tmp_path / "models" / "1", tensorflow=True)
+    assert code == 0
+    assert {finding["level"] for topic, finding in findings.items() if topic != "User"} == {"ok"}
+    assert sys.executable in findings["Python"]["text"]
+    assert f"{__version__}, accepted by Moodle 4.0 to 5.2" in findings["Version for Moodle"]["text"]
+    assert "numpy " in findings["Packages"]["text"]
+    assert "imported in" in findings["TensorFlow"]["text"]
+    assert {f"Setting {key}" for key in SETTINGS} < findings.keys()
+    assert findings[f"Directory {tmp_path / 'models' / '1'}"]["text"].startswith("does not exist yet")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_people_read_lines_with_what_to_do(command, tmp_path):
+    (tmp_path / "file").write_text("")
+    finished = command("doctor", tmp_path / "file")
+    lines = finished.stdout.splitlines()
+    assert finished.returncode == 1
+    assert lines[0].startswith("ok       Python: ")
+    assert f"PROBLEM  Directory {tmp_path / 'file'}: Cannot use {tmp_path / 'file'}: Not a directory" in finished.stdout
+    assert lines[-1].startswith("Problems: 1, warnings: ")
+
+
+# ---- settings and version ----
+
+
+def test_a_setting_is_shown_with_its_origin(diagnose, tmp_path):
+    file = tmp_path / "settings.ini"
+    file.write_text("[moodlemlbackend]\nscore = f1\nreported_version = 2\n")
+    _, findings = diagnose(env={"MOODLEMLBACKEND_SETTINGS": str(file), "MOODLEMLBACKEND_SEED": "7"})
+    assert findings["Settings file"]["text"] == str(file)
+    assert findings["Setting score"]["text"] == f"f1 (setting score in {file})"
+    assert findings["Setting seed"]["text"] == "7 (environment variable MOODLEMLBACKEND_SEED)"
+    assert findings["Setting lock_wait"]["text"] == "600.0 (default)"
+    assert "2.9.0, accepted by Moodle 3.8, 3.9.11 to 3.11 " in findings["Version for Moodle"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "topic"),
+    [("LOCK_WAIT", "long", "Settings"), ("PROCESSOR", "crystal_ball", "Setting processor")],
+)
+def test_a_bad_setting_is_a_problem(diagnose, variable, value, topic):
+    code, findings = diagnose(env={f"MOODLEMLBACKEND_{variable}": value})
+    assert code == 1
+    assert findings[topic]["level"] == "problem"
+    assert value in findings[topic]["text"]
+
+
+def test_a_version_that_no_moodle_accepts_is_a_warning(diagnose):
+    _, findings = diagnose(env={"MOODLEMLBACKEND_REPORTED_VERSION": "7.0"})
+    assert findings["Version for Moodle"]["level"] == "warning"
+
+
+def test_what_is_printed_beside_the_version_is_a_problem(diagnose, broken):
+    code, findings = diagnose(env=broken("sitecustomize", "import sys; sys.stderr.write('Hello\\n')"))
+    assert code == 1
+    assert "Hello" in findings["Version for Moodle"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("version", "moodles"),
+    [
+        ("1.0.0", []),
+        ("1.9.0", ["3.6 and 3.7"]),
+        ("2.3.1", ["3.8"]),
+        ("2.6.5", ["3.8", "3.9.11 to 3.11"]),
+        ("3.0.5", ["4.0 to 5.2"]),
+        (__version__, ["4.0 to 5.2"]),
+        ("4.0", []),
+    ],
+)
+def test_which_moodle_accepts_a_version(version, moodles):
+    assert accepting(version) == moodles
+
+
+def test_the_short_versions_satisfy_every_moodle(monkeypatch):
+    from moodlemlbackend.settings import load_settings
+
+    answers = []
+    for number in "123":
+        monkeypatch.setenv("MOODLEMLBACKEND_REPORTED_VERSION", number)
+        answers += accepting(load_settings().reported_version)
+    assert answers == list(MOODLE_VERSIONS)
+
+
+# ---- processor and libraries ----
+
+
+def test_a_processor_without_avx(tmp_path):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor\t: 0\nflags\t\t: fpu sse sse2 ssse3\n")
+    for name, level in (("neural_network", Level.PROBLEM), ("logistic_regression", Level.WARNING)):
+        finding = doctor._instructions(Settings(processor=name), cpuinfo)
+        assert finding.level is level
+        assert "logistic_regression" in finding.advice
+    cpuinfo.write_text("flags : avx avx2\n")
+    assert doctor._instructions(Settings(), cpuinfo).text.endswith("with AVX, AVX2")
+    assert doctor._instructions(Settings(), tmp_path / "none").level is Level.OK
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs signals")
+def test_a_tensorflow_that_crashes_for_want_of_avx(diagnose, broken):
+    code, findings = diagnose(
+        env=broken("tensorflow", f"import os; os.kill(os.getpid(), {signal.SIGILL})"), tensorflow=True
+    )
+    assert code == 1
+    assert "SIGILL" in findings["TensorFlow"]["text"]
+    assert "AVX" in findings["TensorFlow"]["advice"]
+
+
+def test_a_package_that_cannot_be_imported(diagnose, broken):
+    code, findings = diagnose(env={**broken("filelock", "raise ImportError('wrong ABI')")})
+    assert code == 1
+    assert findings["filelock"]["text"] == "cannot be imported: wrong ABI"
+    assert f"{sys.executable} -m pip install" in findings["filelock"]["advice"]
+    assert "numpy" in findings["Packages"]["text"]
+
+
+def test_what_becomes_of_a_library_is_seen_by_trying():
+    results = doctor._probe({"json": "no-such-distribution", "no_such_module": "x", "numpy": "numpy"})
+    assert set(results) == {"json", "no_such_module", "numpy"}
+    assert "version" in results["json"]
+    assert doctor._failure(results["no_such_module"]) == "not installed"
+
+
+@pytest.mark.parametrize("code", ["import os; os._exit(3)", "print('}{'); import os; os._exit(3)"])
+def test_a_library_that_ends_python(broken, monkeypatch, code):
+    monkeypatch.setenv("PYTHONPATH", broken("ender", code)["PYTHONPATH"])
+    results = doctor._probe({"numpy": "numpy", "ender": "ender", "json": "json"})
+    assert set(results) == {"numpy", "ender"}
+    assert "exit code 3" in doctor._failure(results["ender"])
+
+
+# ---- directories ----
+
+
+def test_a_directory_that_cannot_be_written_to(tmp_path):
+    if os.geteuid() == 0:
+        place = Path("/proc")
+    else:
+        place = tmp_path / "closed"
+        place.mkdir(mode=0o500)
+    (finding,) = doctor._model_folder(place)
+    assert finding.level is Level.PROBLEM
+    assert f"Cannot use {place}: " in finding.text
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_another_user_made(tmp_path):
+    (tmp_path / "1" / "classifier").mkdir(parents=True)
+    (tmp_path / "1" / "classifier").chmod(0o500)
+    well, closed = doctor._model_folder(tmp_path)
+    assert well.level is Level.OK
+    assert closed.level is Level.PROBLEM
+    assert str(tmp_path / "1" / "classifier") in closed.text
+
+
+def test_a_home_that_is_missing_is_no_problem(diagnose, tmp_path):
+    _, findings = diagnose(env={"HOME": str(tmp_path / "none")}, cwd=tmp_path)
+    assert findings["HOME"]["level"] == "ok"
+    assert "cannot be written to" in findings["HOME"]["text"]
+    assert not (tmp_path / "none").exists()
+    assert str(tmp_path) in findings["Working directory"]["text"]
