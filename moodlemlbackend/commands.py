@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +35,10 @@ def train(streams: Streams, modelid: str, outputdir: str, dataset: str, *, setti
     store = _store(modelid, outputdir)
     with streams.attach(Run.start(Path(outputdir))) as run, store.lock(settings.lock_wait):
         processor = _processor_to_train(store, settings, run)
-        processor.prepare()
         from moodlemlbackend.processor.samples import read_samples
-        from moodlemlbackend.report.run_report import write_training
+        from moodlemlbackend.report.run_report import LIBRARIES_OF_TRAINING, write_training
+
+        load_in_background(*processor.libraries, *LIBRARIES_OF_TRAINING)
 
         samples = read_samples(dataset)
         former = _current(store)
@@ -88,14 +91,15 @@ def evaluate(
         model = None
         if trained_model_dir is None:
             processor = get_processor(settings.processor)
-            processor.prepare()
         else:
             model, stored = _trained(_store(modelid, trained_model_dir))
             processor = _processor_of(stored)
         from moodlemlbackend.processor.base import tell_of_constant_columns
         from moodlemlbackend.processor.evaluation import mean_figures, verdict
         from moodlemlbackend.processor.samples import read_samples
-        from moodlemlbackend.report.run_report import write_evaluation
+        from moodlemlbackend.report.run_report import LIBRARIES_OF_EVALUATION, write_evaluation
+
+        load_in_background(*(() if trained_model_dir else processor.libraries), *LIBRARIES_OF_EVALUATION)
 
         samples = read_samples(dataset)
         seed = _seed(settings)
@@ -161,6 +165,19 @@ def import_model(streams: Streams, modelid: str, modeldir: str, importdir: str, 
         with store.lock(settings.lock_wait):
             processor.import_model(store, exported)
         return "Ok"
+
+
+def load_in_background(*modules: str) -> None:
+    """Import modules one after the other in a thread; whoever needs one of them first waits for it there."""
+
+    def load() -> None:
+        for module in modules:
+            try:
+                importlib.import_module(module)
+            except Exception:  # whoever needs it meets the same error, where it can be reported
+                return
+
+    threading.Thread(target=load, daemon=True).start()
 
 
 def _check_id(modelid: str) -> None:

@@ -63,7 +63,8 @@ def _hundredths(features: Floats) -> tuple[Codes, npt.NDArray[np.bool_]]:
         empty = np.isnan(scaled)
         nearest[empty] = EMPTY - _ZERO
         np.abs(np.subtract(scaled, nearest, out=scaled), out=scaled)
-    fits: npt.NDArray[np.bool_] = ~((scaled > 2e-3) | (np.abs(nearest) > _REACH) & ~empty).any(axis=1)
+    other = (scaled > 2e-3) | (np.abs(nearest) > _REACH) & ~empty
+    fits = np.logical_not(other.any(axis=1))
     return (np.clip(nearest, -_ZERO, _REACH) + _ZERO).astype(np.uint8), fits
 
 

@@ -81,8 +81,6 @@ def train(
     observe:
         called with what each epoch showed.
     """
-    import tensorflow as tf
-
     splits, fold_count, n, classes = folds.shape
     members = splits * fold_count
     rng = np.random.default_rng(seed)
@@ -95,12 +93,17 @@ def train(
     batch = min(options.batch, max(16, len(order) // 8))
     steps_an_epoch = max(1, len(order) // batch)
     epochs = max(options.epochs, -(-options.least_steps // steps_an_epoch))
+    if not encoder.inputs:
+        epochs = 0  # a network starts at the classes' shares: there is no more to learn, and empty matrices crash
     total = epochs * steps_an_epoch
 
     encode = _encoder_of_rows(encoder, codes, options.cells_at_once)
     at_once = max(1, options.cells_at_once // max(1, encoder.inputs * batch))
     start = _initial(encoder, codes[:, order[: 4 * batch]], input_scales, weights, options, rng)
-    step = _Step(tf, start, input_scales, encoder.plain_inputs)
+    plain = encoder.plain_inputs
+    if not encoder.inputs:
+        return _by_split(start, input_scales, plain)
+    step = _Step(start, input_scales, plain)
     done = 0
     for _ in range(epochs):
         logits = np.zeros((n, members, classes), np.float32)
@@ -115,7 +118,7 @@ def train(
                 progress(done, total)
         loss, held_loss = (losses / steps_an_epoch).astype(np.float32)
         observe(Epoch(loss, held_loss, logits.transpose(1, 0, 2), rate))
-    return step.parameters(fold_count)
+    return _by_split(step.values(), input_scales, plain)
 
 
 def _weights(targets: Floats, folds: Floats) -> tuple[Floats, Floats]:
@@ -188,12 +191,39 @@ def _encoder_of_rows(encoder: Encoder, codes: Codes, cells_at_once: int) -> Call
     return lambda rows: encoded[rows]
 
 
+def _by_split(values: dict[str, Floats], input_scales: Floats, plain: Indices) -> list[Parameters]:
+    """Part the values of all members by split, and multiply each split's input scale into its weights."""
+    splits = len(input_scales)
+    members, hidden, classes = values["w3"].shape
+    shapes = {
+        "w1": (input_scales.shape[1], splits, members // splits, hidden),
+        "b1": (splits, members // splits, hidden),
+        "w2": (splits, members // splits, hidden, hidden),
+        "b2": (splits, members // splits, hidden),
+        "w3": (splits, members // splits, hidden, classes),
+        "b3": (splits, members // splits, classes),
+        "linear": (len(plain), splits, members // splits, classes),
+        "linear_bias": (splits, members // splits, classes),
+    }
+    parted = {name: values[name].reshape(shape) for name, shape in shapes.items()}
+    found = []
+    for split, scale in enumerate(input_scales):
+        own = {
+            **{name: array[split] for name, array in parted.items() if name not in ("w1", "linear")},
+            "w1": parted["w1"][:, split] * scale[:, None, None],
+            "linear": parted["linear"][:, split] * scale[plain][:, None, None],
+        }
+        found.append(Parameters(**{name: np.ascontiguousarray(array) for name, array in own.items()}))
+    return found
+
+
 class _Step:
     """One step of Adam on all members, as a TensorFlow graph."""
 
-    def __init__(self, tf: Any, start: dict[str, Floats], input_scales: Floats, plain: Indices) -> None:
+    def __init__(self, start: dict[str, Floats], input_scales: Floats, plain: Indices) -> None:
+        import tensorflow as tf
+
         self._tf = tf
-        self._input_scales = input_scales
         self._members, self._hidden, self._classes = start["w3"].shape
         self._plain = plain
         self._names = list(start)
@@ -216,31 +246,9 @@ class _Step:
         loss, held_loss, logits = (result.numpy() for result in results)
         return loss, held_loss, logits
 
-    def parameters(self, fold_count: int) -> list[Parameters]:
-        """The parameters of each split's network, its input scale multiplied into the first weights."""
-        members, hidden, classes = self._members, self._hidden, self._classes
-        value = {name: variable.numpy() for name, variable in self._variables.items()}
-        by_member = {
-            "w1": value["w1"].reshape(-1, members, hidden),
-            "b1": value["b1"].reshape(members, hidden),
-            "w2": value["w2"],
-            "b2": value["b2"][:, 0],
-            "w3": value["w3"],
-            "b3": value["b3"][:, 0],
-            "linear": value["linear"].reshape(-1, members, classes),
-            "linear_bias": value["linear_bias"].reshape(members, classes),
-        }
-        found = []
-        for split, scale in enumerate(self._input_scales):
-            of_split = slice(split * fold_count, (split + 1) * fold_count)
-            part = {
-                name: array[:, of_split] if name in ("w1", "linear") else array[of_split]
-                for name, array in by_member.items()
-            }
-            part["w1"] = part["w1"] * scale[:, None, None]
-            part["linear"] = part["linear"] * scale[self._plain][:, None, None]
-            found.append(Parameters(**{name: np.ascontiguousarray(array) for name, array in part.items()}))
-        return found
+    def values(self) -> dict[str, Floats]:
+        """The parameters as they are now, by name, in the shapes of :func:`_initial`."""
+        return {name: variable.numpy() for name, variable in self._variables.items()}
 
     def _scaled(self, weights: Any, scale: Any) -> Any:
         """Multiply each split's scale into its members' (inputs, M · width) weights."""

@@ -117,6 +117,9 @@ class Processor(ABC):
     name: ClassVar[str]
     """Name in settings and stored models: lower-case letters, digits and underscores."""
 
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Modules slow to import that training needs: they are loaded while the data set is read."""
+
     # What an implementation says.
 
     @abstractmethod
@@ -136,9 +139,6 @@ class Processor(ABC):
             fits.append(self.fit(samples.take(rows), seed=seed))
             progress(number + 1, len(splits))
         return fits
-
-    def prepare(self) -> None:  # noqa: B027 - an offer, not a duty
-        """Begin to load libraries that training needs, while the caller reads the data."""
 
     # What follows for every implementation.
 

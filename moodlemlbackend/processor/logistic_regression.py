@@ -51,6 +51,7 @@ class LogisticRegression(Processor):
     """L2-regularised multinomial logistic regression; neither needs nor imports TensorFlow."""
 
     name = "logistic_regression"
+    libraries = ("sklearn.linear_model",)
 
     def fit(self, samples: Samples, *, seed: int, progress: Progress = no_progress) -> Fitted:
         """Train on all samples, and on all but a fifth of them five times for the decision threshold."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -65,10 +64,7 @@ class NeuralNetwork(Processor):
     """A cross-fitted ensemble of small networks, trained in TensorFlow; predictions need NumPy alone."""
 
     name = "neural_network"
-
-    def prepare(self) -> None:
-        """Import TensorFlow in a thread; whoever needs it first waits for the rest."""
-        threading.Thread(target=_import_tensorflow, daemon=True).start()
+    libraries = ("tensorflow",)
 
     def fit(self, samples: Samples, *, seed: int, progress: Progress = no_progress) -> Fitted:
         """Train on all samples."""
@@ -99,7 +95,3 @@ class NeuralNetwork(Processor):
 
 def _fitted(one: Fit) -> Fitted:
     return Fitted(NetworkClassifier(one.network), one.held_out.probabilities, one.held_out.targets, one.history)
-
-
-def _import_tensorflow() -> None:
-    import tensorflow  # noqa: F401

@@ -15,6 +15,10 @@ import numpy as np
 
 from moodlemlbackend import __version__
 
+LIBRARIES_OF_TRAINING = ("tensorboard.summary.writer.record_writer", "tensorboard.plugins.hparams.summary_v2")
+LIBRARIES_OF_EVALUATION = ("matplotlib.figure", "matplotlib.backends.backend_agg", *LIBRARIES_OF_TRAINING)
+"""Modules slow to import that the functions here need."""
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
