@@ -6,19 +6,20 @@ import click
 
 from moodlemlbackend.settings import SETTINGS
 
-from .options import DATASET, MODELID, OUTPUTDIR, PROCESSOR, SEED, ModelCommand, run
+from .options import MODELID, OUTPUTDIR, PROCESSOR, SEED, ModelCommand, run
 
 EXAMPLES = """\
 moodlemlbackend evaluate dropout model evaluation.csv
 moodlemlbackend evaluate dropout model evaluation.csv --processor logistic_regression --seed 1
 moodlemlbackend evaluate dropout report evaluation.csv --trained-model model
+moodlemlbackend evaluate dropout model quarters.csv deciles.csv single_range.csv
 """
 
 
 @click.command("evaluate", cls=ModelCommand, epilog=EXAMPLES)
 @MODELID
 @OUTPUTDIR
-@DATASET
+@click.argument("datasets", metavar="DATASET...", nargs=-1, required=True)
 @click.option(
     "--minimum-score",
     type=click.FloatRange(0, 1),
@@ -43,7 +44,7 @@ moodlemlbackend evaluate dropout report evaluation.csv --trained-model model
 def command(
     modelid: str,
     outputdir: str,
-    dataset: str,
+    datasets: tuple[str, ...],
     minimum_score: float,
     accepted_deviation: float,
     iterations: int,
@@ -55,16 +56,17 @@ def command(
     """Judge what can be learned from labelled samples.
 
     Trains on 80 % of the samples, rates the model on the rest and does so again with other splits. DIR gets figures
-    and TensorBoard files in logs/; a model trained there stays as it is.
+    and TensorBoard files in logs/; a model trained there stays as it is. Several data sets, such as the analysis
+    intervals of a model, are judged one after the other; the result then lists them and names the best.
     """
     from moodlemlbackend import commands
 
     run(
         "evaluation",
-        commands.evaluate,
+        commands.evaluate if len(datasets) == 1 else commands.evaluate_all,
         modelid,
         outputdir,
-        dataset,
+        datasets[0] if len(datasets) == 1 else datasets,
         chosen={"score": score, "processor": processor, "seed": seed},
         minscore=minimum_score,
         accepted_deviation=accepted_deviation,

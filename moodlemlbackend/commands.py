@@ -8,10 +8,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moodlemlbackend.errors import ModelError, NotTrainedError, UsageError
+from moodlemlbackend.errors import BackendError, InterruptedRunError, ModelError, NotTrainedError, UsageError
 from moodlemlbackend.processor import get_processor
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from moodlemlbackend.guard import Streams
     from moodlemlbackend.processor.base import Fitted, Processor, Progress, TrainedModel
     from moodlemlbackend.processor.evaluation import Rating
@@ -126,6 +128,27 @@ def evaluate(
         run.log.info("Result: %s", mean_figures(result))
         write_evaluation(run, rated, samples, result, processor=processor.name, seed=seed, score=settings.score)
         return {**result, "info": run.info, "dir": str(run.dir), "runid": run.runid}
+
+
+def evaluate_all(
+    streams: Streams, modelid: str, outputdir: str, datasets: Sequence[str], **options: Any
+) -> dict[str, Any]:
+    """Judge several data sets, the intervals of a model say, in one go; ``options`` as of :func:`evaluate`.
+
+    One that cannot be judged does not stop the others. ``status`` is that of the best, which ``best`` names.
+    """
+    results = []
+    for dataset in datasets:
+        try:
+            result = evaluate(streams, modelid, outputdir, dataset, **options)
+        except InterruptedRunError:
+            raise
+        except BackendError as error:
+            result = {"status": int(error.status), "info": [str(error)], "errors": [str(error)]}
+        results.append({"dataset": dataset, **result})
+        streams.progress(f"{dataset}: {result.get('score', result['info'])}")
+    best = max(results, key=lambda result: float(result.get("score", -1)))
+    return {"status": best["status"], "info": best["info"], "best": best["dataset"], "evaluations": results}
 
 
 def export(streams: Streams, modelid: str, modeldir: str, exportdir: str, *, settings: Settings) -> str:  # noqa: ARG001

@@ -43,8 +43,11 @@ BUILD = "import sys; from setuptools import build_meta; getattr(build_meta, sys.
 def wheel(tmp_path_factory) -> Path:
     """A wheel built from the source distribution, as pip builds one."""
     folder = tmp_path_factory.mktemp("package")
-    skipped = shutil.ignore_patterns(".*", "demo", "build", "dist", "*.egg-info", "__pycache__")
-    source = shutil.copytree(ROOT, folder / "checkout", ignore=lambda at, names: skipped(at, names) if at == str(ROOT) else {"__pycache__"})  # fmt: skip
+    source = folder / "checkout"
+    for name in ("moodlemlbackend", "cli"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
     _build("build_sdist", source, folder)
     (archive,) = folder.glob("*.tar.gz")
     with tarfile.open(archive) as file:

@@ -72,7 +72,7 @@ def fit_splits(
     first, kind = distinct(coded.codes, columns)
     codes = coded.codes[np.ix_(columns, first)]
     by_split = np.stack([count_kinds(kind[rows], targets[rows], len(first)) for rows in splits])
-    everything = np.bincount(kind, minlength=len(first)).astype(np.float32)
+    everything = count_kinds(kind, targets, len(first)).sum(axis=1)
     encoder = fit_encoder(columns, codes, coded.values[columns], everything)
     scales = np.stack([information_scale(encoder, codes, counts) for counts in by_split])
     rng = np.random.default_rng(seed)

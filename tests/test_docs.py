@@ -1,0 +1,128 @@
+"""The documentation is complete, and what it shows works.
+
+A block of commands (``console``) or Python after the line ``<!-- test -->`` is run, the blocks of one document in order
+and in one directory. Lines after a command are its output, where ``…`` stands for anything; output is compared only
+where there is some.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from moodlemlbackend import __version__
+from moodlemlbackend.cli import COMMANDS
+from moodlemlbackend.doctor import MOODLE_VERSIONS
+from moodlemlbackend.errors import Status
+from moodlemlbackend.settings import FILE_NAME, FILE_VARIABLE, SETTINGS
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+TESTED = re.compile(r"^<!-- test -->\n```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(document: Path) -> list[tuple[str, str]]:
+    """Language and content of the blocks to run."""
+    return TESTED.findall(document.read_text("utf-8"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the commands are for a POSIX shell")
+@pytest.mark.parametrize("document", [path for path in DOCUMENTS if blocks(path)], ids=lambda path: path.name)
+def test_what_is_shown_works(document, tmp_path):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MOODLEMLBACKEND_")}
+    env = {
+        **clean,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "MOODLEMLBACKEND_PROCESSOR": "logistic_regression",  # the quick one
+    }
+    for language, content in blocks(document):
+        calls = commands(content) if language == "console" else [([sys.executable, "-c", content], "")]
+        for call, expected in calls:
+            done = subprocess.run(call, shell=isinstance(call, str), cwd=tmp_path, env=env, capture_output=True)
+            shown = done.stdout.decode()
+            assert (done.returncode, done.stderr) == (0, b""), f"{call}\n{shown}"
+            if expected:
+                assert re.fullmatch(re.escape(expected).replace("…", ".*"), shown, re.DOTALL), f"{call}\n{shown}"
+
+
+def commands(content: str) -> list[tuple[str, str]]:
+    """The commands of a console block, each with its output."""
+    parts = re.split(r"^\$ ", content, flags=re.MULTILINE)
+    assert parts[0] == ""
+    return [(command, expected) for command, _, expected in (part.partition("\n") for part in parts[1:])]
+
+
+def test_documents_are_found_and_have_blocks():
+    assert {path.name for path in DOCUMENTS} >= {"admin.md", "teachers.md", "researchers.md", "contributors.md"}
+    assert sum(len(blocks(path)) for path in DOCUMENTS) == sum(
+        path.read_text("utf-8").count("\n<!-- test -->\n") for path in DOCUMENTS
+    )
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document):
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", document.read_text("utf-8")):
+        name, _, anchor = target.partition("#")
+        path = document.parent / name
+        assert path.is_file(), target
+        headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+        assert not anchor or anchor in {re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_its_options_are_described(name):
+    text = (ROOT / "docs" / "researchers.md").read_text("utf-8")
+    assert f"\n### moodlemlbackend {name}\n" in text
+    section = re.split(r"^##", text.partition(f"\n### moodlemlbackend {name}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    command = import_module(f"moodlemlbackend.cli.{name}").command
+    for parameter in command.params:
+        shown = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
+        assert f"`{shown}" in section or f" {shown}" in section, shown
+
+
+def test_no_other_command_is_described():
+    text = (ROOT / "docs" / "researchers.md").read_text("utf-8")
+    assert set(re.findall(r"^### moodlemlbackend (\w+)$", text, re.MULTILINE)) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+def test_every_setting_is_described(key):
+    setting = SETTINGS[key]
+    default = "none" if setting.default is None else setting.default
+    default = {__version__: "the package's own", 600.0: "600"}.get(default, default)
+    row = f"| `{key}` | `{setting.variable}` | {setting.allowed} | {default} | {setting.meaning} |"
+    assert row in (ROOT / "docs" / "admin.md").read_text("utf-8").splitlines()
+
+
+def test_no_other_setting_is_described():
+    text = (ROOT / "docs" / "admin.md").read_text("utf-8")
+    named = {FILE_VARIABLE, *(setting.variable for setting in SETTINGS.values())}
+    assert set(re.findall(r"MOODLEMLBACKEND_[A-Z_]+", text)) == named
+    assert f"/etc/{FILE_NAME}" in text
+
+
+def test_moodle_versions_and_statuses_are_described():
+    text = (ROOT / "docs" / "admin.md").read_text("utf-8")
+    for moodle in MOODLE_VERSIONS:
+        assert f"\n| {moodle} | from " in text
+    for status in Status:
+        assert f"\n| {int(status)} | {status.name} | " in text
+
+
+def test_the_changelog_begins_with_this_version():
+    versions = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert versions[0] == __version__
+
+
+def test_files_that_the_contributors_guide_names_exist():
+    layout = (ROOT / "docs" / "contributors.md").read_text("utf-8").split("```text\n")[1].split("```")[0]
+    for line in layout.splitlines()[1:]:
+        for name in re.findall(r"^(?: {4})?((?:[\w./]+ ?)+?)(?: {2,}|$)", line):
+            for one in name.split():
+                assert (ROOT / "moodlemlbackend" / one).exists() if line.startswith(" ") else (ROOT / one).exists(), one
