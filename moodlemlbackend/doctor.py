@@ -192,7 +192,7 @@ def _version() -> Iterator[Finding]:
             "Version for Moodle",
             Level.PROBLEM,
             "This Python finds the package in this directory only",
-            f"Install it: {sys.executable} -m pip install moodlemlbackend",
+            f"Install it, in its source: {sys.executable} -m pip install .",
         )
     elif answer != reported_version():
         yield Finding(

@@ -187,10 +187,8 @@ def test_a_prediction_writes_nothing(tmp_path, files):
 
 
 def test_an_untrained_model(tmp_path, files):
-    assert (
-        sentence(run("prediction", MODELID, tmp_path, files["unseen"]), 2)
-        == ("Provided model have not been trained yet."[:-1])
-    )
+    reply = answer(run("prediction", MODELID, tmp_path, files["unseen"]))
+    assert (reply["status"], reply["info"]) == (2, ["Provided model have not been trained yet"])
 
 
 def test_standard_input(tmp_path, files):
@@ -201,6 +199,22 @@ def test_standard_input(tmp_path, files):
 
 
 # ---- several at once ----
+
+
+@pytest.fixture(scope="module")
+def trained(files, tmp_path_factory):
+    """The directory of a trained network."""
+    folder = tmp_path_factory.mktemp("trained")
+    answer(run("training", MODELID, folder, files["first"], env=environment(MOODLEMLBACKEND_SEED="7")))
+    return folder
+
+
+def test_run_ids_never_collide(trained, tmp_path, files):
+    runs = [start("evaluation", MODELID, tmp_path, files["first"], *LIMITS, trained) for _ in range(6)]
+    replies = [answer(end(one)) for one in runs]
+    assert len({reply["runid"] for reply in replies}) == 6
+    for reply in replies:
+        assert (Path(reply["dir"]) / "info.log").read_text().count("Rating the trained model") == 1
 
 
 def test_two_trainers_at_once_train_one_after_the_other(tmp_path, files):
@@ -224,23 +238,7 @@ def test_a_trainer_that_may_not_wait(tmp_path, files):
     assert re.search(r"Another run has held .*lock for more than 0.1 seconds; .* lock_wait", sentence(result, 1))
 
 
-def test_run_ids_never_collide(tmp_path, files):
-    runs = [start("evaluation", MODELID, tmp_path, files["separable"], 0.7, 0.05, 2) for _ in range(6)]
-    replies = [answer(end(one)) for one in runs]
-    assert len({reply["runid"] for reply in replies}) == 6
-    for reply in replies:
-        assert (Path(reply["dir"]) / "info.log").read_text().count("Evaluating") == 1
-
-
 # ---- stopped ----
-
-
-@pytest.fixture(scope="module")
-def trained(files, tmp_path_factory):
-    """The directory of a trained network."""
-    folder = tmp_path_factory.mktemp("trained")
-    answer(run("training", MODELID, folder, files["first"], env=environment(MOODLEMLBACKEND_SEED="7")))
-    return folder
 
 
 def stop_in_training(folder, dataset, number):

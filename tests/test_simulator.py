@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moodlemlbackend import dataset
+from moodlemlbackend import dataset, metrics
 from moodlemlbackend.demo import simulator
 from moodlemlbackend.demo.simulator import SimulatedDataSet, simulate, write_demo
 from moodlemlbackend.errors import StorageError, UsageError
-from moodlemlbackend import metrics
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 MOODLE_DATA_SET = SHARED / "oracle" / "datasets" / "evaluation" / "course_dropout--quarters.csv.gz"

@@ -46,6 +46,11 @@ class CodedRows:
     codes: Codes
     values: Floats
 
+    @property
+    def varies(self) -> npt.NDArray[np.bool_]:
+        """(columns,) whether a column has two codes or more."""
+        return np.array([bool((column != column[0]).any()) for column in self.codes], bool)
+
     def take(self, rows: npt.NDArray[np.int64]) -> CodedRows:
         """Return some of the rows."""
         return CodedRows(np.ascontiguousarray(self.codes[:, rows]), self.values)
@@ -132,10 +137,13 @@ class Coder:
         return _nearest(values, self._values[column])
 
     def finish(self) -> CodedRows:
-        """Return all rows added so far."""
-        parts = self._parts
-        codes = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-        self._parts = [codes]
+        """Return all rows; the coder is empty then."""
+        codes = np.empty((len(self._values), sum(part.shape[1] for part in self._parts)), np.uint8)
+        start = 0
+        while self._parts:  # each part is let go once it is copied
+            part = self._parts.pop(0)
+            codes[:, start : start + part.shape[1]] = part
+            start += part.shape[1]
         return CodedRows(codes, self._values)
 
 

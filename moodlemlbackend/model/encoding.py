@@ -155,11 +155,13 @@ def varying(codes: Codes) -> Indices:
 
     seen: set[bytes] = set()
     found = []
-    for position in np.flatnonzero((codes != codes[:, :1]).any(axis=1)):
-        digest = hashlib.blake2b(codes[position]).digest()
+    for position, column in enumerate(codes):
+        if (column == column[0]).all():
+            continue
+        digest = hashlib.blake2b(column).digest()
         if digest not in seen:
             seen.add(digest)
-            found.append(int(position))
+            found.append(position)
     return np.array(found, np.int64)
 
 

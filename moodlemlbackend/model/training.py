@@ -27,17 +27,35 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Options:
-    """How a network is trained; one set of values for every data set."""
+    """How a network is trained; one set of values for every data set.
+
+    Attributes
+    ----------
+    folds, hidden:
+        members of a network, and units of each of their two hidden layers.
+    epochs, least_steps, most_visits:
+        passes over the rows; more where they would be fewer steps, fewer where they would be more visits to rows.
+    batch, largest_batch:
+        rows of a step; the larger where an epoch would have more than 400 steps, the smaller where fewer than 8.
+    rate, warm_up:
+        the highest learning rate, and the share of the steps in which it is reached.
+    most_at_once:
+        weight of a row, in those of the average row, that one visit stands for at the most.
+    cells_at_once:
+        inputs held in memory at a time.
+    """
 
     folds: int = 4
     hidden: int = 32
     epochs: int = 6
     least_steps: int = 100
     batch: int = 256
+    largest_batch: int = 1024
     rate: float = 6e-3
     warm_up: float = 0.1
     most_at_once: float = 4.0
-    cells_at_once: int = 48_000_000
+    most_visits: int = 600_000
+    cells_at_once: int = 24_000_000
 
 
 @dataclass
@@ -90,9 +108,9 @@ def train(
     weights *= a_visit[:, None, None]
     held *= a_visit[:, None, None]
 
-    batch = min(options.batch, max(16, len(order) // 8))
+    batch = min(max(options.batch, len(order) // 400), options.largest_batch, max(16, len(order) // 8))
     steps_an_epoch = max(1, len(order) // batch)
-    epochs = max(options.epochs, -(-options.least_steps // steps_an_epoch))
+    epochs = max(1, min(options.epochs, options.most_visits // len(order)), -(-options.least_steps // steps_an_epoch))
     if not encoder.inputs:
         epochs = 0  # a network starts at the classes' shares: there is no more to learn, and empty matrices crash
     total = epochs * steps_an_epoch

@@ -270,8 +270,7 @@ def require_every_class(samples: Samples) -> None:
 
 def tell_of_constant_columns(samples: Samples, run: Run) -> None:
     """Warn when no column varies: only the classes' shares can be learned then."""
-    codes = samples.coded.codes
-    if not (codes != codes[:, :1]).any():
+    if not samples.coded.varies.any():
         run.tell(
             f"None of the {len(samples.columns)} indicator columns varies among the samples: "
             "the model knows only how frequent each class is."

@@ -46,7 +46,7 @@ class Teacher(Protocol):
 def remember(samples: Samples) -> Mapping[str, npt.NDArray[Any]]:
     """Return the arrays that keep the samples' distinct rows."""
     codes, values = samples.coded.codes, samples.coded.values
-    columns = np.flatnonzero((codes != codes[:, :1]).any(axis=1))
+    columns = np.flatnonzero(samples.coded.varies)
     first, kind = distinct(codes, columns)
     targets = count_kinds(kind, samples.targets, len(first))
     if len(first) > MOST_ROWS:

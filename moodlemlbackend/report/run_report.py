@@ -102,7 +102,7 @@ def _about(samples: Samples, **settings: Any) -> str:
         "samples": len(samples),
         "samples by class": counts,
         "columns": len(samples.columns),
-        "columns that vary": int((codes != codes[:, :1]).any(axis=1).sum()),
-        "empty cells": f"{np.mean(codes == 0):.1%}",
+        "columns that vary": int(samples.coded.varies.sum()),
+        "empty cells": f"{1 - np.count_nonzero(codes) / codes.size:.1%}",
     }
     return "| fact | value |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in rows.items())

@@ -1,0 +1,102 @@
+"""What each call imports: start-up time is a feature, and TensorFlow is not needed everywhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+from helpers import MODELID, QUICK, ROOT, answer, course_rows, environment, run, write_labelled, write_unlabelled
+
+RECORD = """
+import sys
+
+
+class Record:
+    def find_spec(self, name, path=None, target=None):
+        if "." not in name:
+            with open({path!r}, "a") as file:
+                file.write(name + chr(10))
+
+
+sys.meta_path.insert(0, Record())
+"""
+HEAVY = {"tensorflow", "tf_keras", "keras", "sklearn", "scipy", "matplotlib", "tensorboard", "pandas", "joblib"}
+LIMITS = (0.7, 0.05, 2)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    features, labels = course_rows(30)
+    return write_labelled(folder / "labelled", features, labels), write_unlabelled(folder / "unlabelled", features)
+
+
+@pytest.fixture(scope="module")
+def models(files, tmp_path_factory):
+    """The directory of a trained model by its processor."""
+    folder = tmp_path_factory.mktemp("models")
+    for name in ("neural_network", "logistic_regression"):
+        answer(run("training", MODELID, folder / name, files[0], env=environment(MOODLEMLBACKEND_PROCESSOR=name)))
+    return folder
+
+
+@pytest.fixture
+def imported(tmp_path):
+    """Return a function that runs a module and gives the top-level packages that its processes looked for."""
+
+    def record(module, *arguments, **changes):
+        log = tmp_path / "imports"
+        log.unlink(missing_ok=True)
+        (tmp_path / "sitecustomize.py").write_text(RECORD.format(path=str(log)))
+        paths = f"{tmp_path}{os.pathsep}{ROOT}"
+        result = run(module, *arguments, env=environment(**{**QUICK, **changes, "PYTHONPATH": paths}))
+        assert (result.returncode, result.stderr) == (0, b""), result.stdout
+        return set(log.read_text().split())
+
+    return record
+
+
+def test_the_version_imports_next_to_nothing(imported):
+    found = imported("version")
+    assert "moodlemlbackend" in found
+    assert not found - set(sys.stdlib_module_names) - {"moodlemlbackend", "usercustomize"}
+    assert not found & {"numpy", "json", "asyncio", "importlib.metadata"}
+
+
+def test_missing_arguments_import_neither_numpy_nor_pyarrow(files, tmp_path):
+    result = run("training", env=environment(PYTHONPATH=str(ROOT)))
+    assert b"Missing arguments" in result.stdout
+
+
+@pytest.mark.parametrize("processor", ["neural_network", "logistic_regression"])
+def test_a_prediction_imports_numpy_and_pyarrow_alone(imported, models, files, processor):
+    found = imported("prediction", MODELID, models / processor, files[1])
+    assert {"numpy", "pyarrow"} <= found
+    assert not found & HEAVY
+
+
+@pytest.mark.parametrize("processor", ["neural_network", "logistic_regression"])
+def test_export_and_import_need_no_more(imported, models, tmp_path, processor):
+    assert not imported("export", MODELID, models / processor, tmp_path / "export") & HEAVY
+    assert not imported("import", MODELID, tmp_path / "other", tmp_path / "export") & HEAVY
+
+
+def test_logistic_regression_needs_no_tensorflow(imported, files, tmp_path):
+    trained = imported("training", MODELID, tmp_path / "model", files[0])
+    assert "sklearn" in trained
+    assert not trained & {"tensorflow", "keras", "tf_keras", "matplotlib"}
+    evaluated = imported("evaluation", MODELID, tmp_path / "model", files[0], *LIMITS)
+    assert {"sklearn", "matplotlib", "tensorboard"} <= evaluated
+    assert not evaluated & {"tensorflow", "keras", "tf_keras"}
+
+
+def test_rating_a_network_needs_no_tensorflow(imported, models, files, tmp_path):
+    found = imported("evaluation", MODELID, tmp_path / "e", files[0], *LIMITS, models / "neural_network")
+    assert not found & {"tensorflow", "keras", "tf_keras", "sklearn"}
+
+
+def test_training_a_network_leaves_keras_and_scikit_learn_alone(imported, files, tmp_path):
+    found = imported("training", MODELID, tmp_path / "m", files[0], MOODLEMLBACKEND_PROCESSOR="neural_network")
+    assert "tensorflow" in found
+    assert not found & {"keras", "sklearn", "matplotlib", "pandas"}
