@@ -22,6 +22,7 @@ Labels = npt.NDArray[np.int64]
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 TEST_366 = SHARED / "test-366-1904-training.csv.gz"
 SPLIT_EVALUATION = SHARED / "split-evaluation-train.csv.gz"
+SPLIT_EVALUATION_ASKED = SHARED / "split-evaluation-predict.csv.gz"
 
 SWAPPED = 0.02
 """Share of the cells of a repeated row that take the value of another row."""

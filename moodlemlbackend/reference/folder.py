@@ -14,15 +14,16 @@ from moodlemlbackend.reference.pickled import read_attributes
 from moodlemlbackend.reference.tensorbundle import TensorBundle
 
 _PICKLE = "classifier.pkl"
-_VARIABLES = Path("model.ckpt", "variables", "variables")
+_NETWORK = "model.ckpt"
+_VARIABLES = Path(_NETWORK, "variables", "variables")
 _LAYER_LIMIT = 100
 _WEIGHTS = re.compile(r"layer_with_weights-(\d+)/(?!.*OPTIMIZER_SLOT)(.+)/\.ATTRIBUTES/VARIABLE_VALUE")
 
 
 def is_reference_model(folder: Path) -> bool:
-    """Tell whether ``folder``, the ``classifier`` directory of a model, was left by the reference; StorageError."""
+    """Tell whether the reference left ``folder``, a model's ``classifier`` directory, or a part of it; StorageError."""
     with storage_errors(folder):
-        return (folder / _PICKLE).is_file()
+        return (folder / _PICKLE).is_file() or (folder / _NETWORK).is_dir()
 
 
 def read_reference_model(folder: Path) -> ReferenceNetwork:
