@@ -379,10 +379,11 @@ def main() -> None:
     repeats = 1 if arguments.quick else REPEATS
     listed = works(sizes, large=arguments.large, larger=arguments.larger)
     if arguments.quick:
-        listed = [replace(work, reference=None, goal=None, than=None) for work in listed]
+        first_of_kind = {work.arguments[0]: work for work in reversed(listed)}
+        listed = [replace(work, reference=None, goal=None, than=None) for work in reversed(first_of_kind.values())]
 
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    print(f"{os.cpu_count()} cores; {load:.1f} other processes running at the start")
+    print(f"{os.cpu_count()} cores; load at the start {load:.1f}")
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
         files = in_process(make_files, folder, sizes, not arguments.quick)

@@ -24,11 +24,13 @@ NAN = np.nan
 quick = settings(max_examples=60, deadline=None, database=None)
 
 hundredths = st.integers(-127, 127).map(lambda number: np.float32(number / 100)) | st.just(np.float32(NAN))
-numbers = st.floats(width=32, allow_infinity=False)
+numbers = st.floats(width=32, allow_infinity=False, allow_subnormal=False)
+TOLERANCE = 2.1e-5  # a cell this near to a hundredth is one
 
 
-def tables(cells, rows=st.integers(1, 30), columns=st.integers(1, 6)):
-    return st.tuples(rows, columns).flatmap(lambda shape: npst.arrays(np.float32, shape, elements=cells))
+def tables(cells, rows=30, columns=6):
+    shapes = st.tuples(st.integers(1, rows), st.integers(columns if columns == 3 else 1, columns))
+    return shapes.flatmap(lambda shape: npst.arrays(np.float32, shape, elements=cells))
 
 
 # ---- cells as codes ----
@@ -48,12 +50,12 @@ def test_hundredths_keep_their_value(features):
 def test_a_few_other_numbers_keep_their_value_too(features, size):
     """A column with a number that is no hundredth is laid on its own values; later batches take the nearest of them."""
     whole = code([features], features.shape[1])
-    np.testing.assert_array_equal(whole.decode(), features)
+    np.testing.assert_allclose(whole.decode(), features, rtol=0, atol=TOLERANCE)
     np.testing.assert_array_equal(encode_like(features, whole.values), whole.codes)
     batches = [features[start : start + size] for start in range(0, len(features), size)]
     decoded = code(batches, features.shape[1]).decode()
-    np.testing.assert_array_equal(np.isnan(decoded), np.isnan(features) | np.isnan(decoded))
-    np.testing.assert_array_equal(decoded[:size], features[:size])
+    np.testing.assert_allclose(decoded[:size], features[:size], rtol=0, atol=TOLERANCE)
+    assert np.isnan(decoded[np.isnan(features)]).all()
 
 
 def test_hundreds_of_numbers_take_the_nearest_of_their_quantiles():
@@ -76,10 +78,10 @@ def test_unseen_cells_take_the_nearest_code():
 
 
 @quick
-@given(tables(hundredths | numbers, columns=st.just(3)), tables(hundredths | numbers, columns=st.just(3)))
+@given(tables(hundredths | numbers, columns=3), tables(hundredths | numbers, columns=3))
 def test_joined_rows_keep_their_values(one, other):
     joined = join(code([one], 3), code([other], 3))
-    np.testing.assert_array_equal(joined.decode(), np.concatenate([one, other]))
+    np.testing.assert_allclose(joined.decode(), np.concatenate([one, other]), rtol=0, atol=TOLERANCE)
 
 
 def test_columns_that_vary():
@@ -90,7 +92,7 @@ def test_columns_that_vary():
 
 
 @quick
-@given(tables(st.sampled_from([0, 1, NAN]), st.integers(1, 40), st.integers(1, 4)), st.randoms())
+@given(tables(st.sampled_from([0, 1, NAN]), rows=40, columns=4), st.randoms())
 def test_equal_rows_are_one_kind_whatever_their_order(features, random):
     codes = code([features], features.shape[1]).codes
     columns = np.arange(len(codes))
@@ -134,7 +136,7 @@ def test_inputs_of_a_column():
     assert fitted.plain_inputs.tolist() == [0, 1, 5, 6]
     inputs = fitted.encode(coded.codes)
     assert inputs.dtype == np.float32
-    values = [[-3, 1, 1, 1], [-1.5075567, -0.30151135, 0.9045340, 0.9045340], [0, 0, -1, 1]]
+    values = [[-1, 1 / 3, 1 / 3, 1 / 3], [-1.5075567, -0.30151135, 0.9045340, 0.9045340], [0, 0, -1, 1]]
     np.testing.assert_allclose(inputs[:, [0, 1, 5]].T / np.sqrt([[3], [1], [1]]), values, rtol=1e-5)
     flag, (low, _, high) = inputs[:, 6], inputs[:, 2:5].T
     assert flag[0] == flag[1] == -flag[2] == -flag[3] > 0
@@ -183,7 +185,7 @@ def test_the_scale_follows_what_a_column_tells():
     assert all(len(set(part)) == 1 for part in by_column)
     told = np.array([part[0] for part in by_column])
     assert np.mean(told.astype(float) ** 2) == pytest.approx(1, rel=1e-5)
-    assert told[4] > told[5] > max(told[:4]) == max(told[6:])
+    assert told[4] > told[5] > max(*told[:4], *told[6:])
     np.testing.assert_allclose(information_scale(fitted, samples.coded.codes, np.ones((400, 2), np.float32)), 1)
 
 
@@ -191,7 +193,7 @@ def test_an_encoder_comes_back_from_its_arrays(samples, encoder):
     arrays = encoder.arrays()
     np.testing.assert_array_equal(encoded(Encoder.from_arrays(arrays.__getitem__), samples), encoded(encoder, samples))
     for name, array in arrays.items():
-        with pytest.raises(ValueError, match="shape|inputs"):
+        with pytest.raises(ValueError, match=r"shape|inputs"):
             Encoder.from_arrays({**arrays, name: array[1:]}.__getitem__)
 
 
@@ -353,15 +355,48 @@ def test_progress_ends_with_all_steps(samples):
     assert steps == [(done, len(steps)) for done in range(1, len(steps) + 1)]
 
 
-def test_it_learns_what_no_line_parts():
-    random = np.random.default_rng(5)
-    features = random.choice([-1.0, 1.0], size=(600, 6))
-    labels = (features[:, 0] * features[:, 1] > 0).astype(int)
-    features[random.random(features.shape) < 0.02] = NAN
-    training = samples_of(features[:400], labels[:400])
+def middle(cells):
+    return abs(cells[:, 0]) < 0.4
+
+
+def both_of_two(cells):
+    return ((cells[:, 0] > 0) & (cells[:, 1] > 0)) | ((cells[:, 2] > 0) & (cells[:, 3] > 0))
+
+
+def same_sign(cells):
+    return cells[:, 0] * cells[:, 1] > 0
+
+
+@pytest.mark.parametrize("rule", [middle, both_of_two, same_sign])
+def test_it_learns_what_no_line_parts(rule):
+    features = np.random.default_rng(5).integers(-100, 101, size=(2500, 6)) / 100
+    labels = rule(features).astype(int)
+    training = samples_of(features[:2000], labels[:2000])
     network = fit(training.coded, training.targets, seed=0).network
-    predicted = network.probabilities(features[400:].astype(np.float32)).argmax(axis=1)
-    assert matthews_correlation(predicted, labels[400:]) > 0.9
+    predicted = network.probabilities(features[2000:].astype(np.float32)).argmax(axis=1)
+    assert matthews_correlation(predicted, labels[2000:]) > 0.85
+
+
+def numbers_of(fitted):
+    """Everything that was learned, as bytes."""
+    arrays = fitted.network.arrays()
+    return {name: array.tobytes() for name, array in arrays.items() if not name.startswith("encoder.columns")}
+
+
+def test_the_same_rows_make_the_same_network_bit_for_bit(samples, fitted):
+    expected = numbers_of(fitted)
+    features, labels = samples.coded.decode(), samples.labels
+    assert numbers_of(fit(samples.coded, samples.targets, seed=3)) == expected
+    shuffled = samples.take(np.random.default_rng(0).permutation(len(samples)))
+    assert numbers_of(fit(shuffled.coded, shuffled.targets, seed=3)) == expected
+    constant = np.full((len(features), 1), 0.5, np.float32)
+    wider = samples_of(np.hstack([constant, features, features[:, 9:20], NAN * constant]), labels)
+    assert numbers_of(fit(wider.coded, wider.targets, seed=3)) == expected
+    assert numbers_of(fit(samples.coded, samples.targets, seed=4)) != expected
+    twice = samples.take(np.tile(np.arange(len(samples)), 2))
+    assert numbers_of(fit(twice.coded, twice.targets, seed=3)) == numbers_of(
+        fit(samples.coded, 2 * samples.targets, seed=3)
+    )
 
 
 def test_probabilities_are_calibrated():
@@ -373,11 +408,10 @@ def test_probabilities_are_calibrated():
 
 
 def test_parameters_that_do_not_fit():
-    shapes = dict(w1=(5, 2, 3), b1=(2, 3), w2=(2, 3, 3), b2=(2, 3), w3=(2, 3, 4), b3=(2, 4), linear=(1, 2, 4))
-    arrays = {name: np.zeros(shape, np.float32) for name, shape in {**shapes, "linear_bias": (2, 4)}.items()}
-    network = Parameters(**arrays)
-    assert network.members == 2
-    for field in dataclasses.fields(Parameters):
+    shapes = ((5, 2, 3), (2, 3), (2, 3, 3), (2, 3), (2, 3, 4), (2, 4), (1, 2, 4), (2, 4))
+    arrays = [np.zeros(shape, np.float32) for shape in shapes]
+    assert Parameters(*arrays).members == 2
+    for position, field in enumerate(dataclasses.fields(Parameters)):
         if field.name not in ("w1", "linear"):
             with pytest.raises(ValueError, match="has shape"):
-                Parameters(**{**arrays, field.name: np.zeros((2, 7), np.float32)[..., None][:, :, 0]})
+                Parameters(*arrays[:position], arrays[position][..., :1], *arrays[position + 1 :])

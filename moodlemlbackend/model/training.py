@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from moodlemlbackend.model.codes import Codes, Floats
 from moodlemlbackend.model.encoding import Encoder, Indices
@@ -111,15 +112,13 @@ def train(
     batch = min(max(options.batch, len(order) // 400), options.largest_batch, max(16, len(order) // 8))
     steps_an_epoch = max(1, len(order) // batch)
     epochs = max(1, min(options.epochs, options.most_visits // len(order)), -(-options.least_steps // steps_an_epoch))
-    if not encoder.inputs:
-        epochs = 0  # a network starts at the classes' shares: there is no more to learn, and empty matrices crash
     total = epochs * steps_an_epoch
 
     encode = _encoder_of_rows(encoder, codes, options.cells_at_once)
     at_once = max(1, options.cells_at_once // max(1, encoder.inputs * batch))
     start = _initial(encoder, codes[:, order[: 4 * batch]], input_scales, weights, options, rng)
     plain = encoder.plain_inputs
-    if not encoder.inputs:
+    if not encoder.inputs:  # the classes' shares, at which a network starts, are all there is to learn
         return _by_split(start, input_scales, plain)
     step = _Step(start, input_scales, plain)
     done = 0
@@ -171,15 +170,16 @@ def _initial(
     """Draw the parameters to start from."""
     members, classes = weights.shape[1:]
     inputs, hidden = encoder.inputs, options.hidden
-    size = np.mean((encoder.encode(sample) ** 2) @ (input_scales**2).mean(axis=0)) if inputs else 1.0
+    sizes = np.mean((encoder.encode(sample) ** 2) @ (input_scales**2).T, axis=0)  # by split
+    deviation = np.repeat(1 / np.sqrt(np.maximum(sizes, 1e-6)), members // len(sizes) * hidden)
     share = weights.sum(axis=0) + 1e-3
     log_odds = np.log(share / share.sum(axis=1, keepdims=True)).astype(np.float32)
 
-    def normal(shape: tuple[int, ...], deviation: float) -> Floats:
-        return (rng.standard_normal(shape, np.float32) * np.float32(deviation)).astype(np.float32)
+    def normal(shape: tuple[int, ...], deviation: npt.ArrayLike) -> Floats:
+        return rng.standard_normal(shape, np.float32) * np.asarray(deviation, np.float32)
 
     return {
-        "w1": normal((inputs, members * hidden), 1 / np.sqrt(max(float(size), 1e-6))),
+        "w1": normal((inputs, members * hidden), deviation),
         "b1": normal((members * hidden,), 0.1),
         "w2": normal((members, hidden, hidden), np.sqrt(2 / hidden)),
         "b2": np.zeros((members, 1, hidden), np.float32),
