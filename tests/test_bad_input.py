@@ -303,6 +303,19 @@ def test_a_full_disk(tmp_path):
     assert re.search(rf"Cannot use {re.escape(str(outputdir))}.*: No space left on device; free some space there", text)
 
 
+def test_a_disk_too_full_for_figures_does_not_cost_the_verdict(trained, tmp_path):
+    labelled, _ = directories(tmp_path)
+    outputdir = tmp_path / "disk"
+    outputdir.mkdir()
+    prefix = mounted("size=64k", folder=outputdir)
+    reply = answer(run("evaluation", MODELID, outputdir, labelled, *LIMITS, trained, prefix=prefix))
+    assert (reply["status"], reply["score"]) == (0, 1)
+    (text,) = reply["info"]
+    assert re.search(
+        r"The figures of this run are not complete\. Cannot use .*: No space left on device; free some", text
+    )
+
+
 def test_a_disk_that_is_full_before_the_run_starts(tmp_path):
     labelled, _ = directories(tmp_path)
     outputdir = tmp_path / "disk"

@@ -13,13 +13,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import Backend, course_rows, names, samples_of, simulated, snapshot, write_labelled
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 
 from moodlemlbackend import commands, processor
 from moodlemlbackend.errors import ModelError, NotEnoughDataError, NotTrainedError, UsageError
 from moodlemlbackend.guard import Streams
 from moodlemlbackend.processor import get_processor
+from moodlemlbackend.processor.decision import decide, decision_threshold
+from moodlemlbackend.processor.evaluation import Rating, verdict
+from moodlemlbackend.processor.memory import MOST_TEACHING, taught
 from moodlemlbackend.processor.samples import Samples
 from moodlemlbackend.store import ModelStore
+
+quick = settings(max_examples=60, deadline=None, database=None)
 
 THIRD_PARTY = '''
 """A processor as a third party writes one: naive Bayes on the codes of the columns."""
@@ -553,3 +561,104 @@ def test_an_entry_point_that_is_no_processor(monkeypatch, value, expected):
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [broken])
     with pytest.raises(UsageError, match=expected):
         get_processor("broken")
+
+
+# ---- from probabilities to classes ----
+
+
+@quick
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.floats(1e-6, 1 - 1e-6))
+def test_a_decision_score_is_one_half_at_the_threshold_and_never_less(chances, threshold):
+    probabilities = np.column_stack([1 - np.array(chances), chances])
+    labels, scores = decide(probabilities, threshold)
+    assert ((scores >= 0.5) & (scores <= 1)).all()
+    clear = np.abs(probabilities[:, 1] - threshold) > 1e-9
+    np.testing.assert_array_equal(labels[clear], (probabilities[:, 1] >= threshold)[clear])
+    of_class_one = np.where(labels == 1, scores, 1 - scores)
+    assert (np.diff(of_class_one[np.argsort(chances)]) >= -1e-12).all(), "a higher probability has a higher score"
+    assert decide(np.array([[1 - threshold, threshold]]), threshold)[1] == pytest.approx(0.5)
+
+
+@quick
+@given(npst.arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(3, 10)), elements=st.floats(0.01, 1)))
+def test_of_many_classes_the_most_probable_is_predicted(weights):
+    probabilities = weights / weights.sum(axis=1, keepdims=True)
+    labels, scores = decide(probabilities, 0.2)
+    np.testing.assert_array_equal(labels, probabilities.argmax(axis=1))
+    assert (scores >= 1 / weights.shape[1] - 1e-12).all()
+
+
+def test_the_threshold_parts_the_held_out_rows_best():
+    chances = np.array([0.05, 0.1, 0.2, 0.3, 0.35])
+    probabilities = np.column_stack([1 - chances, chances])
+    targets = np.array([[40, 0], [20, 0], [9, 1], [1, 9], [0, 5]], np.float32)
+    assert 0.2 < decision_threshold(probabilities, targets) <= 0.3
+    assert decision_threshold(probabilities, targets * 0.1) == 0.5, "too few of a class"
+    assert decision_threshold(probabilities[:, [0, 0, 1]] / 2, targets[:, [0, 0, 1]]) == 0.5, "three classes"
+    assert decision_threshold(None, None) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "minimum", "accepted", "status"),
+    [
+        ((0, 0), 0.7, 0.05, 0),
+        ((14, 14), 0.7, 0.05, 4),
+        ((0, 8), 0.7, 0.05, 8),
+        ((0, 20), 0.9, 0.05, 12),
+        ((0, 0), 1, 0, 0),
+    ],
+)
+def test_the_verdict(wrong, minimum, accepted, status):
+    labels = np.arange(40) % 2
+    ratings = []
+    for number in wrong:
+        chances = np.where(np.arange(40) < number, 1 - labels, labels).astype(float)
+        ratings.append(Rating(labels, np.column_stack([1 - chances, chances]), 0.5))
+    result, sentences = verdict(ratings, minimum_score=minimum, accepted_deviation=accepted, score="mcc")
+    assert result["status"] == status
+    assert len(sentences) == bin(status).count("1")
+    scores = [(rating.figures()["mcc"] + 1) / 2 for rating in ratings]
+    assert result["score"] == pytest.approx(np.mean(scores))
+    assert result["score_deviation"] == pytest.approx(np.std(scores))
+    assert all(any(f"{result[key]:.4f}" in text for key in ("score", "score_deviation")) for text in sentences)
+
+
+# ---- what a model remembers ----
+
+
+def test_a_full_memory_keeps_the_rows_of_rare_classes(tmp_path, monkeypatch):
+    monkeypatch.setattr("moodlemlbackend.processor.memory.MOST_ROWS", 60)
+    data = simulated()
+    labels = data.labels.copy()
+    labels[:3] = 2
+    backend = Backend(tmp_path, "logistic_regression")
+    backend.train(data.features, labels, classes=3)
+    stored = ModelStore(backend.outputdir("model")).current()
+    assert stored is not None
+    targets = stored.array("memory.targets")
+    assert targets.shape == (60, 3)
+    np.testing.assert_allclose(targets.sum(axis=0), np.bincount(labels), rtol=1e-5)
+    assert (targets[:, 2] >= 1).any()
+    assert stored.array("memory.codes").shape[1] == 60
+    assert backend.train(data.features[3:], labels[3:], classes=3)["status"] == 0, "class 2 is in the memory"
+    again = ModelStore(backend.outputdir("model")).current()
+    assert again is not None
+    assert again.settings["rows"] == 2 * len(labels) - 3
+
+
+def test_a_teacher_counts_for_what_it_has_learned_from():
+    features, labels = course_rows(20)
+    samples = samples_of(features, labels)
+    teacher = get_processor("naive_bayes").fit(samples, seed=0).classifier
+    for rows, each in ((0, 1.0), (40, 2.0), (10_000, MOST_TEACHING)):
+        targets = taught(teacher, ("0", "1"), rows, samples).targets
+        np.testing.assert_allclose(targets.sum(axis=1), each, rtol=1e-5)
+        np.testing.assert_array_equal(targets.argmax(axis=1), labels)
+
+
+def test_without_a_seed_each_run_draws_one_and_logs_it(tmp_path):
+    backend = Backend(tmp_path, "naive_bayes", seed=None)
+    logs = [Path(backend.evaluate(*course_rows(20), iterations=1)["dir"]) / "info.log" for _ in range(2)]
+    seeds = [re.search(r"seed (\d+)", log.read_text()) for log in logs]
+    assert all(seeds)
+    assert seeds[0][1] != seeds[1][1]

@@ -46,22 +46,13 @@ def roc_curve(ratings: list[Rating], path: Path) -> None:
 
 def precision_recall(ratings: list[Rating], path: Path) -> None:
     """Draw precision over recall of class 1 for every split, with the share of class 1 as the base line."""
+    curves = [metrics.precision_recall_curve(rating.probabilities[:, 1], rating.labels == 1) for rating in ratings]
+    areas = [metrics.average_precision(rating.probabilities[:, 1], rating.labels == 1) for rating in ratings]
     figure, axes = _square("Share of class 1 found (recall)", "Share of class 1 among those predicted (precision)")
-    areas = []
-    for number, rating in enumerate(ratings):
-        positive = rating.labels == 1
-        precision, recall, _ = metrics.precision_recall_curve(rating.probabilities[:, 1], positive)
-        areas.append(metrics.average_precision(rating.probabilities[:, 1], positive))
-        axes.plot(
-            recall,
-            precision,
-            color=_BLUE,
-            linewidth=0.8,
-            alpha=0.7,
-            drawstyle="steps-post",
-            label="" if number else f"Average precision {np.nan:.3f}",
-        )
-    axes.lines[0].set_label(f"Each split: average precision {np.mean(areas):.3f} ± {np.std(areas):.3f}")
+    label = f"Each split: average precision {np.mean(areas):.3f} ± {np.std(areas):.3f}"
+    for number, (precision, recall, _) in enumerate(curves):
+        (line,) = axes.plot(recall, precision, color=_BLUE, linewidth=0.8, alpha=0.7, drawstyle="steps-post")
+        line.set_label("" if number else label)
     base = float(np.mean(np.concatenate([rating.labels for rating in ratings]) == 1))
     axes.axhline(base, color=_ORANGE, linestyle="--", linewidth=1, label=f"Chance: {base:.3f}")
     axes.set_title("Precision and recall")

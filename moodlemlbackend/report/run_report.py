@@ -9,18 +9,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from moodlemlbackend import __version__
+from moodlemlbackend._files import explain
 
 LIBRARIES_OF_TRAINING = ("tensorboard.summary.writer.record_writer", "tensorboard.plugins.hparams.summary_v2")
 LIBRARIES_OF_EVALUATION = ("matplotlib.figure", "matplotlib.backends.backend_agg", *LIBRARIES_OF_TRAINING)
 """Modules slow to import that the functions here need."""
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from moodlemlbackend.processor.base import Fitted
     from moodlemlbackend.processor.evaluation import Rating
@@ -33,7 +36,7 @@ def write_training(run: Run, fitted: Fitted, samples: Samples, *, processor: str
     """Write the course of a training."""
     from moodlemlbackend.report.tensorboard import EventWriter
 
-    with EventWriter(run.tensor_dir) as events:
+    with _dispensable(run), EventWriter(run.tensor_dir) as events:
         events.text("about", _about(samples, processor=processor, seed=seed))
         _curves(events, fitted)
         figures = fitted.history[-1] if fitted.history else {}
@@ -52,34 +55,51 @@ def write_evaluation(
 ) -> None:
     """Write figures and event files of an evaluation; ``rated`` has no fit where a trained model was rated."""
     from moodlemlbackend.report import figures
+    from moodlemlbackend.report.tensorboard import EventWriter
+
+    with _dispensable(run):
+        ratings = [rating for rating, _ in rated]
+        drawn = {
+            "roc-curve": (figures.roc_curve, run.dir / "roc-curve.png"),
+            "precision-recall": (figures.precision_recall, run.dir / "precision-recall.png"),
+        }
+        for draw, path in drawn.values():
+            draw(ratings, path)
+        for number, (rating, fitted) in enumerate(rated, start=1):
+            _write_split(run.tensor_dir / f"split-{number}", rating, fitted)
+        with EventWriter(run.tensor_dir) as events:
+            events.text("about", _about(samples, processor=processor, seed=seed, score=score, splits=len(ratings)))
+            for name, (_, path) in drawn.items():
+                events.image(name, path)
+            labels = np.concatenate([rating.labels for rating in ratings]) == 1
+            chances = np.concatenate([rating.probabilities[:, 1] for rating in ratings])
+            events.pr_curve("precision and recall", chances, labels)
+            chosen = {name: float(result[name]) for name in ("score", "mcc", "auc", "f1_score", "balanced accuracy")}
+            events.hyperparameters({**_settings(samples, processor, seed), "score": score}, chosen)
+
+
+def _write_split(folder: Path, rating: Rating, fitted: Fitted | None) -> None:
+    """Write the course of one split's training, if there was one, and its figures on the rows held out."""
     from moodlemlbackend.report.tensorboard import EventWriter, roc_points
 
-    ratings = [rating for rating, _ in rated]
-    drawn = {
-        "roc-curve": (figures.roc_curve, run.dir / "roc-curve.png"),
-        "precision-recall": (figures.precision_recall, run.dir / "precision-recall.png"),
-    }
-    for draw, path in drawn.values():
-        draw(ratings, path)
-    for number, (rating, fitted) in enumerate(rated, start=1):
-        with EventWriter(run.tensor_dir / f"split-{number}") as events:
-            if fitted is not None:
-                _curves(events, fitted)
-            positive = rating.labels == 1
-            events.pr_curve("precision and recall", rating.probabilities[:, 1], positive)
-            for percent, share in roc_points(rating.probabilities[:, 1], positive):
-                events.scalar("roc (by percent of false positives)", share, percent)
-            for name, value in rating.figures().items():
-                events.scalar(f"held out/{name}", value, 0)
-    with EventWriter(run.tensor_dir) as events:
-        events.text("about", _about(samples, processor=processor, seed=seed, score=score, splits=len(ratings)))
-        for name, (_, path) in drawn.items():
-            events.image(name, path)
-        labels = np.concatenate([rating.labels for rating in ratings]) == 1
-        chances = np.concatenate([rating.probabilities[:, 1] for rating in ratings])
-        events.pr_curve("precision and recall", chances, labels)
-        chosen = {name: float(result[name]) for name in ("score", "mcc", "auc", "f1_score", "balanced accuracy")}
-        events.hyperparameters({**_settings(samples, processor, seed), "score": score}, chosen)
+    positive = rating.labels == 1
+    with EventWriter(folder) as events:
+        if fitted is not None:
+            _curves(events, fitted)
+        events.pr_curve("precision and recall", rating.probabilities[:, 1], positive)
+        for percent, share in roc_points(rating.probabilities[:, 1], positive):
+            events.scalar("roc (by percent of false positives)", share, percent)
+        for name, value in rating.figures().items():
+            events.scalar(f"held out/{name}", value, 0)
+
+
+@contextmanager
+def _dispensable(run: Run) -> Iterator[None]:
+    """Tell of a report that cannot be written; what the run has come to stands without it."""
+    try:
+        yield
+    except OSError as error:
+        run.tell(f"The figures of this run are not complete. {explain(error, run.dir)}")
 
 
 def _curves(events: EventWriter, fitted: Fitted) -> None:

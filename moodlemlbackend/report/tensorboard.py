@@ -21,19 +21,15 @@ PR_THRESHOLDS = 127
 
 
 class EventWriter:
-    """Writes one event file to a folder, which it makes; a run in TensorBoard's words."""
-
-    _count = 0
+    """Writes one event file to a folder, which it makes and has for itself; a run in TensorBoard's words."""
 
     def __init__(self, folder: Path) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.summary.writer.record_writer import RecordWriter
 
         folder.mkdir(parents=True, exist_ok=True)
-        EventWriter._count += 1
         self._event = Event
-        name = f"events.out.tfevents.{time.time_ns() // 1_000_000_000:010d}.moodlemlbackend.{EventWriter._count}"
-        self._file = (folder / name).open("wb")
+        self._file = (folder / f"events.out.tfevents.{int(time.time())}.moodlemlbackend").open("wb")
         self._records = RecordWriter(self._file)
         self._records.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
 
