@@ -41,6 +41,7 @@ Method = Callable[[Samples, list[Split], int], list[Rating]]
 FIGURES = ("MCC", "AUC", "balanced accuracy", "Brier", "ECE")
 HIDDEN = (16, 32, 64, 128)
 EPOCHS = (2, 3, 4, 6, 8, 12, 16)
+TICKS = (1, 2, 5, 10, 20, 50)
 
 
 # ---- who is judged ----
@@ -252,52 +253,54 @@ def curve(path: Path, title: str, samples: Samples, splits: list[Split], seed: i
     mpl.use("agg")
     from matplotlib import pyplot as plt
 
-    print(f"\n{title}: {len(splits)} splits side by side")
-    print("\n| hidden | epochs | MCC | AUC | seconds |\n|---|---|---|---|---|")
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    for hidden in HIDDEN:
-        points = []
-        for epochs in EPOCHS:
-            options = Options(hidden=hidden, epochs=epochs, least_steps=1)
-            start = time.perf_counter()
-            ratings = _ratings(samples, splits, seed, options)
-            seconds = time.perf_counter() - start
-            mcc, auc = np.mean([figures(rating)[:2] for rating in ratings], axis=0)
-            points.append((seconds, mcc, auc))
-            print(f"| {hidden} | {epochs} | {mcc:.4f} | {auc:.4f} | {seconds:.1f} |", flush=True)
-        _draw(axes, points, marker="o", markersize=3, label=f"2 × {hidden} units")
-        if hidden == Options().hidden:
-            chosen = EPOCHS.index(Options().epochs)
-            _draw(
-                axes,
-                points[chosen : chosen + 1],
-                marker="o",
-                markersize=9,
-                fillstyle="none",
-                color="black",
-                label="chosen",
-            )
-    for (name, rate), marker in zip(PEERS.items() if peers else (), "^s*", strict=False):
+    print(f"\n{title}: {len(splits)} splits\n\n| | MCC | AUC | seconds |\n|---|---|---|---|")
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
+
+    def point(name: str, rate: Method) -> tuple[float, float, float]:
         start = time.perf_counter()
         ratings = rate(samples, splits, seed)
+        seconds = time.perf_counter() - start
         mcc, auc = np.mean([figures(rating)[:2] for rating in ratings], axis=0)
-        _draw(axes, [(time.perf_counter() - start, mcc, auc)], marker=marker, color="grey", linestyle="", label=name)
+        print(f"| {name} | {mcc:.4f} | {auc:.4f} | {seconds:.1f} |", flush=True)
+        return seconds, mcc, auc
+
+    for hidden in HIDDEN:
+        points = [
+            point(
+                f"2 × {hidden} units, {epochs} epochs", _network(Options(hidden=hidden, epochs=epochs, least_steps=1))
+            )
+            for epochs in EPOCHS
+        ]
+        _draw(axes, points, marker="o", markersize=3, label=f"2 × {hidden} units")
+        if hidden == Options().hidden:
+            chosen = [points[EPOCHS.index(Options().epochs)]]
+            _draw(axes, chosen, marker="o", markersize=9, fillstyle="none", color="black", linestyle="", label="chosen")
+    for name, marker in ("LightGBM", "^"), ("CatBoost", "s"):
+        if peers:
+            _draw(axes, [point(name, PEERS[name])], marker=marker, color="grey", linestyle="", label=name)
     for axis, label in zip(axes, ("MCC", "AUC"), strict=True):
         axis.set(xscale="log", xlabel=f"seconds for {len(splits)} splits", ylabel=label)
+        axis.set_xticks(TICKS, labels=map(str, TICKS))
+        axis.minorticks_off()
         axis.grid(visible=True, alpha=0.3)
-    axes[0].legend(fontsize=7)
-    figure.savefig(path, dpi=90)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
+    figure.savefig(path, dpi=80)
 
 
-def _ratings(samples: Samples, splits: list[Split], seed: int, options: Options) -> list[Rating]:
-    """Ratings of networks trained with other options than the default ones."""
-    fits = fit_splits(samples.coded, samples.targets, [split.training for split in splits], seed=seed, options=options)
-    ratings = []
-    for fit, split in zip(fits, splits, strict=True):
-        features, labels = _features(samples, split.held_out)
-        threshold = decision_threshold(fit.held_out.probabilities, fit.held_out.targets)
-        ratings.append(Rating(labels, fit.network.probabilities(features), threshold))
-    return ratings
+def _network(options: Options) -> Method:
+    """The network with other options than its own, as an evaluation trains it."""
+
+    def rate(samples: Samples, splits: list[Split], seed: int) -> list[Rating]:
+        training = [split.training for split in splits]
+        ratings = []
+        fits = fit_splits(samples.coded, samples.targets, training, seed=seed, options=options)
+        for fit, split in zip(fits, splits, strict=True):
+            features, labels = _features(samples, split.held_out)
+            threshold = decision_threshold(fit.held_out.probabilities, fit.held_out.targets)
+            ratings.append(Rating(labels, fit.network.probabilities(features), threshold))
+        return ratings
+
+    return rate
 
 
 def _draw(axes: Any, points: list[tuple[float, float, float]], **style: Any) -> None:

@@ -3,8 +3,8 @@
 Every figure is of whole processes, from ``python -m moodlemlbackend...`` to their end: medians of the seconds, by the
 clock and of all cores, and the largest peak memory of three. The reference's seconds were measured with version 3.0.5
 on an idle machine with 2 cores; with ``--reference`` they are measured now, of the package that the interpreter
-PYTHON has. ``--large`` adds a million rows, ``--larger`` twice as many. ``--stages`` shows where the seconds of a
-training and of an evaluation go.
+PYTHON has. ``--large`` takes a million rows instead, ``--larger`` two million as well. ``--stages`` shows where the
+seconds of a training and of an evaluation go.
 """
 
 from __future__ import annotations
@@ -60,9 +60,10 @@ QUICK = {"small": Size(80, 20), "medium": Size(120, 40), "large": Size(160, 40),
 class Work:
     """One process, and what is asked of it.
 
-    ``arguments`` are those of ``python -m``; ``{fresh}`` is an empty directory, ``{trained}`` one with a model, any
-    other name in braces a file. ``reference`` are the seconds of the reference. ``goal`` is how many times faster than
-    the reference the work has to be, or, with ``than`` another work of ours, how many times as long it may take.
+    ``arguments`` are those of ``python -m``; ``{fresh}`` is an empty directory, ``{trained}`` one with a model,
+    any other name in braces a file. ``reference`` are the seconds of the reference. ``goal`` is how many times
+    faster than the reference the work has to be, or, with ``than`` another work of ours, how many times as long
+    it may take. Work of minutes is done ``once``.
     """
 
     title: str
@@ -70,6 +71,7 @@ class Work:
     reference: float | None = None
     goal: float | None = None
     than: str | None = None
+    once: bool = False
 
 
 class Measured(NamedTuple):
@@ -80,42 +82,55 @@ class Measured(NamedTuple):
     megabytes: float
 
 
-def works(sizes: Mapping[str, Size], *, large: bool, larger: bool) -> list[Work]:
-    """List what is measured."""
+PREDICTION = ("moodlemlbackend.prediction", MODEL)
 
-    def training(name: str, reference: float | None = None, goal: float | None = None, than: str | None = None) -> Work:
-        arguments = ("moodlemlbackend.training", MODEL, "{fresh}", f"{{{name}}}")
-        return Work(f"training, {sizes[name]}", arguments, reference, goal, than)
 
-    def evaluation(splits: int, name: str, reference: float | None = None, goal: float = 12, than: str = "") -> Work:
+def works(sizes: Mapping[str, Size]) -> list[Work]:
+    """What sites do every day."""
+
+    def training(name: str, reference: float, goal: float) -> Work:
+        return Work(f"training, {sizes[name]}", _training(name), reference, goal)
+
+    def evaluation(splits: int, name: str, reference: float | None, goal: float, than: str | None = None) -> Work:
         arguments = ("moodlemlbackend.evaluation", MODEL, "{fresh}", f"{{{name}}}", *JUDGED, str(splits))
-        return Work(f"evaluation, {splits} splits, {sizes[name]}", arguments, reference, goal, than or None)
+        return Work(f"evaluation, {splits} splits, {sizes[name]}", arguments, reference, goal, than)
 
-    ask = ("moodlemlbackend.prediction", MODEL)
-    medium = evaluation(10, "medium", 69.6)
+    medium = evaluation(10, "medium", 69.6, 12)
     ten = ("moodlemlbackend", "evaluate", MODEL, "{fresh}", *["{medium}"] * 10)
-    listed = [
+    return [
         Work("version", ("moodlemlbackend.version",), 0.04),
-        Work(f"prediction, {sizes['asked']}", (*ask, "{trained}", "{asked}"), 3.5, 12),
+        Work(f"prediction, {sizes['asked']}", (*PREDICTION, "{trained}", "{asked}"), 3.5, 12),
         training("small", 8.7, 3),
         training("medium", 15.3, 4),
         training("large", 29.3, 5),
-        evaluation(10, "small", 48.4),
+        evaluation(10, "small", 48.4, 12),
         medium,
-        evaluation(100, "medium", goal=8, than=medium.title),
-        Work(f"evaluation of ten data sets, {sizes['medium']}", ten, goal=7, than=medium.title),
+        evaluation(100, "medium", None, 8, medium.title),
+        Work(f"evaluation of ten data sets, {sizes['medium']}", ten, None, 7, medium.title),
     ]
-    if large or larger:
-        listed += [
-            training("million"),
-            Work(f"prediction, {sizes['million']}", (*ask, "{trained-million}", "{asked-million}")),
-        ]
-    if larger:
-        listed += [
-            training("millions", goal=2.2, than=f"training, {sizes['million']}"),
-            Work(f"prediction, {sizes['millions']}", (*ask, "{trained-million}", "{asked-millions}")),
-        ]
-    return listed
+
+
+def large_works(names: tuple[str, ...]) -> list[Work]:
+    """Training on a million rows and more, and predictions of as many."""
+    first = f"training, {MILLIONS['million']}"
+    return [
+        work
+        for name in names
+        for work in (
+            Work(
+                f"training, {MILLIONS[name]}",
+                _training(name),
+                goal=None if name == "million" else 2.2,
+                than=None if name == "million" else first,
+                once=True,
+            ),
+            Work(f"prediction, {MILLIONS[name]}", (*PREDICTION, "{trained}", f"{{asked-{name}}}"), once=True),
+        )
+    ]
+
+
+def _training(name: str) -> tuple[str, ...]:
+    return ("moodlemlbackend.training", MODEL, "{fresh}", f"{{{name}}}")
 
 
 # ---- whole processes ----
@@ -199,7 +214,7 @@ def report(listed: list[Work], packages: list[Package], repeats: int) -> None:
     print("\n| work | seconds | core seconds | peak MB | reference | | goal |\n|---|---|---|---|---|---|---|")
     seconds_of: dict[str, float] = {}
     for work in listed:
-        measured = ours.measure(work, repeats)
+        measured = ours.measure(work, 1 if work.once else repeats)
         if measured is None:
             print(f"| {work.title} | refused | | | | | |", flush=True)
             continue
@@ -207,7 +222,7 @@ def report(listed: list[Work], packages: list[Package], repeats: int) -> None:
         reference, expected = "", work.reference
         if expected is not None:
             for other in others:
-                theirs = other.measure(work, repeats)
+                theirs = other.measure(work, 1 if work.once else repeats)
                 expected = theirs.seconds if theirs is not None else expected
                 reference = f", {theirs.megabytes:.0f} MB" if theirs is not None else ", refused now"
             reference = f"{expected:.2f} s{reference}"
@@ -366,21 +381,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", metavar="PYTHON", help="interpreter with the reference package")
     parser.add_argument("--stages", action="store_true", help="show the stages instead of whole processes")
-    parser.add_argument("--large", action="store_true", help="a million rows too (1.5 GB of disk)")
-    parser.add_argument("--larger", action="store_true", help="and two million (4.5 GB of disk in all)")
+    parser.add_argument("--large", action="store_true", help="a million rows instead (2 GB of disk)")
+    parser.add_argument("--larger", action="store_true", help="and two million (5 GB of disk in all)")
     parser.add_argument("--quick", action="store_true", help="tiny data sets, each work once: does it run?")
     arguments = parser.parse_args()
     sizes = dict(QUICK if arguments.quick else SIZES)
-    if arguments.large or arguments.larger:
-        names = ("million", "millions") if arguments.larger else ("million",)
-        sizes |= {name: MILLIONS[name] for name in names}
-        sizes |= {f"asked-{name}": MILLIONS[name] for name in names}
-        sizes |= {"first-million": Size(5_000, MILLIONS["million"].columns)}
-    repeats = 1 if arguments.quick else REPEATS
-    listed = works(sizes, large=arguments.large, larger=arguments.larger)
+    first, listed = "medium", works(sizes)
     if arguments.quick:
         first_of_kind = {work.arguments[0]: work for work in reversed(listed)}
         listed = [replace(work, reference=None, goal=None, than=None) for work in reversed(first_of_kind.values())]
+    elif arguments.large or arguments.larger:
+        names = tuple(MILLIONS) if arguments.larger else ("million",)
+        first, listed = "first", large_works(names)
+        sizes = {name: MILLIONS[name] for name in names} | {f"asked-{name}": MILLIONS[name] for name in names}
+        sizes["first"] = Size(5_000, MILLIONS["million"].columns)
 
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     print(f"{os.cpu_count()} cores; load at the start {load:.1f}")
@@ -396,10 +410,8 @@ def main() -> None:
         if arguments.reference:
             packages.append(Package(arguments.reference, folder / "reference", files))
         for package in packages:
-            package.train("trained", "medium")
-            if "million" in sizes:
-                package.train("trained-million", "first-million")
-        report(listed, packages, repeats)
+            package.train("trained", first)
+        report(listed, packages, 1 if arguments.quick else REPEATS)
 
 
 if __name__ == "__main__":
