@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 CALIBRATION_BINS = 15
-BOOTSTRAP_DRAWS = 64
+BOOTSTRAP_DRAWS = 32
 
 _HAIR = 1e-12  # Matthews correlations this close are equal
 _SATURATED = 1e-6  # probabilities nearer to 0 or 1 than this share one logit

@@ -598,6 +598,18 @@ def test_the_threshold_parts_the_held_out_rows_best():
     assert decision_threshold(None, None) == 0.5
 
 
+def test_the_threshold_does_not_need_calibrated_probabilities():
+    random = np.random.default_rng(6)
+    chance = random.beta(1, 4, size=4000)
+    targets = np.eye(2, dtype=np.float32)[(random.random(4000) < chance).astype(int)]
+    found = []
+    for shift, slope in ((0, 1), (3, 1), (-2, 0.5), (0, 3)):
+        score = 1 / (1 + np.exp(-(shift + slope * np.log(chance / (1 - chance)))))
+        threshold = decision_threshold(np.column_stack([1 - score, score]), targets)
+        found.append(np.count_nonzero(score >= threshold))
+    assert max(found) - min(found) < 0.02 * 4000
+
+
 @pytest.mark.parametrize(
     ("wrong", "minimum", "accepted", "status"),
     [

@@ -4,8 +4,9 @@ Each column that varies becomes a few inputs, all of them functions of the cell'
 
 * its standardised value (0 for an empty cell);
 * a flag for an empty cell, where the column has some;
-* one input a bin, where it has more than two values: the value itself up to 64 of them, else quantile bins, so that
-  the first layer can learn any curve over the column (piecewise encoding, Gorishniy et al. 2022).
+* one input a bin, where it has more than two values, so that the first layer can learn any curve over the column
+  (piecewise encoding, Gorishniy et al. 2022). A bin is a value, or neighbouring values with about 20 rows together;
+  where there are more than 64 values, it is a quantile.
 
 Inputs are scaled by what their column tells about the class (mutual information, corrected for the number of bins):
 columns of no use start small, and a network of few epochs is not distracted by hundreds of them. The bins are laid
@@ -21,15 +22,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.model.codes import EMPTY, Codes, Floats, encode_like
+from moodlemlbackend.model.codes import EMPTY, CodedRows, Codes, Floats, encode_like
 
 Indices = npt.NDArray[np.int64]
 
 MAX_BINS = 64
+LEAST_IN_BIN = 20.0
 _INFORMATION_POWER = 0.75
 _LEAST_SCALE = 0.05
-_RARE = 0.01
-_FEW = 50.0
+_RARE = 0.05
+_FEW = 100.0
+_ROWS_AT_ONCE = 65_536
 _FARTHEST = 8.0
 _PREFIX = "encoder."
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -100,6 +103,15 @@ class Encoder:
     def codes_of(self, features: Floats) -> Codes:
         """Code (rows, all columns) float32 features; returns (used, rows)."""
         return encode_like(features[:, self.columns], self.values)
+
+    def codes_of_coded(self, coded: CodedRows) -> Codes:
+        """Code rows that are coded already, by tables that may be others; returns (used, rows)."""
+        codes = coded.codes[self.columns]
+        for position, theirs in enumerate(coded.values[self.columns]):
+            own = self.values[position]
+            if not np.array_equal(theirs, own, equal_nan=True):
+                codes[position] = encode_like(theirs[codes[position]][:, None], own[None])[0]
+        return codes
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return everything that makes this encoder, by names that begin with ``encoder.``."""
@@ -230,43 +242,53 @@ def _fit_column(
         deviation = np.sqrt(np.average((value - mean) ** 2, weights=weight))
         standard[known] = np.clip((values[known] - mean) / deviation, -_FARTHEST, _FARTHEST)
         if len(seen) > 2:
-            groups = np.arange(len(seen))
-            if len(seen) > MAX_BINS:
-                middle = (np.cumsum(weight) - weight / 2) / weight.sum()
-                _, groups = np.unique((middle * MAX_BINS).astype(int), return_inverse=True)
-            bins[known] = groups[np.searchsorted((value[1:] + value[:-1]) / 2, values[known])]
-            bins[seen] = groups
+            rows_in_bin = weight.sum() / MAX_BINS if len(seen) > MAX_BINS else LEAST_IN_BIN
+            middle = np.cumsum(weight) - weight / 2
+            found, groups = np.unique((middle / rows_in_bin).astype(int), return_inverse=True)
+            if len(found) > 1:
+                bins[known] = groups[np.searchsorted((value[1:] + value[:-1]) / 2, values[known])]
+                bins[seen] = groups
     return standard, bins
 
 
-def information_scale(encoder: Encoder, codes: Codes, targets: Floats) -> Floats:
-    """Weigh each input by the mutual information of its column and the class.
+def information_scales(encoder: Encoder, codes: Codes, targets: Floats) -> Floats:
+    """Weigh each input by the mutual information of its column and the class, for each split.
 
     Parameters
     ----------
     codes:
         (used, rows) uint8.
     targets:
-        (rows, classes) float32: how often each row occurs with each class among the training rows.
+        (splits, rows, classes) float32: how often each row occurs with each class among a split's training rows.
 
     Returns
     -------
-    (inputs,) float32, the same for all inputs of a column, with mean square 1 over the columns.
+    (splits, inputs) float32, the same for all inputs of a column, with mean square 1 over the columns.
     """
-    rows = np.flatnonzero(targets.any(axis=1))
-    some = np.ascontiguousarray(targets[rows].T, dtype=np.float64)
-    total = some.sum()
-    information = np.zeros(len(codes))
+    splits, rows, classes = targets.shape
+    weights = np.ascontiguousarray(targets.transpose(0, 2, 1).reshape(-1, rows), np.float64)
+    offsets = 256 * np.arange(len(weights))[:, None]
+    information = np.zeros((splits, len(codes)))
     for position, column in enumerate(codes):
-        present = column[rows]
-        joint = np.stack([np.bincount(present, weight, minlength=256) for weight in some], axis=1)
-        joint = joint[joint.any(axis=1)] / total
-        expected = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
-        filled = joint > 0
-        bias = (len(joint) - 1) * (np.count_nonzero(joint.any(axis=0)) - 1) / (2 * total)
-        information[position] = np.sum(joint[filled] * np.log(joint[filled] / expected[filled])) - bias
-    best = information.max(initial=0.0)
-    scale = np.maximum(information / best, 0) ** _INFORMATION_POWER if best > 0 else np.ones(len(codes))
-    scale = np.maximum(scale, _LEAST_SCALE)
-    scale /= np.sqrt(np.mean(scale**2)) if len(scale) else 1
-    return scale[encoder.column_of_input].astype(np.float32)
+        counts = np.zeros(256 * len(weights))
+        for start in range(0, rows, _ROWS_AT_ONCE):  # a single call for all splits where they fit into it
+            part = slice(start, start + _ROWS_AT_ONCE)
+            counts += np.bincount((column[part] + offsets).ravel(), weights[:, part].ravel(), len(counts))
+        joint = counts.reshape(splits, classes, 256).transpose(0, 2, 1)
+        information[:, position] = _mutual_information(joint)
+    best = information.max(axis=1, initial=0.0, keepdims=True)
+    told = np.divide(information, best, out=np.ones_like(information), where=best > 0)
+    scales = np.maximum(np.maximum(told, 0) ** _INFORMATION_POWER, _LEAST_SCALE)
+    scales /= np.sqrt(np.mean(scales**2, axis=1, keepdims=True)) if len(codes) else 1
+    of_inputs: Floats = scales[:, encoder.column_of_input].astype(np.float32)
+    return of_inputs
+
+
+def _mutual_information(joint: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Mutual information of code and class in nats, without its bias (Miller 1955), of (..., codes, classes) counts."""
+    total = joint.sum(axis=(-2, -1), keepdims=True)
+    of_code, of_class = joint.sum(axis=-1, keepdims=True), joint.sum(axis=-2, keepdims=True)
+    ratio = np.divide(joint * total, of_code * of_class, out=np.ones_like(joint), where=joint > 0)
+    free = (np.count_nonzero(of_code, axis=(-2, -1)) - 1) * (np.count_nonzero(of_class, axis=(-2, -1)) - 1)
+    told: npt.NDArray[np.float64] = (np.sum(joint * np.log(ratio), axis=(-2, -1)) - free / 2) / total[..., 0, 0]
+    return told

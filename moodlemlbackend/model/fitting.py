@@ -19,7 +19,7 @@ from moodlemlbackend.model.encoding import (
     count_kinds,
     distinct,
     fit_encoder,
-    information_scale,
+    information_scales,
     varying,
 )
 from moodlemlbackend.model.folds import deal, fit_blend, held_out, held_out_probabilities
@@ -74,10 +74,10 @@ def fit_splits(
     by_split = np.stack([count_kinds(kind[rows], targets[rows], len(first)) for rows in splits])
     everything = count_kinds(kind, targets, len(first)).sum(axis=1)
     encoder = fit_encoder(columns, codes, coded.values[columns], everything)
-    scales = np.stack([information_scale(encoder, codes, counts) for counts in by_split])
+    scales = information_scales(encoder, codes, by_split)
     rng = np.random.default_rng(seed)
-    folds = np.stack([deal(counts, options.folds, rng) for counts in by_split])
-    of_split = [slice(number * options.folds, (number + 1) * options.folds) for number in range(len(splits))]
+    folds = np.stack([deal(counts, options.folds, rng)[: options.members] for counts in by_split])
+    of_split = [slice(number * options.members, (number + 1) * options.members) for number in range(len(splits))]
     histories: list[list[dict[str, float]]] = [[] for _ in splits]
 
     def observe(epoch: Epoch) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.model.codes import Floats
+from moodlemlbackend.model.codes import CodedRows, Codes, Floats
 from moodlemlbackend.model.encoding import Encoder, check_shapes
 
 Logits = npt.NDArray[np.float32]
@@ -103,7 +103,13 @@ class Network:
 
     def probabilities(self, features: Floats) -> npt.NDArray[np.float64]:
         """Calibrated probabilities (rows, K) of (rows, all columns) float32 features; NaN is an empty cell."""
-        codes = self.encoder.codes_of(features)
+        return self._probabilities(self.encoder.codes_of(features))
+
+    def probabilities_of_coded(self, coded: CodedRows) -> npt.NDArray[np.float64]:
+        """Calibrated probabilities (rows, K) of coded rows."""
+        return self._probabilities(self.encoder.codes_of_coded(coded))
+
+    def _probabilities(self, codes: Codes) -> npt.NDArray[np.float64]:
         plain = self.encoder.plain_inputs
         parts = []
         for start in range(0, codes.shape[1], ROWS_AT_ONCE):

@@ -6,7 +6,7 @@ has weight 0 in its loss. Training a network is the same with one split.
 
 Adam (Kingma & Ba 2015), a cosine rate after a short rise, the last layer starting at the log-odds of the classes. The
 graph is not compiled further: TensorFlow's own kernels, its fused Adam above all, start a second earlier and are as
-quick. **Shapes.** S splits of F folds give M = S·F members; n distinct rows, D inputs, K classes.
+quick. **Shapes.** S splits of F members each make M = S·F in all; n distinct rows, D inputs, K classes.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Options:
 
     Attributes
     ----------
-    folds, hidden:
-        members of a network, and units of each of their two hidden layers.
+    folds, members, hidden:
+        parts of the rows, networks that train without one of them each, and units of each of their two hidden layers.
     epochs, least_steps, most_visits:
         passes over the rows; more where they would be fewer steps, fewer where they would be more visits to rows.
     batch, largest_batch:
@@ -46,7 +46,8 @@ class Options:
         inputs held in memory at a time.
     """
 
-    folds: int = 4
+    folds: int = 5
+    members: int = 4
     hidden: int = 32
     epochs: int = 6
     least_steps: int = 100
@@ -92,7 +93,7 @@ def train(
     codes:
         (used, n) uint8, distinct rows.
     input_scales:
-        (S, D) float32, :func:`~moodlemlbackend.model.encoding.information_scale` of each split.
+        (S, D) float32, :func:`~moodlemlbackend.model.encoding.information_scales`.
     targets:
         (S, n, K) float32: how often each row occurs with each class in each split.
     folds:
@@ -100,8 +101,8 @@ def train(
     observe:
         called with what each epoch showed.
     """
-    splits, fold_count, n, classes = folds.shape
-    members = splits * fold_count
+    splits, of_each, n, classes = folds.shape
+    members = splits * of_each
     rng = np.random.default_rng(seed)
     weights, held = _weights(targets, folds)
     order = _visits(targets, options.most_at_once)
@@ -140,11 +141,11 @@ def train(
 
 def _weights(targets: Floats, folds: Floats) -> tuple[Floats, Floats]:
     """Weight of each row for each member, seen and held out: two (n, M, K), each adding up to 1 over a member."""
-    splits, fold_count, n, classes = folds.shape
+    splits, of_each, n, classes = folds.shape
 
     def shares(part: Floats) -> Floats:
         share = part / np.maximum(part.sum(axis=(2, 3), keepdims=True), 1e-9)
-        return np.ascontiguousarray(share.transpose(2, 0, 1, 3).reshape(n, splits * fold_count, classes))
+        return np.ascontiguousarray(share.transpose(2, 0, 1, 3).reshape(n, splits * of_each, classes))
 
     return shares(np.maximum(targets[:, None] - folds, 0)), shares(folds)
 

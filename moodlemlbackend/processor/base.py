@@ -15,6 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +24,7 @@ import numpy.typing as npt
 
 from moodlemlbackend.dataset import DataSet
 from moodlemlbackend.errors import ModelError, NotEnoughDataError
+from moodlemlbackend.model.codes import CodedRows
 from moodlemlbackend.processor.decision import decide, decision_threshold
 from moodlemlbackend.processor.evaluation import Rating, stratified_splits
 from moodlemlbackend.processor.memory import MEMORY, recall, remember, taught
@@ -38,6 +40,8 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 Progress = Callable[[int, int], None]
 Prediction = tuple[str, str, str]
 
+_ROWS_AT_ONCE = 16_384
+
 
 def no_progress(_done: int, _total: int) -> None:
     """Show nothing."""
@@ -49,6 +53,12 @@ class Classifier(ABC):
     @abstractmethod
     def probabilities(self, features: Floats) -> Probabilities:
         """Calibrated probabilities (rows, K) of (rows, columns) float32 features, where NaN is an empty cell."""
+
+    def probabilities_of_coded(self, coded: CodedRows) -> Probabilities:
+        """As :meth:`probabilities`, of coded rows; to be overridden where they need not be decoded for it."""
+        rows = np.arange(coded.codes.shape[1])
+        parts = [coded.take(rows[start : start + _ROWS_AT_ONCE]) for start in range(0, len(rows), _ROWS_AT_ONCE)]
+        return np.concatenate([self.probabilities(part.decode()) for part in parts])
 
     @abstractmethod
     def state(self) -> tuple[dict[str, Any], Arrays]:
@@ -73,7 +83,7 @@ class Fitted:
     held_out_targets: Floats | None = None
     history: list[dict[str, float]] = field(default_factory=list)
 
-    @property
+    @cached_property
     def threshold(self) -> float:
         """The probability of class 1 from which on class 1 is predicted."""
         return decision_threshold(self.held_out_probabilities, self.held_out_targets)
@@ -233,8 +243,7 @@ class Processor(ABC):
         fits = self.fit_splits(samples, [split.training for split in splits], seed=seed, progress=progress)
         rated = []
         for split, fitted in zip(splits, fits, strict=True):
-            features = samples.coded.take(split.held_out).decode()
-            probabilities = fitted.classifier.probabilities(features)
+            probabilities = fitted.classifier.probabilities_of_coded(samples.coded.take(split.held_out))
             rated.append((Rating(samples.labels[split.held_out], probabilities, fitted.threshold), fitted))
         return rated
 

@@ -37,10 +37,10 @@ _COLUMNS, _CODES, _VALUES, _CONSTANTS, _TARGETS = MEMORY = (
 
 
 class Teacher(Protocol):
-    """Whatever gives probabilities of features."""
+    """Whatever gives probabilities."""
 
-    def probabilities(self, features: Floats) -> npt.NDArray[np.float64]:
-        """Probabilities (rows, K) of (rows, columns) features."""
+    def probabilities_of_coded(self, coded: CodedRows) -> npt.NDArray[np.float64]:
+        """Probabilities (rows, K)."""
 
 
 def remember(samples: Samples) -> Mapping[str, npt.NDArray[Any]]:
@@ -90,6 +90,6 @@ def taught(teacher: Teacher, classes: tuple[str, ...], rows: float, samples: Sam
     They count for as many samples as the teacher has learned from (``rows``; 0, unknown: as many as are new), but for
     at most :data:`MOST_TEACHING` times the new ones.
     """
-    chances = teacher.probabilities(samples.coded.decode())
+    chances = teacher.probabilities_of_coded(samples.coded)
     weight = min(rows / len(samples), MOST_TEACHING) if rows else 1.0
     return Samples(samples.columns, classes, samples.coded, (chances * weight).astype(np.float32))

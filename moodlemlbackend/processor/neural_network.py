@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend.model.codes import CodedRows
 from moodlemlbackend.model.fitting import Fit, fit, fit_splits
 from moodlemlbackend.model.network import Network
 from moodlemlbackend.processor.base import (
@@ -38,6 +39,10 @@ class NetworkClassifier(Classifier):
     def probabilities(self, features: Floats) -> Probabilities:
         """Calibrated probabilities (rows, K)."""
         return self.network.probabilities(features)
+
+    def probabilities_of_coded(self, coded: CodedRows) -> Probabilities:
+        """Calibrated probabilities (rows, K)."""
+        return self.network.probabilities_of_coded(coded)
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Kind and arrays."""

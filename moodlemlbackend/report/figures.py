@@ -64,7 +64,8 @@ def _square(x: str, y: str) -> tuple[Figure, Axes]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.5, 5.5), layout="constrained")
+    figure = Figure(figsize=(5.5, 5.5))
+    figure.subplots_adjust(left=0.12, right=0.97, bottom=0.1, top=0.94)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot(xlim=(0, 1), ylim=(0, 1.01), xlabel=x, ylabel=y)
     axes.grid(color="#dddddd", linewidth=0.5)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -35,9 +36,7 @@ class EventWriter:
 
     def scalar(self, name: str, value: float, step: int) -> None:
         """Write one number of a curve."""
-        from tensorboard.plugins.scalar.metadata import create_summary_metadata
-
-        self._tensor(name, np.float32(value), step, create_summary_metadata(display_name="", description=""))
+        self._tensor(name, np.float32(value), step, _scalar_metadata())
 
     def text(self, name: str, markdown: str) -> None:
         """Write a page of text."""
@@ -108,7 +107,15 @@ class EventWriter:
 def roc_points(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.bool_]) -> list[tuple[int, float]]:
     """The ROC curve as (percent of false positives, share of true positives), for a scalar chart."""
     curve = metrics.roc_curve(scores, labels)
-    return [(percent, float(np.interp(percent / 100, curve[0], curve[1]))) for percent in range(101)]
+    percents = range(0, 101, 2)
+    return list(zip(percents, np.interp(np.array(percents) / 100, curve[0], curve[1]).tolist(), strict=True))
+
+
+@lru_cache(maxsize=1)
+def _scalar_metadata() -> Any:
+    from tensorboard.plugins.scalar.metadata import create_summary_metadata
+
+    return create_summary_metadata(display_name="", description="")
 
 
 def _hyperparameter(value: Any) -> Any:
