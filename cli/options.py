@@ -10,7 +10,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from moodlemlbackend.guard import Result, Streams
+    from moodlemlbackend._reply import Result
+    from moodlemlbackend.guard import Streams
 
 MODELID = click.argument("modelid", metavar="MODELID")
 OUTPUTDIR = click.argument("outputdir", metavar="DIR")

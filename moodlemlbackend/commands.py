@@ -6,14 +6,15 @@ import gc
 import importlib
 import re
 import threading
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from moodlemlbackend.errors import BackendError, InterruptedRunError, ModelError, NotTrainedError, UsageError
 from moodlemlbackend.processor import get_processor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from moodlemlbackend.guard import Streams
     from moodlemlbackend.processor.base import Fitted, Processor, Progress, TrainedModel
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from moodlemlbackend.runs import Run
     from moodlemlbackend.settings import Settings
     from moodlemlbackend.store import ModelStore, StoredModel
+
+Item = TypeVar("Item")
 
 NOT_TRAINED = "Provided model have not been trained yet"
 """Moodle's own tests compare this text."""
@@ -58,18 +61,22 @@ def train(streams: Streams, modelid: str, outputdir: str, dataset: str, *, setti
 
 
 def predict(streams: Streams, modelid: str, outputdir: str, dataset: str, *, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
-    """Predict the samples of an unlabelled data set with the trained model."""
+    """Predict the samples of an unlabelled data set with the trained model.
+
+    ``predictions`` is an iterator: the file is read, and can be refused, while it is being exhausted.
+    """
     from moodlemlbackend.runs import Run
 
     store = _store(modelid, outputdir)
-    with streams.attach(Run.start(Path(outputdir), lazy=True)) as run:
+    with ExitStack() as stack:
+        run = stack.enter_context(streams.attach(Run.start(Path(outputdir), lazy=True)))
         model, stored = _trained(store)
         from moodlemlbackend.dataset import read_batches
 
         header, batches = read_batches(dataset, labelled=False)
         model.check(header.source, header.columns, header.classes)
-        predictions = list(_processor_of(stored).predict(model, batches))
-        return {"status": 0, "info": run.info, "predictions": predictions}
+        predictions = _processor_of(stored).predict(model, batches)
+        return {"status": 0, "info": run.info, "predictions": _within(stack.pop_all(), predictions)}
 
 
 def evaluate(
@@ -210,6 +217,12 @@ def load_in_background(*modules: str) -> None:
             gc.enable()
 
     threading.Thread(target=load, daemon=True).start()
+
+
+def _within(stack: ExitStack, items: Iterator[Item]) -> Iterator[Item]:
+    """Yield the items inside the contexts of a stack."""
+    with stack:
+        yield from items
 
 
 def _check_id(modelid: str) -> None:

@@ -21,6 +21,7 @@ from pyarrow import csv
 
 from moodlemlbackend._dataset_csv import Block, Text, fields, opened
 from moodlemlbackend._dataset_write import write
+from moodlemlbackend._sample_ids import SampleIds
 from moodlemlbackend.errors import DataSetError, NoDataSetError
 
 __all__ = ["DataSet", "Header", "read_batches", "read_labelled", "read_unlabelled", "write"]
@@ -83,7 +84,7 @@ def read_batches(
     """Read a file in batches of about ``batch_bytes`` of text, in the file's order.
 
     The header and the first batch are read at once, the others as they are asked for; either may raise
-    :class:`DataSetError`. The sample ids already seen stay in memory, for an id may occur only once in a file.
+    :class:`DataSetError`. An id may occur only once in a file: 16 bytes a row stay in memory to tell.
     """
     batches = _batches(path, labelled, batch_bytes)
     first = next(batches)
@@ -105,16 +106,15 @@ def _batches(path: str | os.PathLike[str], labelled: bool, batch_bytes: int) -> 
         text = Text(source, stream)
         header = _read_header(text, labelled)
         options = _convert_options(len(header.columns), labelled)
-        row_of_id: dict[str, int] = {}
+        seen = SampleIds()
         block = None
         for block in text.blocks(batch_bytes):
             batch = _parse(block, header, options)
-            for row, sample_id in enumerate(batch.sample_ids or (), block.first_row):
-                if row_of_id.setdefault(sample_id, row) != row:
-                    raise DataSetError(
-                        f"Rows {row_of_id[sample_id]} and {row} of {source} have the same sample id "
-                        f"{_shown(sample_id)}; keep one of them."
-                    )
+            if batch.sample_ids and (twice := seen.add(batch.sample_ids, block.first_row)):
+                raise DataSetError(
+                    f"Rows {twice[0]} and {twice[1]} of {source} have the same sample id "
+                    f"{_shown(batch.sample_ids[twice[1] - block.first_row])}; keep one of them."
+                )
             yield batch
         if block is None:
             raise NoDataSetError(

@@ -10,7 +10,8 @@ from moodlemlbackend.errors import UsageError
 from moodlemlbackend.guard import run_command, take_arguments
 
 if TYPE_CHECKING:
-    from moodlemlbackend.guard import Result, Streams
+    from moodlemlbackend._reply import Result
+    from moodlemlbackend.guard import Streams
 
 _CALLS = {
     "training": ("train", ("modelid", "outputdir", "dataset")),

@@ -19,19 +19,19 @@ from __future__ import annotations
 import _thread
 import atexit
 import faulthandler
-import json
 import math
 import os
 import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from moodlemlbackend._files import explain
+from moodlemlbackend._reply import Reply, Result, scratch_descriptor, write_all
 from moodlemlbackend.errors import BackendError, InterruptedRunError, Status, UsageError
 
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from moodlemlbackend.runs import Run
-
-Result = Mapping[str, Any] | str
 
 GRACE_SECONDS = 1.0  # for a command to end after a signal, before it is killed
 LAST_RESORT_SECONDS = 3  # for the parent itself to end after a signal, should nobody read its output
@@ -58,7 +56,7 @@ _LIBRARY_DEFAULTS = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1", "M
 class Streams:
     """How a command that runs is heard: by the person at its terminal, if there is one, and in its run's log."""
 
-    def __init__(self, terminal: int | None, reply: _Reply | None) -> None:
+    def __init__(self, terminal: int | None, reply: Reply | None) -> None:
         self._terminal = terminal
         self._reply = reply
         self.run: Run | None = None
@@ -67,7 +65,7 @@ class Streams:
         """Show a line to the person at the terminal; nothing when Moodle is the caller."""
         if self._terminal is not None:
             with suppress(OSError):
-                _write_all(self._terminal, f"{text}\n".encode(errors="backslashreplace"))
+                write_all(self._terminal, f"{text}\n".encode(errors="backslashreplace"))
 
     def attach(self, run: Run) -> Run:
         """Record failures and the output of libraries in the log of this run from now on."""
@@ -98,35 +96,33 @@ def run_command(name: str, call: Callable[[Streams], Result]) -> int:
     _open_missing_descriptors()
     out, terminal = os.dup(1), os.dup(2) if os.isatty(2) else None
     sink = _redirect_output()
-    reply = _Reply.create() if hasattr(os, "fork") else None
-    outcome = None
-    if reply is not None:
-        outcome = _run_in_child(name, call, Streams(terminal, reply), reply, out, sink)
-    if outcome is None:
+    reply = Reply()
+    code = None
+    if reply.shared and hasattr(os, "fork"):
+        code = _run_in_child(name, call, Streams(terminal, reply), reply, out, sink)
+    if code is None:
         streams = Streams(terminal, None)
-        outcome = _perform(name, call, streams)
+        code = _perform(name, call, streams, reply)
         _log_library_output(sink, streams.run.log_file if streams.run else None)
-    line, code = outcome
     with suppress(OSError, AttributeError):
         os.set_blocking(out, True)
     with suppress(OSError):
-        _write_all(out, line + b"\n")
+        reply.copy_line(out)
     return code
 
 
 # ---- the command itself ----
 
 
-def _perform(name: str, call: Callable[[Streams], Result], streams: Streams) -> tuple[bytes, int]:
-    """Run the command in this process; return its line, without line end, and the exit code."""
+def _perform(name: str, call: Callable[[Streams], Result], streams: Streams, reply: Reply) -> int:
+    """Run the command in this process, write its result or failure, and return the exit code."""
     interrupt = _Interrupt()
     try:
         try:
             interrupt.arm()
-            result = call(streams)
+            return reply.write(call(streams))
         finally:
             interrupt.armed = False
-        return _encode(result)
     except BaseException as error:
         if isinstance(error, MemoryError):
             _release_memory(error)
@@ -136,8 +132,8 @@ def _perform(name: str, call: Callable[[Streams], Result], streams: Streams) -> 
                 streams.run.fail(error)
             runid, log = streams.run.runid, streams.run.log_file
         if isinstance(error, BackendError):
-            return _failure(str(error) or type(error).__name__, runid, status=error.status)
-        return _failure(_describe(name, error), runid, log=log)
+            return reply.write(_failure(str(error) or type(error).__name__, runid, status=error.status))
+        return reply.write(_failure(_describe(name, error), runid, log=log))
 
 
 class _Interrupt:
@@ -185,100 +181,22 @@ def _describe(name: str, error: BaseException) -> str:
     return f"An unexpected error ended {name}: {type(error).__name__}{': ' if text else ''}{text}."
 
 
-def _failure(
-    text: str, runid: int | None, *, status: Status = Status.GENERAL_ERROR, log: Path | None = None
-) -> tuple[bytes, int]:
-    """Return line and exit code of a failure; ``log``, if it exists, is told as the file where more is found."""
+def _failure(text: str, runid: int | None, *, status: Status = Status.GENERAL_ERROR, log: Path | None = None) -> Result:
+    """Return the result of a failure; ``log``, if it exists, is told as the file where more is found."""
     if log is not None and os.access(log, os.F_OK):
         text = f"{text} The details are in {log}"
     if runid is None:
         runid = time.time_ns() // 1_000_000
-    return _encode({"status": int(status), "info": [text], "errors": [text], "runid": str(runid)})
-
-
-# ---- the line ----
-
-
-def _encode(result: Result) -> tuple[bytes, int]:
-    """Return a result as one line, and its exit code."""
-    if isinstance(result, str):
-        if not result.strip() or "\n" in result:
-            raise UsageError(f"Moodle reads one line, which {result!r} is not; choose another directory.")
-        return result.encode(errors="surrogateescape"), 0
-    try:
-        line = json.dumps(result, allow_nan=False, default=_plain)
-    except ValueError:
-        line = json.dumps(_clean(result), allow_nan=False)
-    if "\\ud" in line:
-        line = json.dumps(_clean(result))
-    return line.encode("ascii"), int(result["status"])
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON does not know as what it knows: paths, and scalars and arrays of NumPy."""
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"not for JSON: {type(value).__name__}")
-
-
-def _clean(value: Any) -> Any:
-    """Return a value with null for numbers that are not finite, and escapes for half characters PHP cannot read."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, Mapping):
-        return {_clean(key): _clean(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_clean(item) for item in value]
-    return value if value is None or isinstance(value, int) else _clean(_plain(value))
+    return {"status": int(status), "info": [text], "errors": [text], "runid": str(runid)}
 
 
 # ---- the two processes ----
 
 
-class _Reply:
-    """What the child leaves for the parent in a scratch file: notes on its run, then exit code and line."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    @classmethod
-    def create(cls) -> _Reply | None:
-        descriptor = _scratch_file()
-        return None if descriptor is None else cls(descriptor)
-
-    def note_run(self, run: Run) -> None:
-        note = json.dumps({"runid": run.runid, "log": str(run.log_file)})
-        with suppress(OSError):
-            _write_all(self._descriptor, f"run {note}\n".encode("ascii"))
-
-    def write(self, line: bytes, code: int) -> None:
-        _write_all(self._descriptor, b"%d %s\n" % (code, line))
-
-    def read(self) -> tuple[tuple[bytes, int] | None, int | None, Path | None]:
-        """Return line and exit code, None when the child did not get that far; the run's id and log if it has one."""
-        outcome, runid, log = None, None, None
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        with open(self._descriptor, "rb", closefd=False) as file:
-            for entry in file:
-                kind, _, content = entry.removesuffix(b"\n").partition(b" ")
-                if not entry.endswith(b"\n"):
-                    break
-                if kind == b"run":
-                    note = json.loads(content)
-                    runid, log = note["runid"], Path(note["log"])
-                else:
-                    outcome = content, int(kind)
-        return outcome, runid, log
-
-
 def _run_in_child(
-    name: str, call: Callable[[Streams], Result], streams: Streams, reply: _Reply, out: int, sink: int
-) -> tuple[bytes, int] | None:
-    """Run the command in a child and return its line and exit code; None when no process can be made."""
+    name: str, call: Callable[[Streams], Result], streams: Streams, reply: Reply, out: int, sink: int
+) -> int | None:
+    """Run the command in a child and return the exit code; None when no process can be made."""
     signals, wakeup = os.pipe()
     os.set_blocking(wakeup, False)
     life, hold = os.pipe()
@@ -300,19 +218,18 @@ def _run_in_child(
         _be_child(name, call, streams, reply)
     os.close(life)
     ended, stopped = _wait(child, signals, sink)
-    outcome, runid, log = reply.read()
+    code, runid, log = reply.read_notes()
     _log_library_output(sink, log)
-    if outcome is not None:
-        return outcome
+    if code is not None:
+        return code
     text = _describe_end(name, ended) if stopped is None else _stopped_by(stopped)
     _append(log, f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} ERROR {text}".encode())
-    return _failure(text, runid, log=log if stopped is None else None)
+    return reply.write(_failure(text, runid, log=log if stopped is None else None))
 
 
-def _be_child(name: str, call: Callable[[Streams], Result], streams: Streams, reply: _Reply) -> NoReturn:
+def _be_child(name: str, call: Callable[[Streams], Result], streams: Streams, reply: Reply) -> NoReturn:
     faulthandler.enable(2)
-    line, code = _perform(name, call, streams)
-    reply.write(line, code)
+    code = _perform(name, call, streams, reply)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(EXIT_SECONDS)
     _run_exit_functions()
@@ -406,7 +323,7 @@ def _redirect_output() -> int:
         if stream is not None:
             with suppress(OSError, ValueError):
                 stream.flush()
-    sink = _scratch_file()
+    sink = scratch_descriptor()
     if sink is None:
         sink = os.open(os.devnull, os.O_RDWR)
     os.dup2(sink, 1)
@@ -438,30 +355,13 @@ def _bound(sink: int) -> None:
             tail = _tail(sink)
             os.ftruncate(sink, 0)
             os.lseek(sink, 0, os.SEEK_SET)
-            _write_all(sink, tail)
+            write_all(sink, tail)
 
 
 def _tail(sink: int) -> bytes:
     """Return the last of what libraries printed, leaving the descriptor at the end."""
     os.lseek(sink, max(0, os.lseek(sink, 0, os.SEEK_END) - SINK_TAIL_BYTES), os.SEEK_SET)
     return os.read(sink, SINK_TAIL_BYTES)
-
-
-def _scratch_file() -> int | None:
-    """Return the descriptor of a new file without a name; None when there is no place for one."""
-    with suppress(AttributeError, OSError):
-        return os.memfd_create("moodlemlbackend")
-    import tempfile
-
-    with suppress(OSError), tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
-    return None
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
 
 
 def set_library_defaults() -> None:

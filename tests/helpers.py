@@ -123,8 +123,7 @@ class Backend:
         path = write_unlabelled(self.folder / "prediction", features, **header)
         result = commands.predict(self._streams, model, str(self.outputdir(model)), str(path), settings=self.settings)
         assert result["status"] == 0
-        predictions: list[tuple[str, str, str]] = result["predictions"]
-        return predictions
+        return list(result["predictions"])
 
     def classes(self, features: Any, **header: Any) -> list[int]:
         return [int(name) for _, name, _ in self.predict(features, **header)]

@@ -109,6 +109,24 @@ def test_a_line_of_many_megabytes_arrives_whole(tmp_path):
     assert len(reply["predictions"]) == 300_000
 
 
+@pytest.mark.parametrize("count", [0, 1, 1024, 5000])
+def test_an_iterator_becomes_an_array_as_its_list_would(count, tmp_path):
+    body = f"return {{'status': 0, 'predictions': {{}}(['é', float('nan'), i] for i in range({count})), 'z': 1}}"
+    streamed, listed = (run(body.format(kind), tmp_path) for kind in ("iter", "list"))
+    assert streamed.stdout == listed.stdout
+    assert len(answer(streamed)["predictions"]) == count
+
+
+def test_nothing_of_an_array_that_breaks_off_is_left(tmp_path):
+    body = """
+        def items():
+            yield from map(str, range(5000))
+            raise DataSetError("Row 5001 is damaged.")
+        return {"status": 0, "predictions": items()}
+    """
+    assert failure(run(body, tmp_path)) == "Row 5001 is damaged."
+
+
 # ---- other output ----
 
 
