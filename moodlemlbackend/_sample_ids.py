@@ -9,9 +9,12 @@ import numpy.typing as npt
 
 Indices = npt.NDArray[np.int64]
 
+LARGEST_MERGED = 1 << 18
+"""Ids of a run that is not merged with another one any more: that would take several times their memory."""
+
 
 class SampleIds:
-    """The ids seen so far, as 64-bit hashes in sorted runs; no run is shorter than the one that came after it.
+    """The ids seen so far, as 64-bit hashes in sorted runs, so few that each can be searched.
 
     Python's hash of a text has a secret key, so nobody can make up two ids with one hash, and a million of them have
     two by chance once in 40 million files.
@@ -30,7 +33,7 @@ class SampleIds:
         pairs += zip(run[1][equal].tolist(), run[1][equal + 1].tolist(), strict=True)
         if pairs:
             return min(pairs, key=lambda pair: pair[1])
-        while self._runs and len(self._runs[-1][0]) <= len(run[0]):
+        while self._runs and len(self._runs[-1][0]) <= min(len(run[0]), LARGEST_MERGED):
             earlier = self._runs.pop()
             run = _sorted(np.concatenate([earlier[0], run[0]]), np.concatenate([earlier[1], run[1]]))
         self._runs.append(run)

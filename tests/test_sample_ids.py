@@ -24,10 +24,12 @@ def test_the_first_repetition_is_found(batches):
         row += len(batch)
 
 
-def test_memory_is_16_bytes_a_row():
+def test_memory_is_16_bytes_a_row(monkeypatch):
+    monkeypatch.setattr("moodlemlbackend._sample_ids.LARGEST_MERGED", 30_000)
     seen = SampleIds()
     for start in range(0, 100_000, 1000):
         assert seen.add([f"{number}-0" for number in range(start, start + 1000)], start) is None
     assert sum(hashes.nbytes + rows.nbytes for hashes, rows in seen._runs) == 16 * 100_000
     assert len(seen._runs) < 10
+    assert max(len(hashes) for hashes, _ in seen._runs) <= 60_000
     assert seen.add(["new", "99999-0"], 100_000) == (99_999, 100_001)
