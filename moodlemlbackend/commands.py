@@ -198,8 +198,8 @@ def import_model(streams: Streams, modelid: str, modeldir: str, importdir: str, 
         return "Ok"
 
 
-def load_in_background(*modules: str) -> None:
-    """Import modules one after the other in a thread; whoever needs one of them first waits for it there.
+def load_in_background(*modules: str) -> threading.Thread:
+    """Import modules one after the other in the thread returned; whoever needs one of them first waits for it there.
 
     Python looks for reference cycles only afterwards, and not among what the modules brought: their objects are here
     to stay, and going through them again and again is a fifth of the time that TensorFlow takes.
@@ -216,7 +216,9 @@ def load_in_background(*modules: str) -> None:
             gc.freeze()
             gc.enable()
 
-    threading.Thread(target=load, daemon=True).start()
+    thread = threading.Thread(target=load, daemon=True)
+    thread.start()
+    return thread
 
 
 def _within(stack: ExitStack, items: Iterator[Item]) -> Iterator[Item]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
 import pytest
 from helpers import MODELID, QUICK, ROOT, answer, course_rows, environment, run, write_labelled, write_unlabelled
+
+from moodlemlbackend.commands import load_in_background
 
 RECORD = """
 import sys
@@ -94,3 +97,12 @@ def test_training_a_network_leaves_keras_and_scikit_learn_alone(imported, files,
     found = imported("training", MODELID, tmp_path / "m", files[0], MOODLEMLBACKEND_PROCESSOR="neural_network")
     assert "tensorflow" in found
     assert not found & {"keras", "sklearn", "matplotlib", "pandas"}
+
+
+@pytest.mark.parametrize("modules", [("this_module_does_not_exist",), ("colorsys", "this_module_does_not_exist")])
+def test_cycles_are_looked_for_again_after_an_import_in_the_background(modules):
+    sys.modules.pop("colorsys", None)
+    load_in_background(*modules).join()
+    gc.unfreeze()
+    assert gc.isenabled()
+    assert ("colorsys" in sys.modules) == ("colorsys" in modules)
