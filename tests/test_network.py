@@ -16,7 +16,7 @@ from moodlemlbackend.metrics import expected_calibration_error, matthews_correla
 from moodlemlbackend.model.codes import EMPTY, CodedRows, code, encode_like, join
 from moodlemlbackend.model.encoding import Encoder, count_kinds, distinct, fit_encoder, information_scales, varying
 from moodlemlbackend.model.fitting import fit, fit_splits
-from moodlemlbackend.model.folds import DEFAULT_BLEND, deal, fit_blend, held_out
+from moodlemlbackend.model.folds import _PRIOR, DEFAULT_BLEND, deal, fit_blend, held_out
 from moodlemlbackend.model.network import ROWS_AT_ONCE, Network, Parameters, log_softmax, softmax
 from moodlemlbackend.model.training import Options, _by_split, _initial, _Step
 
@@ -259,7 +259,7 @@ def test_held_out_rows_are_those_of_each_fold():
 
 def blend_loss(blend, deep, linear, targets):
     chances = log_softmax(blend[0] * deep + blend[1] * linear)
-    return -(targets * chances).sum() + ((np.array(blend) - DEFAULT_BLEND) ** 2).sum() / 2
+    return -(targets * chances).sum() + _PRIOR * ((np.array(blend) - DEFAULT_BLEND) ** 2).sum() / 2
 
 
 @pytest.mark.parametrize(("deep_tells", "linear_tells"), [(1, 1), (2, 0), (0, 2), (-1, 1), (0, 0)])

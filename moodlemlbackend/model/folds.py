@@ -15,7 +15,7 @@ from moodlemlbackend.model.network import Logits, blend_logits, log_softmax
 
 Blend = npt.NDArray[np.float64]
 
-DEFAULT_BLEND: Blend = np.array([0.5, 0.5])
+DEFAULT_BLEND: Blend = np.array([0.3, 0.3])
 """Weights of the deep and the linear logits where too few rows were held out to fit them."""
 
 LEAST_HELD_OUT = 5.0
@@ -24,6 +24,7 @@ LEAST_HELD_OUT = 5.0
 MOST_HELD_OUT = 50_000
 """Held-out rows that a blend is fitted on; of more, every second, third … is taken."""
 
+_PRIOR = 10.0  # precision
 _STEPS = 30
 _CONVERGED = 1e-5
 
@@ -56,7 +57,7 @@ def fit_blend(deep: Logits, linear: Logits, targets: Floats) -> Blend:
     """Fit the weights of deep and linear logits on held-out rows, all (rows, classes).
 
     A multinomial logistic regression with two non-negative weights and no intercept, by Newton's method, with a
-    Gaussian prior of deviation 1 around :data:`DEFAULT_BLEND`.
+    Gaussian prior around :data:`DEFAULT_BLEND`.
     """
     if np.count_nonzero(targets.sum(axis=0) >= LEAST_HELD_OUT) < 2:
         return DEFAULT_BLEND.copy()
@@ -67,9 +68,9 @@ def fit_blend(deep: Logits, linear: Logits, targets: Floats) -> Blend:
     blend = DEFAULT_BLEND.copy()
     for _ in range(_STEPS):
         chance = np.exp(log_softmax(np.tensordot(blend, inputs, 1)))
-        gradient = ((weight * chance - counts) * inputs).sum(axis=(1, 2)) + (blend - DEFAULT_BLEND)
+        gradient = ((weight * chance - counts) * inputs).sum(axis=(1, 2)) + _PRIOR * (blend - DEFAULT_BLEND)
         centred = inputs - (chance * inputs).sum(axis=2, keepdims=True)
-        curvature = np.einsum("nk,pnk,qnk->pq", weight * chance, centred, centred) + np.eye(2)
+        curvature = np.einsum("nk,pnk,qnk->pq", weight * chance, centred, centred) + _PRIOR * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
         # A weight held at 0 must not pull the other along.
         at_zero = (blend <= 0) & (gradient > 0)
