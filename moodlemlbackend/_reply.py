@@ -68,6 +68,11 @@ class Reply:
         run = notes.get("run")
         return (notes.get("code"), *((run["runid"], Path(run["log"])) if run else (None, None)))
 
+    def line(self) -> bytes:
+        """Return the line, without its end."""
+        self._line.seek(0)
+        return self._line.read()
+
     def copy_line(self, descriptor: int) -> None:
         """Write the line and its end to a file."""
         self._line.seek(0)
@@ -79,6 +84,11 @@ class Reply:
         with suppress(OSError):
             self._notes.write(json.dumps([name, value]).encode("ascii") + b"\n")
             self._notes.flush()
+
+
+def encode(result: Result) -> bytes:
+    """Return a result as one line, without its end."""
+    return b"".join(_pieces(result))
 
 
 def scratch_descriptor() -> int | None:

@@ -102,7 +102,7 @@ def run_command(name: str, call: Callable[[Streams], Result]) -> int:
         code = _run_in_child(name, call, Streams(terminal, reply), reply, out, sink)
     if code is None:
         streams = Streams(terminal, None)
-        code = _perform(name, call, streams, reply)
+        code = perform(name, call, streams, reply)
         _log_library_output(sink, streams.run.log_file if streams.run else None)
     with suppress(OSError, AttributeError):
         os.set_blocking(out, True)
@@ -114,7 +114,7 @@ def run_command(name: str, call: Callable[[Streams], Result]) -> int:
 # ---- the command itself ----
 
 
-def _perform(name: str, call: Callable[[Streams], Result], streams: Streams, reply: Reply) -> int:
+def perform(name: str, call: Callable[[Streams], Result], streams: Streams, reply: Reply) -> int:
     """Run the command in this process, write its result or failure, and return the exit code."""
     interrupt = _Interrupt()
     try:
@@ -222,14 +222,14 @@ def _run_in_child(
     _log_library_output(sink, log)
     if code is not None:
         return code
-    text = _describe_end(name, ended) if stopped is None else _stopped_by(stopped)
+    text = describe_end(name, ended) if stopped is None else _stopped_by(stopped)
     _append(log, f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} ERROR {text}".encode())
     return reply.write(_failure(text, runid, log=log if stopped is None else None))
 
 
 def _be_child(name: str, call: Callable[[Streams], Result], streams: Streams, reply: Reply) -> NoReturn:
     faulthandler.enable(2)
-    code = _perform(name, call, streams, reply)
+    code = perform(name, call, streams, reply)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(EXIT_SECONDS)
     _run_exit_functions()
@@ -283,7 +283,7 @@ def _wait(child: int, signals: int, sink: int) -> tuple[int | None, int | None]:
         _bound(sink)
 
 
-def _describe_end(name: str, ended: int | None) -> str:
+def describe_end(name: str, ended: int | None) -> str:
     """Say why a child may have ended without a reply, from its wait status."""
     if ended is None or not os.WIFSIGNALED(ended):
         code = "" if ended is None else f" (exit code {os.waitstatus_to_exitcode(ended)})"
