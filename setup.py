@@ -26,7 +26,14 @@ CORE = [
 ]
 
 ROOMS = {
-    "server": ["fastapi>=0.115", "fsspec>=2024.6", "jinja2>=3.1", "python-multipart>=0.0.18", "uvicorn>=0.30"],
+    "server": [
+        "fastapi>=0.115",
+        "fsspec>=2024.6",
+        "jinja2>=3.1",
+        "prometheus-client>=0.20",
+        "python-multipart>=0.0.27",
+        "uvicorn>=0.30",
+    ],
     "analytics": ["SQLAlchemy>=2", "joblib>=1.3", "polars>=1"],
     "postgresql": ["psycopg[binary]>=3.2"],
     "mysql": ["PyMySQL>=1.1"],
@@ -71,6 +78,6 @@ setup(
     extras_require={**ROOMS, "all": sorted({one for needs in ROOMS.values() for one in needs}), "test": TEST},
     packages=[*find_packages(include=["moodlemlbackend", "moodlemlbackend.*"]), "moodlemlbackend.cli"],
     package_dir={"moodlemlbackend.cli": "cli"},
-    package_data={"moodlemlbackend": ["py.typed"]},
+    package_data={"moodlemlbackend": ["py.typed", "server/templates/*"]},
     entry_points={"console_scripts": ["moodlemlbackend = moodlemlbackend.cli:main"]},
 )

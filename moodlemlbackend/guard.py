@@ -104,7 +104,7 @@ def run_command(name: str, call: Callable[[Streams], Result]) -> int:
         outcome = _run_in_child(name, call, Streams(terminal, reply), reply, out, sink)
     if outcome is None:
         streams = Streams(terminal, None)
-        outcome = _perform(name, call, streams)
+        outcome = perform(name, call, streams)
         _log_library_output(sink, streams.run.log_file if streams.run else None)
     line, code = outcome
     with suppress(OSError, AttributeError):
@@ -117,7 +117,7 @@ def run_command(name: str, call: Callable[[Streams], Result]) -> int:
 # ---- the command itself ----
 
 
-def _perform(name: str, call: Callable[[Streams], Result], streams: Streams) -> tuple[bytes, int]:
+def perform(name: str, call: Callable[[Streams], Result], streams: Streams) -> tuple[bytes, int]:
     """Run the command in this process; return its line, without line end, and the exit code."""
     interrupt = _Interrupt()
     try:
@@ -126,7 +126,7 @@ def _perform(name: str, call: Callable[[Streams], Result], streams: Streams) -> 
             result = call(streams)
         finally:
             interrupt.armed = False
-        return _encode(result)
+        return encode(result)
     except BaseException as error:
         if isinstance(error, MemoryError):
             _release_memory(error)
@@ -193,13 +193,13 @@ def _failure(
         text = f"{text} The details are in {log}"
     if runid is None:
         runid = time.time_ns() // 1_000_000
-    return _encode({"status": int(status), "info": [text], "errors": [text], "runid": str(runid)})
+    return encode({"status": int(status), "info": [text], "errors": [text], "runid": str(runid)})
 
 
 # ---- the line ----
 
 
-def _encode(result: Result) -> tuple[bytes, int]:
+def encode(result: Result) -> tuple[bytes, int]:
     """Return a result as one line, and its exit code."""
     if isinstance(result, str):
         if not result.strip() or "\n" in result:
@@ -304,14 +304,14 @@ def _run_in_child(
     _log_library_output(sink, log)
     if outcome is not None:
         return outcome
-    text = _describe_end(name, ended) if stopped is None else _stopped_by(stopped)
+    text = describe_end(name, ended) if stopped is None else _stopped_by(stopped)
     _append(log, f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} ERROR {text}".encode())
     return _failure(text, runid, log=log if stopped is None else None)
 
 
 def _be_child(name: str, call: Callable[[Streams], Result], streams: Streams, reply: _Reply) -> NoReturn:
     faulthandler.enable(2)
-    line, code = _perform(name, call, streams)
+    line, code = perform(name, call, streams)
     reply.write(line, code)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(EXIT_SECONDS)
@@ -366,7 +366,7 @@ def _wait(child: int, signals: int, sink: int) -> tuple[int | None, int | None]:
         _bound(sink)
 
 
-def _describe_end(name: str, ended: int | None) -> str:
+def describe_end(name: str, ended: int | None) -> str:
     """Say why a child may have ended without a reply, from its wait status."""
     if ended is None or not os.WIFSIGNALED(ended):
         code = "" if ended is None else f" (exit code {os.waitstatus_to_exitcode(ended)})"
