@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import signal
 import socket
 from typing import TYPE_CHECKING
@@ -82,7 +83,11 @@ def run_server(settings: ServerSettings) -> None:
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ended)
-    _Server(config, app).run(sockets=[listener])
+    try:
+        _Server(config, app).run(sockets=[listener])
+    finally:
+        for left in multiprocessing.active_children():
+            left.kill()
     log.info("Stopped")
 
 

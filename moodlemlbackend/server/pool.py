@@ -196,6 +196,7 @@ class Pool:
                 continue
             self._workers.add(worker)
             self._idle.put_nowait(worker)
+            log.info("Worker ready", extra={"pool": self.name, "worker": worker.pid})
             return
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
