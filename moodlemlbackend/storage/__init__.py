@@ -32,7 +32,6 @@ WAIT_SECONDS = 600.0
 DIRECTORY_VARIABLE = "MOODLE_MLBACKEND_PYTHON_DIR"
 BUCKET_VARIABLE = "MOODLE_MLBACKEND_PYTHON_S3_BUCKET_NAME"
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
 
 
@@ -51,7 +50,7 @@ def open_storage(url_or_path: str | Path, *, cache: Path | None = None, wait: fl
         There is no place for a cache.
     """
     base = str(url_or_path)
-    if _URL.match(base):
+    if "://" in base:
         from moodlemlbackend.storage.remote import RemoteStorage
 
         return RemoteStorage(base, cache, wait)

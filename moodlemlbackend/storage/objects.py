@@ -279,10 +279,30 @@ class S3Objects(Objects):
                     self.remove([key])
         return self._conditional
 
+    def read(self, key: str) -> bytes | None:
+        """See :meth:`Objects.read`."""
+        found = self._get(key)
+        return found and found[0]
+
     def read_tagged(self, key: str) -> tuple[bytes, Any] | None:
         """See :meth:`Objects.read_tagged`."""
-        if not self.conditional:
-            return super().read_tagged(key)
+        return self._get(key) if self.conditional else super().read_tagged(key)
+
+    def create(self, key: str, content: bytes) -> Any | None:
+        """See :meth:`Objects.create`."""
+        if self.conditional:
+            return self._put_if(key, content, IfNoneMatch="*")
+        if self.read(key) is not None:
+            return None
+        self.put(key, content)
+        return content
+
+    def replace(self, key: str, content: bytes, tag: Any) -> Any | None:
+        """See :meth:`Objects.replace`."""
+        return self._put_if(key, content, IfMatch=tag) if self.conditional else super().replace(key, content, tag)
+
+    def _get(self, key: str) -> tuple[bytes, str] | None:
+        """Return content and ETag in one request, where ``cat_file`` would ask for the size first."""
         from fsspec.asyn import sync
 
         async def get() -> tuple[bytes, str]:
@@ -298,19 +318,6 @@ class S3Objects(Objects):
                 self._check_bucket(error)
                 return None
             return found
-
-    def create(self, key: str, content: bytes) -> Any | None:
-        """See :meth:`Objects.create`."""
-        if self.conditional:
-            return self._put_if(key, content, IfNoneMatch="*")
-        if self.read(key) is not None:
-            return None
-        self.put(key, content)
-        return content
-
-    def replace(self, key: str, content: bytes, tag: Any) -> Any | None:
-        """See :meth:`Objects.replace`."""
-        return self._put_if(key, content, IfMatch=tag) if self.conditional else super().replace(key, content, tag)
 
     def _put_if(self, key: str, content: bytes, **condition: str) -> str | None:
         """Put an object under a condition; None when that does not hold."""
@@ -330,7 +337,7 @@ class S3Objects(Objects):
         return bucket, name
 
 
-class MissingObjectError(FileNotFoundError):
+class MissingObjectError(Exception):
     """An object that was to be fetched is not there."""
 
 
