@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import queue
 import signal
 import subprocess
@@ -159,7 +158,7 @@ def sentence(answer: Any, code: int) -> str:
     assert text.endswith(".")
     assert "\n" not in text
     assert len(text) < 300
-    for secret in ("Traceback", "/tmp", "site-packages", os.getcwd(), str(Path(__file__).parents[1])):
+    for secret in ("Traceback", "/tmp", "site-packages", str(Path.cwd()), str(Path(__file__).parents[1])):
         assert secret not in text
     return text
 

@@ -44,8 +44,17 @@ def test_the_version_is_bare_and_needs_no_login(server):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/version"), ("GET", "/training"), ("GET", "/prediction"), ("PUT", "/evaluation"), ("POST", "/export")]
-    + [("POST", "/evaluationlog"), ("GET", "/import"), ("GET", "/deletemodel"), ("DELETE", "/deletemodel")],
+    [
+        ("POST", "/version"),
+        ("GET", "/training"),
+        ("GET", "/prediction"),
+        ("PUT", "/evaluation"),
+        ("POST", "/export"),
+        ("POST", "/evaluationlog"),
+        ("GET", "/import"),
+        ("GET", "/deletemodel"),
+        ("DELETE", "/deletemodel"),
+    ],
 )
 def test_other_methods(client, method, path):
     found = client.request(method, path)
@@ -102,7 +111,9 @@ def test_an_untrained_model(client, files):
 
 def test_evaluation_and_its_log(server, client, files):
     result = evaluate(client, files[0]).json()
-    assert {"score", "score_deviation", "min_score", "accepted_deviation", "auc", "mcc", "balanced accuracy"} <= {*result}
+    assert {"score", "score_deviation", "min_score", "accepted_deviation", "auc", "mcc", "balanced accuracy"} <= {
+        *result
+    }
     assert result["status"] == 0
     assert isinstance(result["runid"], int)
     assert result["dir"] == f"{MODELID}/{EVALUATION}/logs/{result['runid']}"
@@ -254,7 +265,9 @@ def test_moodles_recorded_requests(client):
         exported = found.content if kind == "export" else exported
         if kind in content:
             assert found.json()["status"] & 3 == 0
-            assert set(json.loads(call["response"]["body"]) if call["response"]["bytes"] < 2000 else {}) <= {*found.json()}
+            assert set(json.loads(call["response"]["body"]) if call["response"]["bytes"] < 2000 else {}) <= {
+                *found.json()
+            }
         elif kind == "import":
             assert found.text == "Ok"
     assert LOGIN[0] == "moodle"

@@ -40,14 +40,17 @@ class JsonLines(logging.Formatter):
 
 
 def configure(level: str = "INFO") -> None:
-    """Send the records of the server and of uvicorn to standard error as lines of JSON."""
+    """Send the records of the server, of uvicorn and of other libraries to standard error as lines of JSON."""
+    logging.captureWarnings(True)
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"json": {"()": JsonLines}},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+            "root": {"handlers": ["stderr"], "level": "ERROR"},
             "loggers": {
+                "python_multipart": {"handlers": [], "level": "CRITICAL", "propagate": False},
                 "moodlemlbackend.server": {"handlers": ["stderr"], "level": level, "propagate": False},
                 "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
                 "uvicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},

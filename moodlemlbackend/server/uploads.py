@@ -109,10 +109,11 @@ async def _chunks(request: Request, most: int) -> AsyncIterator[bytes]:
         total += len(chunk)
         if total > most:
             raise _too_large(most)
+        more = message.get("more_body", False)
+        request.scope["state"]["body_read"] = not more
         if chunk:
             yield chunk
-        if not message.get("more_body", False):
-            request.scope["state"]["body_read"] = True
+        if not more:
             return
 
 
