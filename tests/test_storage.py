@@ -378,6 +378,28 @@ def test_work_folders_of_killed_processes_are_swept(memory, server):
     assert [path.name for path in (storage._cache / ".work").iterdir()] in ([".sweep"], [])
 
 
+@posix
+def test_a_killed_trainer_of_this_machine_is_not_waited_for(tmp_path):
+    code = """
+import os, sys, time
+from pathlib import Path
+from moodlemlbackend.storage import lease, open_storage
+lease.SETTLE_SECONDS = 0.02
+with open_storage(sys.argv[1], cache=Path(sys.argv[2])).checkout(("id", "model"), write=True):
+    print("training", flush=True)
+    time.sleep(60)
+"""
+    base, cache = f"file://{tmp_path}/base", tmp_path / "cache"
+    command = [sys.executable, "-c", code, base, cache]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as trainer:
+        assert trainer.stdout.readline() == b"training\n"
+        with pytest.raises(StorageError, match="Another server has been training"):
+            train(open_storage(base, cache=cache, wait=0.1), 1, ("id", "model"))
+        trainer.kill()
+        trainer.wait()
+        train(open_storage(base, cache=cache, wait=0.1), 1, ("id", "model"))
+
+
 def test_readers_in_threads_while_models_are_replaced(memory, server):
     writer, reader = server("memory://base"), server("memory://base")
     train(writer, 1)

@@ -184,6 +184,7 @@ def test_another_server_sees_every_training_at_once_and_asks_once_where_there_is
 
 
 @posix
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_storage_survives_a_fork(base, server):
     storage = server(base)
     train(storage, 1)

@@ -13,7 +13,6 @@ import math
 import random
 import threading
 import time
-import uuid
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -39,19 +38,22 @@ class Lease:
         Number of the newest version that this holder, or one before it that never let go, may be writing.
     """
 
-    def __init__(self, objects: Objects, key: str) -> None:
+    def __init__(self, objects: Objects, key: str, owner: str) -> None:
         self.version = 0
         self._objects = objects
         self._key = key
-        self._owner = uuid.uuid4().hex
+        self._owner = owner
         self._tag: Any = None
         self._mutex = threading.Lock()
 
     @classmethod
     @contextmanager
-    def hold(cls, objects: Objects, key: str, what: str, wait: float) -> Iterator[Lease]:
-        """Hold the lease in the block, renewed by a thread; StorageError when another has it for ``wait`` seconds."""
-        lease = cls(objects, key)
+    def hold(cls, objects: Objects, key: str, owner: str, what: str, wait: float) -> Iterator[Lease]:
+        """Hold the lease in the block, renewed by a thread; StorageError when another has it for ``wait`` seconds.
+
+        ``owner`` is a name that no other holder ever has.
+        """
+        lease = cls(objects, key, owner)
         lease._acquire(what, wait)
         done = threading.Event()
         keeper = threading.Thread(target=lease._keep, args=(done,), name="lease", daemon=True)
@@ -62,7 +64,7 @@ class Lease:
             done.set()
             keeper.join()
             with suppress(StorageError):
-                lease._release()
+                lease.release()
 
     def renew(self, version: int | None = None) -> None:
         """Prolong the lease, noting the version to be written; StorageError when another has taken it or removed it."""
@@ -79,6 +81,12 @@ class Lease:
                     "nothing was published, run the training again if the model is still wanted."
                 )
             self._tag = tag
+
+    def release(self) -> None:
+        """Let go of the lease, if its owner still has it."""
+        found = self._objects.read(self._key)
+        if found is not None and _read(found)["owner"] == self._owner:
+            self._objects.remove([self._key])
 
     def _acquire(self, what: str, wait: float) -> None:
         deadline = time.monotonic() + wait
@@ -119,11 +127,6 @@ class Lease:
         while not done.wait(LEASE_SECONDS / 3):
             with suppress(StorageError):
                 self.renew()
-
-    def _release(self) -> None:
-        found = self._objects.read(self._key)
-        if found is not None and _read(found)["owner"] == self._owner:
-            self._objects.remove([self._key])
 
     def _content(self) -> bytes:
         content = {"owner": self._owner, "expires": time.time() + LEASE_SECONDS, "version": self.version}

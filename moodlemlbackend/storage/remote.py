@@ -60,8 +60,11 @@ class RemoteStorage(Storage):
             mirror.update()
             yield mirror.folder
             return
-        held = Lease.hold(self._objects, f"{mirror.key}/{LEASE}", f"{mirror.key} in {self._objects.name}", self._wait)
-        with held as lease, self._work_folder() as work:
+        what = f"{mirror.key} in {self._objects.name}"
+        with (
+            self._work_folder(mirror.key) as work,
+            Lease.hold(self._objects, f"{mirror.key}/{LEASE}", work.name, what, self._wait) as lease,
+        ):
             publication = _Publication(self._objects, mirror, work, lease)
             yield work
             publication.publish()
@@ -99,8 +102,8 @@ class RemoteStorage(Storage):
         return Mirror(self._objects, key, self._cache.joinpath(*parts), lock)
 
     @contextmanager
-    def _work_folder(self) -> Iterator[Path]:
-        """Give a new folder that is removed afterwards, here or, after a kill, by the next who needs one."""
+    def _work_folder(self, key: str) -> Iterator[Path]:
+        """Give a new folder to train the model ``key`` in, which is locked as long as this process lives."""
         from filelock import FileLock
 
         place = self._cache / ".work"
@@ -109,15 +112,31 @@ class RemoteStorage(Storage):
         with storage_errors(place):
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
             with FileLock(place / ".sweep"):
-                _sweep(place)
+                self._sweep(place)
                 lock.acquire()
+                folder.with_suffix(".model").write_text(key, encoding="ascii")
                 folder.mkdir()
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove_work(folder)
             lock.release()
             Path(lock.lock_file).unlink(missing_ok=True)
+
+    def _sweep(self, place: Path) -> None:
+        """Remove the folders of processes of this machine that were killed, and their leases, before those end."""
+        from filelock import FileLock, Timeout
+
+        for path in place.glob("*.lock"):
+            lock, folder = FileLock(path), path.with_suffix("")
+            with suppress(Timeout):
+                lock.acquire(timeout=0)
+                with suppress(StorageError, FileNotFoundError):
+                    key = folder.with_suffix(".model").read_text("ascii")
+                    Lease(self._objects, f"{key}/{LEASE}", folder.name).release()
+                _remove_work(folder)
+                lock.release()
+                path.unlink(missing_ok=True)
 
 
 class _Publication:
@@ -201,17 +220,9 @@ def _files(work: Path, name: str) -> list[Path]:
     return sorted(path for path in (work / name).rglob("*") if path.is_file() and not path.is_symlink())
 
 
-def _sweep(place: Path) -> None:
-    """Remove the folders of processes that were killed, whose locks are free."""
-    from filelock import FileLock, Timeout
-
-    for path in place.glob("*.lock"):
-        lock = FileLock(path)
-        with suppress(Timeout):
-            lock.acquire(timeout=0)
-            shutil.rmtree(path.with_suffix(""), ignore_errors=True)
-            lock.release()
-            path.unlink(missing_ok=True)
+def _remove_work(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.with_suffix(".model").unlink(missing_ok=True)
 
 
 def _usual_cache() -> Path:
