@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import uuid
 from contextlib import contextmanager, suppress
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,10 +86,8 @@ class RemoteStorage(Storage):
         first = [name for name in names if f"/{name}".endswith((f"/{CLASSIFIER}/{POINTER}", f"/{LEASE}"))]
         self._objects.remove(f"{key}/{name}" for name in sorted(first))
         self._objects.remove_tree(key)
-        held = {tuple(name.split("/")[:-2]) for name in first if name.endswith(f"{CLASSIFIER}/{POINTER}")}
-        for rest in held:
-            self._mirror((*parts, *rest)).clear()
-        shutil.rmtree(self._cache.joinpath(*parts), ignore_errors=True)
+        for model in {_model_of(name) for name in names}:
+            self._mirror((*parts, *model)).clear()
 
     def describe(self) -> str:
         """See :meth:`Storage.describe`."""
@@ -218,6 +216,11 @@ class _Publication:
 def _files(work: Path, name: str) -> list[Path]:
     """Return the regular files of a folder and those in it, sorted."""
     return sorted(path for path in (work / name).rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _model_of(name: str) -> tuple[str, ...]:
+    """Return the folders that lead to the model directory of an object."""
+    return tuple(takewhile(lambda part: part not in (CLASSIFIER, LOGS, LEASE), name.split("/")))
 
 
 def _remove_work(folder: Path) -> None:
