@@ -261,9 +261,7 @@ def test_users_do_not_reach_each_others_models(server, client, tmp_path):
     assert "mine" in client.get("/").text
 
 
-@pytest.mark.parametrize(
-    "header", ["Basic", "Basic !!!", "Bearer x", "Basic " + "A" * 50, basic("", ""), basic("other", "")]
-)
+@pytest.mark.parametrize("header", ["Basic !!!", "Bearer x", basic("other", "")])
 def test_logins_that_are_none(server, header):
     # Each from an address of its own, lest the delays add up.
     number = abs(hash(header)) % 200 + 10
