@@ -56,6 +56,8 @@ FAILED_LOGINS_AT_ONCE = 8
 """Delayed answers a client; one more is refused unheard."""
 PASSWORD_CHARACTERS = 1024
 
+TRAINING_NICE = 5
+"""Added to the niceness of a worker that trains, so that short work goes first."""
 MODELS_LOADED = 16
 """Models that a worker for predictions keeps mapped."""
 JOBS_A_TRAINING_WORKER = 100

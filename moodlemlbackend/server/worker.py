@@ -90,6 +90,7 @@ def main(connection: Connection, settings: WorkerSettings) -> None:
     guard.set_library_defaults()
     worker = Worker(settings)
     if settings.trains:
+        os.nice(limits.TRAINING_NICE)
         preload()
     gc.collect()
     gc.freeze()
