@@ -26,19 +26,31 @@ CORE = [
 ]
 
 ROOMS = {
-    "server": ["fastapi>=0.115", "fsspec>=2024.6", "jinja2>=3.1", "python-multipart>=0.0.18", "uvicorn>=0.30"],
+    "server": [
+        "fastapi>=0.115",
+        "fsspec>=2025.2",
+        "jinja2>=3.1",
+        "prometheus-client>=0.20",
+        "python-multipart>=0.0.27",
+        "uvicorn>=0.30",
+    ],
     "analytics": ["SQLAlchemy>=2", "joblib>=1.3", "polars>=1"],
     "postgresql": ["psycopg[binary]>=3.2"],
     "mysql": ["PyMySQL>=1.1"],
     "distributed": ["dask>=2024.8", "distributed>=2024.8"],
-    "s3": ["s3fs>=2024.6"],
+    "s3": ["s3fs>=2025.2"],
 }
 
 TEST = [
+    "aiobotocore>=2.19",  # named beside moto so that pip finds a boto3 for both
+    "flask-cors>=4",  # these two for moto's server; its extra [server] brings all of AWS
+    "flask>=3",
     "hypothesis>=6.100",
     'mypy==2.4.1; python_version >= "3.11"',  # its verdict depends on the annotations of the pinned NumPy
+    "moto[s3]>=5.1",
     "pytest>=8",
     "ruff==0.17.6",
+    "s3fs>=2025.2",
     "setuptools>=70.1",
 ]
 
@@ -68,9 +80,9 @@ setup(
     ],
     python_requires=">=3.10",
     install_requires=CORE,
-    extras_require={**ROOMS, "all": sorted({one for needs in ROOMS.values() for one in needs}), "test": TEST},
+    extras_require={**ROOMS, "all": sorted({one for needs in ROOMS.values() for one in needs}), "test": [*ROOMS["server"], *TEST]},
     packages=[*find_packages(include=["moodlemlbackend", "moodlemlbackend.*"]), "moodlemlbackend.cli"],
     package_dir={"moodlemlbackend.cli": "cli"},
-    package_data={"moodlemlbackend": ["py.typed"]},
+    package_data={"moodlemlbackend": ["py.typed", "server/templates/*"]},
     entry_points={"console_scripts": ["moodlemlbackend = moodlemlbackend.cli:main"]},
 )

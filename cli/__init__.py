@@ -8,7 +8,9 @@ import click
 
 from moodlemlbackend import __version__
 
-COMMANDS = ("train", "predict", "evaluate", "export", "import", "version", "doctor", "demo")
+COMMANDS = (
+    "train", "predict", "evaluate", "export", "import", "version", "doctor", "demo", "serve", "passwd",
+)  # fmt: skip
 
 
 class _Commands(click.Group):

@@ -73,6 +73,11 @@ class Reply:
         self._line.seek(0)
         return self._line.read()
 
+    def close(self) -> None:
+        """Let go of the scratch files."""
+        self._notes.close()
+        self._line.close()
+
     def copy_line(self, descriptor: int) -> None:
         """Write the line and its end to a file."""
         self._line.seek(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import re
+import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +15,7 @@ from moodlemlbackend.errors import BackendError, InterruptedRunError, ModelError
 from moodlemlbackend.processor import get_processor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from moodlemlbackend.guard import Streams
     from moodlemlbackend.processor.base import Fitted, Processor, Progress, TrainedModel
@@ -31,7 +32,7 @@ NOT_TRAINED = "Provided model have not been trained yet"
 
 MOST_ITERATIONS = 1000
 
-_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
+MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
 
 
 def train(streams: Streams, modelid: str, outputdir: str, dataset: str, *, settings: Settings) -> dict[str, Any]:
@@ -60,22 +61,31 @@ def train(streams: Streams, modelid: str, outputdir: str, dataset: str, *, setti
         return {"status": 0, "info": run.info, "runid": str(run.runid)}
 
 
-def predict(streams: Streams, modelid: str, outputdir: str, dataset: str, *, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
+def predict(
+    streams: Streams,
+    modelid: str,
+    outputdir: str,
+    dataset: str,
+    *,
+    settings: Settings,  # noqa: ARG001
+    find: Callable[[ModelStore], tuple[TrainedModel, StoredModel | None]] | None = None,
+) -> dict[str, Any]:
     """Predict the samples of an unlabelled data set with the trained model.
 
-    ``predictions`` is an iterator: the file is read, and can be refused, while it is being exhausted.
+    ``predictions`` is an iterator: the file is read, and can be refused, while it is being exhausted. ``find`` reads
+    the model of a store, :func:`trained` unless given; a server keeps models that it has read.
     """
     from moodlemlbackend.runs import Run
 
     store = _store(modelid, outputdir)
     with ExitStack() as stack:
         run = stack.enter_context(streams.attach(Run.start(Path(outputdir), lazy=True)))
-        model, stored = _trained(store)
+        model, stored = (find or trained)(store)
         from moodlemlbackend.dataset import read_batches
 
         header, batches = read_batches(dataset, labelled=False)
         model.check(header.source, header.columns, header.classes)
-        predictions = _processor_of(stored).predict(model, batches)
+        predictions = processor_of(stored).predict(model, batches)
         return {"status": 0, "info": run.info, "predictions": _within(stack.pop_all(), predictions)}
 
 
@@ -94,7 +104,7 @@ def evaluate(
     """Judge the configuration that a labelled data set comes from, or a trained model on its samples."""
     from moodlemlbackend.runs import Run
 
-    _check_id(modelid)
+    check_id(modelid)
     if not 1 <= iterations <= MOST_ITERATIONS:
         raise UsageError(f"The number of iterations is {iterations}; it must be 1 to {MOST_ITERATIONS}.")
     with streams.attach(Run.start(Path(outputdir))) as run:
@@ -102,8 +112,8 @@ def evaluate(
         if trained_model_dir is None:
             processor = get_processor(settings.processor)
         else:
-            model, stored = _trained(_store(modelid, trained_model_dir))
-            processor = _processor_of(stored)
+            model, stored = trained(_store(modelid, trained_model_dir))
+            processor = processor_of(stored)
         from moodlemlbackend.processor.base import tell_of_constant_columns
         from moodlemlbackend.processor.evaluation import mean_figures, verdict
         from moodlemlbackend.processor.samples import read_samples
@@ -172,7 +182,7 @@ def export(streams: Streams, modelid: str, modeldir: str, exportdir: str, *, set
         if stored is None:
             _export_reference(model, Path(exportdir))
         else:
-            store.read(lambda latest: _processor_of(latest).export(latest, Path(exportdir)))
+            store.read(lambda latest: processor_of(latest).export(latest, Path(exportdir)))
         return exportdir
 
 
@@ -192,7 +202,7 @@ def import_model(streams: Streams, modelid: str, modeldir: str, importdir: str, 
                 get_processor("neural_network").store(store, model, {})
             return "Ok"
         exported = read_model(source)
-        processor = _processor_of(exported)
+        processor = processor_of(exported)
         with store.lock(settings.lock_wait):
             processor.import_model(store, exported)
         return "Ok"
@@ -204,11 +214,14 @@ def load_in_background(*modules: str) -> threading.Thread:
     Python looks for reference cycles only afterwards, and not among what the modules brought: their objects are here
     to stay, and going through them again and again is a fifth of the time that TensorFlow takes.
     """
+    missing = [module for module in modules if module not in sys.modules]
 
     def load() -> None:
+        if not missing:
+            return
         gc.disable()
         try:
-            for module in modules:
+            for module in missing:
                 importlib.import_module(module)
         except Exception:  # whoever needs it meets the same error, where it can be reported
             return
@@ -227,8 +240,9 @@ def _within(stack: ExitStack, items: Iterator[Item]) -> Iterator[Item]:
         yield from items
 
 
-def _check_id(modelid: str) -> None:
-    if not _MODEL_ID.fullmatch(modelid):
+def check_id(modelid: str) -> None:
+    """Raise UsageError unless this is a model id."""
+    if not MODEL_ID.fullmatch(modelid):
         raise UsageError(
             f"The model id {modelid[:80]!r} cannot be used; an id has letters, digits, - and _, at most 128 of them."
         )
@@ -237,13 +251,13 @@ def _check_id(modelid: str) -> None:
 def _store(modelid: str, outputdir: str) -> ModelStore:
     from moodlemlbackend.store import ModelStore
 
-    _check_id(modelid)
+    check_id(modelid)
     if not outputdir:
         raise UsageError("The output directory is empty; name a directory that can be written.")
     return ModelStore(Path(outputdir))
 
 
-def _processor_of(stored: StoredModel | None) -> Processor:
+def processor_of(stored: StoredModel | None) -> Processor:
     """The processor that wrote a model; the reference's own is the network's business."""
     if stored is None:
         return get_processor("neural_network")
@@ -257,7 +271,7 @@ def _current(store: ModelStore) -> tuple[TrainedModel, StoredModel | None] | Non
     """Return the model in force and where it is stored; the latter None for a model of the reference package."""
 
     def load(stored: StoredModel) -> tuple[TrainedModel, StoredModel | None]:
-        return _processor_of(stored).load(stored), stored
+        return processor_of(stored).load(stored), stored
 
     found = store.read(load)
     if found is not None:
@@ -267,7 +281,7 @@ def _current(store: ModelStore) -> tuple[TrainedModel, StoredModel | None] | Non
     return (_reference_model(store.folder), None) if is_reference_model(store.folder) else None
 
 
-def _trained(store: ModelStore) -> tuple[TrainedModel, StoredModel | None]:
+def trained(store: ModelStore) -> tuple[TrainedModel, StoredModel | None]:
     """Return the model in force as :func:`_current` does; NotTrainedError when there is none."""
     current = _current(store)
     if current is None:
@@ -304,7 +318,7 @@ def _processor_to_train(store: ModelStore, settings: Settings, run: Run) -> Proc
             f"The model goes on with the processor {stored.processor}, which trained it; "
             f"clear it to train one with {settings.processor}."
         )
-    return _processor_of(stored)
+    return processor_of(stored)
 
 
 def _rate(model: TrainedModel, samples: Samples, dataset: str) -> Rating:

@@ -13,7 +13,8 @@ setting and what to do about it. ``status`` is the number Moodle receives (see :
     ├── NotTrainedError            no trained model in the directory; status 2
     ├── ModelError                 a stored model that is damaged, foreign or made for other columns
     ├── StorageError               a directory that cannot be read, written or locked
-    └── InterruptedRunError        stopped by a signal
+    ├── InterruptedRunError        stopped by a signal
+    └── RequestError               a request that the server refuses or cannot finish; has an HTTP status
 """
 
 from __future__ import annotations
@@ -73,3 +74,15 @@ class StorageError(BackendError):
 
 class InterruptedRunError(BackendError):
     """The run was stopped by a signal."""
+
+
+class RequestError(BackendError):
+    """A request that the server refuses or cannot finish.
+
+    ``code`` is the HTTP status, ``retry_after`` the seconds after which it may be worth to ask again.
+    """
+
+    def __init__(self, text: str, code: int = 400, *, retry_after: int | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+        self.retry_after = retry_after

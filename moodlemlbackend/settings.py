@@ -6,9 +6,9 @@ A value comes from the first of: the command's option, the environment variable,
     [moodlemlbackend]
     score = f1
 
-and is the one named by ``MOODLEMLBACKEND_SETTINGS``, else the first that exists of
-``{sys.prefix}/etc/moodlemlbackend.ini`` and ``/etc/moodlemlbackend.ini``. A variable or value left empty counts as
-not given.
+A section ``[server]`` beside it holds what :mod:`moodlemlbackend.server.settings` lists. The file is the one named by
+``MOODLEMLBACKEND_SETTINGS``, else the first that exists of ``{sys.prefix}/etc/moodlemlbackend.ini`` and
+``/etc/moodlemlbackend.ini``. A variable or value left empty counts as not given.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from moodlemlbackend import __version__
 from moodlemlbackend.errors import UsageError
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 FILE_VARIABLE = "MOODLEMLBACKEND_SETTINGS"
 FILE_NAME = "moodlemlbackend.ini"
 SECTION = "moodlemlbackend"
+SERVER_SECTION = "server"
 FILE_BYTES = 1 << 20
+
+T = TypeVar("T")
 
 # What each major version answers: Moodle 3.6/3.7 want >= 1.0.1 and < 2, 3.8 to 3.11 >= 2.6.5 and < 3.
 _VERSION_OF_MAJOR = {"1": "1.9.0", "2": "2.9.0", "3": __version__}
@@ -55,15 +58,28 @@ class Setting:
     meaning: str
     parse: Callable[[str], object]
 
+    prefix: ClassVar[str] = "MOODLEMLBACKEND_"
+    values: ClassVar[type] = Settings
+
     @property
     def variable(self) -> str:
         """The environment variable of this key."""
-        return f"MOODLEMLBACKEND_{self.key.upper()}"
+        return f"{self.prefix}{self.key.upper()}"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Every environment variable of this key; the first that is given counts."""
+        return (self.variable,)
 
     @property
     def default(self) -> object:
         """The value when nobody chose one."""
-        return getattr(Settings, self.key)
+        return getattr(self.values, self.key)
+
+    @property
+    def secret(self) -> bool:
+        """Whether a value must not be shown, not even a wrong one."""
+        return False
 
 
 def _parse_version(text: str) -> str:
@@ -142,8 +158,13 @@ def load_settings(**overrides: object) -> Settings:
     UsageError
         An unknown key, a value that is not allowed, or a settings file that cannot be read.
     """
-    values = {key: _parse(SETTINGS[key], text, origin) for key, (text, origin) in _chosen(overrides).items()}
-    return Settings(**values)  # type: ignore[arg-type]
+    return load(Settings, SETTINGS, SECTION, overrides)
+
+
+def load(values: type[T], settings: Mapping[str, Setting], section: str, overrides: Mapping[str, object]) -> T:
+    """Read the settings of one section of the file into an object of ``values``; as :func:`load_settings`."""
+    chosen = _chosen(overrides, settings, section)
+    return values(**{key: _parse(settings[key], text, origin) for key, (text, origin) in chosen.items()})
 
 
 def settings_file() -> Path | None:
@@ -163,22 +184,25 @@ def origins() -> dict[str, str]:
     return {key: chosen[key][1] if key in chosen else "default" for key in SETTINGS}
 
 
-def _chosen(overrides: Mapping[str, object]) -> dict[str, tuple[str, str]]:
+def _chosen(
+    overrides: Mapping[str, object], settings: Mapping[str, Setting] = SETTINGS, section: str = SECTION
+) -> dict[str, tuple[str, str]]:
     """Return text and origin of each value that somebody chose, by key."""
-    unknown = sorted(overrides.keys() - SETTINGS.keys())
+    unknown = sorted(overrides.keys() - settings.keys())
     if unknown:
-        raise UsageError(f"There is no setting {unknown[0]!r}; the settings are {', '.join(SETTINGS)}.")
-    in_file, file = _read_file()
-    unknown = sorted(in_file.keys() - SETTINGS.keys())
+        raise UsageError(f"There is no setting {unknown[0]!r}; the settings are {', '.join(settings)}.")
+    in_file, file = _read_file(section)
+    unknown = sorted(in_file.keys() - settings.keys())
     if unknown:
-        raise UsageError(f"The settings file {file} has no use for {unknown[0]!r}; its keys are {', '.join(SETTINGS)}.")
+        raise UsageError(f"The settings file {file} has no use for {unknown[0]!r}; its keys are {', '.join(settings)}.")
     chosen: dict[str, tuple[str, str]] = {}
-    for key, setting in SETTINGS.items():
-        option, variable = overrides.get(key), os.environ.get(setting.variable, "").strip()
+    for key, setting in settings.items():
+        option = overrides.get(key)
+        variable = next((name for name in setting.variables if os.environ.get(name, "").strip()), None)
         if option is not None:
             chosen[key] = str(option), f"option --{key.replace('_', '-')}"
         elif variable:
-            chosen[key] = variable, f"environment variable {setting.variable}"
+            chosen[key] = os.environ[variable].strip(), f"environment variable {variable}"
         elif in_file.get(key):
             chosen[key] = in_file[key], f"setting {key} in {file}"
     return chosen
@@ -197,10 +221,11 @@ def _parse(setting: Setting, text: str, origin: str) -> object:
     try:
         return setting.parse(text.strip())
     except ValueError:
-        raise UsageError(f"The {origin} is {text!r}; allowed: {setting.allowed}.") from None
+        shown = "not right" if setting.secret else repr(text)
+        raise UsageError(f"The {origin} is {shown}; allowed: {setting.allowed}.") from None
 
 
-def _read_file() -> tuple[Mapping[str, str], Path | None]:
+def _read_file(wanted: str = SECTION) -> tuple[Mapping[str, str], Path | None]:
     """Return the file's values by key, and its path; no values when there is no file."""
     path = settings_file()
     if path is None:
@@ -221,6 +246,8 @@ def _read_file() -> tuple[Mapping[str, str], Path | None]:
             f"The settings file {path} is not a valid INI file: {' '.join(str(error).split())}."
         ) from error
     for section in parser.sections():
-        if section != SECTION:
-            raise UsageError(f"The settings file {path} has a section [{section}]; the only one is [{SECTION}].")
-    return dict(parser[SECTION]) if parser.has_section(SECTION) else {}, path
+        if section not in (SECTION, SERVER_SECTION):
+            raise UsageError(
+                f"The settings file {path} has a section [{section}]; there are [{SECTION}] and [{SERVER_SECTION}]."
+            )
+    return dict(parser[wanted]) if parser.has_section(wanted) else {}, path

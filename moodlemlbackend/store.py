@@ -88,6 +88,9 @@ class StoredModel:
         The arrays by name.
     sha256
         Checksum of the manifest, and through it of everything else.
+    mapped
+        Whether arrays stay on disk, read-only, and are paged in as they are used: processes that use one model then
+        share its memory.
     """
 
     folder: Path
@@ -97,6 +100,7 @@ class StoredModel:
     settings: dict[str, Any]
     specs: Mapping[str, ArraySpec]
     sha256: str
+    mapped: bool = False
 
     def array(self, name: str) -> NDArray[Any]:
         """Read one array and verify it.
@@ -113,7 +117,7 @@ class StoredModel:
             raise ModelError(f"The model in {self.folder} has no array {name!r}; {_RESTORE}.")
         try:
             with storage_errors(path), _open_regular(path) as file:
-                return _read_array(file, self.specs[name])
+                return (_map_array if self.mapped else _read_array)(file, self.specs[name])
         except ValueError as error:
             raise ModelError(f"The file {path} of the trained model cannot be used: {error}; {_RESTORE}.") from error
 
@@ -145,6 +149,10 @@ class ModelStore:
             The folder cannot be read.
         """
         return self.read(lambda model: model)
+
+    def published(self) -> tuple[str, str] | None:
+        """Return version and checksum of the model in force, which change with it; errors as of :meth:`current`."""
+        return self._pointer()
 
     def read(self, use: Callable[[StoredModel], T]) -> T | None:
         """Return ``use(model)`` of the model in force, called anew when the model was replaced under it.
@@ -419,8 +427,33 @@ def _write_array(folder: Path, name: str, array: NDArray[Any]) -> ArraySpec:
     return ArraySpec(array.shape, array.dtype.name, digest.hexdigest())
 
 
+def _map_array(file: BufferedReader, spec: ArraySpec) -> NDArray[Any]:
+    """Map one .npy file into memory, read-only; ValueError as of :func:`_read_array`."""
+    header_size = _check_header(file, spec)
+    if prod(spec.shape) == 0:
+        return _read_array(file, spec)
+    dtype = np.dtype(spec.dtype).newbyteorder("<")
+    content = np.memmap(file, np.uint8, "r")
+    _check_numbers(hashlib.sha256(content.data), content[header_size:], spec)
+    return content[header_size:].view(dtype).reshape(spec.shape)
+
+
 def _read_array(file: BufferedReader, spec: ArraySpec) -> NDArray[Any]:
     """Read one .npy file; ValueError where it differs from ``spec``, before memory is taken for its numbers."""
+    header_size = _check_header(file, spec)
+    dtype = np.dtype(spec.dtype).newbyteorder("<")
+    file.seek(0)
+    digest = hashlib.sha256(file.read(header_size))
+    numbers = np.empty(prod(spec.shape) * dtype.itemsize, np.uint8)
+    if file.readinto(numbers.data) != numbers.size:
+        raise ValueError("it ends early")
+    digest.update(numbers.data)
+    _check_numbers(digest, numbers, spec)
+    return numbers.view(dtype).reshape(spec.shape)
+
+
+def _check_header(file: BufferedReader, spec: ArraySpec) -> int:
+    """Return the size of a .npy file's header; ValueError unless it and the file's size are as ``spec`` says."""
     dtype = np.dtype(spec.dtype).newbyteorder("<")
     size = prod(spec.shape) * dtype.itemsize
     header_size = os.fstat(file.fileno()).st_size - size
@@ -433,17 +466,15 @@ def _read_array(file: BufferedReader, spec: ArraySpec) -> NDArray[Any]:
         raise ValueError("no .npy header") from error
     if header != (spec.shape, False, dtype) or file.tell() != header_size:
         raise ValueError(f"its header does not say {spec.dtype} of shape {spec.shape}")
-    file.seek(0)
-    digest = hashlib.sha256(file.read(header_size))
-    numbers = np.empty(size, np.uint8)
-    if file.readinto(numbers.data) != size:
-        raise ValueError("it ends early")
-    digest.update(numbers.data)
+    return header_size
+
+
+def _check_numbers(digest: hashlib._Hash, numbers: NDArray[np.uint8], spec: ArraySpec) -> None:
+    """Raise ValueError unless a file's checksum and numbers are as ``spec`` says."""
     if digest.hexdigest() != spec.sha256:
         raise ValueError("its checksum differs")
     if spec.dtype == "bool" and numbers.max(initial=0) > 1:
         raise ValueError("it holds numbers that are no bool")
-    return numbers.view(dtype).reshape(spec.shape)
 
 
 def _open_regular(path: Path) -> BufferedReader:

@@ -1,0 +1,127 @@
+"""Who is asking: HTTP Basic, with failed logins that cost the client time and not the server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import logging
+import secrets
+import time
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moodlemlbackend.errors import RequestError
+from moodlemlbackend.server import limits
+from moodlemlbackend.server.passwords import Password, read_users, unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger("moodlemlbackend.server")
+
+_REFUSED = "The user name or the password is not right; correct them in Moodle's settings."
+
+
+@dataclass
+class _Failures:
+    count: int = 0
+    last: float = 0.0
+    delayed: int = 0
+
+
+class Gate:
+    """Knows the users, and the clients that failed to log in.
+
+    A right password is recognised again by a keyed digest, so that scrypt is paid once a user and not once a request.
+    """
+
+    def __init__(self, users: str, failed: Callable[[], None] = lambda: None) -> None:
+        self._users = read_users(users)
+        self._unusable = unusable()
+        self._key = secrets.token_bytes(32)
+        self._seen: dict[str, bytes] = {}
+        self._failures: OrderedDict[str, _Failures] = OrderedDict()
+        self._failed = failed
+        self._threads = ThreadPoolExecutor(2, "password")
+        plain = sorted(name for name, password in self._users.items() if password.kind == "plain")
+        if plain:
+            log.warning(
+                "Passwords are stored as plain text in the setting users; replace them by what "
+                "moodlemlbackend passwd makes.",
+                extra={"users": plain},
+            )
+
+    async def enter(self, authorization: str, client: str) -> str:
+        """Return the user's name.
+
+        Raises
+        ------
+        RequestError
+            401 without the right credentials, after a delay if some were given; 429 while a client has too many
+            such answers outstanding.
+        """
+        if not authorization:
+            raise RequestError("Log in with the user name and password that this server knows.", 401)
+        failures = self._failures.get(client)
+        if failures is not None and failures.delayed >= limits.FAILED_LOGINS_AT_ONCE:
+            raise RequestError(
+                "Too many failed logins; wait a minute.", 429, retry_after=int(limits.LONGEST_DELAY_SECONDS)
+            )
+        user, password = _credentials(authorization)
+        if await self._right(user, password):
+            return user
+        self._failed()
+        log.warning("Failed login", extra={"client": client})
+        await self._delay(client)
+        raise RequestError(_REFUSED, 401)
+
+    async def _right(self, user: str, password: str) -> bool:
+        if len(password) > limits.PASSWORD_CHARACTERS:
+            return False
+        known = self._users.get(user, self._unusable)
+        mark = hmac.digest(self._key, f"{user}\0{password}".encode("utf-8", "surrogatepass"), hashlib.sha256)
+        if user in self._seen and hmac.compare_digest(self._seen[user], mark):
+            return True
+        right = await self._check(known, password)
+        if right and user in self._users:
+            self._seen[user] = mark
+            return True
+        return False
+
+    async def _check(self, known: Password, password: str) -> bool:
+        if not known.slow:
+            return known.matches(password)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, known.matches, password)
+
+    async def _delay(self, client: str) -> None:
+        now = time.monotonic()
+        failures = self._failures.pop(client, None)
+        if failures is None or now - failures.last > limits.FORGET_FAILURES_SECONDS:
+            failures = _Failures()
+        self._failures[client] = failures
+        while len(self._failures) > limits.CLIENTS_REMEMBERED:
+            self._failures.popitem(last=False)
+        failures.count += 1
+        failures.last = now
+        failures.delayed += 1
+        try:
+            seconds = limits.FAILED_LOGIN_SECONDS * 2 ** min(failures.count - 1, 10)
+            await asyncio.sleep(min(seconds, limits.LONGEST_DELAY_SECONDS))
+        finally:
+            failures.delayed -= 1
+
+
+def _credentials(authorization: str) -> tuple[str, str]:
+    """User and password of the header; both empty when it is not Basic."""
+    scheme, _, encoded = authorization.partition(" ")
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8") if scheme.lower() == "basic" else ""
+    except (binascii.Error, ValueError):
+        text = ""
+    user, _, password = text.partition(":")
+    return user, password

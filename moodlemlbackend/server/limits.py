@@ -1,0 +1,126 @@
+"""How much a request may bring, in one place; what an admin may want to change is a setting of the same name.
+
+An upload passes three gates: bytes while it is received (:mod:`.uploads`), the shape of a data set or the entries of an
+archive before anything is computed (here and :mod:`.archives`), and what the backend itself refuses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moodlemlbackend.errors import RequestError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MIB = 1 << 20
+
+UPLOAD_BYTES = 1024 * MIB
+"""Body of one request."""
+UNCOMPRESSED_BYTES = 2048 * MIB
+"""A compressed data set, or all files of an archive, unpacked."""
+ROWS = 10_000_000
+"""Rows of a data set."""
+COLUMNS = 20_000
+"""Columns of a data set."""
+ZIP_ENTRIES = 1_000
+"""Files in an archive."""
+
+ZIP_DIRECTORY_BYTES_AN_ENTRY = 512
+NAME_CHARACTERS = 200
+"""Path of a file in an archive."""
+
+FIELDS = 16
+"""Parts of a form."""
+FIELD_BYTES = 1024
+"""Value of a field that is no file."""
+PART_HEADERS = 8
+PART_HEADER_BYTES = 2048
+"""Headers of one part of a form: how many, and each."""
+IDLE_SECONDS = 60.0
+"""Without a byte of an upload."""
+
+HEADER_ROW_BYTES = 16 * MIB
+"""One of the three header rows of a data set."""
+
+INLINE_BYTES = MIB
+"""An answer up to this size is kept in memory, a larger one in a file."""
+
+FAILED_LOGIN_SECONDS = 1.0
+"""Delay of a client's first failed login; each further one doubles it."""
+LONGEST_DELAY_SECONDS = 16.0
+FORGET_FAILURES_SECONDS = 900.0
+CLIENTS_REMEMBERED = 10_000
+FAILED_LOGINS_AT_ONCE = 8
+"""Delayed answers a client; one more is refused unheard."""
+PASSWORD_CHARACTERS = 1024
+
+TRAINING_NICE = 5
+"""Added to the niceness of a worker that trains, so that short work goes first."""
+MODELS_LOADED = 16
+"""Models that a worker for predictions keeps mapped."""
+JOBS_A_TRAINING_WORKER = 100
+JOBS_A_PREDICTION_WORKER = 20_000
+"""Jobs after which a worker is replaced by a fresh one, lest what libraries leak adds up."""
+ABANDON_SECONDS = 2.0
+"""How long a job whose client has gone may go on to its end."""
+CONNECTIONS = 2000
+"""Open at once."""
+RETRY_SECONDS = 30
+"""What Retry-After says when there is too much to do."""
+
+PAGE_MODELS = 500
+PAGE_RUNS = 200
+"""Entries that a page for people shows."""
+
+_CHUNK = MIB
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits in force."""
+
+    upload_bytes: int = UPLOAD_BYTES
+    uncompressed_bytes: int = UNCOMPRESSED_BYTES
+    rows: int = ROWS
+    columns: int = COLUMNS
+    zip_entries: int = ZIP_ENTRIES
+
+
+def size(count: int) -> str:
+    """Bytes as people read them."""
+    return f"{count / MIB:.3g} MiB" if count >= MIB // 10 else f"{count} bytes"
+
+
+def check_dataset(path: Path, limits: Limits) -> int:
+    """Count the rows of a data set, header included; RequestError (413) when it is too long or too wide.
+
+    Reads the file once in chunks; what is no data set at all is for its reader to say.
+    """
+    from moodlemlbackend._dataset_csv import opened
+
+    rows = total = 0
+    header = b""
+    with opened(path) as (_, stream):
+        while chunk := stream.read(_CHUNK):
+            total += len(chunk)
+            if total > limits.uncompressed_bytes:
+                raise RequestError(f"The data set has more than {size(limits.uncompressed_bytes)} unpacked.", 413)
+            if rows < 3:
+                header = _check_header(header + chunk, limits)
+            rows += chunk.count(b"\n")
+            if rows > limits.rows + 3:
+                raise RequestError(f"The data set has more than {limits.rows} rows.", 413)
+    return rows
+
+
+def _check_header(text: bytes, limits: Limits) -> bytes:
+    """Check the first three rows as far as they are there; returns what is to be looked at again."""
+    rows = text.split(b"\n", 3)[:3]
+    for number, row in enumerate(rows, start=1):
+        if len(row) > HEADER_ROW_BYTES:
+            raise RequestError(f"Row {number} of the data set has no line end in {size(HEADER_ROW_BYTES)}.", 413)
+        if row.count(b",") >= limits.columns + 1:
+            raise RequestError(f"Row {number} of the data set has more than {limits.columns} columns.", 413)
+    return text if len(text) <= 3 * HEADER_ROW_BYTES else b""

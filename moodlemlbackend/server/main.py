@@ -1,0 +1,105 @@
+"""``moodlemlbackend serve``: the process around the application."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from moodlemlbackend._files import explain
+from moodlemlbackend.errors import UsageError
+from moodlemlbackend.server import limits, logs
+from moodlemlbackend.server.app import create_app
+from moodlemlbackend.settings import load_settings
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from fastapi import FastAPI
+
+    from moodlemlbackend.server.settings import ServerSettings
+
+log = logging.getLogger("moodlemlbackend.server")
+
+BACKLOG = 2048
+KEEP_ALIVE_SECONDS = 15
+
+
+class _Server(uvicorn.Server):
+    """Tells the queue of a signal to stop, so that work ends in time."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop: new work is refused, running work goes on for a while."""
+        super().handle_exit(sig, frame)
+        state = self._app.state
+        if hasattr(state, "jobs") and not state.jobs.stopping:
+            state.loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        log.info("Stopping")
+        self._stopping = asyncio.ensure_future(self._app.state.jobs.stop())
+
+
+def run_server(settings: ServerSettings) -> None:
+    """Serve until a signal comes.
+
+    Raises
+    ------
+    UsageError
+        The settings cannot be used, or the address is taken.
+    StorageError
+        The base directory cannot be used.
+    """
+    load_settings()
+    logs.configure()
+    app = create_app(settings)
+    place = app.state.storage.describe()
+    listener = _listen(settings.host, settings.port)
+    host, port = listener.getsockname()[:2]
+    if settings.host not in ("127.0.0.1", "::1", "localhost"):
+        log.warning(
+            "This address can be reached from elsewhere, and HTTP Basic without TLS can be read on the way; "
+            "put a proxy with TLS in front."
+        )
+    log.info("Listening", extra={"host": host, "port": port, "remote": not place.startswith("the directory")})
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(settings.stop_wait) + 5,
+        limit_concurrency=limits.CONNECTIONS,
+        lifespan="on",
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _ended)
+    try:
+        _Server(config, app).run(sockets=[listener])
+    finally:
+        for left in multiprocessing.active_children():
+            left.kill()
+    log.info("Stopped")
+
+
+def _ended(_number: int, _frame: FrameType | None) -> None:
+    """The signal that uvicorn raises once more when it is done: nothing is left to do."""
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG
+        )
+    except (OSError, UnicodeError) as error:
+        reason = explain(error) if isinstance(error, OSError) and not error.strerror else getattr(error, "strerror", "")
+        raise UsageError(f"The server cannot listen at {host} port {port}: {reason}; set host and port.") from error

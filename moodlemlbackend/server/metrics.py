@@ -1,0 +1,46 @@
+"""What Prometheus is told: names begin with ``moodlemlbackend_``, times are in seconds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+if TYPE_CHECKING:
+    from moodlemlbackend.server.jobs import Jobs
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
+
+
+class Metrics:
+    """Counters of one server process."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "moodlemlbackend_requests", "Requests answered", ["path", "code"], registry=self._registry
+        )
+        self.jobs = Counter("moodlemlbackend_jobs", "Jobs ended", ["kind", "result"], registry=self._registry)
+        self.seconds = Histogram(
+            "moodlemlbackend_job_seconds", "Work on a job", ["kind"], registry=self._registry, buckets=_SECONDS
+        )
+        self.waited = Histogram(
+            "moodlemlbackend_wait_seconds", "Wait for a worker", ["pool"], registry=self._registry, buckets=_SECONDS
+        )
+        self.rows = Counter("moodlemlbackend_rows", "Rows of data sets", ["kind"], registry=self._registry)
+        self.failed_logins = Counter("moodlemlbackend_failed_logins", "Failed logins", registry=self._registry)
+        self.replaced = Counter(
+            "moodlemlbackend_workers_replaced", "Workers replaced", ["pool", "reason"], registry=self._registry
+        )
+        self._queue = Gauge("moodlemlbackend_queue", "Requests now", ["pool", "state"], registry=self._registry)
+        self._workers = Gauge("moodlemlbackend_workers", "Workers that are up", ["pool"], registry=self._registry)
+
+    def text(self, jobs: Jobs) -> bytes:
+        """Return everything as Prometheus reads it."""
+        for lane in jobs.lanes.values():
+            self._workers.labels(lane.pool.name).set(lane.pool.ready)
+            for state in ("uploading", "waiting", "running"):
+                self._queue.labels(lane.pool.name, state).set(lane.count(state))
+        return generate_latest(self._registry)

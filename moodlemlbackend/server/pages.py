@@ -1,0 +1,129 @@
+"""Pages for people: the models, their runs and the queue; plain HTML that needs no script."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import FastAPI, Request
+from fastapi import Path as InPath
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from moodlemlbackend import __version__
+from moodlemlbackend.commands import MODEL_ID
+from moodlemlbackend.errors import RequestError
+from moodlemlbackend.server import catalogue, limits
+from moodlemlbackend.server.app import DIRHASH, RUNID, User
+
+if TYPE_CHECKING:
+    from moodlemlbackend.server.worker import Parts
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+UniqueId = Annotated[str, InPath(pattern=f"^{MODEL_ID.pattern}$")]
+DirHash = Annotated[str, InPath(pattern=f"^{DIRHASH.pattern}$")]
+RunId = Annotated[str, InPath(pattern=f"^{RUNID.pattern}$")]
+Figure = Annotated[str, InPath(pattern=f"^{catalogue.FIGURE.pattern}$")]
+
+_HIDDEN: dict[str, Any] = {"include_in_schema": False, "response_class": HTMLResponse}
+
+
+def add_pages(app: FastAPI) -> None:
+    """Add the pages to the application."""
+
+    @app.get("/", **_HIDDEN)
+    async def index(request: Request, user: User) -> Response:
+        state = request.app.state
+        owner = _owner(request, user)
+        local = "://" not in state.settings.directory
+        entries = await asyncio.to_thread(catalogue.entries, state.storage, owner, read_models=local)
+        return await _page("index.html", user=user, entries=entries, lanes=_lanes(request, user), refresh=30)
+
+    @app.get("/models/{uniqueid}/{dirhash}", **_HIDDEN)
+    async def model(request: Request, user: User, uniqueid: UniqueId, dirhash: DirHash) -> Response:
+        storage, parts = request.app.state.storage, (*_owner(request, user), uniqueid, dirhash)
+
+        def look() -> tuple[list[catalogue.RunFacts], catalogue.ModelFacts | None]:
+            numbers = catalogue.run_numbers(storage, parts)[: limits.PAGE_RUNS]
+            runs = [catalogue.run_facts(storage, parts, number) for number in numbers]
+            return runs, catalogue.model_facts(storage, parts)
+
+        runs, facts = await asyncio.to_thread(look)
+        if not runs and facts is None:
+            raise RequestError("There is no such model.", 404)
+        chart = catalogue.chart(runs)
+        return await _page(
+            "model.html", user=user, uniqueid=uniqueid, dirhash=dirhash, runs=runs, model=facts, chart=chart
+        )  # fmt: skip
+
+    @app.get("/models/{uniqueid}/{dirhash}/runs/{runid}/{name}", **_HIDDEN)
+    async def figure(
+        request: Request, user: User, uniqueid: UniqueId, dirhash: DirHash, runid: RunId, name: Figure
+    ) -> Response:
+        parts = (*_owner(request, user), uniqueid, dirhash)
+        content = await asyncio.to_thread(catalogue.figure, request.app.state.storage, parts, runid, name)
+        if content is None:
+            raise RequestError("There is no such figure.", 404)
+        return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
+
+    @app.get("/docs", **_HIDDEN)
+    async def docs(request: Request) -> Response:
+        return await _page("docs.html", user=None, document=request.app.openapi())
+
+    @app.get("/style.css", **_HIDDEN)
+    async def style() -> Response:
+        return Response(_style(), media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
+
+
+def _owner(request: Request, user: str) -> Parts:
+    return (user,) if request.app.state.settings.namespaces else ()
+
+
+def _lanes(request: Request, user: str) -> list[dict[str, Any]]:
+    """The queue; with namespaces on, what others have in it has no name."""
+    apart = request.app.state.settings.namespaces
+    now = time.monotonic()
+    return [
+        {
+            "name": lane.pool.name,
+            "workers": lane.pool.ready,
+            "size": lane.pool.size,
+            "most": lane.most,
+            "tickets": [
+                {
+                    "kind": ticket.kind,
+                    "state": ticket.state,
+                    "seconds": now - ticket.began,
+                    "name": ticket.name if ticket.user == user or not apart else "",
+                }
+                for ticket in lane.tickets
+            ],
+        }
+        for lane in request.app.state.jobs.lanes.values()
+    ]
+
+
+async def _page(template: str, **values: Any) -> Response:
+    text = await asyncio.to_thread(_environment().get_template(template).render, version=__version__, **values)
+    return HTMLResponse(text)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["size"] = limits.size
+    environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}"
+    environment.filters["count"] = lambda value: f"{value:,.0f}".replace(",", "\u202f")
+    return environment
+
+
+@cache
+def _style() -> bytes:
+    return (TEMPLATES / "style.css").read_bytes()
