@@ -302,7 +302,7 @@ def test_numpy_and_tensorflow_agree(samples, encoder):
     start = _initial(encoder, codes, scales, weights, options, random)
     for name in ("w3", "b2", "linear", "linear_bias"):
         start[name] = random.normal(0, 0.3, start[name].shape).astype(np.float32)
-    step = _Step(start, scales, encoder.plain_inputs)
+    step = _Step(start, scales, encoder.plain_inputs, np.zeros(members, np.float32))
     inputs = encoder.encode(codes)
     expected = [part.numpy() for part in step._forward(tf.constant(inputs))]
     networks = _by_split(step.values(), scales, encoder.plain_inputs)

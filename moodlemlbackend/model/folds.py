@@ -15,7 +15,7 @@ from moodlemlbackend.model.network import Logits, blend_logits, log_softmax
 
 Blend = npt.NDArray[np.float64]
 
-DEFAULT_BLEND: Blend = np.array([0.3, 0.3])
+DEFAULT_BLEND: Blend = np.array([0.1, 0.9])
 """Weights of the deep and the linear logits where too few rows were held out to fit them."""
 
 LEAST_HELD_OUT = 5.0
@@ -24,7 +24,7 @@ LEAST_HELD_OUT = 5.0
 MOST_HELD_OUT = 50_000
 """Held-out rows that a blend is fitted on; of more, every second, third … is taken."""
 
-_PRIOR = 10.0  # precision
+_PRIOR = 3.0  # precision
 _STEPS = 30
 _CONVERGED = 1e-5
 

@@ -40,6 +40,8 @@ class Options:
         rows of a step; the larger where an epoch would have more than 400 steps, the smaller where fewer than 8.
     rate, warm_up:
         the highest learning rate, and the share of the steps in which it is reached.
+    shrinkage:
+        precision of the Gaussian prior of the linear part's weights (the C of others is one over it).
     most_at_once:
         weight of a row, in those of the average row, that one visit stands for at the most.
     cells_at_once:
@@ -55,6 +57,7 @@ class Options:
     largest_batch: int = 1024
     rate: float = 6e-3
     warm_up: float = 0.1
+    shrinkage: float = 10.0
     most_at_once: float = 4.0
     most_visits: int = 600_000
     cells_at_once: int = 24_000_000
@@ -121,7 +124,8 @@ def train(
     plain = encoder.plain_inputs
     if not encoder.inputs:  # the classes' shares, at which a network starts, are all there is to learn
         return _by_split(start, input_scales, plain)
-    step = _Step(start, input_scales, plain)
+    rows_seen = np.maximum(targets[:, None] - folds, 0).sum(axis=(2, 3)).reshape(members)
+    step = _Step(start, input_scales, plain, (0.5 * options.shrinkage / np.maximum(rows_seen, 1)).astype(np.float32))
     done = 0
     for _ in range(epochs):
         logits = np.zeros((n, members, classes), np.float32)
@@ -239,7 +243,7 @@ def _by_split(values: dict[str, Floats], input_scales: Floats, plain: Indices) -
 class _Step:
     """One step of Adam on all members, as a TensorFlow graph."""
 
-    def __init__(self, start: dict[str, Floats], input_scales: Floats, plain: Indices) -> None:
+    def __init__(self, start: dict[str, Floats], input_scales: Floats, plain: Indices, decay: Floats) -> None:
         import tensorflow as tf
 
         self._tf = tf
@@ -249,6 +253,8 @@ class _Step:
         self._variables = {name: tf.Variable(value) for name, value in start.items()}
         self._means = {name: tf.Variable(np.zeros_like(value)) for name, value in start.items()}
         self._squares = {name: tf.Variable(np.zeros_like(value)) for name, value in start.items()}
+        # (M,): how much the linear part's squared weights cost.
+        self._decay = tf.constant(decay)
         # (D, S, 1) and (P, S, 1): a split's scale, multiplied into the weights of its members.
         self._scale = tf.constant(input_scales.T[:, :, None])
         self._plain_scale = tf.constant(input_scales.T[plain][:, :, None])
@@ -294,7 +300,8 @@ class _Step:
             chances = tf.nn.log_softmax(deep)
             loss = -tf.reduce_mean(tf.reduce_sum(weights * chances, axis=2), axis=1)
             linear_loss = -tf.reduce_mean(tf.reduce_sum(weights * tf.nn.log_softmax(linear), axis=2), axis=1)
-            whole = tf.reduce_sum(loss + linear_loss)
+            squares = tf.reshape(self._variables["linear"] ** 2, (-1, self._members, self._classes))
+            whole = tf.reduce_sum(loss + linear_loss + self._decay * tf.reduce_sum(squares, (0, 2)))
         held_loss = -tf.reduce_mean(tf.reduce_sum(held * chances, axis=2), axis=1)
         for name, variable, gradient in zip(self._names, variables, tape.gradient(whole, variables), strict=True):
             tf.raw_ops.ResourceApplyAdam(
