@@ -45,11 +45,14 @@ TEST = [
     "aiobotocore>=2.19",  # named beside moto so that pip finds a boto3 for both
     "flask-cors>=4",  # these two for moto's server; its extra [server] brings all of AWS
     "flask>=3",
+    "httpx>=0.27",
     "hypothesis>=6.100",
     'mypy==2.4.1; python_version >= "3.11"',  # its verdict depends on the annotations of the pinned NumPy
     "moto[s3]>=5.1",
     "pytest>=8",
     "ruff==0.17.6",
+    "schemathesis>=4",
+    "selenium>=4.20",
     "s3fs>=2025.2",
     "setuptools>=70.1",
 ]
