@@ -28,7 +28,7 @@ CORE = [
 ROOMS = {
     "server": [
         "fastapi>=0.115",
-        "fsspec>=2025.2",
+        "fsspec>=2025.5.1",
         "jinja2>=3.1",
         "prometheus-client>=0.20",
         "python-multipart>=0.0.27",
@@ -38,19 +38,22 @@ ROOMS = {
     "postgresql": ["psycopg[binary]>=3.2"],
     "mysql": ["PyMySQL>=1.1"],
     "distributed": ["dask>=2024.8", "distributed>=2024.8"],
-    "s3": ["s3fs>=2025.2"],
+    "s3": ["s3fs>=2025.5.1"],
 }
 
 TEST = [
     "aiobotocore>=2.19",  # named beside moto so that pip finds a boto3 for both
     "flask-cors>=4",  # these two for moto's server; its extra [server] brings all of AWS
     "flask>=3",
+    "httpx>=0.27",
     "hypothesis>=6.100",
     'mypy==2.4.1; python_version >= "3.11"',  # its verdict depends on the annotations of the pinned NumPy
-    "moto[s3]>=5.1",
+    "moto[s3]>=5.1.5",
     "pytest>=8",
     "ruff==0.17.6",
-    "s3fs>=2025.2",
+    "schemathesis>=4",
+    "selenium>=4.20",
+    "s3fs>=2025.5.1",
     "setuptools>=70.1",
 ]
 

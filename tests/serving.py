@@ -39,8 +39,9 @@ class Server:
         self.scratch.mkdir(parents=True, exist_ok=True)
         given = {"DIRECTORY": str(self.base), "USERS": USERS, "SCRATCH": str(self.scratch), "PORT": "0"}
         given |= {"TRAINING_WORKERS": "1", "PREDICTION_WORKERS": "1"} | settings
-        variables = {f"MOODLEMLBACKEND_SERVER_{name}": value for name, value in given.items() if name.isupper()}
-        variables |= {name: value for name, value in settings.items() if name.startswith("MOODLEMLBACKEND_")}
+        own = ("MOODLEMLBACKEND_", "AWS_", "TMPDIR")
+        variables = {f"MOODLEMLBACKEND_SERVER_{name}": given[name] for name in given if not name.startswith(own)}
+        variables |= {name: value for name, value in settings.items() if name.startswith(own)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "moodlemlbackend", "serve", *arguments],
             env=environment(**{**QUICK, **variables}),

@@ -82,3 +82,15 @@ def test_speed():
         assert 0 < core_seconds < seconds * (os.cpu_count() or 1) + 1
         assert 5 < megabytes < 2000
     assert measured["version"][2] < measured["prediction"][2] < measured["training"][2]
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
+def test_server():
+    for package in ("httpx", "uvicorn", "fastapi"):
+        pytest.importorskip(package)
+    found = dict(tables(benchmark("server.py", "--minutes", "0.05", MOODLEMLBACKEND_PROCESSOR="logistic_regression")))
+    predictions = found["20 simultaneous predictions of 1,000 rows"]
+    assert predictions["lost"] == ["0"]
+    assert float(predictions["requests a second"][0]) > 1
+    assert all(name.endswith(": 200") or not name for name in found["Requests by status"])
+    assert len(found["Memory under mixed load"]) >= 3

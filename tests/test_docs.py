@@ -76,9 +76,14 @@ def test_links_lead_somewhere(document):
         assert not anchor or anchor in {re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings}
 
 
+def described() -> str:
+    """The documents that describe commands."""
+    return "".join((ROOT / "docs" / name).read_text("utf-8") for name in ("researchers.md", "server.md"))
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_its_options_are_described(name):
-    text = (ROOT / "docs" / "researchers.md").read_text("utf-8")
+    text = described()
     assert f"\n### moodlemlbackend {name}\n" in text
     section = re.split(r"^##", text.partition(f"\n### moodlemlbackend {name}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
     command = import_module(f"moodlemlbackend.cli.{name}").command
@@ -88,7 +93,7 @@ def test_every_command_and_its_options_are_described(name):
 
 
 def test_no_other_command_is_described():
-    text = (ROOT / "docs" / "researchers.md").read_text("utf-8")
+    text = described()
     assert set(re.findall(r"^### moodlemlbackend (\w+)$", text, re.MULTILINE)) == set(COMMANDS)
 
 
@@ -106,6 +111,22 @@ def test_no_other_setting_is_described():
     named = {FILE_VARIABLE, *(setting.variable for setting in SETTINGS.values())}
     assert set(re.findall(r"MOODLEMLBACKEND_[A-Z_]+", text)) == named
     assert f"/etc/{FILE_NAME}" in text
+
+
+def test_every_setting_of_the_server_is_described():
+    pytest.importorskip("fsspec", reason="needs the extra server")
+    from moodlemlbackend.server.settings import SETTINGS as SERVER_SETTINGS
+
+    lines = (ROOT / "docs" / "server.md").read_text("utf-8").splitlines()
+    machine = {"training_workers": "half of the cores", "prediction_workers": "the cores, at most 4"}
+    words = {"": "none", False: "off", 7200.0: "7200", 30.0: "30"}
+    for key, setting in SERVER_SETTINGS.items():
+        default = machine.get(key) or (setting.default if type(setting.default) is int else words.get(setting.default))
+        default = setting.default if default is None else default
+        row = f"| `{key}` | `{setting.variable}` | {setting.allowed} | {default} | {setting.meaning} |"
+        assert row in lines, row
+    named = set(re.findall(r"MOODLEMLBACKEND_SERVER_[A-Z_]+", "\n".join(lines)))
+    assert named == {setting.variable for setting in SERVER_SETTINGS.values()}
 
 
 def test_moodle_versions_and_statuses_are_described():

@@ -57,7 +57,8 @@ def test_entries_that_cannot_be_used(users):
 
 
 def test_an_unknown_user_costs_as_much_as_a_known_one():
-    nobody = passwords.unusable()
+    assert not passwords.unusable(slow=False).slow
+    nobody = passwords.unusable(slow=True)
     assert nobody.slow
     assert nobody.cost == (passwords.LOG_N, passwords.R, passwords.P)
     assert not nobody.matches("x")

@@ -42,7 +42,8 @@ class Gate:
 
     def __init__(self, users: str, failed: Callable[[], None] = lambda: None) -> None:
         self._users = read_users(users)
-        self._unusable = unusable()
+        self._unusable = unusable(slow=any(password.slow for password in self._users.values()))
+        self._checks: dict[bytes, asyncio.Future[bool]] = {}
         self._key = secrets.token_bytes(32)
         self._seen: dict[str, bytes] = {}
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
@@ -87,16 +88,22 @@ class Gate:
         mark = hmac.digest(self._key, f"{user}\0{password}".encode("utf-8", "surrogatepass"), hashlib.sha256)
         if user in self._seen and hmac.compare_digest(self._seen[user], mark):
             return True
-        right = await self._check(known, password)
+        right = await (self._check_slowly(known, password, mark) if known.slow else _check(known, password))
         if right and user in self._users:
             self._seen[user] = mark
             return True
         return False
 
-    async def _check(self, known: Password, password: str) -> bool:
-        if not known.slow:
-            return known.matches(password)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, known.matches, password)
+    async def _check_slowly(self, known: Password, password: str, mark: bytes) -> bool:
+        """Check in a thread; requests with the same credentials share one check."""
+        check = self._checks.get(mark)
+        if check is None:
+            if len(self._checks) >= limits.LOGINS_CHECKED_AT_ONCE:
+                raise RequestError("Too many logins at a time; try again in a minute.", 429, retry_after=30)
+            check = asyncio.get_running_loop().run_in_executor(self._threads, known.matches, password)
+            self._checks[mark] = check
+            check.add_done_callback(lambda _: self._checks.pop(mark, None))
+        return await asyncio.shield(check)
 
     async def _delay(self, client: str) -> None:
         now = time.monotonic()
@@ -114,6 +121,10 @@ class Gate:
             await asyncio.sleep(min(seconds, limits.LONGEST_DELAY_SECONDS))
         finally:
             failures.delayed -= 1
+
+
+async def _check(known: Password, password: str) -> bool:
+    return known.matches(password)
 
 
 def _credentials(authorization: str) -> tuple[str, str]:

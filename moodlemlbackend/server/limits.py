@@ -54,6 +54,8 @@ FORGET_FAILURES_SECONDS = 900.0
 CLIENTS_REMEMBERED = 10_000
 FAILED_LOGINS_AT_ONCE = 8
 """Delayed answers a client; one more is refused unheard."""
+LOGINS_CHECKED_AT_ONCE = 64
+"""Different credentials whose scrypt is being computed or waits for it; those once found right need none."""
 PASSWORD_CHARACTERS = 1024
 
 TRAINING_NICE = 5
