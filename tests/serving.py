@@ -52,6 +52,7 @@ class Server:
             encoding="utf-8",
         )
         self.log: list[dict[str, Any]] = []
+        self._clients: list[Any] = []
         self._lines: queue.Queue[dict[str, Any]] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -88,7 +89,10 @@ class Server:
         return int(pids[-1])
 
     def client(self, login: tuple[str, str] | None = LOGIN, timeout: float = 120) -> Any:
-        return httpx.Client(base_url=self.url, auth=login, timeout=timeout)
+        """A client, closed with the server if not before."""
+        client = httpx.Client(base_url=self.url, auth=login, timeout=timeout)
+        self._clients.append(client)
+        return client
 
     def metrics(self) -> str:
         with self.client() as client:
@@ -101,6 +105,8 @@ class Server:
 
     def end(self) -> None:
         """Kill what is left; the workers end with their server."""
+        for client in self._clients:
+            client.close()
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(10)
