@@ -83,11 +83,7 @@ setup(
     ],
     python_requires=">=3.10",
     install_requires=CORE,
-    extras_require={
-        **ROOMS,
-        "all": sorted({one for needs in ROOMS.values() for one in needs}),
-        "test": [*ROOMS["server"], *TEST],
-    },
+    extras_require={**ROOMS, "all": sorted({one for needs in ROOMS.values() for one in needs}), "test": TEST},
     packages=[*find_packages(include=["moodlemlbackend", "moodlemlbackend.*"]), "moodlemlbackend.cli"],
     package_dir={"moodlemlbackend.cli": "cli"},
     package_data={"moodlemlbackend": ["py.typed", "server/templates/*"]},
