@@ -86,7 +86,7 @@ def predict(
         header, batches = read_batches(dataset, labelled=False)
         model.check(header.source, header.columns, header.classes)
         predictions = processor_of(stored).predict(model, batches)
-        return {"status": 0, "info": run.info, "predictions": _within(stack.pop_all(), predictions)}
+        return {"status": 0, "info": run.info, "predictions": within(stack.pop_all(), predictions)}
 
 
 def evaluate(
@@ -234,7 +234,7 @@ def load_in_background(*modules: str) -> threading.Thread:
     return thread
 
 
-def _within(stack: ExitStack, items: Iterator[Item]) -> Iterator[Item]:
+def within(stack: ExitStack, items: Iterator[Item]) -> Iterator[Item]:
     """Yield the items inside the contexts of a stack."""
     with stack:
         yield from items

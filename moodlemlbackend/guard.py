@@ -370,12 +370,12 @@ def set_library_defaults() -> None:
         os.environ.setdefault(name, value)
     home = os.environ.get("HOME")
     if os.name != "nt" and "MPLCONFIGDIR" not in os.environ and not (home and os.access(home, os.W_OK)):
-        folder = _private_folder()
+        folder = private_folder()
         if folder is not None:
             os.environ["MPLCONFIGDIR"] = str(folder)
 
 
-def _private_folder() -> Path | None:
+def private_folder() -> Path | None:
     """Return this user's own folder for caches among the temporary files; None when another has taken its name."""
     import stat
     import tempfile

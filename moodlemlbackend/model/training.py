@@ -124,7 +124,7 @@ def train(
     plain = encoder.plain_inputs
     if not encoder.inputs:  # the classes' shares, at which a network starts, are all there is to learn
         return _by_split(start, input_scales, plain)
-    rows_seen = np.maximum(targets[:, None] - folds, 0).sum(axis=(2, 3)).reshape(members)
+    rows_seen = (targets.sum(axis=(1, 2))[:, None] - folds.sum(axis=(2, 3))).reshape(members)
     step = _Step(start, input_scales, plain, (0.5 * options.shrinkage / np.maximum(rows_seen, 1)).astype(np.float32))
     done = 0
     for _ in range(epochs):

@@ -27,12 +27,12 @@ from moodlemlbackend.server.auth import Gate
 from moodlemlbackend.server.jobs import Jobs
 from moodlemlbackend.server.middleware import Surroundings
 from moodlemlbackend.server.uploads import Form, Scratch, receive
-from moodlemlbackend.server.worker import Job
+from moodlemlbackend.server.worker import DIRHASH, RUNID, Job
 from moodlemlbackend.settings import reported_version
 from moodlemlbackend.storage import open_storage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from starlette.types import Receive, Scope, Send
 
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from moodlemlbackend.server.worker import Reply
 
 log = logging.getLogger("moodlemlbackend.server")
-
-DIRHASH = re.compile(r"[0-9a-f]{32}", re.ASCII)
-RUNID = re.compile(r"\d{1,19}", re.ASCII)
 
 STORE_CHECK_SECONDS = 15.0
 DRAIN_BYTES, DRAIN_SECONDS = 16 * limits.MIB, 5.0
@@ -172,27 +169,33 @@ def _add_calls(app: FastAPI) -> None:
 
 async def _upload(request: Request, user: str, kind: str, file: str | None) -> Response:
     """Receive a form, have its job done, and answer."""
-    state = request.app.state
-    with state.jobs.admit(kind, user) as ticket:
-        scratch = Scratch(state.scratch)
-        try:
-            form = await receive(
-                request, scratch, files=() if file is None else (file,), allowed=state.settings.limits
-            )  # fmt: skip
-            if file is not None and file not in form.files:
-                raise RequestError(f"The file {file!r} is missing; send it in the form.")
-            return await _answer(request, ticket, _job(state.settings, user, kind, form, scratch), scratch)
-        except BaseException:
-            _remove(scratch)
-            raise
+
+    async def form_of(scratch: Scratch) -> Form:
+        files = () if file is None else (file,)
+        form = await receive(request, scratch, files=files, allowed=request.app.state.settings.limits)
+        if file is not None and file not in form.files:
+            raise RequestError(f"The file {file!r} is missing; send it in the form.")
+        return form
+
+    return await _perform(request, user, kind, form_of)
 
 
 async def _fetch(request: Request, user: str, kind: str, form: Form) -> Response:
     """Have a job without a form done, and answer."""
+
+    async def form_of(_scratch: Scratch) -> Form:
+        return form
+
+    return await _perform(request, user, kind, form_of)
+
+
+async def _perform(request: Request, user: str, kind: str, form_of: Callable[[Scratch], Awaitable[Form]]) -> Response:
+    """Take a place, have the job of a form done, and answer; a scratch folder that nobody needs any more goes."""
     state = request.app.state
     with state.jobs.admit(kind, user) as ticket:
         scratch = Scratch(state.scratch)
         try:
+            form = await form_of(scratch)
             return await _answer(request, ticket, _job(state.settings, user, kind, form, scratch), scratch)
         except BaseException:
             _remove(scratch)

@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Any
 from moodlemlbackend.commands import MODEL_ID
 from moodlemlbackend.errors import BackendError
 from moodlemlbackend.server import limits
-from moodlemlbackend.server.worker import RESULT_NAME
+from moodlemlbackend.server.worker import DIRHASH, RESULT_NAME, RUNID
 
 if TYPE_CHECKING:
     from moodlemlbackend.server.worker import Parts
     from moodlemlbackend.storage import Storage
 
 FIGURE = re.compile(r"[a-z0-9-]{1,64}\.png", re.ASCII)
-_DIRHASH = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_RUNID = re.compile(r"\d{1,19}", re.ASCII)
 _RESULT_BYTES = limits.MIB
 
 
@@ -81,7 +79,7 @@ def entries(storage: Storage, owner: Parts, *, read_models: bool) -> list[Entry]
         if not MODEL_ID.fullmatch(uniqueid) or len(found) >= limits.PAGE_MODELS:
             continue
         for dirhash in storage.listing((*owner, uniqueid)):
-            if _DIRHASH.fullmatch(dirhash):
+            if DIRHASH.fullmatch(dirhash):
                 parts = (*owner, uniqueid, dirhash)
                 runs = run_numbers(storage, parts)
                 facts = model_facts(storage, parts) if read_models else None
@@ -116,7 +114,7 @@ def model_facts(storage: Storage, parts: Parts) -> ModelFacts | None:
 
 def run_numbers(storage: Storage, parts: Parts) -> list[int]:
     """List the runs of a model, the latest first."""
-    return sorted((int(name) for name in storage.listing((*parts, "logs")) if _RUNID.fullmatch(name)), reverse=True)
+    return sorted((int(name) for name in storage.listing((*parts, "logs")) if RUNID.fullmatch(name)), reverse=True)
 
 
 def run_facts(storage: Storage, parts: Parts, runid: int) -> RunFacts:

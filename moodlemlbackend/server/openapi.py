@@ -7,6 +7,7 @@ from typing import Any
 from fastapi.responses import PlainTextResponse, Response
 
 from moodlemlbackend.commands import MODEL_ID
+from moodlemlbackend.server.worker import DIRHASH
 
 ABOUT = (
     "The server mode of Moodle's learning analytics. Every answer but 200 is one sentence of plain text; "
@@ -28,7 +29,7 @@ _DESCRIPTIONS = {
 }
 
 _ID = {"type": "string", "pattern": f"^{MODEL_ID.pattern}$", "description": "Moodle's id of the model"}
-_HASH = {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "md5 of Moodle's output directory"}
+_HASH = {"type": "string", "pattern": f"^{DIRHASH.pattern}$", "description": "md5 of Moodle's output directory"}
 _FILE = {"type": "string", "format": "binary"}
 _NUMBER = {"type": "number", "minimum": 0, "maximum": 999999}
 

@@ -10,6 +10,7 @@ import gc
 import importlib
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -39,6 +40,10 @@ JSON, ZIP, TEXT = "application/json", "application/zip", "text/plain; charset=ut
 
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Of a worker for predictions, set before NumPy is loaded: workers side by side are quicker than threads that wait."""
+
+DIRHASH = re.compile(r"[0-9a-f]{32}", re.ASCII)
+RUNID = re.compile(r"\d{1,19}", re.ASCII)
+"""What a directory's hash and a run's number look like; a model id is :data:`moodlemlbackend.commands.MODEL_ID`."""
 
 Parts = tuple[str, ...]
 
@@ -182,11 +187,12 @@ class Worker:
         from moodlemlbackend import commands
 
         def call(streams: Streams, _rows: int) -> _reply.Result:
-            with self._model(job, write=False) as model:
+            with ExitStack() as stack:
+                model = stack.enter_context(self._model(job, write=False))
                 result = commands.predict(
                     streams, job.uniqueid, model, "dataset", settings=load_settings(), find=self._models.find
                 )
-                return {**result, "predictions": list(result["predictions"])}
+                return {**result, "predictions": commands.within(stack.pop_all(), result["predictions"])}
 
         return self._json(job, call)
 

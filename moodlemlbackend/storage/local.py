@@ -28,10 +28,6 @@ class LocalStorage(Storage):
         """Give the directory itself."""
         yield self._folder(parts)
 
-    def exists(self, parts: tuple[str, ...]) -> bool:
-        """See :meth:`Storage.exists`."""
-        return bool(self.listing(parts))
-
     def listing(self, parts: tuple[str, ...]) -> list[str]:
         """See :meth:`Storage.listing`."""
         folder = self._folder(parts, least=0)

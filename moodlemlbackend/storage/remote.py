@@ -69,10 +69,6 @@ class RemoteStorage(Storage):
             yield work
             publication.publish()
 
-    def exists(self, parts: tuple[str, ...]) -> bool:
-        """See :meth:`Storage.exists`."""
-        return bool(self.listing(parts))
-
     def listing(self, parts: tuple[str, ...]) -> list[str]:
         """See :meth:`Storage.listing`."""
         check_parts(parts, least=0)
@@ -230,9 +226,9 @@ def _remove_work(folder: Path) -> None:
 
 def _usual_cache() -> Path:
     """Return this user's own folder for caches among the temporary files."""
-    from moodlemlbackend.guard import _private_folder
+    from moodlemlbackend.guard import private_folder
 
-    folder = _private_folder()
+    folder = private_folder()
     if folder is None:
         raise StorageError(f"There is no place for a cache in {tempfile.gettempdir()}; name a directory for it.")
     return folder / "storage"
