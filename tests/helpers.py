@@ -65,6 +65,12 @@ def write_unlabelled(path: Path, features: Any, columns: list[str] | None = None
     return path
 
 
+def write_courses(folder: Path, courses: int) -> tuple[Path, Path]:
+    """Write a labelled and an unlabelled file of the same :func:`course_rows`."""
+    features, labels = course_rows(courses)
+    return write_labelled(folder / "labelled", features, labels), write_unlabelled(folder / "unlabelled", features)
+
+
 def course_rows(courses: int, classes: int = 2, seed: int = 0, *, separable: bool = True) -> tuple[Any, Any]:
     """Features and labels as of Moodle's acceptance tests.
 

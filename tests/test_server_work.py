@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from helpers import course_rows, posix, write_labelled, write_unlabelled
+from helpers import course_rows, posix, write_courses, write_labelled
 from serving import HASH, LOGIN, evaluate, httpx, predict, send, sentence, served, train, wait_for
 
 pytestmark = posix
@@ -21,9 +21,7 @@ pytestmark = posix
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    features, labels = course_rows(40)
-    return write_labelled(folder / "labelled", features, labels), write_unlabelled(folder / "unlabelled", features)
+    return write_courses(tmp_path_factory.mktemp("data"), 40)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import os
 import sys
 
 import pytest
-from helpers import MODELID, QUICK, ROOT, answer, course_rows, environment, run, write_labelled, write_unlabelled
+from helpers import MODELID, QUICK, ROOT, answer, environment, run, write_courses
 
 from moodlemlbackend.commands import load_in_background
 
@@ -29,9 +29,7 @@ LIMITS = (0.7, 0.05, 2)
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    features, labels = course_rows(30)
-    return write_labelled(folder / "labelled", features, labels), write_unlabelled(folder / "unlabelled", features)
+    return write_courses(tmp_path_factory.mktemp("data"), 30)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import storing
 from helpers import ROOT, posix
+from storing import MODEL
 
 from moodlemlbackend.errors import ModelError, StorageError, UsageError
 from moodlemlbackend.storage import base_of_reference, lease, open_storage, remote
@@ -24,7 +26,6 @@ from moodlemlbackend.store import ModelStore
 
 pytest.importorskip("fsspec", reason="the extra [server] is not installed")
 
-MODEL = ("af5e26b33fe5", "d41d8cd98f00")
 WEIGHTS = np.arange(12, dtype=np.float32).reshape(3, 4)
 
 
@@ -76,9 +77,7 @@ def memory():
 
 @pytest.fixture
 def server(tmp_path):
-    """Return a function that opens a base as another server does, with a cache of its own."""
-    count = iter(range(100))
-    return lambda base, **options: open_storage(base, cache=tmp_path / f"cache{next(count)}", **options)
+    return storing.servers(tmp_path)
 
 
 def train(storage, number: int, parts=MODEL, *, runid: str | None = None, then: Callable[[], Any] = int) -> None:
@@ -92,19 +91,11 @@ def train(storage, number: int, parts=MODEL, *, runid: str | None = None, then: 
 
 
 def publish(folder, number: int) -> None:
-    store = ModelStore(folder)
-    with store.lock():
-        store.publish("tester", {"number": number}, {"weights": WEIGHTS * number})
+    storing.publish(folder, number, WEIGHTS)
 
 
 def number(storage, parts=MODEL) -> int | None:
-    """The model in force, read whole."""
-    with storage.checkout(parts, write=False) as folder:
-        found = ModelStore(folder).read(lambda model: (model.settings["number"], model.array("weights")))
-    if found is None:
-        return None
-    np.testing.assert_array_equal(found[1], WEIGHTS * found[0])
-    return found[0]
+    return storing.number_in_force(storage, WEIGHTS, parts)
 
 
 # ---- every base ----

@@ -14,19 +14,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import storing
 from helpers import ROOT, Backend, course_rows, posix
+from storing import MODEL
 
 from moodlemlbackend import commands
 from moodlemlbackend.errors import StorageError
 from moodlemlbackend.guard import Streams
-from moodlemlbackend.storage import lease, open_storage, remote
+from moodlemlbackend.storage import lease, remote
 from moodlemlbackend.store import ModelStore
 
 pytestmark = pytest.mark.skipif(
     not all(map(find_spec, ("s3fs", "moto", "flask", "flask_cors"))), reason="s3fs and moto's server are not installed"
 )
 
-MODEL = ("af5e26b33fe5", "d41d8cd98f00")
 WEIGHTS = np.arange(2000, dtype=np.float32)
 BUCKET = "models"
 LEASE_SECONDS, SKEW_SECONDS, SETTLE_SECONDS = 1.5, 0.3, 0.4
@@ -106,9 +107,7 @@ def base(s3, request, monkeypatch) -> str:
 
 @pytest.fixture
 def server(tmp_path):
-    """Return a function that opens a base as another server does, with a cache of its own."""
-    count = iter(range(100))
-    return lambda base, **options: open_storage(base, cache=tmp_path / f"cache{next(count)}", **options)
+    return storing.servers(tmp_path)
 
 
 def make_bucket(name: str) -> None:
@@ -126,19 +125,11 @@ def start(code: str, base: str, cache: Path, *arguments: object, **environment: 
 
 def train(storage, number: int) -> None:
     with storage.checkout(MODEL, write=True) as folder:
-        store = ModelStore(folder)
-        with store.lock():
-            store.publish("tester", {"number": number}, {"weights": WEIGHTS * number})
+        storing.publish(folder, number, WEIGHTS)
 
 
 def number(storage) -> int | None:
-    """The model in force, read whole."""
-    with storage.checkout(MODEL, write=False) as folder:
-        found = ModelStore(folder).read(lambda model: (model.settings["number"], model.array("weights")))
-    if found is None:
-        return None
-    np.testing.assert_array_equal(found[1], WEIGHTS * found[0])
-    return found[0]
+    return storing.number_in_force(storage, WEIGHTS)
 
 
 # ---- what servers see of each other ----
