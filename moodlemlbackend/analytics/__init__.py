@@ -1,0 +1,1 @@
+"""Moodle's learning analytics: from a site to data sets, models, predictions and insights."""
