@@ -13,6 +13,7 @@ setting and what to do about it. ``status`` is the number Moodle receives (see :
     ├── NotTrainedError            no trained model in the directory; status 2
     ├── ModelError                 a stored model that is damaged, foreign or made for other columns
     ├── StorageError               a directory that cannot be read, written or locked
+    ├── BusyError                  another run works on the same thing
     ├── InterruptedRunError        stopped by a signal
     └── RequestError               a request that the server refuses or cannot finish; has an HTTP status
 """
@@ -70,6 +71,10 @@ class ModelError(BackendError):
 
 class StorageError(BackendError):
     """A directory that cannot be read, written or locked."""
+
+
+class BusyError(BackendError):
+    """Another run works on the same thing; it goes on, this one leaves it alone."""
 
 
 class InterruptedRunError(BackendError):

@@ -227,3 +227,11 @@ RUNS = _table(
     _whole("timefinished", null=True),
     Index("analytics_runs_model", "modelid", "timestarted"),
 )
+
+FACTS = Table(
+    "analytics_facts",
+    METADATA,
+    Column("name", String(100), primary_key=True),
+    Column("value", LONG, nullable=False, comment="JSON"),
+    mysql_charset="utf8mb4",
+)

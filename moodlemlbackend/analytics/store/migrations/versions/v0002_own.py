@@ -114,3 +114,10 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("analytics_runs_model", "analytics_runs", ["modelid", "timestarted"], unique=False)
+    op.create_table(
+        "analytics_facts",
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("value", LONG, nullable=False, comment="JSON"),
+        sa.PrimaryKeyConstraint("name"),
+        mysql_charset="utf8mb4",
+    )
