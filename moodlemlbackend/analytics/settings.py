@@ -128,7 +128,7 @@ SETTINGS = {
         AnalyticsSetting(
             "directory",
             "a directory",
-            f"where models and data sets are; {SYSTEM_DIRECTORY} where it is writable, else ~/.local/share/moodlemlbackend",
+            f"where models and data sets are; {SYSTEM_DIRECTORY} if it can be written, else ~/.local/share/moodlemlbackend",
             _parse_text,
         ),
         AnalyticsSetting(

@@ -6,9 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, select, table
-from sqlalchemy import Column as column_of
-from sqlalchemy import String as text_type
+from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
@@ -110,19 +108,19 @@ def insert_rows(connection: Connection, into: Table, rows: Sequence[dict[str, An
             copy.write_row([row[name] for name in names])
 
 
-def _parse(text: str) -> URL:
+def _parse(written: str) -> URL:
     try:
-        url = make_url(text)
+        url = make_url(written)
     except ArgumentError:
         raise UsageError(
-            f"The store {text!r} is no database URL; write one such as sqlite:////var/lib/moodlemlbackend/store.sqlite "
+            f"The store {written!r} is no database URL; write one such as sqlite:////var/lib/moodlemlbackend/store.sqlite "
             "or postgresql://user@host/database."
         ) from None
     name = url.get_backend_name()
     if name not in DRIVERS:
-        raise UsageError(f"A store cannot be kept in {name!r}; use sqlite, postgresql or mysql (which is MariaDB, too).")
+        raise UsageError(f"A store cannot be kept in {name!r}; use sqlite, postgresql or mysql (also for MariaDB).")
     if name == "sqlite" and url.database in (None, "", ":memory:"):
-        raise UsageError("A store in SQLite needs a file: sqlite:////var/lib/moodlemlbackend/store.sqlite, for example.")
+        raise UsageError("A store in SQLite needs a file: for example sqlite:////srv/store.sqlite.")
     if "+" not in url.drivername:
         url = url.set(drivername=DRIVERS[name][0])
     if name in ("mysql", "mariadb") and "charset" not in url.query:
@@ -176,8 +174,7 @@ def _version(connection: Connection) -> str | None:
                 "analytics that are not this package's; give the store a database of its own."
             )
         return None
-    number = column_of("version_num", text_type())
-    return connection.execute(select(number).select_from(table(VERSION_TABLE, number))).scalar()
+    return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
 
 
 def _upgrade(store: Store) -> None:
