@@ -113,7 +113,7 @@ def _parse(written: str) -> URL:
         url = make_url(written)
     except ArgumentError:
         raise UsageError(
-            f"The store {written!r} is no database URL; write one such as sqlite:////var/lib/moodlemlbackend/store.sqlite "
+            "The store is no URL of a database; write one such as sqlite:////srv/store.sqlite "
             "or postgresql://user@host/database."
         ) from None
     name = url.get_backend_name()
