@@ -13,6 +13,7 @@ setting and what to do about it. ``status`` is the number Moodle receives (see :
     ├── NotTrainedError            no trained model in the directory; status 2
     ├── ModelError                 a stored model that is damaged, foreign or made for other columns
     ├── ArchiveError               a zip archive that cannot be let in
+    ├── PackageError               a model package that cannot be imported here
     ├── StorageError               a directory that cannot be read, written or locked
     ├── BusyError                  another run works on the same thing
     ├── DeliveryError              a notification that cannot be sent now
@@ -78,6 +79,10 @@ class ArchiveError(BackendError):
     def __init__(self, text: str, *, too_large: bool = False) -> None:
         super().__init__(text)
         self.too_large = too_large
+
+
+class PackageError(BackendError):
+    """A model package that cannot be imported here."""
 
 
 class StorageError(BackendError):

@@ -128,7 +128,7 @@ SETTINGS = {
         AnalyticsSetting(
             "directory",
             "a directory",
-            f"folder of models and data sets; {SYSTEM_DIRECTORY} if it can be written, else ~/.local/share/moodlemlbackend",
+            f"folder of models and data sets; {SYSTEM_DIRECTORY} if writable, else ~/.local/share/moodlemlbackend",
             _parse_text,
         ),
         AnalyticsSetting(
