@@ -16,6 +16,7 @@ from sqlalchemy import delete, func, select, update
 from moodlemlbackend.analytics import definitions
 from moodlemlbackend.analytics.store.schema import (
     DELIVERIES,
+    EXPLANATIONS,
     FEEDBACK,
     FILES,
     MODEL_NAME,
@@ -296,7 +297,8 @@ def _model(row: Row[Any]) -> Model:
 def _forget(connection: Connection, model: Model) -> None:
     """Delete what a model has predicted, learned and used."""
     of_model = select(PREDICTIONS.c.id).where(PREDICTIONS.c.modelid == model.id)
-    connection.execute(delete(PREDICTION_ACTIONS).where(PREDICTION_ACTIONS.c.predictionid.in_(of_model)))
+    for table in (PREDICTION_ACTIONS, EXPLANATIONS):
+        connection.execute(delete(table).where(table.c.predictionid.in_(of_model)))
     told = select(NOTIFICATIONS.c.id).where(NOTIFICATIONS.c.modelid == model.id)
     connection.execute(delete(DELIVERIES).where(DELIVERIES.c.notificationid.in_(told)))
     for table in (NOTIFICATIONS, PREDICTIONS, *_OF_A_MODEL):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from sqlalchemy import select
 
 from moodlemlbackend.analytics import definitions, feedback, models
-from moodlemlbackend.analytics.insights.texts import say
+from moodlemlbackend.analytics.insights.texts import known, say
 from moodlemlbackend.analytics.store.schema import PREDICTION_ACTIONS, PREDICTIONS
+from moodlemlbackend.analytics.targets.base import Action, Tone
 from moodlemlbackend.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,65 +21,60 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.models import Model
     from moodlemlbackend.analytics.workspace import Workspace
 
-POSITIVE, NEUTRAL, NEGATIVE = "positive", "neutral", "negative"
-
-FIXED, USEFUL, NOT_USEFUL = "fixed", "useful", "notuseful"
-NOT_APPLICABLE, INCORRECTLY_FLAGGED = "notapplicable", "incorrectlyflagged"
-
-HIDING = (FIXED, NOT_USEFUL, USEFUL, NOT_APPLICABLE, INCORRECTLY_FLAGGED)
+HIDING = frozenset({"fixed", "notuseful", "useful", "notapplicable", "incorrectlyflagged"})
 """Who has done one of these no longer sees the prediction among the insights."""
 
-ADJUSTING = (NOT_USEFUL, INCORRECTLY_FLAGGED)
+ADJUSTING = frozenset({"notuseful", "incorrectlyflagged"})
 """These have the model adjusted."""
 
-_ALIASES = {"acknowledge": FIXED, "not-useful": NOT_USEFUL, "not-applicable": NOT_APPLICABLE}
+ALIASES = {"acknowledge": "fixed", "not-useful": "notuseful", "not-applicable": "notapplicable"}
+"""Names for people."""
+
+COURSE = Action("viewcourse", "view", url="/course/view.php?id={course}")
+"""Offered for every sample that belongs to a course."""
+
+_MESSAGE, _DETAILS = "studentmessage", "predictiondetails"
+_TONES = {
+    "fixed": Tone.POSITIVE, "useful": Tone.POSITIVE, "notuseful": Tone.NEGATIVE, "incorrectlyflagged": Tone.NEGATIVE,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Action:
-    """An action: Moodle's name, what it is called, how it judges the prediction, and where it leads, if anywhere."""
+class Offered:
+    """An action that a person can take: Moodle's name, what it is called, its tone, and where it leads, if anywhere."""
 
     name: str
     label: str
-    judges: str
+    tone: Tone
     url: str = ""
 
 
-def judgements(target: str) -> list[Action]:
+def judgements(target: str) -> list[Offered]:
     """What can be said of predictions of a target, of several at once, too."""
-    if definitions.one_sample_per_analysable(target):
-        offered = ((USEFUL, POSITIVE), (NOT_USEFUL, NEGATIVE))
-    else:
-        offered = ((FIXED, POSITIVE), (NOT_APPLICABLE, NEUTRAL), (INCORRECTLY_FLAGGED, NEGATIVE))
-    return [Action(name, say(f"action {name}"), judges) for name, judges in offered]
+    return [_offered(action) for action in definitions.target(target).bulk_actions if action.name in HIDING]
 
 
-def links(wwwroot: str, target: str, sample: SampleInfo | None) -> list[Action]:
-    """Where to look further, in Moodle; nothing when its address is not set or the sample no longer exists."""
+def links(wwwroot: str, target: str, predictionid: int, sample: SampleInfo | None) -> list[Offered]:
+    """Where to look further: in Moodle, if its address is set, and the mail program for a message to a student."""
     if sample is None:
         return []
-    found: list[tuple[str, str]] = []
-    if sample.origin == "user_enrolments":
-        if sample.email:
-            found.append(("studentmessage", mail_link([sample], say("message subject", course=sample.course_name))))
-        query = urlencode({"id": sample.userid, "course": sample.courseid, "mode": "outline"})
-        found.append(("viewoutlinereport", f"{wwwroot}/report/outline/user.php?{query}"))
-        found.append(("viewcourse", f"{wwwroot}/course/view.php?id={sample.courseid}"))
-    elif sample.origin == "course":
-        found.append(("viewcourse", f"{wwwroot}/course/view.php?id={sample.courseid}"))
-        found.append(("viewparticipants", f"{wwwroot}/user/index.php?id={sample.courseid}"))
-    elif definitions.short_name(target) == "upcoming_activities_due":
-        found.append(("viewupcoming", f"{wwwroot}/calendar/view.php?view=upcoming&lookahead=30"))
-    return [
-        Action(name, say(f"action {name}"), POSITIVE, url)
-        for name, url in found
-        if wwwroot or not url.startswith("/")
-    ]  # fmt: skip
+    chosen = definitions.target(target)
+    found = []
+    if any(action.name == _MESSAGE for action in chosen.bulk_actions) and sample.email:
+        found.append(Offered(_MESSAGE, say(f"action {_MESSAGE}"), Tone.POSITIVE, mail_link([sample])))
+    actions = chosen.actions
+    if sample.courseid and all(action.name != COURSE.name for action in actions):
+        actions = (*actions, COURSE)
+    for action in actions if wwwroot else ():
+        place = action.url.format(prediction=predictionid, user=sample.userid, course=sample.courseid)
+        found.append(_offered(action, f"{wwwroot}{place}"))
+    return found
 
 
-def mail_link(samples: Sequence[SampleInfo], subject: str) -> str:
-    """A link that opens the teacher's mail program with a message to students, who do not see each other."""
+def mail_link(samples: Sequence[SampleInfo]) -> str:
+    """A link that opens the teacher's mail program with a message to students of a course, who do not see each other."""
     addresses = [sample.email for sample in samples if sample.email]
+    subject = say("message subject", course=samples[0].course_name)
     if len(addresses) == 1:
         body = quote(say("message greeting", name=samples[0].first_name) + "\n\n")
         return f"mailto:{quote(addresses[0], safe='@')}?subject={quote(subject)}&body={body}"
@@ -129,16 +125,21 @@ def take_back(workspace: Workspace, predictionids: Iterable[int]) -> int:
     return reverted
 
 
+def _offered(action: Action, url: str = "") -> Offered:
+    name = f"action {action.name}"
+    return Offered(action.name, say(name) if known(name) else action.name, action.tone, url)
+
+
 def _resolve(model: Model, name: str) -> str:
-    """Moodle's name of an action of a model's target; "not useful" is whichever of them judges so."""
-    offered = {action.name: action for action in judgements(model.target)}
-    wanted = _ALIASES.get(name, name)
-    if wanted not in offered and wanted in ADJUSTING:
-        wanted = next(action.name for action in offered.values() if action.judges == NEGATIVE)
-    if wanted not in offered and wanted in (FIXED, USEFUL):
-        wanted = next(action.name for action in offered.values() if action.judges == POSITIVE)
-    if wanted not in offered and wanted not in ("predictiondetails", "viewoutlinereport", "viewcourse",
-                                                "viewparticipants", "viewupcoming", "studentmessage"):  # fmt: skip
-        known = ", ".join([*offered, *_ALIASES])
-        raise UsageError(f"Predictions of model {model.id} have no action {name!r}; choose one of {known}.")
-    return wanted
+    """Moodle's name of an action of a model's target; one of the same tone is as good, for its targets' names differ."""
+    chosen = definitions.target(model.target)
+    wanted = ALIASES.get(name, name)
+    offered = {action.name: action for action in (*chosen.bulk_actions, *chosen.actions, COURSE)}
+    if wanted in offered or wanted == _DETAILS:
+        return wanted
+    tone = _TONES.get(wanted)
+    same = [action for action in judgements(model.target) if action.tone is tone]
+    if not same:
+        choices = ", ".join([*(action.name for action in judgements(model.target)), *ALIASES])
+        raise UsageError(f"Predictions of model {model.id} have no action {name!r}; choose one of {choices}.")
+    return same[0].name

@@ -84,6 +84,11 @@ def say(name: str, target: str = "", **values: object) -> str:
     return text.format(**values)
 
 
+def known(name: str) -> bool:
+    """Whether there is a text of this name."""
+    return name in ENGLISH
+
+
 def class_label(target: str, label: float) -> str:
     """What a class of a target means, as people say it of a sample."""
     number = int(label) if float(label).is_integer() else label

@@ -161,6 +161,14 @@ FILES = _table(
     Index("analytics_files_model", "modelid", "area", "analysableid"),
 )
 
+EXPLANATIONS = _table(
+    "analytics_explanations",
+    _whole("predictionid"),
+    Column("probability", Numeric(10, 5, asdecimal=False), nullable=False),  # of the predicted class, calibrated
+    Column("reasons", LONG, nullable=False, comment="JSON: indicators, the one that counts most first"),
+    UniqueConstraint("predictionid", name="analytics_explanations_key"),
+)
+
 FEEDBACK = _table(
     "analytics_feedback",
     _whole("modelid"),

@@ -33,6 +33,17 @@ def upgrade() -> None:
     )
     op.create_index("analytics_files_model", "analytics_files", ["modelid", "area", "analysableid"], unique=False)
     op.create_table(
+        "analytics_explanations",
+        sa.Column("id", WHOLE, autoincrement=True, nullable=False),
+        sa.Column("predictionid", WHOLE, nullable=False),
+        sa.Column("probability", sa.Numeric(precision=10, scale=5, asdecimal=False), nullable=False),
+        sa.Column("reasons", LONG, nullable=False, comment="JSON: indicators, the one that counts most first"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("predictionid", name="analytics_explanations_key"),
+        mysql_charset="utf8mb4",
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "analytics_feedback",
         sa.Column("id", WHOLE, autoincrement=True, nullable=False),
         sa.Column("modelid", WHOLE, nullable=False),
