@@ -111,7 +111,12 @@ def pending(
 
 
 def merge(
-    workspace: Workspace, model: Model, area: str, interval: str, new: Sequence[DatasetFile], waiting: Sequence[DatasetFile]
+    workspace: Workspace,
+    model: Model,
+    area: str,
+    interval: str,
+    new: Sequence[DatasetFile],
+    waiting: Sequence[DatasetFile],
 ) -> DatasetFile:
     """Merge new files of analysables, and merged ones that wait, into one file, which takes the place of the latter."""
     path = new_path(workspace, model, area, interval)

@@ -231,7 +231,9 @@ def _read_configuration(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise PackageError(f"The archive is no model package: there is no {CONFIGURATION} in it.") from None
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise PackageError(f"The {CONFIGURATION} of the package cannot be used ({error}); export the model again.") from error
+        raise PackageError(
+            f"The {CONFIGURATION} of the package cannot be used ({error}); export the model again."
+        ) from error
     dependencies = found.get("dependencies")
     return {
         "target": found["target"],
@@ -261,7 +263,11 @@ def _check(configuration: dict[str, Any], known: Mapping[str, int], *, ignore_ve
             )
     if missing:
         raise PackageError(f"The package needs classes that are not installed here: {', '.join(missing)}.")
-    return [] if known or not needed else ["The versions of the package's components were not compared: no site was read yet."]
+    return (
+        []
+        if known or not needed
+        else ["The versions of the package's components were not compared: no site was read yet."]
+    )
 
 
 def _shown(names: Iterable[str], versions: Mapping[str, int]) -> str:

@@ -28,6 +28,7 @@ class AnalyticsSettings:
     directory: str = ""
     store: str = ""
     wwwroot: str = ""
+    pages_url: str = ""
     intervals: tuple[str, ...] = EVALUATED
     model_time_limit: float = 1200.0
     calculations_lifetime: int = 35
@@ -139,6 +140,9 @@ SETTINGS = {
             hidden=True,
         ),
         AnalyticsSetting("wwwroot", "a URL", "Moodle's address, for links into it", _parse_url),
+        AnalyticsSetting(
+            "pages_url", "a URL", "address of this package's server, for links to its pages of insights", _parse_url
+        ),
         AnalyticsSetting(
             "intervals",
             "class names with leading backslashes, separated by commas",

@@ -213,7 +213,9 @@ def _insights(
         samples |= {(origin, key): sample for key, sample in describe(site, origin, ids).items()}
     done: dict[int, list[str]] = {}
     ids = [row.id for row in rows]
-    acted = select(PREDICTION_ACTIONS).where(PREDICTION_ACTIONS.c.predictionid.in_(ids)).order_by(PREDICTION_ACTIONS.c.id)
+    acted = (
+        select(PREDICTION_ACTIONS).where(PREDICTION_ACTIONS.c.predictionid.in_(ids)).order_by(PREDICTION_ACTIONS.c.id)
+    )
     for action in connection.execute(acted) if len(ids) <= LARGEST_PAGE else ():
         done.setdefault(action.predictionid, []).append(action.actionname)
     return [_insight(workspace, found[row.modelid], row, samples, done.get(row.id, [])) for row in rows]
