@@ -21,7 +21,7 @@ from sqlalchemy import update
 
 from moodlemlbackend import _archives
 from moodlemlbackend._files import storage_errors
-from moodlemlbackend.analytics import datasets, definitions, models
+from moodlemlbackend.analytics import definitions, model_files, models
 from moodlemlbackend.analytics.store.schema import MODELS
 from moodlemlbackend.analytics.workspace import read_fact, write_fact
 from moodlemlbackend.errors import NotTrainedError, PackageError, UsageError
@@ -155,7 +155,7 @@ def export_training_data(workspace: Workspace, modelid: int, target: Path) -> in
         if model.static:
             raise UsageError(f"Model {modelid} rests on assumptions: it has no training data.")
         files = (
-            datasets.of_analysables(connection, workspace, model, datasets.LABELLED, model.interval)
+            model_files.of_analysables(connection, workspace, model, model_files.LABELLED, model.interval)
             if model.interval
             else []
         )
@@ -163,7 +163,7 @@ def export_training_data(workspace: Workspace, modelid: int, target: Path) -> in
         raise NotTrainedError(f"Model {modelid} has no training data of this site yet; train it first.")
     with storage_errors(target):
         target.unlink(missing_ok=True)
-        datasets.join([file.path for file in files], target)
+        model_files.join([file.path for file in files], target)
     return sum(file.rows for file in files)
 
 

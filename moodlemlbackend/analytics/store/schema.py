@@ -156,7 +156,7 @@ FILES = _table(
     Column("path", String(255), nullable=False, comment="below the directory of the store's files"),
     Column("numrows", Integer, nullable=False),
     _whole("mergedinto", null=True),  # the file whose rows hold this file's
-    Column("state", LONG, comment="JSON: what a run that uses the file has begun"),
+    Column("details", LONG, comment="JSON: contexts and ranges of the samples"),
     _whole("timecreated"),
     Index("analytics_files_model", "modelid", "area", "analysableid"),
 )

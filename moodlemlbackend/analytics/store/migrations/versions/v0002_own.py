@@ -25,7 +25,7 @@ def upgrade() -> None:
         sa.Column("path", sa.String(length=255), nullable=False, comment="below the directory of the store's files"),
         sa.Column("numrows", sa.Integer(), nullable=False),
         sa.Column("mergedinto", WHOLE, nullable=True),
-        sa.Column("state", LONG, nullable=True, comment="JSON: what a run that uses the file has begun"),
+        sa.Column("details", LONG, nullable=True, comment="JSON: contexts and ranges of the samples"),
         sa.Column("timecreated", WHOLE, nullable=False),
         sa.PrimaryKeyConstraint("id"),
         mysql_charset="utf8mb4",

@@ -1,12 +1,13 @@
 """The data sets that models have: one file an analysable and run, merged into one a run.
 
-Rows in the store say what each file is and which merged file holds its rows. A file is written and made durable first,
-its row is written with the registers of what it holds, so a run that is killed leaves a file that nobody knows, which the
-cleanup task removes.
+Rows in the store say what each file is and which merged file holds its rows. A file is written and made durable
+first, its row with the registers of what it holds. So a run that is killed leaves at most a file that nobody knows, which
+the cleanup task removes.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -47,7 +48,7 @@ class DatasetFile:
     analysable: int | None
     rows: int
     created: int
-    state: str | None
+    details: dict[str, Any]
 
 
 def short_name(interval: str) -> str:
@@ -73,6 +74,7 @@ def add(
     path: Path,
     rows: int,
     analysable: int | None = None,
+    details: dict[str, Any] | None = None,
 ) -> int:
     """Tell the store of a file that has been written; returns its id."""
     with storage_errors(path):
@@ -85,6 +87,7 @@ def add(
         "analysableid": analysable,
         "path": path.relative_to(workspace.folder).as_posix(),
         "numrows": rows,
+        "details": json.dumps(details) if details else None,
         "timecreated": workspace.clock(),
     }
     key = connection.execute(FILES.insert().values(values)).inserted_primary_key
@@ -111,40 +114,46 @@ def pending(
 
 
 def merge(
+    connection: Connection,
     workspace: Workspace,
     model: Model,
     area: str,
-    interval: str,
     new: Sequence[DatasetFile],
     waiting: Sequence[DatasetFile],
 ) -> DatasetFile:
-    """Merge new files of analysables, and merged ones that wait, into one file, which takes the place of the latter."""
+    """Merge new files of analysables, and merged ones that wait, into one, which takes their place.
+
+    The files that wait are to be removed (:func:`remove`) once the transaction is complete.
+    """
+    interval = (*new, *waiting)[-1].interval
     path = new_path(workspace, model, area, interval)
     with storage_errors(path):
         join([one.path for one in (*new, *waiting)], path)
     rows = sum(one.rows for one in (*new, *waiting))
-    with workspace.store.write() as connection:
-        fileid = add(connection, workspace, model, area, interval, path, rows)
-        old = [one.id for one in waiting]
-        parts = FILES.c.id.in_([one.id for one in new]) | FILES.c.mergedinto.in_(old)
-        connection.execute(update(FILES).where(parts).values(mergedinto=fileid))
-        connection.execute(delete(FILES).where(FILES.c.id.in_(old)))
-    for one in waiting:
-        with storage_errors(one.path):
-            one.path.unlink(missing_ok=True)
-    return DatasetFile(fileid, path, interval, None, rows, workspace.clock(), None)
+    fileid = add(connection, workspace, model, area, interval, path, rows)
+    old = [one.id for one in waiting]
+    parts = FILES.c.id.in_([one.id for one in new]) | FILES.c.mergedinto.in_(old)
+    connection.execute(update(FILES).where(parts).values(mergedinto=fileid))
+    connection.execute(delete(FILES).where(FILES.c.id.in_(old)))
+    return DatasetFile(fileid, path, interval, None, rows, workspace.clock(), {})
 
 
-def use(connection: Connection, workspace: Workspace, model: Model, file: DatasetFile, action: str) -> None:
+def parts_of(connection: Connection, workspace: Workspace, file: DatasetFile) -> list[DatasetFile]:
+    """The files of single analysables whose rows a merged one holds."""
+    return _files(connection, workspace, select(FILES).where(FILES.c.mergedinto == file.id).order_by(FILES.c.id))
+
+
+def remove(files: Iterable[DatasetFile]) -> None:
+    """Remove files from the disk."""
+    for file in files:
+        with storage_errors(file.path):
+            file.path.unlink(missing_ok=True)
+
+
+def use(connection: Connection, workspace: Workspace, model: Model, fileid: int, action: str) -> None:
     """Register that a file has been trained with, or its samples predicted."""
-    values = {"modelid": model.id, "fileid": file.id, "action": action, "time": workspace.clock()}
+    values = {"modelid": model.id, "fileid": fileid, "action": action, "time": workspace.clock()}
     connection.execute(USED_FILES.insert().values(values))
-    connection.execute(update(FILES).where(FILES.c.id == file.id).values(state=None))
-
-
-def set_state(connection: Connection, file: DatasetFile, state: str | None) -> None:
-    """Note what a run that uses a file has begun."""
-    connection.execute(update(FILES).where(FILES.c.id == file.id).values(state=state))
 
 
 def join(sources: Sequence[Path], target: Path) -> None:
@@ -207,7 +216,7 @@ def _files(connection: Connection, workspace: Workspace, query: Any) -> list[Dat
     return [
         DatasetFile(
             row.id, workspace.folder / row.path, row.timesplitting, row.analysableid, row.numrows, row.timecreated,
-            row.state,
+            json.loads(row.details) if row.details else {},
         )
         for row in rows
     ]  # fmt: skip
