@@ -83,8 +83,7 @@ class SocialBreadth(_CommunityOfInquiry):
 def _score(levels: npt.NDArray[np.int8], potentials: Integers, due: Flags) -> Values:
     """Add up the levels of activities: (ranges, activities, samples) to (ranges, samples), in Moodle's order."""
     counts = due.sum(axis=1)
-    with np.errstate(divide="ignore"):
-        per_activity = 2 / counts
+    per_activity = 2 / np.maximum(counts, 1)
     score = np.full((levels.shape[0], levels.shape[2]), MINIMUM)
     for at, potential in enumerate(potentials):
         step = per_activity / potential

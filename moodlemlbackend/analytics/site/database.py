@@ -146,13 +146,11 @@ class Database:
 
     def _copied(self, statement: Any, parameters: Mapping[str, Any]) -> Integers:
         """The rows in PostgreSQL's binary format: 19 bytes of header, then fields with their lengths before them."""
-        compiled = statement.params(**parameters).compile(
-            dialect=self._engine.dialect, compile_kwargs={"render_postcompile": True}
-        )
+        ready = statement.compile(dialect=self._engine.dialect).construct_expanded_state(parameters)
         driver = self._connection.connection.driver_connection
         assert driver is not None
         with _told(self._engine.url), driver.cursor() as cursor:
-            with cursor.copy(f"COPY ({compiled}) TO STDOUT (FORMAT BINARY)", compiled.params) as copy:
+            with cursor.copy(f"COPY ({ready.statement}) TO STDOUT (FORMAT BINARY)", ready.parameters) as copy:
                 data = b"".join(copy)
         body = memoryview(data)[19:-2]
         if not len(body):
