@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -45,26 +45,44 @@ def write(
     A file given by its path appears whole or not at all. Raises :class:`DataSetError` for values that a data set
     cannot hold and :class:`StorageError` when the path cannot be written.
     """
-    cells = np.asarray(features)
-    if cells.ndim != 2 or not 0 < cells.shape[1] == len(columns):
-        raise ValueError(f"features of shape {cells.shape} do not fit {len(columns)} columns")
     if (labels is None) == (sample_ids is None):
         raise ValueError("give either labels or sample_ids")
-    if sample_ids is not None:
-        edge, names = [quoted(sample_id) for sample_id in sample_ids], ["sampleid", *columns]
-    else:
-        edge = [_cell_text(label) for label in np.asarray(labels, dtype=object)]
-        names = [*columns, metadata["targetcolumn"] if target is None else target]
-    if len(edge) != len(cells):
-        raise ValueError(f"{len(cells)} rows of features but {len(edge)} of labels or sample ids")
+    with writing(file, metadata, columns, labelled=labels is not None, target=target) as add:
+        add(features, sample_ids if labels is None else labels)
+
+
+@contextmanager
+def writing(
+    file: str | os.PathLike[str] | BinaryIO,
+    metadata: Mapping[str, str],
+    columns: Sequence[str],
+    *,
+    labelled: bool,
+    target: str | None = None,
+) -> Iterator[Callable[[npt.ArrayLike, Any], None]]:
+    """Write a data set part by part: gives a function that adds rows of features with their labels or sample ids.
+
+    The parts and the file are those of :func:`write`; when the block raises, a file given by its path does not appear.
+    """
+    names = [*columns, metadata["targetcolumn"] if target is None else target] if labelled else ["sampleid", *columns]
     with _replacing(file) if isinstance(file, (str, os.PathLike)) else nullcontext(file) as stream:
         for row in (metadata.keys(), metadata.values(), names):
             stream.write((",".join(map(quoted, row)) + "\n").encode())
-        for start in range(0, len(cells), WRITTEN_ROWS):
-            rows = map(",".join, _texts(cells[start : start + WRITTEN_ROWS], columns).tolist())
-            edges = edge[start : start + WRITTEN_ROWS]
-            pairs = zip(edges, rows, strict=True) if labels is None else zip(rows, edges, strict=True)
-            stream.writelines(f"{left},{right}\n".encode() for left, right in pairs)
+
+        def add(features: npt.ArrayLike, edge: Any) -> None:
+            cells = np.asarray(features)
+            if cells.ndim != 2 or not 0 < cells.shape[1] == len(columns):
+                raise ValueError(f"features of shape {cells.shape} do not fit {len(columns)} columns")
+            edges = [_cell_text(label) for label in np.asarray(edge, dtype=object)] if labelled else [*map(quoted, edge)]
+            if len(edges) != len(cells):
+                raise ValueError(f"{len(cells)} rows of features but {len(edges)} of labels or sample ids")
+            for start in range(0, len(cells), WRITTEN_ROWS):
+                rows = map(",".join, _texts(cells[start : start + WRITTEN_ROWS], columns).tolist())
+                part = edges[start : start + WRITTEN_ROWS]
+                pairs = zip(rows, part, strict=True) if labelled else zip(part, rows, strict=True)
+                stream.writelines(f"{left},{right}\n".encode() for left, right in pairs)
+
+        yield add
 
 
 def _texts(cells: npt.NDArray[Any], columns: Sequence[str]) -> npt.NDArray[np.object_]:

@@ -18,6 +18,7 @@ setting and what to do about it. ``status`` is the number Moodle receives (see :
     ├── BusyError                  another run works on the same thing
     ├── DeliveryError              a notification that cannot be sent now
     │   └── RefusedError           of this one only, now or for good
+    ├── SiteError                  a Moodle site's tables that cannot be reached, read or analysed
     ├── InterruptedRunError        stopped by a signal
     └── RequestError               a request that the server refuses or cannot finish; has an HTTP status
 """
@@ -103,6 +104,8 @@ class RefusedError(DeliveryError):
     def __init__(self, text: str, *, final: bool = True) -> None:
         super().__init__(text)
         self.final = final
+class SiteError(BackendError):
+    """The tables of a Moodle site that cannot be reached, read or analysed."""
 
 
 class InterruptedRunError(BackendError):
