@@ -104,6 +104,8 @@ class RefusedError(DeliveryError):
     def __init__(self, text: str, *, final: bool = True) -> None:
         super().__init__(text)
         self.final = final
+
+
 class SiteError(BackendError):
     """The tables of a Moodle site that cannot be reached, read or analysed."""
 

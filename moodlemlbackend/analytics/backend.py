@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moodlemlbackend import commands
-from moodlemlbackend.errors import BackendError, Status
+from moodlemlbackend.errors import Status
 from moodlemlbackend.guard import Streams
 from moodlemlbackend.settings import load_settings
 from moodlemlbackend.store import ModelStore
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from moodlemlbackend.analytics.models import Model
     from moodlemlbackend.analytics.workspace import Workspace
+    from moodlemlbackend.processor.explanation import Explanations
 
 MINIMUM_SCORE = 0.7
 ACCEPTED_DEVIATION = 0.05
@@ -83,6 +84,16 @@ def predict(workspace: Workspace, model: Model, dataset: Path) -> list[Predicted
     return [Predicted(sample, float(label), float(score)) for sample, label, score in answer["predictions"]]
 
 
+def explain(
+    workspace: Workspace, model: Model, columns: tuple[str, ...], features: Any, samples: Sequence[str]
+) -> Explanations:
+    """Why the trained model predicts samples as it does; errors as of :func:`.processor.explanation.explain`."""
+    from moodlemlbackend.processor.explanation import explain as explain_rows
+
+    trained, _ = commands.trained(ModelStore(workspace.executiondir(model)))
+    return explain_rows(trained, columns, features, samples)
+
+
 def published(workspace: Workspace, model: Model) -> str | None:
     """Name what is trained now, None for nothing: it changes with every training that succeeds."""
     found = ModelStore(workspace.executiondir(model)).published()
@@ -113,8 +124,3 @@ def _run(command: str, *arguments: Path | str) -> Verdict:
     except (ValueError, KeyError, TypeError, AttributeError):
         text = f"The command {command} ended with the exit code {called.returncode} and no result."
         return Verdict(int(Status.GENERAL_ERROR), [text])
-
-
-def explained(error: BackendError) -> Verdict:
-    """An error as a verdict."""
-    return Verdict(int(error.status), [str(error)])

@@ -156,9 +156,12 @@ def use(connection: Connection, workspace: Workspace, model: Model, fileid: int,
     connection.execute(USED_FILES.insert().values(values))
 
 
-def join(sources: Sequence[Path], target: Path) -> None:
-    """Merge data sets: header rows of the last one, with each metadata value that occurs; rows byte by byte."""
-    headers = [_header(source) for source in sources]
+def join(sources: Sequence[Path], target: Path, *, headers_of: Path | None = None) -> None:
+    """Merge data sets: header rows of the last one, with each metadata value that occurs; rows byte by byte.
+
+    ``headers_of`` gives the header rows when there are no sources.
+    """
+    headers = [_header(source) for source in sources or ([headers_of] if headers_of else [])]
     values: list[dict[str, None]] = [{} for _ in headers[-1][1]]
     for _, row, _ in headers:
         if len(row) != len(values):

@@ -31,6 +31,7 @@ from moodlemlbackend.analytics.store.schema import (
     USED_ANALYSABLES,
     USED_FILES,
 )
+from moodlemlbackend.analytics.workspace import forget_fact
 from moodlemlbackend.errors import UsageError
 
 if TYPE_CHECKING:
@@ -303,6 +304,7 @@ def _forget(connection: Connection, model: Model) -> None:
     connection.execute(delete(DELIVERIES).where(DELIVERIES.c.notificationid.in_(told)))
     for table in (NOTIFICATIONS, PREDICTIONS, *_OF_A_MODEL):
         connection.execute(delete(table).where(table.c.modelid == model.id))
+    forget_fact(connection, f"training {model.id}")
 
 
 def _check_processor(name: str | None) -> None:

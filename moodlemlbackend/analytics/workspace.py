@@ -130,3 +130,8 @@ def write_fact(connection: Connection, name: str, value: Any) -> None:
     """Remember a value, as JSON holds it."""
     connection.execute(FACTS.delete().where(FACTS.c.name == name))
     connection.execute(FACTS.insert().values(name=name, value=json.dumps(value)))
+
+
+def forget_fact(connection: Connection, name: str) -> None:
+    """Remember nothing under a name."""
+    connection.execute(FACTS.delete().where(FACTS.c.name == name))
