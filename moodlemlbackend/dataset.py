@@ -26,6 +26,9 @@ from moodlemlbackend.errors import DataSetError, NoDataSetError
 
 __all__ = ["DataSet", "Header", "read_batches", "read_labelled", "read_unlabelled", "write"]
 
+HEADER_ROWS = 3
+"""Rows before the first sample."""
+
 BATCH_BYTES = 2 << 20
 """Text read at a time. A cell takes at least one byte of text and four of memory."""
 
@@ -79,10 +82,11 @@ def read_unlabelled(path: str | os.PathLike[str]) -> DataSet:
 
 
 def read_batches(
-    path: str | os.PathLike[str], *, labelled: bool, batch_bytes: int = BATCH_BYTES
+    path: str | os.PathLike[str], *, labelled: bool | None, batch_bytes: int = BATCH_BYTES
 ) -> tuple[Header, Iterator[DataSet]]:
     """Read a file in batches of about ``batch_bytes`` of text, in the file's order.
 
+    ``labelled`` says what the file must be; None takes either, and the header's ``target`` tells which it is.
     The header and the first batch are read at once, the others as they are asked for; either may raise
     :class:`DataSetError`. An id may occur only once in a file: 16 bytes a row stay in memory to tell.
     """
@@ -101,11 +105,11 @@ def _whole(header: Header, batches: Iterator[DataSet]) -> DataSet:
     return DataSet(header, features, np.concatenate([part.labels for part in parts if part.labels is not None]), None)
 
 
-def _batches(path: str | os.PathLike[str], labelled: bool, batch_bytes: int) -> Iterator[DataSet]:
+def _batches(path: str | os.PathLike[str], labelled: bool | None, batch_bytes: int) -> Iterator[DataSet]:
     with opened(path) as (source, stream):
         text = Text(source, stream)
         header = _read_header(text, labelled)
-        options = _convert_options(len(header.columns), labelled)
+        options = _convert_options(len(header.columns), header.target is not None)
         seen = SampleIds()
         block = None
         for block in text.blocks(batch_bytes):
@@ -125,7 +129,7 @@ def _batches(path: str | os.PathLike[str], labelled: bool, batch_bytes: int) -> 
 # The header rows.
 
 
-def _read_header(text: Text, labelled: bool) -> Header:
+def _read_header(text: Text, labelled: bool | None) -> Header:
     rows = [row for row in (text.header_row(), text.header_row(), text.header_row()) if row is not None]
     source = text.source
     if not rows:
@@ -141,6 +145,8 @@ def _read_header(text: Text, labelled: bool) -> Header:
     if len(metadata) != len(keys):
         raise DataSetError(f"Row 1 of {source} names a setting twice; keep each once.")
     nfeatures = _feature_count(metadata, source)
+    if labelled is None:
+        labelled = _ends_in_target(names, nfeatures, metadata)
     linear = metadata.get("targettype") == "linear"
     if labelled and linear:
         raise DataSetError(
@@ -150,7 +156,7 @@ def _read_header(text: Text, labelled: bool) -> Header:
     classes = None if linear else _classes(metadata, source)
     if labelled and classes is None:
         raise DataSetError(f"Row 1 of {source} does not name targetclasses; a labelled data set needs it.")
-    columns = _feature_names(names, nfeatures, labelled, metadata.get("targetcolumn", ""), source)
+    columns = _feature_names(names, nfeatures, labelled, metadata, source)
     return Header(source, metadata, columns, classes, names[-1] if labelled else None)
 
 
@@ -181,12 +187,19 @@ def _classes(metadata: dict[str, str], source: str) -> tuple[str, ...] | None:
     )
 
 
-def _feature_names(names: list[str], nfeatures: int, labelled: bool, target: str, source: str) -> tuple[str, ...]:
+def _ends_in_target(names: list[str], nfeatures: int, metadata: dict[str, str]) -> bool:
+    """Whether row 3 is that of a labelled file."""
+    targets = metadata.get("targetcolumn", "").split("|")
+    return names[:1] != ["sampleid"] and len(names) == nfeatures + 1 and names[-1] in targets
+
+
+def _feature_names(
+    names: list[str], nfeatures: int, labelled: bool, metadata: dict[str, str], source: str
+) -> tuple[str, ...]:
     has_ids = names[:1] == ["sampleid"]
     if labelled and has_ids:
         raise DataSetError(f"{source} is a prediction file (row 3 begins with sampleid); give a labelled data set.")
-    ends_in_target = len(names) == nfeatures + 1 and names[-1] in target.split("|")
-    if not labelled and not has_ids and ends_in_target:
+    if not labelled and _ends_in_target(names, nfeatures, metadata):
         raise DataSetError(f"{source} is a labelled data set (row 3 ends in the target); give a prediction file.")
     # Row 3 of a prediction file may lack sampleid: the features come first then.
     fits = (nfeatures + 1,) if labelled or has_ids else (nfeatures, nfeatures + 1)
