@@ -105,7 +105,7 @@ class MoodleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         return self.model_.classifier.probabilities(_validated(self, X))
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
-        """Log-odds of the second of two classes, less those of the threshold: (rows,); of more, logarithms (rows, K)."""
+        """Log-odds (rows,) of the second of two classes, less those of the threshold; logarithms (rows, K) of more."""
         probabilities = self.predict_proba(X)
         with np.errstate(divide="ignore"):
             logarithms = np.log(probabilities)
