@@ -11,12 +11,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from moodlemlbackend._libraries import import_quietly
 from moodlemlbackend.model.codes import code
 from moodlemlbackend.model.fitting import fit
 from moodlemlbackend.model.training import Options
 from moodlemlbackend.processor.base import TrainedModel
 from moodlemlbackend.processor.decision import decision_threshold
-from moodlemlbackend.processor.neural_network import NetworkClassifier
+from moodlemlbackend.processor.neural_network import NetworkClassifier, NeuralNetwork
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -81,6 +82,7 @@ class MoodleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         if len(self.classes_) < 2:
             raise ValueError(f"y has {len(self.classes_)} class; two classes or more are needed to tell them apart")
         targets = np.eye(len(self.classes_))[labels] * weights[:, None]
+        import_quietly(*NeuralNetwork.libraries)
         trained = fit(
             code([X], X.shape[1]),
             targets.astype(np.float32),
