@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -72,6 +73,8 @@ class MoodleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         A row of weight 2 counts as much as two rows, one of weight 0 as none. ValueError for an input that cannot be
         used, or of fewer than two classes.
         """
+        if self.threshold != "tuned" and not (isinstance(self.threshold, Real) and 0 < self.threshold < 1):
+            raise ValueError(f"threshold is {self.threshold!r}; it must be 'tuned' or a number between 0 and 1")
         X, y = _validated(self, X, y)
         check_classification_targets(y)
         weights = np.ones(len(X)) if sample_weight is None else _check_sample_weight(sample_weight, X)
