@@ -73,8 +73,9 @@ class MoodleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         A row of weight 2 counts as much as two rows, one of weight 0 as none. ValueError for an input that cannot be
         used, or of fewer than two classes.
         """
-        if self.threshold != "tuned" and not (isinstance(self.threshold, Real) and 0 < self.threshold < 1):
-            raise ValueError(f"threshold is {self.threshold!r}; it must be 'tuned' or a number between 0 and 1")
+        threshold: Any = self.threshold
+        if threshold != "tuned" and not (isinstance(threshold, Real) and 0 < float(threshold) < 1):
+            raise ValueError(f"threshold is {threshold!r}; it must be 'tuned' or a number between 0 and 1")
         X, y = _validated(self, X, y)
         check_classification_targets(y)
         weights = np.ones(len(X)) if sample_weight is None else _check_sample_weight(sample_weight, X)
@@ -92,7 +93,6 @@ class MoodleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             seed=_seed(self.random_state),
             options=Options(hidden=self.hidden, epochs=self.epochs, shrinkage=self.shrinkage),
         )
-        threshold = self.threshold
         if threshold == "tuned":
             threshold = decision_threshold(trained.held_out.probabilities, trained.held_out.targets)
         self.model_ = TrainedModel(
