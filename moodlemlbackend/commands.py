@@ -11,15 +11,24 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from moodlemlbackend.errors import BackendError, InterruptedRunError, ModelError, NotTrainedError, UsageError
+from moodlemlbackend.errors import (
+    BackendError,
+    DataSetError,
+    InterruptedRunError,
+    ModelError,
+    NotTrainedError,
+    UsageError,
+)
 from moodlemlbackend.processor import get_processor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from moodlemlbackend.dataset import DataSet
     from moodlemlbackend.guard import Streams
     from moodlemlbackend.processor.base import Fitted, Processor, Progress, TrainedModel
     from moodlemlbackend.processor.evaluation import Rating
+    from moodlemlbackend.processor.explanation import Explanation
     from moodlemlbackend.processor.samples import Samples
     from moodlemlbackend.runs import Run
     from moodlemlbackend.settings import Settings
@@ -213,6 +222,48 @@ def import_model(streams: Streams, modelid: str, modeldir: str, importdir: str, 
         return "Ok"
 
 
+def explain(outputdir: str, dataset: str, sample_id: str | None, row: int | None) -> Explanation:
+    """Say why the trained model predicts one sample as it does.
+
+    The sample is named by its id in an unlabelled data set, or by its row in the file, where the first sample is in
+    row 4.
+    """
+    if (sample_id is None) == (row is None):
+        raise UsageError("Name one sample: by its id, or by its row in the file with --row.")
+    model, _ = trained_in(outputdir)
+    from moodlemlbackend.dataset import HEADER_ROWS, read_batches
+    from moodlemlbackend.processor.explanation import explain as explain_rows
+
+    header, batches = read_batches(dataset, labelled=None)
+    model.check(header.source, header.columns, header.classes)
+    if sample_id is not None and header.target is not None:
+        raise DataSetError(
+            f"{header.source} is a labelled data set, whose samples have no ids; name a sample by its row with --row."
+        )
+    first = HEADER_ROWS + 1
+    for batch in batches:
+        here = _position(batch, sample_id, None if row is None else row - first)
+        if here is not None:
+            name = f"row {row}" if batch.sample_ids is None else batch.sample_ids[here]
+            return explain_rows(model, header.columns, batch.features[here : here + 1], [name])[0]
+        first += len(batch.features)
+    if sample_id is not None:
+        raise DataSetError(
+            f"{header.source} has no sample with the id {sample_id[:80]!r}; take one from its first column."
+        )
+    raise DataSetError(
+        f"{header.source} has no sample in row {row}; its samples are in the rows {HEADER_ROWS + 1} to {first - 1}."
+    )
+
+
+def _position(batch: DataSet, sample_id: str | None, row: int | None) -> int | None:
+    """Where in a batch a sample is, None when it is not there."""
+    if row is not None:
+        return row if 0 <= row < len(batch.features) else None
+    ids = batch.sample_ids or []
+    return ids.index(sample_id) if sample_id in ids else None
+
+
 def load_in_background(*modules: str) -> threading.Thread:
     """Import modules one after the other in the thread returned; whoever needs one of them first waits for it there.
 
@@ -254,9 +305,13 @@ def check_id(modelid: str) -> None:
 
 
 def _store(modelid: str, outputdir: str) -> ModelStore:
+    check_id(modelid)
+    return _store_of(outputdir)
+
+
+def _store_of(outputdir: str) -> ModelStore:
     from moodlemlbackend.store import ModelStore
 
-    check_id(modelid)
     if not outputdir:
         raise UsageError("The output directory is empty; name a directory that can be written.")
     return ModelStore(Path(outputdir))
@@ -291,6 +346,14 @@ def trained(store: ModelStore) -> tuple[TrainedModel, StoredModel | None]:
     current = _current(store)
     if current is None:
         raise NotTrainedError(NOT_TRAINED)
+    return current
+
+
+def trained_in(outputdir: str) -> tuple[TrainedModel, StoredModel | None]:
+    """Return the model in force in a directory; NotTrainedError, in words for people, when there is none."""
+    current = _current(_store_of(outputdir))
+    if current is None:
+        raise NotTrainedError(f"There is no trained model in {outputdir}; train it first.")
     return current
 
 

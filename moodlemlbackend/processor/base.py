@@ -31,6 +31,7 @@ from moodlemlbackend.processor.memory import MEMORY, recall, remember, taught
 from moodlemlbackend.processor.samples import Samples, join_samples
 
 if TYPE_CHECKING:
+    from moodlemlbackend.model.contributions import Contributions
     from moodlemlbackend.runs import Run
     from moodlemlbackend.store import ModelStore, StoredModel
 
@@ -59,6 +60,13 @@ class Classifier(ABC):
         rows = np.arange(coded.codes.shape[1])
         parts = [coded.take(rows[start : start + _ROWS_AT_ONCE]) for start in range(0, len(rows), _ROWS_AT_ONCE)]
         return np.concatenate([self.probabilities(part.decode()) for part in parts])
+
+    def contributions(self, features: Floats) -> Contributions | None:  # noqa: ARG002
+        """How much each column adds to the log-odds of (rows, columns) features; None when only estimates are possible.
+
+        To be overridden where contributions are known exactly; they must add up to :meth:`probabilities`.
+        """
+        return None
 
     @abstractmethod
     def state(self) -> tuple[dict[str, Any], Arrays]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from moodlemlbackend.model.codes import CodedRows
+from moodlemlbackend.model.contributions import Contributions, network_contributions
 from moodlemlbackend.model.fitting import Fit, fit, fit_splits
 from moodlemlbackend.model.network import Network
 from moodlemlbackend.processor.base import (
@@ -43,6 +44,10 @@ class NetworkClassifier(Classifier):
     def probabilities_of_coded(self, coded: CodedRows) -> Probabilities:
         """Calibrated probabilities (rows, K)."""
         return self.network.probabilities_of_coded(coded)
+
+    def contributions(self, features: Floats) -> Contributions:
+        """Exact contributions of columns."""
+        return network_contributions(self.network, features)
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Kind and arrays."""
