@@ -49,7 +49,7 @@ def profiles(site: Site, users: Iterable[int]) -> dict[int, Profile]:
             "SELECT id, confirmed, policyagreed, trackforums, CASE WHEN description <> '' THEN 1 ELSE 0 END, "
             "CASE WHEN picture IS NULL THEN 0 ELSE 1 END, "
             "CASE WHEN firstname <> '' AND lastname <> '' AND email <> '' THEN 1 ELSE 0 END, "
-            f"{fields} FROM {{user}} WHERE id IN :users",
+            f"{fields} FROM {{user}} WHERE id IN :users",  # noqa: S608
             users=part,
         )
         for user, confirmed, agreed, tracks, described, pictured, named, *filled in rows:
@@ -72,7 +72,8 @@ def _of_users(samples: Samples) -> list[Profile]:
     users = samples.users.tolist()
     if samples.user_facts:
         known = {
-            user: user_fact.fact(_profiles_of, None) for user, user_fact in zip(users, samples.user_facts, strict=True)
+            user: user_fact.fact(_profiles_of, None)
+            for user, user_fact in zip(users, samples.user_facts, strict=True)
         }
     else:
         known = dict(profiles(site, users))

@@ -19,7 +19,7 @@ from moodlemlbackend.analytics.site.schema import Schema
 from moodlemlbackend.errors import SiteError, UsageError
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import URL, Engine
+    from sqlalchemy.engine import URL, Connection, Engine
 
 Integers = npt.NDArray[np.int64]
 
@@ -266,3 +266,5 @@ _ADVICE = (
     (("permission denied", "command denied"), "the user may not read a table; grant it SELECT on Moodle's tables"),
     (("unable to open",), "the file cannot be opened; check its path and that this user may read it"),
 )  # fmt: skip
+
+

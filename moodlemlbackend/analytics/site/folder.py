@@ -26,7 +26,9 @@ BATCH_ROWS = 50_000
 CSV_BLOCK_BYTES = 8 << 20
 
 TEXT_COLUMNS = frozenset(
-    ["address", "archetype", "availability", "city", "country", "crud", "department", "description", "email", "eventname", "eventtype", "firstname", "format", "fullname", "institution", "itemmodule", "itemtype", "lastname", "modulename", "name", "path", "plugin", "sequence", "shortname", "url", "username", "value"]
+    "address archetype availability city country crud department description email eventname eventtype firstname format "
+    "fullname institution itemmodule itemtype lastname modulename name path plugin sequence shortname url username "
+    "value".split()
 )
 """Columns whose values stay texts in a CSV file, whatever they look like."""
 

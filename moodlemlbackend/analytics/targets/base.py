@@ -129,3 +129,5 @@ class Target(ABC):
             "viewinsightdetails" if one_sample_per_analysable else "viewdetails"
         )  # fmt: skip
         return (Action("predictiondetails", label, Tone.NEUTRAL, DETAILS), *self.actions)
+
+

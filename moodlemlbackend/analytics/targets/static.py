@@ -113,7 +113,7 @@ class NoTeaching(Target):
 
     def calculate(
         self, samples: Samples, start: int = 0, end: int = 0, indicators: Mapping[str, Values] | None = None
-    ) -> Values:
+    ) -> Values:  # noqa: ARG002
         """1 without a teacher or without a student."""
         known = indicators or {}
         missing = [known.get(name, np.zeros(len(samples))) == -1 for name in self.indicators]
@@ -147,6 +147,6 @@ class UpcomingActivitiesDue(Target):
 
     def calculate(
         self, samples: Samples, start: int = 0, end: int = 0, indicators: Mapping[str, Values] | None = None
-    ) -> Values:
+    ) -> Values:  # noqa: ARG002
         """1 when something is due."""
         return np.where((indicators or {}).get(ACTIVITIES_DUE, np.zeros(len(samples))) == 1, 1.0, 0.0)
