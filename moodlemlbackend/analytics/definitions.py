@@ -105,7 +105,7 @@ def last_part(name: str) -> str:
 
 
 def full_ids(target_id: str, names: Iterable[str]) -> list[str]:
-    """Ids of indicators given by their ids, or by enough of their end; ``default`` stands for those of the core model."""
+    """Ids of indicators given by them, or by enough of their end; ``default`` stands for those of the core model."""
     found: list[str] = []
     every = [indicator.id for indicator in registry.list_indicators()]
     for name in names:

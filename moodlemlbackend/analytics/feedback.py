@@ -1,7 +1,7 @@
 """Predictions that people marked as not useful: the next training makes them less likely.
 
-The sample and its range join that training as a sample of the other class, ``weight`` times. That can be taken back: what
-has been learned in between is then learned afresh without it, from the data sets that are kept.
+The sample and its range join that training as a sample of the other class, ``weight`` times. That can be taken back:
+what has been learned in between is then learned afresh without it, from the data sets that are kept.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The data sets that models have: one file an analysable and run, merged into one a run.
 
 Rows in the store say what each file is and which merged file holds its rows. A file is written and made durable
-first, its row with the registers of what it holds. So a run that is killed leaves at most a file that nobody knows, which
-the cleanup task removes.
+first, its row with the registers of what it holds. So a run that is killed leaves at most a file that nobody knows,
+which the cleanup task removes.
 """
 
 from __future__ import annotations
@@ -198,6 +198,11 @@ def remove_unknown(workspace: Workspace, older_than: float) -> int:
                 path.unlink(missing_ok=True)
                 removed += 1
     return removed
+
+
+def columns_of(path: Path) -> list[str]:
+    """The names in the third header row."""
+    return _header(path)[-1]
 
 
 def _header(path: Path) -> list[list[str]]:

@@ -72,7 +72,7 @@ def links(wwwroot: str, target: str, predictionid: int, sample: SampleInfo | Non
 
 
 def mail_link(samples: Sequence[SampleInfo]) -> str:
-    """A link that opens the teacher's mail program with a message to students of a course, who do not see each other."""
+    """A link that opens the teacher's mail program, to write to students of a course; they do not see each other."""
     addresses = [sample.email for sample in samples if sample.email]
     subject = say("message subject", course=samples[0].course_name)
     if len(addresses) == 1:
@@ -131,7 +131,7 @@ def _offered(action: Action, url: str = "") -> Offered:
 
 
 def _resolve(model: Model, name: str) -> str:
-    """Moodle's name of an action of a model's target; one of the same tone is as good, for its targets' names differ."""
+    """Moodle's name of an action of a model's target; one of the same tone is as good, for names differ."""
     chosen = definitions.target(model.target)
     wanted = ALIASES.get(name, name)
     offered = {action.name: action for action in (*chosen.bulk_actions, *chosen.actions, COURSE)}

@@ -57,7 +57,7 @@ def prediction_url(settings: AnalyticsSettings, predictionid: int) -> str:
 def write_messages(
     workspace: Workspace, site: Site, model: Model, predictions: Sequence[NewPrediction]
 ) -> list[Message]:
-    """Write to everybody who is to be told: of each prediction where a sample is an analysable, else of each context."""
+    """Write to everybody who is to be told: of each prediction if it is an analysable's only one, else by context."""
     if not predictions or not definitions.target(model.target).uses_insights:
         return []
     capabilities = Capabilities(site, workspace.clock())

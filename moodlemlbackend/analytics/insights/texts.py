@@ -69,7 +69,7 @@ ENGLISH = {
         "Prediction {prediction} was marked as not useful: it joins the next training as {weight} samples of class "
         "{label}."
     ),
-    "feedback reverted": "The mark of prediction {prediction} as not useful was taken back; the next training is afresh.",
+    "feedback reverted": "Prediction {prediction} is no longer marked as not useful; the next training is afresh.",
     "feedback trained": "{count} predictions marked as not useful were trained with, each as {weights} samples.",
     "message subject": "{course}",
     "message greeting": "Hello {name},",
@@ -78,7 +78,7 @@ ENGLISH = {
 }
 
 
-def say(name: str, target: str = "", **values: object) -> str:
+def say(name: str, target: str = "", /, **values: object) -> str:
     """Return a text, the target's own if there is one, with the values filled in."""
     text = ENGLISH.get(f"{name} {target}") or ENGLISH[name]
     return text.format(**values)

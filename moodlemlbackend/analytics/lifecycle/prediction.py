@@ -45,7 +45,7 @@ REASONS_KEPT = 10
 def predict(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None = None) -> Outcome:
     """Have a model predict, keep the predictions that are news, and write to those who are to be told.
 
-    The messages are written to the store only; :func:`moodlemlbackend.analytics.notifications.outbox.deliver` sends them.
+    The messages are written to the store; :func:`moodlemlbackend.analytics.notifications.outbox.deliver` sends them.
 
     Raises
     ------
@@ -200,7 +200,7 @@ class _Prediction:
                 self._row(
                     int(sample), int(index), prediction, score,
                     contextid=contexts[int(sample)], bounds=ranges[unique],
-                    calculations=dict(zip(data.columns, map(_shortest, cells), strict=True)),
+                    calculations=dict(zip(data.header.columns, map(_shortest, cells), strict=True)),
                 )
             )  # fmt: skip
             features.append(cells)

@@ -216,13 +216,13 @@ class Registers(Calculations):
                     used.modelid == self._model.id, used.action == self._action
                 )
             )
-            analysed = {key: time for key, time in last}
+            analysed = {row.analysableid: row.timeanalysed for row in last}
             first = connection.execute(
                 select(used.analysableid, func.min(used.firstanalysis))
                 .where(used.modelid == self._model.id)
                 .group_by(used.analysableid)
             )
-            return analysed, {key: time for key, time in first}
+            return analysed, {row[0]: row[1] for row in first}
 
 
 def _id(row: Any) -> int:

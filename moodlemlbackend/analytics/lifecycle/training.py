@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import update
 
-from moodlemlbackend._dataset_csv import fields
 from moodlemlbackend.analytics import backend, feedback, model_files, models
 from moodlemlbackend.analytics.insights.texts import say
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
@@ -172,11 +171,8 @@ class _Training:
             sources = [merged.path] if merged else []
         marks = self._marks if self._afresh else feedback.new(self._marks)
         model_files.join(sources, path, headers_of=self._files[-1].path)
-        with path.open("rb") as file:
-            rows = [file.readline() for _ in range(model_files.HEADER_ROWS)]
-        columns = fields(rows[-1].rstrip(b"\n"), model_files.HEADER_ROWS, str(path))[:-1]
         with path.open("ab") as file:
-            feedback.append(marks, columns, file)
+            feedback.append(marks, model_files.columns_of(path)[:-1], file)
         return feedback.new(self._marks)
 
 
