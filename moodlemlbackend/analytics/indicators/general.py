@@ -71,16 +71,15 @@ class AnyCourseAccess(CourseIndicator):
         if len(accesses):
             last = np.where(accesses[at, 0] == users, accesses[at, 1], 0)
         starts, ends = ranges.starts[:, None], ranges.ends[:, None]
-        never = np.broadcast_to(last == 0, (len(ranges), len(users)))
-        conditions = [
-            never,
-            (starts == 0) & (ends == 0) & ~never,
+        conditions = np.broadcast_arrays(
+            last == 0,
+            (starts == 0) & (ends == 0),
             (starts != 0) & (last < starts),
             (ends != 0) & (last < ends),
             (starts != 0) & (ends == 0),
-        ]
-        decided = np.logical_or.reduce(conditions)
+        )
         values: Values = np.select(conditions, [-1.0, 1.0, -1.0, 1.0, 1.0])
+        decided = np.any(conditions, axis=0)
         if not decided.all():
             logs = course.logs(ranges.bounds)
             found = logs.count(np.ones(len(logs), bool), users, ranges)
