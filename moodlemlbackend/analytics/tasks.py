@@ -134,7 +134,7 @@ def _each(
             outcome = Outcome(task, model.id, model.name, int(Status.NO_DATASET), [str(error)])
         except BackendError as error:
             outcome = Outcome(task, model.id, model.name, int(error.status) | Status.GENERAL_ERROR, [str(error)])
-        except Exception as error::
+        except Exception as error:
             outcome = Outcome(task, model.id, model.name, int(Status.GENERAL_ERROR), [_unexpected(workspace, error)])
         summary.outcomes.append(outcome)
     summary.seconds = round(time.perf_counter() - begun, 3)
