@@ -10,6 +10,7 @@ from moodlemlbackend import __version__
 
 COMMANDS = (
     "train", "predict", "evaluate", "export", "import", "explain", "version", "doctor", "demo", "serve", "passwd",
+    "models", "insights", "tasks", "evaluate-model", "enable-model", "guess-course-start-and-end",
 )  # fmt: skip
 
 
@@ -22,7 +23,7 @@ class _Commands(click.Group):
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f".{name}", __name__).command
+        command: click.Command = import_module(f".{name.replace('-', '_')}", __name__).command
         return command
 
 

@@ -25,6 +25,9 @@ SECURITY = ("none", "starttls", "tls")
 class AnalyticsSettings:
     """The values in force; see :data:`SETTINGS` for their meaning."""
 
+    site: str = ""
+    prefix: str = "mdl_"
+    time_zone: str = ""
     directory: str = ""
     store: str = ""
     wwwroot: str = ""
@@ -126,6 +129,17 @@ def _whole(text: str, least: int, most: int) -> int:
 SETTINGS = {
     setting.key: setting
     for setting in (
+        AnalyticsSetting(
+            "site",
+            "a URL of PostgreSQL, MariaDB or SQLite, or a folder of tables",
+            "the Moodle site, which is only read",
+            _parse_text,
+            hidden=True,
+        ),
+        AnalyticsSetting("prefix", "a prefix of Moodle's", "prefix of the site's tables", _parse_text),
+        AnalyticsSetting(
+            "time_zone", "a name such as Europe/Madrid", "time zone instead of the site's own", _parse_text
+        ),
         AnalyticsSetting(
             "directory",
             "a directory",

@@ -11,6 +11,7 @@ from sqlalchemy import and_, func, select
 
 from moodlemlbackend.analytics import definitions, models
 from moodlemlbackend.analytics.insights import actions
+from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, LIST_OWN_INSIGHTS, MANAGE_MODELS, USER
 from moodlemlbackend.analytics.insights.samples import describe
 from moodlemlbackend.analytics.insights.texts import class_label
 from moodlemlbackend.analytics.store.schema import EXPLANATIONS, MODELS, PREDICTION_ACTIONS, PREDICTIONS
@@ -18,11 +19,12 @@ from moodlemlbackend.errors import UsageError
 from moodlemlbackend.indicators import TIME, indicators_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from sqlalchemy import Connection, Row
 
     from moodlemlbackend.analytics.insights.actions import Offered
+    from moodlemlbackend.analytics.insights.capabilities import Capabilities
     from moodlemlbackend.analytics.insights.samples import SampleInfo
     from moodlemlbackend.analytics.models import Model
     from moodlemlbackend.analytics.site import Site
@@ -118,12 +120,30 @@ def contexts(connection: Connection, modelid: int | None = None) -> list[Context
     return [ContextInsights(*row) for row in connection.execute(query)]
 
 
+def readable(capabilities: Capabilities, userid: int, model: Model, contextids: Iterable[int]) -> set[int]:
+    """In which of these contexts a user may read the insights of a model.
+
+    A user's own need one capability, all others another; those that no report links to are for managers of models.
+    """
+    found = set()
+    linked = definitions.target(model.target).link_insights_report
+    for contextid in contextids:
+        context = capabilities.context(contextid)
+        if context is None:
+            continue
+        own = context.level == USER and context.instance == userid
+        needed = LIST_OWN_INSIGHTS if own else LIST_INSIGHTS if linked else MANAGE_MODELS
+        if capabilities.may(userid, needed, contextid):
+            found.add(contextid)
+    return found
+
+
 def listed(
     workspace: Workspace,
     site: Site,
     *,
     modelid: int | None = None,
-    contextid: int | None = None,
+    contextids: Collection[int] | None = None,
     userid: int | None = None,
     page: int = 0,
     perpage: int = PAGE,
@@ -131,9 +151,10 @@ def listed(
     """The insights of enabled models, those of the highest class and score first.
 
     Only the last range of each sample counts. What the user has dealt with is left out, and what is no longer there.
+    ``contextids`` limits them to those contexts, see :func:`readable`.
     """
     with workspace.store.read() as connection:
-        rows = connection.execute(_query(modelid, contextid, userid)).all()
+        rows = connection.execute(_query(modelid, contextids, userid)).all()
         found = {row.modelid: models.get(connection, row.modelid) for row in rows}
         shown = [row for row in rows if definitions.has_target(found[row.modelid].target)]
         insights = _insights(workspace, site, connection, found, shown)
@@ -174,7 +195,7 @@ def _columns() -> Any:
     )
 
 
-def _query(modelid: int | None, contextid: int | None, userid: int | None) -> Any:
+def _query(modelid: int | None, contextids: Collection[int] | None, userid: int | None) -> Any:
     last = (
         select(
             PREDICTIONS.c.modelid, PREDICTIONS.c.contextid, PREDICTIONS.c.sampleid,
@@ -193,8 +214,8 @@ def _query(modelid: int | None, contextid: int | None, userid: int | None) -> An
     )
     if modelid is not None:
         query = query.where(PREDICTIONS.c.modelid == modelid)
-    if contextid is not None:
-        query = query.where(PREDICTIONS.c.contextid == contextid)
+    if contextids is not None:
+        query = query.where(PREDICTIONS.c.contextid.in_(sorted(contextids)))
     if userid is not None:
         dealt_with = select(PREDICTION_ACTIONS.c.predictionid).where(
             PREDICTION_ACTIONS.c.userid == userid, PREDICTION_ACTIONS.c.actionname.in_(actions.HIDING)
