@@ -1,26 +1,23 @@
 """Kinds of Moodle activities: their tables, what is logged when people use them, and how they are graded.
 
-Columns of rows are filled from sources, values of the instance, the user or the work; other values are constants:
+Rows are written as ``table column=value column=@source``; a source differs from row to row:
 
-=========== ============================================================================================
-``course``   course id                   ``instance``  id of the activity in its own table
-``name``     the activity's name         ``close``     when it closes, 0 for never
-``made``     when it was made            ``start``     the course's start
-``teacher``  a teacher's user id         ``user``      user id of who did the work
-``time``     when it was done            ``grade``     raw grade, 0 to 100
-``graded``   when it was graded, or 0    ``text``      what somebody wrote
-``context``  context id of the activity  ``number``    counts from 1
-``part``     id of the activity's first row in its first table of parts, ``part2`` in its second
-``record``   id of the work's row in its first table, ``record2`` in its second
-=========== ============================================================================================
+============ ===========================================================================================
+``course``   course id                    ``instance``  id of the activity in its own table
+``name``     the activity's name          ``close``     when it closes, 0 for never
+``made``     when it was made             ``start``     the course's start
+``teacher``  a teacher's user id          ``user``      user id of who did the work
+``time``     when it was done             ``grade``     grade from 0 to 100
+``text``     what somebody wrote          ``number``    counts an instance's parts from 1
+``context``  context id of the activity   ``part``      id of its first row in its first table of parts
+``record``   id of the work's first row   ``part2``     the same in its second table of parts
+============ ===========================================================================================
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
-
-Columns = dict[str, "Source | str | float | None"]
 
 
 class Source(NamedTuple):
@@ -29,15 +26,23 @@ class Source(NamedTuple):
     name: str
 
 
+class Rows(NamedTuple):
+    """Rows of a table, ``number`` for each instance or piece of work."""
+
+    table: str
+    number: int
+    columns: dict[str, Source | str | float]
+
+
 class Event(NamedTuple):
-    """What Moodle logs: ``objectid`` names the source of the object's id, "" for none."""
+    """What Moodle logs; ``objectid`` names the source of the object's id, "" for none."""
 
     component: str
     name: str  # target, underscore, action
     objecttable: str
     objectid: str
     crud: str
-    edulevel: int = 2
+    edulevel: int
 
     @property
     def eventname(self) -> str:
@@ -59,30 +64,24 @@ class Event(NamedTuple):
 class Kind:
     """A kind of activity.
 
-    ``parts`` are rows that every instance has besides its own, ``records`` rows that each piece of work gives.
-    Events come in the order of these fields: a look (``viewed``, ``looked``), work (``written``), a grade of the
-    teacher's (``graded``), a look at it (``read``), and more work after that (``again``).
+    ``parts`` are rows that every instance has besides its own, ``records`` rows that each piece of work gives. Events
+    come in the order of these fields: a look (``looked``), work (``written``), a grade by a person (``graded``), a
+    look at that (``read``), and more work after it (``again``).
     """
 
     name: str
-    columns: Columns = field(default_factory=dict)
-    close: str = ""  # column with the time at which it closes
-    calendar: str = ""  # type of the calendar event for that time
-    parts: tuple[tuple[str, int, Columns], ...] = ()
-    records: tuple[tuple[str, Columns], ...] = ()
-    is_viewed: bool = True
-    looked: tuple[Event, ...] = ()
-    written: tuple[Event, ...] = ()
-    graded: tuple[Event, ...] = ()
-    read: tuple[Event, ...] = ()
-    again: tuple[Event, ...] = ()
-    grading: str = ""  # "" not at all, auto at once, teacher later
-    grademax: float = 100.0
-
-    @property
-    def viewed(self) -> Event:
-        """The event of opening it."""
-        return Event(f"mod_{self.name}", "course_module_viewed", self.name, "instance", "r")
+    columns: dict[str, Source | str | float]
+    close: str  # column with the time at which it closes, "" for none
+    calendar: str  # type of the calendar's event for that time
+    parts: tuple[Rows, ...]
+    records: tuple[Rows, ...]
+    looked: tuple[Event, ...]
+    written: tuple[Event, ...]
+    graded: tuple[Event, ...]
+    read: tuple[Event, ...]
+    again: tuple[Event, ...]
+    grading: str  # "" not at all, auto at once, teacher or peer later
+    grademax: int
 
     @property
     def is_worked_on(self) -> bool:
@@ -90,324 +89,265 @@ class Kind:
         return bool(self.records)
 
 
-COURSE, INSTANCE, NAME, CLOSE, MADE, START = map(Source, ("course", "instance", "name", "close", "made", "start"))
-TEACHER, USER, TIME, GRADE, GRADED, TEXT = map(Source, ("teacher", "user", "time", "grade", "graded", "text"))
-CONTEXT, NUMBER, PART, PART2, RECORD = map(Source, ("context", "number", "part", "part2", "record"))
+def event(text: str, module: str = "") -> Event:
+    """Read ``component/target_action crud [table:source] [level]``; the component is the module's if left out."""
+    where, crud, *rest = text.split()
+    component, _, name = where.rpartition("/")
+    table, _, source = rest[0].partition(":") if rest else ("", "", "")
+    return Event(component or f"mod_{module}", name, table, source, crud, int(rest[1]) if len(rest) > 1 else 2)
 
-_FILE = {"displayoptions": 'a:1:{s:10:"printintro";i:0;}'}
 
-KINDS = (
-    Kind(
-        "assign",
-        {
-            "alwaysshowdescription": 1,
-            "submissiondrafts": 0,
-            "grade": 100,
-            "attemptreopenmethod": "none",
-            "maxattempts": -1,
-            "sendstudentnotifications": 1,
-            "completionsubmit": 1,
-            "timemodified": MADE,
-        },
-        close="duedate",
-        calendar="due",
-        records=(
-            (
-                "assign_submission",
-                {"assignment": INSTANCE, "userid": USER, "timecreated": TIME, "timemodified": TIME}
-                | {"status": "submitted", "latest": 1},
+def _kind(
+    name: str,
+    columns: str,
+    *,
+    close: str = "",
+    parts: tuple[str, ...] = (),
+    records: tuple[str, ...] = (),
+    looked: tuple[str, ...] = (),
+    written: tuple[str, ...] = (),
+    graded: tuple[str, ...] = (),
+    read: tuple[str, ...] = (),
+    again: tuple[str, ...] = (),
+    grading: str = "",
+    grademax: int = 100,
+) -> Kind:
+    closing, _, calendar = close.partition(" ")
+    events = ([event(text, name) for text in texts] for texts in (looked, written, graded, read, again))
+    return Kind(
+        name,
+        _columns(columns.split()),
+        closing,
+        calendar,
+        tuple(map(_rows, parts)),
+        tuple(map(_rows, records)),
+        *map(tuple, events),
+        grading=grading,
+        grademax=grademax,
+    )
+
+
+def _rows(text: str) -> Rows:
+    table, *columns = text.split()
+    table, _, number = table.partition("*")
+    return Rows(table, int(number or 1), _columns(columns))
+
+
+def _columns(texts: list[str]) -> dict[str, Source | str | float]:
+    return {name: _value(value) for name, _, value in (text.partition("=") for text in texts)}
+
+
+def _value(text: str) -> Source | str | float:
+    if text.startswith("@"):
+        return Source(text[1:])
+    return int(text) if text.lstrip("-").isdecimal() else text
+
+
+_MADE = "timemodified=@made"
+_FILE = 'displayoptions=a:1:{s:10:"printintro";i:0;} timemodified=@made'
+_POST = "discussion=@part mailed=1 messageformat=1 message=@text"
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        _kind(
+            "assign",
+            f"alwaysshowdescription=1 grade=100 attemptreopenmethod=none maxattempts=-1 completionsubmit=1 {_MADE}",
+            close="duedate due",
+            records=(
+                "assign_submission assignment=@instance userid=@user timecreated=@time timemodified=@time latest=1"
+                " status=submitted",
             ),
-        ),
-        looked=(Event("mod_assign", "submission_status_viewed", "", "", "r"),),
-        written=(
-            Event("assignsubmission_onlinetext", "assessable_uploaded", "assign_submission", "record", "c"),
-            Event("assignsubmission_onlinetext", "submission_created", "assign_submission", "record", "c"),
-            Event("mod_assign", "assessable_submitted", "assign_submission", "record", "u"),
-        ),
-        graded=(Event("mod_assign", "submission_graded", "assign_grades", "record2", "u", 1),),
-        read=(Event("mod_assign", "feedback_viewed", "assign_grades", "record2", "r"),),
-        again=(Event("mod_assign", "assessable_submitted", "assign_submission", "record", "u"),),
-        grading="teacher",
-    ),
-    Kind(
-        "bigbluebuttonbn",
-        {"meetingid": NAME, "timecreated": MADE, "timemodified": MADE},
-        looked=(Event("mod_bigbluebuttonbn", "meeting_joined", "bigbluebuttonbn", "instance", "r"),),
-    ),
-    Kind(
-        "book",
-        {"numbering": 1, "navstyle": 1, "timecreated": MADE, "timemodified": MADE},
-        parts=(
-            (
-                "book_chapters",
-                3,
-                {"bookid": INSTANCE, "pagenum": NUMBER, "title": "Chapter", "content": "…", "contentformat": 1}
-                | {"timecreated": MADE, "timemodified": MADE},
+            looked=("submission_status_viewed r",),
+            written=(
+                "assignsubmission_onlinetext/assessable_uploaded c assign_submission:record",
+                "assignsubmission_onlinetext/submission_created c assign_submission:record",
+                "assessable_submitted u assign_submission:record",
             ),
+            graded=("submission_graded u assign_grades:graded 1",),
+            read=("feedback_viewed r assign_grades:graded",),
+            again=("assessable_submitted u assign_submission:record",),
+            grading="teacher",
         ),
-        looked=(Event("mod_book", "chapter_viewed", "book_chapters", "part", "r"),),
-    ),
-    Kind(
-        "chat",
-        {"chattime": MADE, "timemodified": MADE},
-        records=(("chat_messages", {"chatid": INSTANCE, "userid": USER, "message": TEXT, "timestamp": TIME}),),
-        written=(Event("mod_chat", "message_sent", "chat_messages", "record", "c"),),
-        read=(Event("mod_chat", "sessions_viewed", "chat", "instance", "r"),),
-        again=(Event("mod_chat", "message_sent", "chat_messages", "record", "c"),),
-    ),
-    Kind(
-        "choice",
-        {"showresults": 1, "includeinactive": 1, "allowupdate": 1, "completionsubmit": 1, "timemodified": MADE},
-        close="timeclose",
-        calendar="close",
-        parts=(("choice_options", 3, {"choiceid": INSTANCE, "text": "Option", "maxanswers": 0, "timemodified": MADE}),),
-        records=(("choice_answers", {"choiceid": INSTANCE, "userid": USER, "optionid": PART, "timemodified": TIME}),),
-        written=(Event("mod_choice", "answer_created", "choice_answers", "record", "c"),),
-        read=(Event("mod_choice", "course_module_viewed", "choice", "instance", "r"),),
-        again=(Event("mod_choice", "answer_updated", "choice_answers", "record", "u"),),
-    ),
-    Kind(
-        "data",
-        {"manageapproved": 1, "timemodified": MADE},
-        close="timeavailableto",
-        calendar="close",
-        records=(
-            (
-                "data_records",
-                {"userid": USER, "dataid": INSTANCE, "timecreated": TIME, "timemodified": TIME, "approved": 1},
+        _kind("bigbluebuttonbn", f"meetingid=@name timecreated=@made {_MADE}"),
+        _kind(
+            "book",
+            f"numbering=1 navstyle=1 timecreated=@made {_MADE}",
+            parts=(
+                "book_chapters*3 bookid=@instance pagenum=@number title=Chapter content=… contentformat=1"
+                f" timecreated=@made {_MADE}",
             ),
+            looked=("chapter_viewed r book_chapters:part",),
         ),
-        written=(Event("mod_data", "record_created", "data_records", "record", "c"),),
-    ),
-    Kind(
-        "feedback",
-        {"anonymous": 2, "page_after_submit": "", "completionsubmit": 1, "timemodified": MADE},
-        close="timeclose",
-        calendar="close",
-        records=(("feedback_completed", {"feedback": INSTANCE, "userid": USER, "timemodified": TIME}),),
-        written=(Event("mod_feedback", "response_submitted", "feedback_completed", "record", "c"),),
-    ),
-    Kind("folder", {"revision": 1, "showexpanded": 1, "showdownloadfolder": 1, "timemodified": MADE}),
-    Kind(
-        "forum",
-        {"type": "general", "maxattachments": 1, "trackingtype": 1, "timemodified": MADE},
-        parts=(
-            (
-                "forum_discussions",
-                1,
-                {"course": COURSE, "forum": INSTANCE, "name": "Welcome", "firstpost": PART2, "userid": TEACHER}
-                | {"groupid": -1, "assessed": 1, "timemodified": START, "usermodified": TEACHER},
+        _kind(
+            "chat",
+            f"chattime=@made {_MADE}",
+            records=("chat_messages chatid=@instance userid=@user message=@text timestamp=@time",),
+            written=("message_sent c chat_messages:record",),
+            read=("sessions_viewed r chat:instance",),
+            again=("message_sent c chat_messages:record",),
+        ),
+        _kind(
+            "choice",
+            f"showresults=1 includeinactive=1 allowupdate=1 completionsubmit=1 {_MADE}",
+            close="timeclose close",
+            parts=(f"choice_options*3 choiceid=@instance text=Option maxanswers=0 {_MADE}",),
+            records=("choice_answers choiceid=@instance userid=@user optionid=@part timemodified=@time",),
+            written=("answer_created c choice_answers:record",),
+            read=("course_module_viewed r choice:instance",),
+            again=("answer_updated u choice_answers:record",),
+        ),
+        _kind(
+            "data",
+            f"manageapproved=1 {_MADE}",
+            close="timeavailableto close",
+            records=("data_records userid=@user dataid=@instance timecreated=@time timemodified=@time approved=1",),
+            written=("record_created c data_records:record",),
+        ),
+        _kind(
+            "feedback",
+            f"anonymous=2 completionsubmit=1 {_MADE}",
+            close="timeclose close",
+            records=("feedback_completed feedback=@instance userid=@user timemodified=@time anonymous_response=2",),
+            written=("response_submitted c feedback_completed:record",),
+        ),
+        _kind("folder", f"revision=1 showexpanded=1 showdownloadfolder=1 {_MADE}"),
+        _kind(
+            "forum",
+            f"type=general maxattachments=1 trackingtype=1 {_MADE}",
+            parts=(
+                "forum_discussions course=@course forum=@instance name=Welcome firstpost=@part2 userid=@teacher"
+                " groupid=-1 assessed=1 timemodified=@start usermodified=@teacher",
+                f"forum_posts userid=@teacher created=@start modified=@start subject=Welcome {_POST}",
             ),
-            (
-                "forum_posts",
-                1,
-                {"discussion": PART, "userid": TEACHER, "created": START, "modified": START, "mailed": 1}
-                | {"subject": "Welcome", "message": "Say who you are and what you hope to learn.", "messageformat": 1},
+            records=(f"forum_posts parent=@part2 userid=@user created=@time modified=@time subject=Reply {_POST}",),
+            looked=("discussion_viewed r forum_discussions:part",),
+            written=("post_created c forum_posts:record", "assessable_uploaded c forum_posts:record"),
+            read=("discussion_viewed r forum_discussions:part",),
+            again=("post_created c forum_posts:record", "assessable_uploaded c forum_posts:record"),
+        ),
+        _kind(
+            "glossary",
+            "displayformat=dictionary defaultapproval=1 approvaldisplayformat=default entbypage=10 showspecial=1"
+            f" showalphabet=1 showall=1 usedynalink=1 timecreated=@made {_MADE}",
+            records=(
+                "glossary_entries glossaryid=@instance userid=@user concept=Word definition=@text definitionformat=1"
+                " timecreated=@time timemodified=@time approved=1 usedynalink=1 fullmatch=1",
             ),
+            written=("entry_created c glossary_entries:record",),
         ),
-        records=(
-            (
-                "forum_posts",
-                {"discussion": PART, "parent": PART2, "userid": USER, "created": TIME, "modified": TIME, "mailed": 1}
-                | {"subject": "Re: Welcome", "message": TEXT, "messageformat": 1},
+        _kind("imscp", f"revision=1 keepold=-1 structure=a:0:{{}} {_MADE}"),
+        _kind("label", _MADE),
+        _kind(
+            "lesson",
+            "grade=100 custom=1 maxanswers=5 maxattempts=1 maxpages=1 retake=1 mediaheight=100 mediawidth=650"
+            f" width=640 height=480 bgcolor=#FFFFFF completionendreached=1 {_MADE}",
+            close="deadline close",
+            parts=(
+                "lesson_pages lessonid=@instance qtype=20 layout=1 display=1 timecreated=@made title=Page contents=…"
+                " contentsformat=1",
             ),
-        ),
-        looked=(Event("mod_forum", "discussion_viewed", "forum_discussions", "part", "r"),),
-        written=(
-            Event("mod_forum", "post_created", "forum_posts", "record", "c"),
-            Event("mod_forum", "assessable_uploaded", "forum_posts", "record", "c"),
-        ),
-        read=(Event("mod_forum", "discussion_viewed", "forum_discussions", "part", "r"),),
-        again=(
-            Event("mod_forum", "post_created", "forum_posts", "record", "c"),
-            Event("mod_forum", "assessable_uploaded", "forum_posts", "record", "c"),
-        ),
-    ),
-    Kind(
-        "glossary",
-        {"displayformat": "dictionary", "defaultapproval": 1, "approvaldisplayformat": "default", "entbypage": 10}
-        | {"showspecial": 1, "showalphabet": 1, "showall": 1, "usedynalink": 1, "timecreated": MADE}
-        | {"timemodified": MADE},
-        records=(
-            (
-                "glossary_entries",
-                {"glossaryid": INSTANCE, "userid": USER, "concept": "Word", "definition": TEXT, "definitionformat": 1}
-                | {"timecreated": TIME, "timemodified": TIME, "approved": 1, "usedynalink": 1, "fullmatch": 1},
+            records=(
+                "lesson_timer lessonid=@instance userid=@user starttime=@time lessontime=@time completed=1",
+                "lesson_grades lessonid=@instance userid=@user grade=@grade completed=@time",
             ),
-        ),
-        written=(Event("mod_glossary", "entry_created", "glossary_entries", "record", "c"),),
-    ),
-    Kind("imscp", {"revision": 1, "keepold": -1, "structure": "a:0:{}", "timemodified": MADE}),
-    Kind("label", {"timemodified": MADE}, is_viewed=False),
-    Kind(
-        "lesson",
-        {"conditions": "", "grade": 100, "custom": 1, "maxanswers": 5, "maxattempts": 1, "maxpages": 1, "retake": 1}
-        | {"mediaheight": 100, "mediawidth": 650, "width": 640, "height": 480, "bgcolor": "#FFFFFF"}
-        | {"completionendreached": 1, "timemodified": MADE},
-        close="deadline",
-        calendar="close",
-        parts=(
-            (
-                "lesson_pages",
-                1,
-                {"lessonid": INSTANCE, "qtype": 20, "layout": 1, "display": 1, "timecreated": MADE, "title": "Page"}
-                | {"contents": "…", "contentsformat": 1},
+            written=(
+                "lesson_started c lesson:instance",
+                "content_page_viewed r lesson_pages:part",
+                "lesson_ended u lesson:instance",
             ),
+            again=("lesson_restarted r lesson:instance", "lesson_ended u lesson:instance"),
+            grading="auto",
         ),
-        records=(
-            (
-                "lesson_timer",
-                {"lessonid": INSTANCE, "userid": USER, "starttime": TIME, "lessontime": TIME, "completed": 1},
+        _kind(
+            "lti",
+            "toolurl=https://tool.example.org/launch instructorchoicesendname=1 instructorchoicesendemailaddr=1"
+            f" instructorchoiceacceptgrades=1 grade=100 launchcontainer=1 timecreated=@made {_MADE}",
+            records=(
+                "lti_submission ltiid=@instance userid=@user datesubmitted=@time dateupdated=@time gradepercent=@grade"
+                " originalgrade=@grade state=2",
             ),
-            ("lesson_grades", {"lessonid": INSTANCE, "userid": USER, "grade": GRADE, "completed": TIME}),
+            read=("course_module_viewed r lti:instance",),
+            grading="auto",
         ),
-        written=(
-            Event("mod_lesson", "lesson_started", "lesson", "instance", "c"),
-            Event("mod_lesson", "content_page_viewed", "lesson_pages", "part", "r"),
-            Event("mod_lesson", "lesson_ended", "lesson", "instance", "u"),
-        ),
-        again=(
-            Event("mod_lesson", "lesson_restarted", "lesson", "instance", "r"),
-            Event("mod_lesson", "lesson_started", "lesson", "instance", "c"),
-            Event("mod_lesson", "lesson_ended", "lesson", "instance", "u"),
-        ),
-        grading="auto",
-    ),
-    Kind(
-        "lti",
-        {"toolurl": "https://tool.example.org/launch", "instructorchoicesendname": 1, "grade": 100}
-        | {"instructorchoicesendemailaddr": 1, "instructorchoiceacceptgrades": 1, "launchcontainer": 1}
-        | {"timecreated": MADE, "timemodified": MADE},
-        records=(
-            (
-                "lti_submission",
-                {"ltiid": INSTANCE, "userid": USER, "datesubmitted": TIME, "dateupdated": TIME, "gradepercent": GRADE}
-                | {"originalgrade": GRADE, "state": 2},
+        _kind("page", f"content=… contentformat=1 {_FILE}"),
+        _kind(
+            "quiz",
+            "overduehandling=autosubmit graceperiod=86400 preferredbehaviour=deferredfeedback grademethod=1"
+            " decimalpoints=2 questiondecimalpoints=-1 reviewattempt=69904 reviewcorrectness=69904 reviewmarks=69904"
+            f" questionsperpage=1 navmethod=free shuffleanswers=1 sumgrades=100 grade=100 timecreated=@made {_MADE}",
+            close="timeclose close",
+            parts=("quiz_sections quizid=@instance firstslot=1",),
+            records=(
+                "quiz_attempts quiz=@instance userid=@user attempt=1 uniqueid=@record layout=1,0 state=finished"
+                " timestart=@time timefinish=@time timemodified=@time timecheckstate=0 sumgrades=@grade",
+                "quiz_grades quiz=@instance userid=@user grade=@grade timemodified=@time",
+                "question_usages id=@record contextid=@context component=mod_quiz preferredbehaviour=deferredfeedback",
             ),
-        ),
-        read=(Event("mod_lti", "course_module_viewed", "lti", "instance", "r"),),
-        grading="auto",
-    ),
-    Kind("page", {"content": "…", "contentformat": 1, "timemodified": MADE, **_FILE}),
-    Kind(
-        "quiz",
-        {"overduehandling": "autosubmit", "graceperiod": 86400, "preferredbehaviour": "deferredfeedback"}
-        | {"grademethod": 1, "decimalpoints": 2, "questiondecimalpoints": -1, "reviewattempt": 69904}
-        | {"reviewcorrectness": 69904, "reviewmarks": 69904, "questionsperpage": 1, "navmethod": "free"}
-        | {"shuffleanswers": 1, "sumgrades": 100, "grade": 100, "timecreated": MADE, "timemodified": MADE},
-        close="timeclose",
-        calendar="close",
-        parts=(("quiz_sections", 1, {"quizid": INSTANCE, "firstslot": 1, "heading": ""}),),
-        records=(
-            (
-                "quiz_attempts",
-                {"quiz": INSTANCE, "userid": USER, "attempt": 1, "uniqueid": RECORD, "layout": "1,0"}
-                | {"state": "finished", "timestart": TIME, "timefinish": TIME, "timemodified": TIME}
-                | {"timecheckstate": 0, "sumgrades": GRADE},
+            written=(
+                "attempt_started c quiz_attempts:record",
+                "attempt_viewed r quiz_attempts:record",
+                "attempt_submitted u quiz_attempts:record",
             ),
-            ("quiz_grades", {"quiz": INSTANCE, "userid": USER, "grade": GRADE, "timemodified": TIME}),
-            (
-                "question_usages",
-                {"id": RECORD, "contextid": CONTEXT, "component": "mod_quiz", "preferredbehaviour": "deferredfeedback"},
+            read=("course_module_viewed r quiz:instance", "attempt_reviewed r quiz_attempts:record"),
+            again=("attempt_started c quiz_attempts:record", "attempt_submitted u quiz_attempts:record"),
+            grading="auto",
+        ),
+        _kind("resource", f"revision=1 {_FILE}"),
+        _kind(
+            "scorm",
+            "scormtype=local reference=package.zip version=SCORM_1.2 maxgrade=100 grademethod=1 masteryoverride=1"
+            f" displayattemptstatus=1 revision=1 launch=@part nav=1 width=100 height=500 {_MADE}",
+            close="timeclose close",
+            parts=(
+                "scorm_scoes scorm=@instance parent=/ identifier=item_1 launch=index.html scormtype=sco title=Item"
+                " sortorder=1",
             ),
-        ),
-        written=(
-            Event("mod_quiz", "attempt_started", "quiz_attempts", "record", "c"),
-            Event("mod_quiz", "attempt_viewed", "quiz_attempts", "record", "r"),
-            Event("mod_quiz", "attempt_submitted", "quiz_attempts", "record", "u"),
-        ),
-        read=(
-            Event("mod_quiz", "course_module_viewed", "quiz", "instance", "r"),
-            Event("mod_quiz", "attempt_reviewed", "quiz_attempts", "record", "r"),
-        ),
-        again=(
-            Event("mod_quiz", "attempt_started", "quiz_attempts", "record", "c"),
-            Event("mod_quiz", "attempt_submitted", "quiz_attempts", "record", "u"),
-        ),
-        grading="auto",
-    ),
-    Kind("resource", {"revision": 1, "timemodified": MADE, **_FILE}),
-    Kind(
-        "scorm",
-        {"scormtype": "local", "reference": "package.zip", "version": "SCORM_1.2", "maxgrade": 100.0, "whatgrade": 0}
-        | {"grademethod": 1, "masteryoverride": 1, "displayattemptstatus": 1, "revision": 1, "launch": PART, "nav": 1}
-        | {"width": 100, "height": 500, "timemodified": MADE},
-        close="timeclose",
-        calendar="close",
-        parts=(
-            (
-                "scorm_scoes",
-                1,
-                {"scorm": INSTANCE, "parent": "/", "identifier": "item_1", "launch": "index.html", "scormtype": "sco"}
-                | {"title": "Item", "sortorder": 1},
+            records=(
+                "scorm_scoes_track userid=@user scormid=@instance scoid=@part attempt=1 value=completed"
+                " element=cmi.core.lesson_status timemodified=@time",
             ),
+            written=("sco_launched r scorm_scoes:part", "scoreraw_submitted c scorm_scoes_track:record"),
+            read=("course_module_viewed r scorm:instance",),
+            grading="auto",
         ),
-        records=(
-            (
-                "scorm_scoes_track",
-                {"userid": USER, "scormid": INSTANCE, "scoid": PART, "attempt": 1, "value": "completed"}
-                | {"element": "cmi.core.lesson_status", "timemodified": TIME},
+        _kind(
+            "survey",
+            f"template=4 questions=65,67,68 completionsubmit=1 timecreated=@made {_MADE}",
+            records=("survey_answers userid=@user survey=@instance question=65 time=@time answer1=Often",),
+            written=("response_submitted c survey:instance",),
+        ),
+        _kind("url", f"externalurl=https://moodle.org/ parameters=a:0:{{}} {_FILE}"),
+        _kind(
+            "wiki",
+            f"firstpagetitle=Start wikimode=collaborative defaultformat=html timecreated=@made {_MADE}",
+            parts=(
+                "wiki_subwikis wikiid=@instance",
+                "wiki_pages subwikiid=@part title=Start cachedcontent=@text timecreated=@start timemodified=@start"
+                " userid=@teacher",
             ),
+            records=("wiki_versions pageid=@part2 content=@text contentformat=html timecreated=@time userid=@user",),
+            looked=("page_viewed r wiki_pages:part2",),
+            written=("page_updated u wiki_pages:part2",),
         ),
-        written=(
-            Event("mod_scorm", "sco_launched", "scorm_scoes", "part", "r"),
-            Event("mod_scorm", "scoreraw_submitted", "scorm_scoes_track", "record", "c"),
-        ),
-        read=(Event("mod_scorm", "course_module_viewed", "scorm", "instance", "r"),),
-        grading="auto",
-    ),
-    Kind(
-        "survey",
-        {"template": 4, "questions": "65,67,68", "completionsubmit": 1, "timecreated": MADE, "timemodified": MADE},
-        records=(
-            (
-                "survey_answers",
-                {"userid": USER, "survey": INSTANCE, "question": 65, "time": TIME, "answer1": "3", "answer2": ""},
+        _kind(
+            "workshop",
+            "phase=50 usepeerassessment=1 grade=80 gradinggrade=20 strategy=accumulative evaluation=best"
+            f" submissiontypetext=1 submissiontypefile=1 nattachments=1 overallfeedbackmode=1 {_MADE}",
+            close="submissionend closesubmission",
+            records=(
+                "workshop_submissions workshopid=@instance authorid=@user timecreated=@time timemodified=@time"
+                " title=Submission content=@text contentformat=1 grade=@grade example=0",
             ),
+            written=("submission_created c workshop_submissions:record",),
+            graded=("submission_assessed c workshop_assessments:graded",),
+            read=("submission_viewed r workshop_submissions:record",),
+            again=("submission_updated u workshop_submissions:record",),
+            grading="peer",
+            grademax=80,
         ),
-        written=(Event("mod_survey", "response_submitted", "survey", "instance", "c"),),
-    ),
-    Kind("url", {"externalurl": "https://moodle.org/", "parameters": "a:0:{}", "timemodified": MADE, **_FILE}),
-    Kind(
-        "wiki",
-        {"firstpagetitle": "Front page", "wikimode": "collaborative", "defaultformat": "html", "timecreated": MADE}
-        | {"timemodified": MADE},
-        parts=(
-            ("wiki_subwikis", 1, {"wikiid": INSTANCE}),
-            (
-                "wiki_pages",
-                1,
-                {"subwikiid": PART, "title": "Front page", "cachedcontent": "…", "timecreated": START}
-                | {"timemodified": START, "userid": TEACHER},
-            ),
-        ),
-        looked=(Event("mod_wiki", "page_viewed", "wiki_pages", "part2", "r"),),
-        written=(Event("mod_wiki", "page_updated", "wiki_pages", "part2", "u"),),
-    ),
-    Kind(
-        "workshop",
-        {"phase": 50, "usepeerassessment": 1, "grade": 80, "gradinggrade": 20, "strategy": "accumulative"}
-        | {"evaluation": "best", "submissiontypetext": 1, "submissiontypefile": 1, "nattachments": 1}
-        | {"overallfeedbackmode": 1, "timemodified": MADE},
-        close="submissionend",
-        calendar="closesubmission",
-        records=(
-            (
-                "workshop_submissions",
-                {"workshopid": INSTANCE, "authorid": USER, "timecreated": TIME, "timemodified": TIME}
-                | {"title": "Submission", "content": TEXT, "contentformat": 1, "grade": GRADE, "example": 0},
-            ),
-        ),
-        looked=(),
-        written=(
-            Event("mod_workshop", "submission_created", "workshop_submissions", "record", "c"),
-            Event("mod_workshop", "assessable_uploaded", "workshop_submissions", "record", "c"),
-        ),
-        graded=(Event("mod_workshop", "submission_assessed", "workshop_assessments", "record2", "c"),),
-        read=(Event("mod_workshop", "submission_viewed", "workshop_submissions", "record", "r"),),
-        again=(Event("mod_workshop", "submission_updated", "workshop_submissions", "record", "u"),),
-        grading="teacher",
-        grademax=80.0,
-    ),
-)
-"""Every kind whose indicators Moodle ships, by name."""
+    )
+}
+"""Every kind whose indicators Moodle ships."""
+
+VIEWED = {name: event(f"course_module_viewed r {name}:instance", name) for name in KINDS if name != "label"}

@@ -125,6 +125,7 @@ _INDEXES = {
     "survey_answers": "survey userid",
     "wiki_subwikis": "wikiid",
     "wiki_pages": "subwikiid",
+    "wiki_versions": "pageid",
     "workshop_submissions": "workshopid authorid",
     "workshop_assessments": "submissionid reviewerid",
     "logstore_standard_log": "timecreated courseid+anonymous+timecreated contextid"
@@ -304,6 +305,7 @@ wiki = course name:255 intro:text? introformat:small timecreated timemodified fi
 wiki_subwikis = wikiid groupid userid
 wiki_pages = subwikiid title:255 cachedcontent:text timecreated timemodified timerendered userid pageviews
     readonly:small
+wiki_versions = pageid content:text contentformat:20 version:mid timecreated userid
 workshop = course name:255 intro:text? introformat:small instructauthors:text? instructauthorsformat:small
     instructreviewers:text? instructreviewersformat:small timemodified phase:small? useexamples:small?
     usepeerassessment:small? useselfassessment:small? grade:10,5? gradinggrade:10,5? strategy:30 evaluation:30
