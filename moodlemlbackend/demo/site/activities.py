@@ -113,15 +113,22 @@ def _kind(
     grademax: int = 100,
 ) -> Kind:
     closing, _, calendar = close.partition(" ")
-    events = ([event(text, name) for text in texts] for texts in (looked, written, graded, read, again))
+
+    def events(texts: tuple[str, ...]) -> tuple[Event, ...]:
+        return tuple(event(text, name) for text in texts)
+
     return Kind(
         name,
-        _columns(columns.split()),
-        closing,
-        calendar,
-        tuple(map(_rows, parts)),
-        tuple(map(_rows, records)),
-        *map(tuple, events),
+        columns=_columns(columns.split()),
+        close=closing,
+        calendar=calendar,
+        parts=tuple(map(_rows, parts)),
+        records=tuple(map(_rows, records)),
+        looked=events(looked),
+        written=events(written),
+        graded=events(graded),
+        read=events(read),
+        again=events(again),
         grading=grading,
         grademax=grademax,
     )
