@@ -11,6 +11,7 @@ Rows are written as ``table column=value column=@source``; a source differs from
 ``text``     what somebody wrote          ``number``    counts an instance's parts from 1
 ``context``  context id of the activity   ``part``      id of its first row in its first table of parts
 ``record``   id of the work's first row   ``part2``     the same in its second table of parts
+``either``   1 or 2, by turns
 ============ ===========================================================================================
 """
 
@@ -213,9 +214,11 @@ KINDS = {
         ),
         _kind(
             "feedback",
-            f"anonymous=2 completionsubmit=1 {_MADE}",
+            f"anonymous=@either completionsubmit=1 {_MADE}",
             close="timeclose close",
-            records=("feedback_completed feedback=@instance userid=@user timemodified=@time anonymous_response=2",),
+            records=(
+                "feedback_completed feedback=@instance userid=@user timemodified=@time anonymous_response=@either",
+            ),
             written=("response_submitted c feedback_completed:record",),
         ),
         _kind("folder", f"revision=1 showexpanded=1 showdownloadfolder=1 {_MADE}"),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SYSTEM_LEVEL, USER_LEVEL, CATEGORY_LEVEL, COURSE_LEVEL, MODULE_LEVEL = 10, 30, 40, 50, 70
 SYSTEM = 1  # context id
 SITE_COURSE = 1
+COMPETENCIES = 6
 
 _ARCHETYPES = ("manager", "coursecreator", "editingteacher", "teacher", "student", "guest", "user", "frontpage")
 ROLES = {name: number for number, name in enumerate(_ARCHETYPES, start=1)}
@@ -90,9 +91,21 @@ NOW = ("local_simulator", "now")
 """Plugin and name of the setting that says at which Unix time the site was left."""
 
 _FIRST_NAMES = (
-    "Ada Ben Chloe Daniel Elif Farid Grace Hugo Ines Jan Kofi Lena Mateo Nadia Oskar Priya Quinn Rosa".split()
+    "Ada",
+    "Ben",
+    "Chloe",
+    "Daniel",
+    "Elif",
+    "Farid",
+    "Grace",
+    "Hugo",
+    "Ines",
+    "Jan",
+    "Kofi",
+    "Lena",
+    "Mateo",
 )
-_LAST_NAMES = "Abe Bauer Costa Dubois Evans Fischer Garcia Haddad Ito Jansen Kaya Lopez Meyer Novak Okafor".split()
+_LAST_NAMES = ("Abe", "Bauer", "Costa", "Dubois", "Evans", "Fischer", "Garcia", "Haddad", "Ito", "Jansen", "Kaya")
 _CITIES = np.array(["", "Lisbon", "Perth", "Graz", "Quito"], dtype=object)
 
 
@@ -114,6 +127,7 @@ def add_site(loader: Loader, site: SitePlan, schema: str, seed: int, kinds: Sequ
     """Add all that does not depend on what happens in the courses."""
     _add_settings(loader, site, schema, seed, kinds)
     _add_roles(loader, site)
+    _add_competencies(loader, site)
     loader.add(
         "course",
         1,
@@ -206,6 +220,27 @@ def _add_roles(loader: Loader, site: SitePlan) -> None:
     )
 
 
+def _add_competencies(loader: Loader, site: SitePlan) -> None:
+    """Add a framework of competencies, all on one scale."""
+    made = {"timecreated": int(site.created.min()), "timemodified": int(site.created.min())}
+    scale = {"name": "Competence", "scale": "Not yet competent,Competent", "description": "", "timemodified": 0}
+    loader.add("scale", 1, scale)
+    proficient = '[{"scaleid":"1"},{"id":2,"scaledefault":1,"proficient":1}]'
+    frame = {"shortname": "Framework", "contextid": SYSTEM, "idnumber": "framework", "scaleid": 1, "visible": 1}
+    loader.add("competency_framework", 1, {**frame, "scaleconfiguration": proficient, "usermodified": ADMIN, **made})
+    numbers = np.arange(1, COMPETENCIES + 1)
+    columns = {
+        "shortname": np.array([f"Competency {number}" for number in numbers], dtype=object),
+        "idnumber": np.array([f"competency{number}" for number in numbers], dtype=object),
+        "descriptionformat": 1,
+        "competencyframeworkid": 1,
+        "path": "/0/",
+        "sortorder": numbers,
+        "usermodified": ADMIN,
+    }
+    loader.add("competency", COMPETENCIES, columns | made)
+
+
 def _add_categories(loader: Loader, site: SitePlan, kinds: Sequence[str]) -> SiteIds:
     """Add categories, every third one inside the first, with a teacher's role for all of the second."""
     number = site.categories
@@ -288,6 +323,7 @@ def add_users(loader: Loader, site: SitePlan, first_seen: Integers, last_seen: I
             "timemodified": created,
         },
     )
+    loader.add("user_preferences", 1, {"userid": FIRST + number - 1, "name": "auth_forcepasswordchange", "value": "1"})
 
 
 def _pick(names: Sequence[str], index: Integers) -> Any:

@@ -38,6 +38,7 @@ class CourseIds:
     part2: Integers
     items: Integers  # of grades
     course_item: int
+    criteria: Integers  # of completion, in the order of their activities
     made: int  # Unix time
 
     def sources(self, course: Course, chosen: Integers) -> dict[str, Any]:
@@ -53,6 +54,7 @@ class CourseIds:
             "part2": self.part2[chosen],
             "close": course.activities.closes[chosen],
             "name": activity_names(course)[chosen],
+            "either": 1 + self.instances[chosen] % 2,
             "text": TEXTS[chosen % len(TEXTS)],
         }
 
@@ -97,6 +99,7 @@ def add_structure(loader: Loader, course: Course, site: SiteIds) -> CourseIds:
         part2=np.zeros(number, dtype=np.int64),
         items=np.zeros(number, dtype=np.int64),
         course_item=int(loader.ids("grade_items", 1)[0]),
+        criteria=loader.ids("course_completion_criteria", int(activities.criterion.sum())),
         made=plan.start - 30 * DAY,
     )
     _add_course(loader, course, ids, site)
@@ -179,7 +182,7 @@ def _add_activities(loader: Loader, course: Course, ids: CourseIds) -> None:
         for note, rows, part in zip((ids.part, ids.part2), kind.parts, parts, strict=False):
             note[chosen] = part[:: rows.number]
         sources = ids.sources(course, chosen)
-        closes = {kind.close: sources["close"]} if kind.close else {}
+        closes = {kind.close: Source("close")} if kind.close else {}
         own = {"course": Source("course"), "name": Source("name"), "intro": "", "introformat": 1, **kind.columns}
         add_rows(loader, Rows(kind.name, 1, own | closes), sources, len(chosen), ids.instances[chosen])
         for rows, part in zip(kind.parts, parts, strict=True):
@@ -380,6 +383,7 @@ def _add_criteria(loader: Loader, course: Course, ids: CourseIds) -> None:
         "course_completion_criteria",
         len(chosen),
         {
+            "id": ids.criteria,
             "course": ids.course,
             "criteriatype": 4,
             "module": np.array(NAMES, dtype=object)[course.activities.kind[chosen]],

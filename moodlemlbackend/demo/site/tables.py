@@ -104,7 +104,6 @@ _INDEXES = {
     "grade_items": "courseid itemtype+needsupdate",
     "grade_grades": "itemid !userid+itemid",
     "competency_coursecomp": "!courseid+competencyid",
-    "competency_usercomp": "!userid+competencyid",
     "competency_usercompcourse": "!userid+courseid+competencyid",
     "event": "courseid userid timestart modulename+instance timesort",
     "assign_submission": "assignment userid",
@@ -193,8 +192,6 @@ competency = shortname:100? description:text? descriptionformat:small idnumber:1
     path:255 sortorder ruletype:100? ruleoutcome:small ruleconfig:text? scaleid? scaleconfiguration:text?
     timecreated timemodified usermodified?
 competency_coursecomp = courseid competencyid ruleoutcome:small timecreated timemodified usermodified sortorder
-competency_usercomp = userid competencyid status:small reviewerid? proficiency:small? grade? timecreated
-    timemodified? usermodified
 competency_usercompcourse = userid courseid competencyid proficiency:small? grade? timecreated timemodified?
     usermodified
 event = name:text description:text format:small categoryid courseid groupid userid repeatid component:100?
