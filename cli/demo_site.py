@@ -57,7 +57,7 @@ def _parse_date(text: str) -> int:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the simulation.")
 @click.option(
     "--now",
-    type=_UnixTime(),
+    callback=_unix_time,
     metavar="TIME",
     help="When the site is looked at: a date or Unix seconds.  [default: now]",
 )
