@@ -1,7 +1,8 @@
 """A new site in a database: tables are made, rows loaded in bulk, and all of it is kept or nothing.
 
-A new SQLite file is written beside its place and moved there when it is complete. PostgreSQL gets everything in one
-transaction, by COPY. From other databases the tables are dropped again when something fails. Indexes are made last.
+Everything goes into one transaction, in PostgreSQL by COPY; a new SQLite file is written beside its place and moved
+there when it is complete. MariaDB and MySQL cannot take back tables that they made: there they are dropped when
+something fails. Indexes are made last.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ Values = Union[NDArray[Any], "pa.Array", str, float, None]
 """What a column is filled with: an array, masked where it is NULL, or one value for all rows."""
 
 BATCH_ROWS = 50_000
+CONNECT_SECONDS = 10
 PREFIX = re.compile(r"(?:[a-z][a-z0-9_]{0,15})?")
 
 _DRIVERS = {
@@ -97,7 +99,7 @@ class Loader:
         for batch in data.to_batches(max_chunksize=BATCH_ROWS):
             rows = list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
             self._connection.exec_driver_sql(insert, rows)
-        if self._connection.dialect.name != "postgresql":
+        if not _takes_back_tables(self._connection):
             self._connection.commit()
 
     def _copy(self, into: str, data: pa.Table) -> None:
@@ -174,9 +176,7 @@ def _written(
     try:
         with connection:
             _refuse_tables(connection, prefix, shown)
-            if alone:
-                connection.exec_driver_sql("PRAGMA journal_mode = OFF")
-                connection.exec_driver_sql("PRAGMA synchronous = OFF")
+            _begin(connection, alone=alone)
             for name, table in _define(prefix, schema).items():
                 connection.execute(CreateTable(table))
                 made[name] = table
@@ -184,16 +184,16 @@ def _written(
             yield loader
             loader.flush()
             for table in made.values():
-                for index in sorted(table.indexes, key=lambda index: str(index.name)):
-                    index.create(connection)
-            _analyze(connection, made)
+                _finish(connection, table)
             connection.commit()
     except BaseException as error:
         with suppress(Exception):
             connection.invalidate()
-        if not alone and engine.dialect.name != "postgresql":
+        if not _takes_back_tables(connection):
             _drop(engine, made)
-        if isinstance(error, DBAPIError):
+        if (
+            isinstance(error, DBAPIError) or type(error).__module__.partition(".")[0] in _EXTRAS
+        ):  # COPY is psycopg's own
             raise StorageError(
                 f"Cannot write the site into {shown}: {_reason(error, target)}; nothing of it was kept."
             ) from error
@@ -233,7 +233,9 @@ def _engine(url: URL) -> Engine:
     from sqlalchemy import create_engine
 
     try:
-        return create_engine(url)
+        if url.get_backend_name() == "sqlite":
+            return create_engine(url)
+        return create_engine(url, connect_args={"connect_timeout": CONNECT_SECONDS})
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get(error.name or "")
         what = f"moodlemlbackend[{extra}]" if extra else error.name
@@ -242,7 +244,8 @@ def _engine(url: URL) -> Engine:
 
 def _reason(error: Any, url: URL) -> str:
     """What the driver says, on one line and without the password."""
-    said = error.orig.args[-1] if error.orig is not None and error.orig.args else error
+    raised = getattr(error, "orig", None) or error
+    said = raised.args[-1] if raised.args else raised
     lines = str(said).strip().splitlines() or [type(error).__name__]
     return lines[0].rstrip(".").replace(str(url.password), "***") if url.password else lines[0].rstrip(".")
 
@@ -304,12 +307,36 @@ def _table(metadata: MetaData, name: str, columns: tuple[Column, ...]) -> Table:
     )
 
 
-def _analyze(connection: Connection, made: Mapping[str, Table]) -> None:
-    """Tell the database's planner what the tables hold."""
-    quote = connection.dialect.identifier_preparer.format_table
-    if connection.dialect.name in {"sqlite", "postgresql"}:
-        for table in made.values():
-            connection.exec_driver_sql(f"ANALYZE {quote(table)}")
+def _takes_back_tables(connection: Connection) -> bool:
+    """Whether a transaction that fails takes the tables with it that it made."""
+    return connection.dialect.name in {"postgresql", "sqlite"}
+
+
+def _begin(connection: Connection, *, alone: bool) -> None:
+    """Begin the one transaction; SQLite's driver would begin it only after the tables."""
+    if connection.dialect.name == "sqlite":
+        driver: Any = connection.connection.driver_connection
+        driver.isolation_level = None
+        if alone:
+            connection.exec_driver_sql("PRAGMA journal_mode = OFF")
+            connection.exec_driver_sql("PRAGMA synchronous = OFF")
+        connection.exec_driver_sql("BEGIN")
+
+
+def _finish(connection: Connection, table: Table) -> None:
+    """Make the indexes of a table, and tell the database's planner what it holds."""
+    quote = connection.dialect.identifier_preparer
+    made = sorted(table.indexes, key=lambda index: str(index.name))
+    if _takes_back_tables(connection):
+        for index in made:
+            index.create(connection)
+        connection.exec_driver_sql(f"ANALYZE {quote.format_table(table)}")
+    elif made:  # all of them in one pass
+        parts = []
+        for index in made:
+            columns = ", ".join(quote.quote(column.name) for column in index.columns)
+            parts.append(f"ADD {'UNIQUE' if index.unique else ''} INDEX {index.name} ({columns})")
+        connection.exec_driver_sql(f"ALTER TABLE {quote.format_table(table)} {', '.join(parts)}")
 
 
 def _drop(engine: Engine, made: Mapping[str, Table]) -> None:
