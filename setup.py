@@ -42,6 +42,7 @@ ROOMS = {
 }
 
 TEST = [
+    "axe-core-python>=0.1",
     "aiobotocore>=2.19",  # named beside moto so that pip finds a boto3 for both
     "flask-cors>=4",  # these two for moto's server; its extra [server] brings all of AWS
     "flask>=3",
@@ -91,6 +92,6 @@ setup(
     extras_require={**ROOMS, "all": sorted({one for needs in ROOMS.values() for one in needs}), "test": TEST},
     packages=[*find_packages(include=["moodlemlbackend", "moodlemlbackend.*"]), "moodlemlbackend.cli"],
     package_dir={"moodlemlbackend.cli": "cli"},
-    package_data={"moodlemlbackend": ["py.typed", "server/templates/*"]},
+    package_data={"moodlemlbackend": ["py.typed", "server/templates/*", "server/templates/site/*"]},
     entry_points={"console_scripts": ["moodlemlbackend = moodlemlbackend.cli:main"]},
 )
