@@ -73,7 +73,9 @@ def writing(
             cells = np.asarray(features)
             if cells.ndim != 2 or not 0 < cells.shape[1] == len(columns):
                 raise ValueError(f"features of shape {cells.shape} do not fit {len(columns)} columns")
-            edges = [_cell_text(label) for label in np.asarray(edge, dtype=object)] if labelled else [*map(quoted, edge)]
+            edges = (
+                [_cell_text(label) for label in np.asarray(edge, dtype=object)] if labelled else [*map(quoted, edge)]
+            )
             if len(edges) != len(cells):
                 raise ValueError(f"{len(cells)} rows of features but {len(edges)} of labels or sample ids")
             for start in range(0, len(cells), WRITTEN_ROWS):

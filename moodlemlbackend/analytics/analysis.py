@@ -115,7 +115,9 @@ class Hooks:
         """Return the calculations stored for a range of the samples' analysable and origin."""
         return {}
 
-    def keep(self, samples: Samples, start: int, end: int, indicator: str, chosen: npt.NDArray[np.int64], values: Values) -> None:  # noqa: ARG002, E501
+    def keep(
+        self, samples: Samples, start: int, end: int, indicator: str, chosen: npt.NDArray[np.int64], values: Values
+    ) -> None:  # noqa: ARG002, E501
         """Store new calculations of the chosen samples (positions), rounded to two decimals; NaN is null."""
 
 
@@ -196,7 +198,9 @@ def _analyse_one(site: Site, analysis: Analysis, analysable: Any, hooks: Hooks) 
     for method in analysis.methods:
         if method.accepts(analysable, clock):
             ranges = method.define(analysable, clock)
-            used = method.training_ranges(ranges, clock) if analysis.training else method.prediction_ranges(ranges, clock)
+            used = (
+                method.training_ranges(ranges, clock) if analysis.training else method.prediction_ranges(ranges, clock)
+            )
             cuts[method] = ranges, used
     if isinstance(analysable, Course):
         analysable.plan_logs(bound for _, used in cuts.values() for bound in used.bounds)

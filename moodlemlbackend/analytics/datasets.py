@@ -27,9 +27,7 @@ class Written:
     refused: list[tuple[str, Reason]]
 
 
-def metadata(
-    site: Site, target: Target, indicators: Sequence[Indicator], method: TimeSplitting
-) -> dict[str, str]:
+def metadata(site: Site, target: Target, indicators: Sequence[Indicator], method: TimeSplitting) -> dict[str, str]:
     """The first two header rows."""
     if target.linear:
         values = {"targetmin": f"{target.minimum:g}", "targetmax": f"{target.maximum:g}"}
@@ -94,5 +92,3 @@ def _reasons(refused: list[tuple[str, Reason]]) -> str:
     counts = Counter(reason.text.rstrip(".") for _, reason in refused).most_common(3)
     said = "; ".join(f"{text} ({number} of {len(refused)})" for text, number in counts)
     return said[:1].lower() + said[1:] if said else "there is nothing to analyse"
-
-

@@ -136,6 +136,8 @@ def _segment(dialect: str, bounds: int) -> str:
         return f"width_bucket(timecreated - 1, ARRAY[{', '.join(f'CAST({name} AS bigint)' for name in names)}])"
     if dialect == "mysql":
         return f"INTERVAL(timecreated - 1, {', '.join(names)})"
-    return "CASE " + " ".join(f"WHEN timecreated <= {name} THEN {i}" for i, name in enumerate(names)) + (
-        f" ELSE {bounds} END"
+    return (
+        "CASE "
+        + " ".join(f"WHEN timecreated <= {name} THEN {i}" for i, name in enumerate(names))
+        + (f" ELSE {bounds} END")
     )

@@ -72,8 +72,7 @@ def _of_users(samples: Samples) -> list[Profile]:
     users = samples.users.tolist()
     if samples.user_facts:
         known = {
-            user: user_fact.fact(_profiles_of, None)
-            for user, user_fact in zip(users, samples.user_facts, strict=True)
+            user: user_fact.fact(_profiles_of, None) for user, user_fact in zip(users, samples.user_facts, strict=True)
         }
     else:
         known = dict(profiles(site, users))

@@ -266,5 +266,3 @@ _ADVICE = (
     (("permission denied", "command denied"), "the user may not read a table; grant it SELECT on Moodle's tables"),
     (("unable to open",), "the file cannot be opened; check its path and that this user may read it"),
 )  # fmt: skip
-
-

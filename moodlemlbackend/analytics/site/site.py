@@ -180,9 +180,7 @@ class Site:
         return [(role, archetype) for role, archetype in self.database.rows("SELECT id, archetype FROM {role}")]
 
 
-def open_site(
-    location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX, time_zone: str | None = None
-) -> Site:
+def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX, time_zone: str | None = None) -> Site:
     """Open a site: a database by its SQLAlchemy URL, or a folder of tables as Parquet or CSV files (plain or gzip).
 
     ``prefix`` is that of the tables' names, ``time_zone`` overrides the site's setting. Nothing is ever written. Raises

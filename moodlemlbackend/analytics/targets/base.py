@@ -129,5 +129,3 @@ class Target(ABC):
             "viewinsightdetails" if one_sample_per_analysable else "viewdetails"
         )  # fmt: skip
         return (Action("predictiondetails", label, Tone.NEUTRAL, DETAILS), *self.actions)
-
-

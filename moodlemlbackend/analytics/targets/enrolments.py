@@ -27,7 +27,9 @@ VALUE_GRADE = 1
 """``gradetype`` of numbers."""
 
 _MESSAGE = Action("studentmessage", "sendmessage")
-_OUTLINE = Action("viewoutlinereport", "outlinereport", url="/report/outline/user.php?id={user}&course={course}&mode=outline")
+_OUTLINE = Action(
+    "viewoutlinereport", "outlinereport", url="/report/outline/user.php?id={user}&course={course}&mode=outline"
+)
 
 NOT_YET_STARTED = Reason("coursenotyetstarted", "course", "The course has not begun yet.")
 HIDDEN = Reason("hiddenfromstudents", "moodle", "The course is hidden from its students.")
@@ -38,7 +40,9 @@ END_BEFORE_START = Reason("errorendbeforestart", "course", "The end of the cours
 TOO_LONG = Reason("coursetoolong", "course", "The course takes more than a year and four weeks.")
 FINISHED = Reason("coursealreadyfinished", "course", "The course is over.")
 NOT_YET_FINISHED = Reason("coursenotyetfinished", "course", "The course is not over yet.")
-NO_ACTIVITY = Reason("nocourseactivity", "course", "Students did too little between the start and the end of the course.")
+NO_ACTIVITY = Reason(
+    "nocourseactivity", "course", "Students did too little between the start and the end of the course."
+)
 NO_COMPLETION = Reason(
     "completionnotenabledforcourse", "completion", "Completion of the course is not tracked, or has no criteria."
 )
