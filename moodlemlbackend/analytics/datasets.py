@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from moodlemlbackend import dataset
+from moodlemlbackend._dataset_write import writing
 from moodlemlbackend.analytics.analysis import Analysis, Result, Status, analyse
 from moodlemlbackend.analytics.features import headers
 from moodlemlbackend.analytics.indicators import Indicator
@@ -61,7 +61,7 @@ def write_dataset(
     rows = analysables = 0
     columns = headers(analysis.indicators, method.range_columns)
     header = metadata(site, analysis.target, analysis.indicators, method)
-    with dataset.writing(file, header, columns, labelled=analysis.training) as add:
+    with writing(file, header, columns, labelled=analysis.training) as add:
         for result in analyse(site, analysis, jobs=jobs):
             if progress:
                 progress(result)

@@ -210,9 +210,16 @@ class _FeedbackRules:
         keys = list(zip(self._activities.modules, self._activities.instances.tolist(), strict=True))
         self._graded = np.array([key in grades.activities for key in keys], bool)
         self._since = self._thresholds(keys, grades)
+        self._noticed: dict[int, Flags] = {}
 
     def noticed(self, kind: int, indicator: str) -> Flags:
-        """Where feedback of a kind was noticed: (ranges, activities)."""
+        """Where feedback of a kind was noticed, for the cognitive or the social indicator: (ranges, activities)."""
+        if kind not in self._noticed:
+            self._noticed[kind] = self._notice(kind)
+        asks_grades = [module is not None and getattr(module, f"{indicator}_grades") for module in self._modules]
+        return self._noticed[kind] & (self._graded | ~np.array(asks_grades, bool))
+
+    def _notice(self, kind: int) -> Flags:
         footprints = self._footprints
         chosen = footprints.of_events(self._events[kind])
         found = footprints.mark(chosen & (footprints.last > self._since))
@@ -226,8 +233,6 @@ class _FeedbackRules:
                 found[:, at] = self._answered(at, chosen, footprints.of_events(module.events(module.trigger)))
             elif module.feedback is Feedback.LESSON and kind == SUBMITTED:
                 found[:, at] = self._ended(at, chosen)
-            if getattr(module, f"{indicator}_grades"):
-                found[:, at] &= self._graded[at]
         return found
 
     def _with_options(self) -> list[tuple[Module | None, int]]:
