@@ -139,7 +139,8 @@ def _float_text(value: float) -> str:
 
 
 _CENT_TEXTS = np.array(
-    [_float_text(cent / 100) for cent in range(101)] + [_float_text(-(cent / 100)) for cent in range(101)] + [""], object
+    [_float_text(cent / 100) for cent in range(101)] + [_float_text(-(cent / 100)) for cent in range(101)] + [""],
+    object,
 )
 """0 to 1, -0 to -1, and an empty cell."""
 

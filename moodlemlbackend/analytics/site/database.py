@@ -20,7 +20,7 @@ from moodlemlbackend.analytics.site.schema import Schema
 from moodlemlbackend.errors import SiteError, UsageError
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import URL, Connection, Engine
+    from sqlalchemy.engine import URL, Engine
 
 Integers = npt.NDArray[np.int64]
 
@@ -154,7 +154,7 @@ class Database:
         """The rows as one array a column, in PostgreSQL's binary format: a message instead of one a row."""
         names = [f"c{number}" for number in range(columns)]
         arrays = ", ".join(f"array_agg(CAST({name} AS bigint))" for name in names)
-        statement = self._statement(f"SELECT {arrays} FROM ({sql}) AS q({', '.join(names)})", parameters)  # noqa: S608
+        statement = self._statement(f"SELECT {arrays} FROM ({sql}) AS q({', '.join(names)})", parameters)
         ready = statement.compile(dialect=self._engine.dialect).construct_expanded_state(_plain(parameters))
         driver = self._connection.connection.driver_connection
         assert driver is not None
