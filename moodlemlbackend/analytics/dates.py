@@ -39,9 +39,9 @@ SAME, UNKNOWN, CLASH, TOO_LONG, BY_FORMAT = (
 )  # fmt: skip
 
 _IN_FORCE = (
-    "SELECT ue.timestart, ue.timecreated FROM {user_enrolments} ue JOIN {enrol} e ON e.id = ue.enrolid "
-    "WHERE e.courseid = :course AND ue.status = 0 AND e.status = 0 AND ue.timestart <= :now "
-    "AND (ue.timeend = 0 OR ue.timeend > :now)"
+    "SELECT u.timestart, u.timecreated FROM {user_enrolments} u JOIN {enrol} e ON e.id = u.enrolid "
+    "WHERE e.courseid = :course AND u.status = 0 AND e.status = 0 AND u.timestart <= :now "
+    "AND (u.timeend = 0 OR u.timeend > :now)"
 )
 _TIMEOUT_SECONDS = 30.0
 _WEB_SERVICE = "core_course_update_courses"
@@ -127,7 +127,7 @@ def guess_end(course: Course) -> int:
 def to_sql(proposals: Sequence[Proposal], prefix: str) -> list[str]:
     """Statements that set the proposed dates; Moodle's caches are to be purged after them."""
     return [
-        f"UPDATE {prefix}course SET {', '.join(f'{key} = {value}' for key, value in one.changes.items())} "  # noqa: S608
+        f"UPDATE {prefix}course SET {', '.join(f'{key} = {value}' for key, value in one.changes.items())} "
         f"WHERE id = {one.courseid};"
         for one in proposals
         if one.changes
