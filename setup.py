@@ -51,6 +51,7 @@ TEST = [
     'mypy==2.4.1; python_version >= "3.11"',  # its verdict depends on the annotations of the pinned NumPy
     "moto[s3]>=5.1.5",
     "pytest>=8",
+    "pytest-xdist>=3.5",
     "ruff==0.17.6",
     "schemathesis>=4",
     "selenium>=4.20",
