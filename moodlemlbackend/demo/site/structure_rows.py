@@ -325,7 +325,7 @@ def _add_gradebook(loader: Loader, course: Course, ids: CourseIds) -> None:
         "itemtype": "course",
         "iteminstance": category,
         "grademax": 100.0,
-        "gradepass": 40.0 * course.plan.has_gradepass,
+        "gradepass": 30.0 * course.plan.has_gradepass,
         "sortorder": 1,
     }
     loader.add("grade_items", 1, every | total)
