@@ -12,7 +12,7 @@ from moodlemlbackend.demo.site.plan import ADMIN, FIRST, GUEST, MANAGER, SitePla
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from moodlemlbackend.demo.site.database import Loader
+    from moodlemlbackend.demo.site.loader import Loader
     from moodlemlbackend.demo.site.plan import Integers
 
 SYSTEM_LEVEL, USER_LEVEL, CATEGORY_LEVEL, COURSE_LEVEL, MODULE_LEVEL = 10, 30, 40, 50, 70

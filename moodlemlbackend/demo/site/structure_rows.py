@@ -15,7 +15,7 @@ from moodlemlbackend.demo.site.site_rows import COURSE_LEVEL, MODULE_LEVEL, ROLE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from moodlemlbackend.demo.site.database import Loader, Values
+    from moodlemlbackend.demo.site.loader import Loader, Values
     from moodlemlbackend.demo.site.plan import Integers
     from moodlemlbackend.demo.site.site_rows import SiteIds
 

@@ -41,6 +41,11 @@ def tables(schema: str) -> dict[str, tuple[Column, ...]]:
     }
 
 
+def known_columns(table: str) -> frozenset[str]:
+    """Return the names of a table's columns in any version."""
+    return _NAMES[table]
+
+
 def indexes(table: str) -> list[tuple[list[str], bool]]:
     """Return the columns of each index of the table, and whether it is unique."""
     return [(text.lstrip("!").split("+"), text.startswith("!")) for text in _INDEXES.get(table, "").split()]
@@ -321,3 +326,5 @@ logstore_standard_log = eventname:255 component:100 action:100 target:100 object
     other:text? timecreated origin:10? ip:45? realuserid?
     """
 )
+
+_NAMES = {table: frozenset(column.name for column in columns) for table, columns in _TABLES.items()}

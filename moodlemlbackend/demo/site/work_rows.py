@@ -15,7 +15,7 @@ from moodlemlbackend.demo.site.structure_rows import TEXTS, CourseIds, add_rows,
 
 if TYPE_CHECKING:
     from moodlemlbackend.demo.site.behaviour import Work
-    from moodlemlbackend.demo.site.database import Loader
+    from moodlemlbackend.demo.site.loader import Loader
     from moodlemlbackend.demo.site.plan import Booleans, Floats, Integers
 
 
