@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from moodlemlbackend.demo.site.plan import Integers
     from moodlemlbackend.demo.site.site_rows import SiteIds
 
+GROUPED = 4  # every fourth course has groups
 TEXTS = np.array(
     ["Thank you.", "I see it otherwise.", "Here is my answer.", "Could somebody explain this?"], dtype=object
 )
@@ -106,6 +107,8 @@ def add_structure(loader: Loader, course: Course, site: SiteIds) -> CourseIds:
     _add_activities(loader, course, ids)
     _add_modules(loader, course, ids, site)
     _add_enrolments(loader, course, ids)
+    if plan.number % GROUPED == 1:
+        _add_groups(loader, course, ids)
     _add_gradebook(loader, course, ids)
     _add_calendar(loader, course, ids)
     if course.has_criteria:
@@ -290,6 +293,32 @@ def _add_enrolments(loader: Loader, course: Course, ids: CourseIds) -> None:
             "userid": np.concatenate([teachers, plan.students]),
             "timemodified": np.concatenate([none + ids.made, enrolments.timecreated]),
             "modifierid": ADMIN,
+        },
+    )
+
+
+def _add_groups(loader: Loader, course: Course, ids: CourseIds) -> None:
+    """Divide the students into two groups."""
+    groups = loader.add(
+        "groups",
+        2,
+        {
+            "courseid": ids.course,
+            "name": np.array(["Group A", "Group B"], dtype=object),
+            "descriptionformat": 1,
+            "participation": 1,
+            "timecreated": ids.made,
+            "timemodified": ids.made,
+        },
+    )
+    students = course.plan.students
+    loader.add(
+        "groups_members",
+        len(students),
+        {
+            "groupid": groups[np.arange(len(students)) % 2],
+            "userid": students,
+            "timeadded": course.enrolments.timecreated,
         },
     )
 
