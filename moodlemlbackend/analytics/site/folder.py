@@ -47,7 +47,6 @@ class FolderDatabase(Database):
 
     def __init__(self, folder: Path, prefix: str) -> None:
         self._holder: tempfile.TemporaryDirectory[str] | None = tempfile.TemporaryDirectory(prefix="moodle-site-")
-        self._folder = folder
         path = Path(self._holder.name) / "site.sqlite"
         try:
             found = {name: file for name in TABLES if (file := _find(folder, prefix, name)) is not None}
@@ -63,14 +62,10 @@ class FolderDatabase(Database):
                     _load(database, prefix + name, file, _INDEXES.get(name))
             database.close()
             super().__init__(f"sqlite:///{path}", prefix)
+            self.shown = str(folder)
         except BaseException:
             self._holder.cleanup()
             raise
-
-    @property
-    def shown(self) -> str:
-        """The folder."""
-        return str(self._folder)
 
     def close(self) -> None:
         """Remove the temporary file, too."""

@@ -105,8 +105,8 @@ class Schema:
         return self.prefix + table in self._columns
 
     def missing(self) -> list[str]:
-        """Names, with their prefix, of the tables that are read and that the site does not have."""
-        return sorted(self.prefix + name for name in TABLES if not self.has(name))
+        """Names, without their prefix, of the tables that are read and that the site does not have."""
+        return sorted(name for name in TABLES if not self.has(name))
 
     def fill(self, sql: str) -> str:
         """Replace each ``{table}`` by the table, or by a selection that supplies what is missing.

@@ -194,17 +194,15 @@ def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX,
         from moodlemlbackend.analytics.site.folder import FolderDatabase
 
         database: Database = FolderDatabase(Path(text), prefix)
-        name = text
     else:
+        database = Database(text if "://" in text else f"sqlite:///{text}", prefix)
+    try:
         from moodlemlbackend.analytics.indicators import modules  # noqa: F401  their tables join the list
 
-        database = Database(text, prefix)
-        name = database.shown
-    try:
         database.inspect(list(TABLES))
         if not database.schema.has("course"):
             database.schema.fill("{course}")
     except BaseException:
         database.close()
         raise
-    return Site(database, name, time_zone)
+    return Site(database, database.shown, time_zone)
