@@ -9,7 +9,7 @@ import click
 from moodlemlbackend import __version__
 
 COMMANDS = (
-    "train", "predict", "evaluate", "export", "import", "explain", "version", "doctor", "demo", "serve", "passwd",
+    "train", "predict", "evaluate", "export", "import", "explain", "version", "doctor", "demo", "site", "serve", "passwd",
     "models", "insights", "tasks", "evaluate-model", "enable-model", "guess-course-start-and-end",
 )  # fmt: skip
 

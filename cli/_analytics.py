@@ -1,4 +1,4 @@
-"""What the commands on models, insights and tasks have in common: options, the site and the store, tables and errors."""
+"""What the commands on models, insights and tasks have in common: options, site and store, tables, errors."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 moodlemlbackend demo demo
 moodlemlbackend demo large --courses 200 --students 60 --seed 1
-moodlemlbackend demo site --help
+moodlemlbackend demo site -o site.db
 """
 
 MODELID = "demo"

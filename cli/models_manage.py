@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _TARGET = click.option("--target", metavar="NAME", required=True, help="Target: its class in Moodle, or the last part.")
 _INDICATOR = click.option(
     "--indicator", "indicators", metavar="NAME", multiple=True,
-    help="Indicator: its class in Moodle, or enough of its end; default stands for those of the core model. Repeatable.",
+    help="Indicator: its class in Moodle, or enough of its end; default: those of the core model. Repeatable.",
 )  # fmt: skip
 _INTERVAL = click.option("--interval", metavar="NAME", help="Analysis interval: its class in Moodle, or the last part.")
 _PROCESSOR = click.option("--processor", metavar="NAME", help="Processor that trains it; the site's unless given.")

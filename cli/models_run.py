@@ -90,18 +90,18 @@ def log(session: Session, modelid: int, as_json: bool) -> None:
         for one in judged
     ]  # fmt: skip
     print_table("Evaluations", ("Time (UTC)", "Interval", "Mode", "Score", "Notes", "Logs"), rows)
-    rows = [
+    ran_rows = [
         (moment(one["timestarted"]), one["task"], one["status"], json.dumps(one["figures"]), " ".join(one["info"]))
         for one in ran
     ]
-    print_table("Runs", ("Time (UTC)", "Task", "Status", "Figures", "Notes"), rows)
-    rows = [
+    print_table("Runs", ("Time (UTC)", "Task", "Status", "Figures", "Notes"), ran_rows)
+    marked = [
         (moment(mark.created), mark.predictionid, mark.userid, mark.weight, moment(mark.trained), moment(mark.reverted))
         for mark in marks
     ]
-    if rows:
+    if marked:
         columns = ("Time (UTC)", "Prediction", "User", "Weight", "Trained", "Taken back")
-        print_table("Marked as not useful", columns, rows)
+        print_table("Marked as not useful", columns, marked)
 
 
 @command(MODEL, site=True, examples="moodlemlbackend models invalid 1")

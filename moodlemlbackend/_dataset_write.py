@@ -11,7 +11,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from moodlemlbackend._dataset_csv import quoted
 from moodlemlbackend.errors import DataSetError, StorageError
@@ -73,7 +72,9 @@ def writing(
             cells = np.asarray(features)
             if cells.ndim != 2 or not 0 < cells.shape[1] == len(columns):
                 raise ValueError(f"features of shape {cells.shape} do not fit {len(columns)} columns")
-            edges = [_cell_text(label) for label in np.asarray(edge, dtype=object)] if labelled else [*map(quoted, edge)]
+            edges = (
+                [_cell_text(label) for label in np.asarray(edge, dtype=object)] if labelled else [*map(quoted, edge)]
+            )
             if len(edges) != len(cells):
                 raise ValueError(f"{len(cells)} rows of features but {len(edges)} of labels or sample ids")
             for start in range(0, len(cells), WRITTEN_ROWS):
@@ -95,12 +96,27 @@ def _texts(cells: npt.NDArray[Any], columns: Sequence[str]) -> npt.NDArray[np.ob
         raise DataSetError(f"The column {name} holds an infinite value, which a data set cannot; leave the cell empty.")
     if cells.dtype == object:
         return np.asarray(np.frompyfunc(_cell_text, 1, 1)(cells), dtype=object)
+    if cells.dtype == np.float64 and (texts := _whole_cents(cells)) is not None:
+        return texts
+    import pyarrow as pa
+
     bits = np.ascontiguousarray(cells).view(f"u{cells.itemsize}")  # tells -0 from 0
     buffers = [None, pa.py_buffer(bits)]  # pa.array would import pandas where it is installed
     distinct = pa.Array.from_buffers(pa.from_numpy_dtype(bits.dtype), bits.size, buffers).dictionary_encode()
     values = np.from_dlpack(distinct.dictionary).view(cells.dtype)
     texts = np.array([_cell_text(value) for value in values], dtype=object)
     written: npt.NDArray[np.object_] = texts[np.from_dlpack(distinct.indices).reshape(cells.shape)]
+    return written
+
+
+def _whole_cents(cells: npt.NDArray[np.float64]) -> npt.NDArray[np.object_] | None:
+    """The texts of empty cells and numbers of two decimals from -1 to 1, which is all that most data sets hold."""
+    empty = np.isnan(cells)
+    cents = np.rint(np.where(empty, 0.0, cells) * 100)
+    if (np.abs(cents) > 100).any() or (np.where(empty, 0.0, cells) != cents / 100).any():
+        return None
+    position = np.where(np.signbit(cells), 101 - cents, cents)  # tells -0 from 0
+    written: npt.NDArray[np.object_] = _CENT_TEXTS[np.where(empty, len(_CENT_TEXTS) - 1, position).astype(np.intp)]
     return written
 
 
@@ -120,6 +136,13 @@ def _float_text(value: float) -> str:
     if not exponent:
         return mantissa
     return f"{mantissa if '.' in mantissa else mantissa + '.0'}E{int(exponent):+d}"
+
+
+_CENT_TEXTS = np.array(
+    [_float_text(cent / 100) for cent in range(101)] + [_float_text(-(cent / 100)) for cent in range(101)] + [""],
+    object,
+)
+"""0 to 1, -0 to -1, and an empty cell."""
 
 
 @contextmanager

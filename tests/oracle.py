@@ -89,7 +89,13 @@ def _sql_type(kind: str, dialect: str) -> str:
         return f"VARCHAR({size}" if size and not size.startswith("1333") else "TEXT"
     if name == "LargeBinary":
         return "BYTEA" if dialect == "postgresql" else "BLOB"
-    return {"Text": "LONGTEXT" if dialect == "mysql" else "TEXT", "Float": "DOUBLE PRECISION"}.get(name, name.upper())
+    if name == "SmallInteger":
+        return "SMALLINT"
+    return {
+        "Text": "LONGTEXT" if dialect == "mysql" else "TEXT",
+        "Float": "DOUBLE PRECISION",
+        "Double": "DOUBLE PRECISION",
+    }.get(name, name.upper())
 
 
 def _create(name: str, dialect: str, columns: list[str] | None = None) -> str:
@@ -200,7 +206,9 @@ def read_with_ids(name: str) -> dict[tuple[int, str], Row]:
     data = read_lines(folder / f"{name}.with-ids.data.csv.gz")[1:]
     with gzip.open(folder / f"{name}.with-ids.rows.csv.gz", "rt", newline="") as file:
         return {
-            (int(row["analysableid"]), row["uniquesampleid"]): Row(cells, int(row["range_start"]), int(row["range_end"]))
+            (int(row["analysableid"]), row["uniquesampleid"]): Row(
+                cells, int(row["range_start"]), int(row["range_end"])
+            )
             for row, cells in zip(csv.DictReader(file), data, strict=True)
         }
 

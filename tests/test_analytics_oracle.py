@@ -71,7 +71,7 @@ def site(request):
         with open_site(request.getfixturevalue("sqlite_url")) as opened:
             yield opened
         return
-    with (load_postgresql() if request.param == "postgresql" else load_mariadb()) as url, open_site(url) as opened:
+    with load_postgresql() if request.param == "postgresql" else load_mariadb() as url, open_site(url) as opened:
         yield opened
 
 
@@ -95,17 +95,15 @@ def test_every_cell_and_range_is_moodles(site, name):
     found, blocks = {}, []
     for result in analyse(site, plan):
         if result.status is Status.OK:
-            starts, ends = (bound[result.features.ranges].tolist() for bound in (result.ranges.starts, result.ranges.ends))
+            starts, ends = (
+                bound[result.features.ranges].tolist() for bound in (result.ranges.starts, result.ranges.ends)
+            )
             for unique, start, end in zip(result.unique_ids, starts, ends, strict=True):
                 found[result.analysable.id, unique] = (next(lines), start, end)
     assert next(lines, None) is None
     assert found.keys() == expected.keys()
     moves = name.endswith(MOVING_END)
-    different = [
-        key
-        for key, row in expected.items()
-        if found[key] != (*row[:2], found[key][2] if moves else row.end)
-    ]
+    different = [key for key, row in expected.items() if found[key] != (*row[:2], found[key][2] if moves else row.end)]
     assert different == []
     blocks = [[(key[0], key[1].partition("-")[2]) for key in rows] for rows in (found, expected)]
     assert [[block for block, _ in itertools.groupby(rows)] for rows in blocks[:1]] == [
@@ -203,9 +201,7 @@ def test_courses_are_refused_for_moodles_reasons(site, run):
         model, _, method = name.removeprefix("eval_").partition("_")
         training, target_id = True, TARGETS[model]
     plan = analysis(target_id, method, 1795366506 if title and not training else NOW, training=training)
-    found = {
-        result.analysable.name: result.reason for result in analyse(site, plan) if result.status is not Status.OK
-    }
+    found = {result.analysable.name: result.reason for result in analyse(site, plan) if result.status is not Status.OK}
     expected = {}
     for one, model, message in refusals():
         if (one, model) == run:
@@ -235,7 +231,9 @@ def test_static_predictions_are_moodles(site, model, target, now):
                 context = int(result.samples.contexts[sample])
                 found[key] = (context, int(result.ranges.starts[number]), int(result.ranges.ends[number]))
     assert found == {
-        (int(row["sampleid"]), int(row["rangeindex"])): tuple(int(row[key]) for key in ("contextid", "timestart", "timeend"))
+        (int(row["sampleid"]), int(row["rangeindex"])): tuple(
+            int(row[key]) for key in ("contextid", "timestart", "timeend")
+        )
         for row in table("analytics_predictions")
         if row["modelid"] == str(model)
     }

@@ -37,6 +37,7 @@ REFERENCES = """
     user_enrolments.userid user; role_assignments.roleid role; role_assignments.contextid context
     role_assignments.userid user; role_capabilities.roleid role; role_capabilities.contextid context
     role_context_levels.roleid role; user_lastaccess.userid user; user_lastaccess.courseid course
+    groups.courseid course; groups_members.groupid groups; groups_members.userid user
     user_preferences.userid user; grade_categories.courseid course; grade_items.courseid course
     grade_items.categoryid grade_categories; grade_grades.itemid grade_items; grade_grades.userid user
     grade_grades.usermodified user; course_completion_criteria.course course

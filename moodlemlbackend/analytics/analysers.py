@@ -78,7 +78,9 @@ class StudentEnrolments(_ByCourse):
 
     def samples(self, analysable: Course) -> Samples:
         """Enrolments of the course's students; in Moodle 3.7 each of a student's several."""
-        enrolments = analysable.enrolments.take(np.flatnonzero(np.isin(analysable.enrolments.users, analysable.students)))
+        enrolments = analysable.enrolments.take(
+            np.flatnonzero(np.isin(analysable.enrolments.users, analysable.students))
+        )
         if not analysable.site.is_37:
             enrolments = enrolments.take(np.sort(np.unique(enrolments.users, return_index=True)[1]))
         count = len(enrolments.ids)

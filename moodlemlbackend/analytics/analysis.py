@@ -1,7 +1,7 @@
 """An analysis: from a site's analysables to samples, features and labels, one analysable after the other.
 
-:func:`analyse` owns the order of things (Moodle's): a target looks at an analysable, a time splitting method cuts it, an
-analyser gives its samples, hooks of a model's lifecycle take away what was used before, indicators and target are
+:func:`analyse` owns the order of things (Moodle's): a target looks at an analysable, a time splitting method cuts it,
+an analyser gives its samples, hooks of a model's lifecycle take away what was used before, indicators and target are
 calculated. What comes of it is a :class:`Result` for each analysable and method, also when nothing comes of it.
 """
 
@@ -65,8 +65,8 @@ OUT_OF_RANGE = "indicatoroutofrange"
 class Result:
     """What came of one analysable with one time splitting method; without a method when the target refused it.
 
-    ``features`` and ``labels`` have a row a sample and range; ``labels`` is (rows,), None in predictions. ``values`` are
-    those of each indicator by id, (ranges, samples), as calculated.
+    ``features`` and ``labels`` have a row a sample and range; ``labels`` is (rows,), None in predictions. ``values``
+    are those of each indicator by id, (ranges, samples), as calculated.
     """
 
     analysable: Analysable
@@ -115,7 +115,9 @@ class Hooks:
         """Return the calculations stored for a range of the samples' analysable and origin."""
         return {}
 
-    def keep(self, samples: Samples, start: int, end: int, indicator: str, chosen: npt.NDArray[np.int64], values: Values) -> None:  # noqa: ARG002, E501
+    def keep(
+        self, samples: Samples, start: int, end: int, indicator: str, chosen: npt.NDArray[np.int64], values: Values
+    ) -> None:
         """Store new calculations of the chosen samples (positions), rounded to two decimals; NaN is null."""
 
 
@@ -196,7 +198,9 @@ def _analyse_one(site: Site, analysis: Analysis, analysable: Any, hooks: Hooks) 
     for method in analysis.methods:
         if method.accepts(analysable, clock):
             ranges = method.define(analysable, clock)
-            used = method.training_ranges(ranges, clock) if analysis.training else method.prediction_ranges(ranges, clock)
+            used = (
+                method.training_ranges(ranges, clock) if analysis.training else method.prediction_ranges(ranges, clock)
+            )
             cuts[method] = ranges, used
     if isinstance(analysable, Course):
         analysable.plan_logs(bound for _, used in cuts.values() for bound in used.bounds)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from moodlemlbackend import dataset
+from moodlemlbackend._dataset_write import writing
 from moodlemlbackend.analytics.analysis import Analysis, Result, Status, analyse
 from moodlemlbackend.analytics.features import headers
 from moodlemlbackend.analytics.indicators import Indicator
@@ -27,9 +27,7 @@ class Written:
     refused: list[tuple[str, Reason]]
 
 
-def metadata(
-    site: Site, target: Target, indicators: Sequence[Indicator], method: TimeSplitting
-) -> dict[str, str]:
+def metadata(site: Site, target: Target, indicators: Sequence[Indicator], method: TimeSplitting) -> dict[str, str]:
     """The first two header rows."""
     if target.linear:
         values = {"targetmin": f"{target.minimum:g}", "targetmax": f"{target.maximum:g}"}
@@ -63,7 +61,7 @@ def write_dataset(
     rows = analysables = 0
     columns = headers(analysis.indicators, method.range_columns)
     header = metadata(site, analysis.target, analysis.indicators, method)
-    with dataset.writing(file, header, columns, labelled=analysis.training) as add:
+    with writing(file, header, columns, labelled=analysis.training) as add:
         for result in analyse(site, analysis, jobs=jobs):
             if progress:
                 progress(result)
@@ -94,5 +92,3 @@ def _reasons(refused: list[tuple[str, Reason]]) -> str:
     counts = Counter(reason.text.rstrip(".") for _, reason in refused).most_common(3)
     said = "; ".join(f"{text} ({number} of {len(refused)})" for text, number in counts)
     return said[:1].lower() + said[1:] if said else "there is nothing to analyse"
-
-

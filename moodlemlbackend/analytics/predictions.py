@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from moodlemlbackend.analytics.analysis import Result
-from moodlemlbackend.analytics.targets import Target
+from moodlemlbackend.analytics.targets import Target, Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ def predict_static(target: Target, results: Iterable[Result]) -> list[StaticPred
             valid = np.flatnonzero(target.valid_samples(samples, training=False))
             start, end = int(leader.ranges.starts[position]), int(leader.ranges.ends[position])
             values = {name: own[number, where[valid]] for name, own in result.values.items()}
-            classes = target.calculate(samples.take(valid), start, end, values)
+            classes = target.calculate(samples.take(valid), Window(start, end, values))
             known = ~np.isnan(classes)
             found.append(StaticPredictions(result, rows[valid[known]], classes[known]))
     return found

@@ -31,7 +31,7 @@ class Ranges:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def take(self, chosen: npt.NDArray[np.bool_] | Sequence[int]) -> Ranges:
+    def take(self, chosen: npt.NDArray[np.intp] | Sequence[int]) -> Ranges:
         """The ranges at these positions."""
         where = np.asarray(chosen)
         return Ranges(self.starts[where], self.ends[where], self.times[where], self.indexes[where])

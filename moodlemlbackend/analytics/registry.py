@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from moodlemlbackend.analytics import indicators, targets, time_splitting
 from moodlemlbackend.analytics.analysers import ANALYSERS
@@ -34,25 +34,26 @@ STUDENTS_AT_RISK: tuple[str, ...] = (
 )
 """Indicators of the core model of students at risk of dropping out, in their order."""
 
-Registered = TypeVar("Registered")
-
 
 def get_indicator(id: str) -> Indicator:  # noqa: A002
     """Return the indicator of an id; raises :class:`UsageError` when there is none."""
-    return _find(id, {indicator.id: indicator for indicator in indicators.CORE}, INDICATORS, Indicator, "indicator")
+    found: Indicator = _find(
+        id, {indicator.id: indicator for indicator in indicators.CORE}, INDICATORS, Indicator, "indicator"
+    )
+    return found
 
 
 def get_target(id: str) -> Target:  # noqa: A002
     """Return a new target of an id, or of the last part of one of Moodle's; raises :class:`UsageError`."""
-    return _find(id, {target.id: target for target in targets.CORE}, TARGETS, Target, "target")
+    found: Target = _find(id, {target.id: target for target in targets.CORE}, TARGETS, Target, "target")
+    return found
 
 
 def get_time_splitting(id: str) -> TimeSplitting:  # noqa: A002
     """Return the time splitting method of an id, or of the last part of one of Moodle's; raises :class:`UsageError`."""
-    return _find(
-        id, {method.id: method for method in time_splitting.CORE}, TIME_SPLITTINGS, TimeSplitting,
-        "time splitting method",
-    )  # fmt: skip
+    core = {method.id: method for method in time_splitting.CORE}
+    found: TimeSplitting = _find(id, core, TIME_SPLITTINGS, TimeSplitting, "time splitting method")
+    return found
 
 
 def list_indicators() -> list[Indicator]:
@@ -93,14 +94,14 @@ def check_fit(target: Target, chosen: Sequence[Indicator], method: TimeSplitting
         raise UsageError("An indicator is named twice; name each once.")
 
 
-def _find(id: str, core: dict[str, Any], group: str, kind: type[Registered], word: str) -> Registered:  # noqa: A002
+def _find(id: str, core: dict[str, Any], group: str, kind: type[Any], word: str) -> Any:  # noqa: A002
     if id not in core and "\\" not in id:
         named = [known for known in core if known.rpartition("\\")[2] == id]
         id = named[0] if len(named) == 1 else id  # noqa: A001
     if id in core:
-        return _made(core[id])  # type: ignore[no-any-return]
+        return _made(core[id])
     for one in _installed(group, kind, word):
-        if one.id == id:  # type: ignore[attr-defined]
+        if one.id == id:
             return one
     raise UsageError(
         f"There is no {word} {id[:120]!r}; give the name of its class in Moodle with the leading backslash, "
@@ -108,7 +109,7 @@ def _find(id: str, core: dict[str, Any], group: str, kind: type[Registered], wor
     )
 
 
-def _installed(group: str, kind: type[Registered], word: str) -> list[Registered]:
+def _installed(group: str, kind: type[Any], word: str) -> list[Any]:
     """What installed packages register."""
     from importlib.metadata import entry_points
 

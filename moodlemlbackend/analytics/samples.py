@@ -41,7 +41,7 @@ class Samples:
 
     def take(self, chosen: npt.NDArray[np.bool_] | Integers) -> Samples:
         """The samples at these positions."""
-        where = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+        where: Integers = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
         return Samples(
             self.analysable,
             self.origin,

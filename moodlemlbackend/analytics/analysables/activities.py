@@ -27,6 +27,7 @@ EARLY_SECONDS = 7_200
 FROM, UNTIL = ">=", "<"
 """Directions of a date condition."""
 
+Flags = npt.NDArray[np.bool_]
 Dates = tuple[tuple[str, int], ...]
 """Date conditions: direction and Unix time, in the order of the restriction."""
 
@@ -61,38 +62,43 @@ class Activities:
         """Positions of the activities of a type."""
         return np.array([i for i, name in enumerate(self.modules) if name == module], np.int64)
 
-    def belong(self, course: Course, ranges: Ranges) -> npt.NDArray[np.bool_]:
+    def belong(self, course: Course, ranges: Ranges) -> Flags:
         """Which activities are due in which range: (ranges, activities).
 
         An activity's closing time decides; without one the first date condition that does, its own before its
         section's; without any, its section.
         """
         starts, ends = ranges.starts[:, None], ranges.ends[:, None]
-        closes = (starts < self.closes) & (self.closes <= ends)
-        belongs = np.where(self.closes != 0, closes, self._by_section(course, starts, ends))
+        closes = _inside(self.closes, starts, ends)
+        belongs: Flags = np.where(self.closes != 0, closes, self._by_section(course, starts, ends))
         for at in np.flatnonzero(self.closes == 0):
             for dates in (self.section_dates[at], self.dates[at]):
                 _restrict(belongs[:, at], dates, ranges)
         return belongs
 
-    def _by_section(self, course: Course, starts: Integers, ends: Integers) -> npt.NDArray[np.bool_]:
+    def _by_section(self, course: Course, starts: Integers, ends: Integers) -> Flags:
         """Which sections end in which range, in the course's format."""
         if course.in_weeks:
             early = 0 if course.site.is_37 else EARLY_SECONDS
             times = course.start + SECONDS_A_WEEK * np.maximum(self.sections, 1) - early
-            return (starts < times) & (times <= ends)
-        dated = np.full(len(ends), bool(course.start and course.end))[:, None] & (self.sections != 0)
+            return _inside(times, starts, ends)
+        dated: Flags = np.full(len(ends), bool(course.start and course.end))[:, None] & (self.sections != 0)
         if not course.uses_sections:
             return dated
         length = np.floor((course.end - course.start) / max(self.section_count, 1) + 0.5)
         times = course.start + length * self.sections
-        return dated & (starts < times) & (times <= ends)
+        return dated & _inside(times, starts, ends)
 
 
 Activities.NONE = Activities([], *(np.empty(0, np.int64),) * 6, [], [])
 
 
-def _restrict(belongs: npt.NDArray[np.bool_], dates: Dates, ranges: Ranges) -> None:
+def _inside(times: npt.NDArray[Any], starts: Integers, ends: Integers) -> Flags:
+    inside: Flags = (starts < times) & (times <= ends)
+    return inside
+
+
+def _restrict(belongs: Flags, dates: Dates, ranges: Ranges) -> None:
     """Let the first date condition that decides say whether an activity belongs to a range; in place."""
     open_ = np.ones(len(ranges), bool)
     for direction, time in dates:
@@ -118,11 +124,12 @@ def activities(site: Site, courses: Sequence[Course]) -> dict[int, Activities]:
     )
     sections = rows_by_key(
         site,
-        "SELECT course, section, sequence, availability FROM {course_sections} WHERE course IN :courses ORDER BY section",
+        "SELECT course, section, sequence, availability FROM {course_sections} "
+        "WHERE course IN :courses ORDER BY section",
         courses=wanted,
     )
     counts = {
-        course: {format: int(value) for format, value in rows if str(value or "").isdigit()}
+        course: {name: int(value) for name, value in rows if str(value or "").isdigit()}
         for course, rows in rows_by_key(
             site,
             "SELECT courseid, format, value FROM {course_format_options} "
@@ -154,11 +161,15 @@ def _arranged(
                 close, option = settings.get((name, instance), (0, 0))
                 numbers = (int(text), instance, context, number, close, option)
                 listed.append((name, numbers, _dates(restriction), section_dates))
-    numbers = np.array([row[1] for row in listed], np.int64).reshape(-1, 6)
+    table = np.array([row[1] for row in listed], np.int64).reshape(-1, 6)
     count = numsections or len(sections) - any(row[0] == 0 for row in sections)
     return Activities(
-        [row[0] for row in listed], *numbers.T, [row[2] for row in listed], [row[3] for row in listed], count
-    )
+        [row[0] for row in listed],
+        table[:, 0], table[:, 1], table[:, 2], table[:, 3], table[:, 4], table[:, 5],
+        [row[2] for row in listed],
+        [row[3] for row in listed],
+        count,
+    )  # fmt: skip
 
 
 def _settings(site: Site, courses: list[int], present: set[str]) -> dict[tuple[str, int], tuple[int, int]]:

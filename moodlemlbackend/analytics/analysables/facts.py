@@ -41,8 +41,6 @@ class Enrolments:
         return Enrolments(*(column[chosen] for column in vars(self).values()))
 
 
-
-
 class GradeTimes(NamedTuple):
     """When students were graded: module name and instance of each activity with grade items, and by user the earliest
     Unix time of a grade that is set."""

@@ -22,6 +22,9 @@ READ, WRITE, OTHER = 0, 1, 2
 COURSE_LEVEL, ELSEWHERE = 0, -1
 """Stand for the context of the course itself, and for contexts that are neither it nor an activity's."""
 
+COLUMNS = 9
+"""Of the query, as :class:`Logs` takes them."""
+
 Mask = npt.NDArray[np.bool_]
 
 
@@ -35,11 +38,10 @@ class Logs:
     """
 
     def __init__(self, table: Integers, bounds: Sequence[int], events: Sequence[str]) -> None:
-        table = table.reshape(-1, 9)
         self.contexts, self.users, self._codes, self.kinds = table[:, 0], table[:, 1], table[:, 2], table[:, 3]
         self.anonymous = table[:, 4] != 0
         self._segments, self.counts, self.first, self.last = table[:, 5], table[:, 6], table[:, 7], table[:, 8]
-        self._bounds = np.array(bounds, np.int64)
+        self._bounds, self._known = np.array(bounds, np.int64), frozenset(bounds)
         self._event_codes = {event: code for code, event in enumerate(events, 1)}
         self.user_ids, self.user_index = np.unique(self.users, return_inverse=True)
 
@@ -48,11 +50,13 @@ class Logs:
 
     def covers(self, bounds: Iterable[int], events: Iterable[str]) -> bool:
         """Whether ranges with these bounds, and these events, can be told apart."""
-        return bool(np.isin(list(bounds), self._bounds).all()) and all(event in self._event_codes for event in events)
+        return self._known.issuperset(bounds) and self._event_codes.keys() >= set(events)
 
     def of_events(self, events: Iterable[str]) -> Mask:
         """Which groups are of one of these events."""
-        return np.isin(self._codes, [self._event_codes[event] for event in events])
+        wanted = np.zeros(len(self._event_codes) + 1, bool)
+        wanted[[self._event_codes[event] for event in events]] = True
+        return wanted[self._codes]
 
     def segments(self, ranges: Ranges) -> tuple[Integers, Integers]:
         """First and last segment, both included, of each range; a bound that is not set is open."""
@@ -110,7 +114,7 @@ def read_logs(site: Site, course: int, bounds: Iterable[int], events: Iterable[s
     parameters: dict[str, int | str] = {"course": course}
     parameters.update({f"bound{i}": cut for i, cut in enumerate(cuts)})
     parameters.update({f"event{i}": name for i, name in enumerate(names)})
-    table = site.database.integers(_query(site.database.dialect, len(cuts), len(names)), **parameters)
+    table = site.database.integers(_query(site.database.dialect, len(cuts), len(names)), COLUMNS, **parameters)
     return Logs(table, cuts, names)
 
 
@@ -136,6 +140,8 @@ def _segment(dialect: str, bounds: int) -> str:
         return f"width_bucket(timecreated - 1, ARRAY[{', '.join(f'CAST({name} AS bigint)' for name in names)}])"
     if dialect == "mysql":
         return f"INTERVAL(timecreated - 1, {', '.join(names)})"
-    return "CASE " + " ".join(f"WHEN timecreated <= {name} THEN {i}" for i, name in enumerate(names)) + (
-        f" ELSE {bounds} END"
+    return (
+        "CASE "
+        + " ".join(f"WHEN timecreated <= {name} THEN {i}" for i, name in enumerate(names))
+        + (f" ELSE {bounds} END")
     )

@@ -29,7 +29,10 @@ def list_users(site: Site) -> list[UserRow]:
         "WHERE u.deleted = 0 AND u.confirmed = 1 AND u.suspended = 0 AND u.id NOT IN :others ORDER BY u.id",
         others=[*site.administrators, site.guest],
     )
-    return [UserRow(user, str(first or ""), str(last or ""), made or 0, context) for user, first, last, made, context in rows]
+    return [
+        UserRow(user, str(first or ""), str(last or ""), made or 0, context)
+        for user, first, last, made, context in rows
+    ]
 
 
 class User:

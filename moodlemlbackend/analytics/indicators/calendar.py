@@ -128,14 +128,15 @@ def _events(site: Site, users: list[int], courses: set[int]) -> tuple[dict[int, 
     """Visible events that ask for an action, by course and, those of no course, by user."""
     columns = "courseid, groupid, userid, modulename, instance, timesort"
     rows = site.database.rows(
-        f"SELECT {columns} FROM {{event}} WHERE type = 1 AND visible = 1 AND modulename <> '' "  # noqa: S608
+        f"SELECT {columns} FROM {{event}} WHERE type = 1 AND visible = 1 AND modulename <> '' "
         "AND modulename <> :without AND timesort IS NOT NULL "
         "AND (courseid IN :courses OR (courseid = 0 AND userid IN :users))",
         without=WITHOUT_USER,
         courses=sorted(courses) or [-1],
         users=users,
     )
-    by_course, by_user = defaultdict(list), defaultdict(list)
+    by_course: dict[int, list[_Event]] = defaultdict(list)
+    by_user: dict[int, list[_Event]] = defaultdict(list)
     for row in rows:
         event = _Event(*row)
         (by_course[event.course] if event.course else by_user[event.user]).append(event)

@@ -1,8 +1,8 @@
 """Cognitive depth and social breadth: how deeply a student takes part in activities, and with how many others.
 
 The Community of Inquiry is the framework of Garrison, Anderson and Archer, "Critical Inquiry in a Text-Based
-Environment" (2000); the levels and the arithmetic are Moodle's. One pass over a course's aggregated logs gives the level
-that every student reached in every activity and range; an indicator adds up those of its type.
+Environment" (2000); the levels and the arithmetic are Moodle's. One pass over a course's aggregated logs gives the
+level that every student reached in every activity and range; an indicator adds up those of its type.
 """
 
 from __future__ import annotations
@@ -43,8 +43,17 @@ class _CommunityOfInquiry(CourseIndicator):
     def __init__(self, module: Module) -> None:
         self.module = MODULES.setdefault(module.name, module)
         self.id = rf"\mod_{module.name}\analytics\indicator\{self.short_name}"
-        names = {*module.viewed, *module.replied, *module.submitted, *filter(None, (module.trigger,))}
-        self.events = module.events(*sorted(names))
+
+    @property
+    def events(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of every module: the activities of a course are looked at together."""
+        return tuple(
+            event
+            for module in MODULES.values()
+            for event in module.events(
+                *sorted({*module.viewed, *module.replied, *module.submitted, *filter(None, (module.trigger,))})
+            )
+        )
 
     short_name: str
     cognitive: bool
@@ -88,9 +97,7 @@ def _score(levels: npt.NDArray[np.int8], potentials: Integers, due: Flags) -> Va
     for at, potential in enumerate(potentials):
         step = per_activity / potential
         score = np.where(due[:, at, None], score + step[:, None] * levels[:, at], score)
-    score = np.clip(score, MINIMUM, MAXIMUM)
-    score[counts == 0] = np.nan
-    return score
+    return np.where(counts[:, None] == 0, np.nan, np.clip(score, MINIMUM, MAXIMUM))
 
 
 def potential_levels(activities: Activities) -> tuple[Integers, Integers]:
@@ -165,16 +172,15 @@ class _Footprints:
 
     def who(self, users: Integers | None) -> tuple[Flags, Flags]:
         """Who left any trace, and who wrote: (ranges, activities, users), or (…, 1) of everybody without users."""
-        traces = []
         activity, user = self.activity[self.group], self.user[self.group]
-        for chosen in (slice(None), self.writes[self.group]):
+        positions = None if users is None else self.logs.positions(users)
+
+        def trace(chosen: Flags) -> Flags:
             found = np.zeros((*self.shape, len(self.logs.user_ids) + 1), bool)
             found[self.range_[chosen], activity[chosen], user[chosen]] = True
-            if users is None:
-                traces.append(found.any(axis=2, keepdims=True))
-            else:
-                traces.append(found[:, :, self.logs.positions(users)])
-        return traces[0], traces[1]
+            return np.any(found, axis=2, keepdims=True) if positions is None else found[:, :, positions]
+
+        return trace(np.ones(len(self.group), bool)), trace(self.writes[self.group])
 
     def of_events(self, events: tuple[str, ...]) -> Flags:
         """Which groups are of one of these events."""
@@ -203,16 +209,24 @@ class _FeedbackRules:
         present = {name: MODULES[name] for name in set(self._activities.modules) if name in MODULES}
         self._modules = [present.get(name) for name in self._activities.modules]
         self._events = [
-            tuple(event for module in present.values() for event in module.events(*names(module)))
-            for names in (lambda m: m.viewed, lambda m: m.replied, lambda m: m.submitted)
+            tuple(event for module in present.values() for event in module.events(*getattr(module, kind)))
+            for kind in ("viewed", "replied", "submitted")
         ]
         grades = course.fact(facts.grade_times, GradeTimes(frozenset(), {}))
         keys = list(zip(self._activities.modules, self._activities.instances.tolist(), strict=True))
         self._graded = np.array([key in grades.activities for key in keys], bool)
         self._since = self._thresholds(keys, grades)
+        self._noticed: dict[int, Flags] = {}
 
     def noticed(self, kind: int, indicator: str) -> Flags:
-        """Where feedback of a kind was noticed: (ranges, activities)."""
+        """Where feedback of a kind was noticed, for the cognitive or the social indicator: (ranges, activities)."""
+        if kind not in self._noticed:
+            self._noticed[kind] = self._notice(kind)
+        asks_grades = [module is not None and getattr(module, f"{indicator}_grades") for module in self._modules]
+        noticed: Flags = self._noticed[kind] & (self._graded | ~np.array(asks_grades, bool))
+        return noticed
+
+    def _notice(self, kind: int) -> Flags:
         footprints = self._footprints
         chosen = footprints.of_events(self._events[kind])
         found = footprints.mark(chosen & (footprints.last > self._since))
@@ -226,8 +240,6 @@ class _FeedbackRules:
                 found[:, at] = self._answered(at, chosen, footprints.of_events(module.events(module.trigger)))
             elif module.feedback is Feedback.LESSON and kind == SUBMITTED:
                 found[:, at] = self._ended(at, chosen)
-            if getattr(module, f"{indicator}_grades"):
-                found[:, at] &= self._graded[at]
         return found
 
     def _with_options(self) -> list[tuple[Module | None, int]]:

@@ -29,7 +29,8 @@ class Module:
 
     ``cognitive`` and ``social`` are its potential levels; ``close`` the column of its table with the closing time and
     ``option`` the one with the setting that ``feedback`` depends on. ``cognitive_grades`` and ``social_grades`` tell
-    whether grades are read. ``viewed``, ``replied`` and ``submitted`` are names of events, without ``\\mod_x\\event\\``.
+    whether grades are read. ``viewed``, ``replied`` and ``submitted`` are names of events, without their beginning
+    ``\\mod_x\\event\\``.
     """
 
     name: str

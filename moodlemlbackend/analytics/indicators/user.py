@@ -49,7 +49,7 @@ def profiles(site: Site, users: Iterable[int]) -> dict[int, Profile]:
             "SELECT id, confirmed, policyagreed, trackforums, CASE WHEN description <> '' THEN 1 ELSE 0 END, "
             "CASE WHEN picture IS NULL THEN 0 ELSE 1 END, "
             "CASE WHEN firstname <> '' AND lastname <> '' AND email <> '' THEN 1 ELSE 0 END, "
-            f"{fields} FROM {{user}} WHERE id IN :users",  # noqa: S608
+            f"{fields} FROM {{user}} WHERE id IN :users",
             users=part,
         )
         for user, confirmed, agreed, tracks, described, pictured, named, *filled in rows:
@@ -68,15 +68,13 @@ def _fields(site: Site) -> tuple[str, ...]:
 
 def _of_users(samples: Samples) -> list[Profile]:
     assert samples.users is not None
-    site = samples.analysable.site  # type: ignore[attr-defined]
     users = samples.users.tolist()
     if samples.user_facts:
         known = {
-            user: user_fact.fact(_profiles_of, None)
-            for user, user_fact in zip(users, samples.user_facts, strict=True)
+            user: user_fact.fact(_profiles_of, None) for user, user_fact in zip(users, samples.user_facts, strict=True)
         }
     else:
-        known = dict(profiles(site, users))
+        known = dict(profiles(samples.analysable.site, users))
     nobody = Profile(False, False, False, False, False, 0)
     return [known.get(user) or nobody for user in users]
 
@@ -92,7 +90,7 @@ class UserProfileSet(Indicator):
     requires = frozenset({"user"})
 
     def calculate(self, samples: Samples, ranges: Ranges) -> Values:
-        """-1 for a user who is not confirmed or has something pending; else from the fields. The same in every range."""
+        """-1 for a user who is not confirmed or has something pending; else from the fields. Ranges do not matter."""
         values = np.array([_filled(profile) for profile in _of_users(samples)])
         return np.broadcast_to(values, (len(ranges), len(samples)))
 

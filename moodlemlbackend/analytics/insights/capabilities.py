@@ -137,9 +137,9 @@ class Capabilities:
     def _course_users(self, courseid: int) -> frozenset[int]:
         """Ids of the users with an enrolment in a course that is in force now."""
         rows = self._site.database.rows(
-            "SELECT DISTINCT ue.userid FROM {user_enrolments} ue JOIN {enrol} e ON e.id = ue.enrolid "
-            "WHERE e.courseid = :course AND ue.status = 0 AND e.status = 0 AND ue.timestart <= :now "
-            "AND (ue.timeend = 0 OR ue.timeend > :now)",
+            "SELECT DISTINCT u.userid FROM {user_enrolments} u JOIN {enrol} e ON e.id = u.enrolid "
+            "WHERE e.courseid = :course AND u.status = 0 AND e.status = 0 AND u.timestart <= :now "
+            "AND (u.timeend = 0 OR u.timeend > :now)",
             course=courseid,
             now=self._now,
         )

@@ -16,11 +16,11 @@ _PERSON = "u.id, u.firstname, u.lastname, u.email"
 _COURSE = "c.id, c.fullname, c.shortname"
 _QUERIES = {
     "user_enrolments": (
-        f"SELECT ue.id, {_PERSON}, {_COURSE} FROM {{user_enrolments}} ue JOIN {{enrol}} e ON e.id = ue.enrolid "  # noqa: S608
-        "JOIN {user} u ON u.id = ue.userid JOIN {course} c ON c.id = e.courseid WHERE ue.id IN :ids"
+        f"SELECT r.id, {_PERSON}, {_COURSE} FROM {{user_enrolments}} r JOIN {{enrol}} e ON e.id = r.enrolid "
+        "JOIN {user} u ON u.id = r.userid JOIN {course} c ON c.id = e.courseid WHERE r.id IN :ids"
     ),
-    "course": f"SELECT c.id, 0, '', '', '', {_COURSE} FROM {{course}} c WHERE c.id IN :ids",  # noqa: S608
-    "user": f"SELECT u.id, {_PERSON}, 0, '', '' FROM {{user}} u WHERE u.id IN :ids",  # noqa: S608
+    "course": f"SELECT c.id, 0, '', '', '', {_COURSE} FROM {{course}} c WHERE c.id IN :ids",
+    "user": f"SELECT u.id, {_PERSON}, 0, '', '' FROM {{user}} u WHERE u.id IN :ids",
 }
 
 

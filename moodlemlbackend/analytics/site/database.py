@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from moodlemlbackend.analytics.site.schema import Schema
 from moodlemlbackend.errors import SiteError, UsageError
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import URL, Connection, Engine
+    from sqlalchemy.engine import URL, Engine
 
 Integers = npt.NDArray[np.int64]
 
@@ -58,6 +59,9 @@ _BEGIN = {
     "mysql": "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     "sqlite": "BEGIN",
 }
+_ARRAY_OF_BIGINT = 1016  # its object id, the same in every PostgreSQL
+_ARRAY_HEADER = 20
+_ARRAY_ITEM = np.dtype([("length", ">i4"), ("value", ">i8")])
 _SNAPSHOT_ID = re.compile(r"[0-9A-F-]+")
 
 
@@ -71,22 +75,20 @@ class SharedDatabase(NamedTuple):
 
 
 class Database:
-    """A connection in its snapshot. SQL names tables as ``{course}`` and parameters as ``:name``."""
+    """A connection in its snapshot. SQL names tables as ``{course}`` and parameters as ``:name``.
+
+    ``shown`` is the URL without its password.
+    """
 
     def __init__(self, url: str, prefix: str, *, snapshot: str | None = None) -> None:
         self.url, self.prefix = url, prefix
-        self._engine = _engine(url)
+        self.shown, self._engine = _engine(url)
         self.dialect = self._engine.dialect.name
-        with _told(self._engine.url):
+        with self._told():
             self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             self._begin(snapshot)
         self.schema = Schema(prefix, {})
         self._prepared: dict[str, Any] = {}
-
-    @property
-    def shown(self) -> str:
-        """The URL without its password."""
-        return self._engine.url.render_as_string(hide_password=True)
 
     def inspect(self, tables: Sequence[str]) -> None:
         """Find out which of these tables the site has, and which columns."""
@@ -99,15 +101,15 @@ class Database:
     def rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query; a parameter that is a list stands for the values of ``IN``."""
         statement = self._statement(sql, parameters)
-        with _told(self._engine.url):
+        with self._told():
             return [tuple(row) for row in self._connection.execute(statement, _plain(parameters))]
 
-    def integers(self, sql: str, **parameters: Any) -> Integers:
+    def integers(self, sql: str, columns: int, **parameters: Any) -> Integers:
         """Return the rows of a query all of whose columns are whole numbers, none of them null: (rows, columns)."""
         if self.dialect == "postgresql":
-            return self._copied(self._statement(sql, parameters), _plain(parameters))
+            return self._packed(sql, columns, parameters)
         found = self.rows(sql, **parameters)
-        return np.array(found, np.int64).reshape(len(found), -1)
+        return np.array(found, np.int64).reshape(len(found), columns)
 
     def share(self) -> SharedDatabase:
         """What :meth:`join` needs; where the database can, the other connection sees the same snapshot."""
@@ -128,6 +130,18 @@ class Database:
         self._connection.close()
         self._engine.dispose()
 
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what a driver raises into one sentence, without the password."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, SQLAlchemyError) or type(error).__module__.partition(".")[0] in _DRIVER_PACKAGES:
+                raise SiteError(_sentence(self.shown, self._engine.url.password, error)) from None
+            raise
+
     def _begin(self, snapshot: str | None) -> None:
         run = self._connection.exec_driver_sql
         if self.dialect == "sqlite":
@@ -140,30 +154,39 @@ class Database:
         if sql not in self._prepared:
             from sqlalchemy import bindparam, text
 
-            lists = [bindparam(name, expanding=True) for name, value in parameters.items() if _is_list(value)]
+            lists: list[Any] = [
+                bindparam(name, expanding=True) for name, value in parameters.items() if _is_list(value)
+            ]
             self._prepared[sql] = text(self.schema.fill(sql)).bindparams(*lists)
         return self._prepared[sql]
 
-    def _copied(self, statement: Any, parameters: Mapping[str, Any]) -> Integers:
-        """The rows in PostgreSQL's binary format: 19 bytes of header, then fields with their lengths before them."""
-        ready = statement.compile(dialect=self._engine.dialect).construct_expanded_state(parameters)
+    def _packed(self, sql: str, columns: int, parameters: Mapping[str, Any]) -> Integers:
+        """The rows as one array a column, in PostgreSQL's binary format: a message instead of one a row."""
+        names = [f"c{number}" for number in range(columns)]
+        arrays = ", ".join(f"array_agg(CAST({name} AS bigint))" for name in names)
+        statement = self._statement(f"SELECT {arrays} FROM ({sql}) AS q({', '.join(names)})", parameters)
+        ready = statement.compile(dialect=self._engine.dialect).construct_expanded_state(_plain(parameters))
         driver = self._connection.connection.driver_connection
         assert driver is not None
-        with _told(self._engine.url), driver.cursor() as cursor:
-            with cursor.copy(f"COPY ({ready.statement}) TO STDOUT (FORMAT BINARY)", ready.parameters) as copy:
-                data = b"".join(copy)
-        body = memoryview(data)[19:-2]
-        if not len(body):
-            return np.empty((0, 0), np.int64)
-        widths, at = [], 2
-        for _ in range(int.from_bytes(body[:2], "big")):
-            widths.append(int.from_bytes(body[at : at + 4], "big", signed=True))
-            at += 4 + widths[-1]
-        fields = [("fields", ">i2")]
-        for position, width in enumerate(widths):
-            fields += [(f"width{position}", ">i4"), (f"value{position}", f">i{width}")]
-        table = np.frombuffer(body, np.dtype(fields))
-        return np.column_stack([table[f"value{position}"].astype(np.int64) for position in range(len(widths))])
+        with self._told(), driver.cursor(binary=True) as cursor:
+            cursor.adapters.register_loader(_ARRAY_OF_BIGINT, _array_loader())
+            [found] = cursor.execute(ready.statement, ready.parameters).fetchall()
+        return np.empty((0, columns), np.int64) if found[0] is None else np.stack(found, axis=1)
+
+
+@cache
+def _array_loader() -> Any:
+    """A psycopg loader of binary arrays of whole numbers: 20 bytes of header, then 8 bytes each after their length."""
+    from psycopg.adapt import Loader
+    from psycopg.pq import Format
+
+    class ArrayLoader(Loader):
+        format = Format.BINARY
+
+        def load(self, data: Any) -> Integers:
+            return np.frombuffer(data, _ARRAY_ITEM, offset=_ARRAY_HEADER)["value"].astype(np.int64)
+
+    return ArrayLoader
 
 
 def _is_list(value: Any) -> bool:
@@ -177,7 +200,8 @@ def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
 # What can go wrong on the way to a database.
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str) -> tuple[str, Engine]:
+    """The URL as messages show it, and what connects to it."""
     try:
         import sqlalchemy
         from sqlalchemy import exc
@@ -192,17 +216,17 @@ def _engine(url: str) -> Engine:
             "The site is no URL of a database and no folder of tables; "
             "write for example postgresql://user:password@host/moodle or sqlite:///moodle.sqlite."
         ) from None
-    name = parsed.get_backend_name()
+    name, shown = parsed.get_backend_name(), parsed.render_as_string(hide_password=True)
     if name not in DRIVERS:
         raise UsageError(f"The site's database is {name!r}; choose postgresql, mysql, mariadb or sqlite.")
     if "+" not in parsed.drivername:
         parsed = parsed.set(drivername=DRIVERS[name])
     options: dict[str, Any] = {"poolclass": sqlalchemy.NullPool}
     if name == "sqlite":
-        return sqlalchemy.create_engine(_read_only(parsed), **options)
+        return shown, sqlalchemy.create_engine(_read_only(parsed), **options)
     options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
     try:
-        return sqlalchemy.create_engine(parsed, **options)
+        return shown, sqlalchemy.create_engine(parsed, **options)
     except ModuleNotFoundError as error:
         extra = EXTRAS.get(name, name)
         raise UsageError(
@@ -227,32 +251,17 @@ def _read_only(url: URL) -> URL:
     return url.set(database=f"file:{quote(str(path))}", query={**url.query, "mode": "ro", "uri": "true"})
 
 
-@contextmanager
-def _told(url: URL) -> Iterator[None]:
-    """Turn what a driver raises into one sentence, without the password."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise SiteError(_sentence(url, error)) from None
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] in ("psycopg", "pymysql", "sqlite3"):
-            raise SiteError(_sentence(url, error)) from None
-        raise
-
-
-def _sentence(url: URL, error: Exception) -> str:
+def _sentence(shown: str, password: object, error: Exception) -> str:
     said = " ".join(str(getattr(error, "orig", None) or error).split())
-    if url.password:
-        said = said.replace(str(url.password), "***")
-    where = url.render_as_string(hide_password=True)
-    lowered = said.lower()
+    if password:
+        said = said.replace(str(password), "***")
     for words, advice in _ADVICE:
-        if any(word in lowered for word in words):
-            return f"The site's database {where} cannot be used: {advice}."
-    return f"The site's database {where} cannot be read: {said[:300].rstrip('.')}; check the URL and the tables."
+        if any(word in said.lower() for word in words):
+            return f"The site's database {shown} cannot be used: {advice}."
+    return f"The site's database {shown} cannot be read: {said[:300].rstrip('.')}; check the URL and the tables."
 
+
+_DRIVER_PACKAGES = ("psycopg", "pymysql", "sqlite3")
 
 _ADVICE = (
     (("password authentication failed", "access denied", "no password supplied"),
@@ -261,10 +270,8 @@ _ADVICE = (
      "there is no such host; check its name in the URL"),
     (("connection refused", "can't connect", "timeout expired", "timed out", "no route to host"),
      "no server answers there; check the host, the port, and that the server runs and admits this machine"),
-    (("does not exist", "unknown database"), "it has no such database or user; check their names in the URL"),
+    (('database "', 'role "', "unknown database"), "it has no such database or user; check their names in the URL"),
     (("not a database",), "the file is no SQLite database; check its path"),
     (("permission denied", "command denied"), "the user may not read a table; grant it SELECT on Moodle's tables"),
     (("unable to open",), "the file cannot be opened; check its path and that this user may read it"),
 )  # fmt: skip
-
-

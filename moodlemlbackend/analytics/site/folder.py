@@ -25,11 +25,11 @@ BATCH_ROWS = 50_000
 
 CSV_BLOCK_BYTES = 8 << 20
 
-TEXT_COLUMNS = frozenset(
-    "address archetype availability city country crud department description email eventname eventtype firstname format "
-    "fullname institution itemmodule itemtype lastname modulename name path plugin sequence shortname url username "
-    "value".split()
-)
+TEXT_COLUMNS = frozenset({
+    "address", "archetype", "availability", "city", "country", "crud", "department", "description", "email",
+    "eventname", "eventtype", "firstname", "format", "fullname", "institution", "itemmodule", "itemtype", "lastname",
+    "modulename", "name", "path", "plugin", "sequence", "shortname", "url", "username", "value",
+})  # fmt: skip
 """Columns whose values stay texts in a CSV file, whatever they look like."""
 
 _INDEXES = {
@@ -47,7 +47,6 @@ class FolderDatabase(Database):
 
     def __init__(self, folder: Path, prefix: str) -> None:
         self._holder: tempfile.TemporaryDirectory[str] | None = tempfile.TemporaryDirectory(prefix="moodle-site-")
-        self._folder = folder
         path = Path(self._holder.name) / "site.sqlite"
         try:
             found = {name: file for name in TABLES if (file := _find(folder, prefix, name)) is not None}
@@ -63,14 +62,10 @@ class FolderDatabase(Database):
                     _load(database, prefix + name, file, _INDEXES.get(name))
             database.close()
             super().__init__(f"sqlite:///{path}", prefix)
+            self.shown = str(folder)
         except BaseException:
             self._holder.cleanup()
             raise
-
-    @property
-    def shown(self) -> str:
-        """The folder."""
-        return str(self._folder)
 
     def close(self) -> None:
         """Remove the temporary file, too."""
@@ -98,7 +93,7 @@ def _load(database: sqlite3.Connection, table: str, file: Path, index: str | Non
                 listed = ", ".join('"' + name.replace('"', '""') + '"' for name in columns)
                 database.execute(f"CREATE TABLE {table} ({listed})")
             marks = ", ".join("?" * len(names))
-            database.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608
+            database.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
     except (pa.ArrowException, OSError, sqlite3.Error, UnicodeDecodeError) as error:
         said = " ".join(str(error).split())[:200].rstrip(".")
         raise SiteError(f"The table {os.fspath(file)} cannot be read: {said}; export it again.") from None

@@ -19,7 +19,7 @@ PREFIX_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,9}|")
 REQUIRED = None
 """Default of a column that has none."""
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}(?P<alias> [a-z]\b)?")
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ TABLES: dict[str, Table] = {
     "lesson_grades": _table("lessonid userid"),
     "logstore_standard_log": _table(
         "eventname crud contextid contextlevel contextinstanceid userid courseid timecreated", optional=False,
-        anonymous="0",
+        id="0", anonymous="0",
     ),
 }  # fmt: skip
 """By name without prefix. The tables of activities are added by :func:`activity_table`."""
@@ -105,12 +105,15 @@ class Schema:
         return self.prefix + table in self._columns
 
     def missing(self) -> list[str]:
-        """Names, with their prefix, of the tables that are read and that the site does not have."""
-        return sorted(self.prefix + name for name in TABLES if not self.has(name))
+        """Names, without their prefix, of the tables that are read and that the site does not have."""
+        return sorted(name for name in TABLES if not self.has(name))
 
     def fill(self, sql: str) -> str:
-        """Replace each ``{table}`` by the table, or by a selection that supplies what is missing."""
-        return _PLACEHOLDER.sub(lambda match: self._source(match[1]), sql)
+        """Replace each ``{table}`` by the table, or by a selection that supplies what is missing.
+
+        A table may have an alias of one small letter, as in ``{course} c``.
+        """
+        return _PLACEHOLDER.sub(lambda match: self._source(match[1]) + (match["alias"] or " AS t"), sql)
 
     def _source(self, name: str) -> str:
         table, found = TABLES[name], self._columns.get(self.prefix + name)

@@ -135,10 +135,12 @@ class Site:
         """Every course but the front page, hidden ones included, in Moodle's order."""
         return [
             CourseRow(
-                id, short, full or "", format, start or 0, end or 0, bool(visible), bool(completion), context,
-                tuple(int(part) for part in (path or f"/{context}").split("/") if part),
+                course, str(short), str(full or ""), kind, start or 0, end or 0, bool(visible), bool(completion), context,
+                tuple(int(part) for part in str(path or context).split("/") if part),
             )
-            for id, short, full, format, start, end, visible, completion, context, path in self.database.rows(_COURSES)
+            for course, short, full, kind, start, end, visible, completion, context, path in (
+                self.database.rows(_COURSES)
+            )
         ]  # fmt: skip
 
     @cached_property
@@ -180,9 +182,7 @@ class Site:
         return [(role, archetype) for role, archetype in self.database.rows("SELECT id, archetype FROM {role}")]
 
 
-def open_site(
-    location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX, time_zone: str | None = None
-) -> Site:
+def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX, time_zone: str | None = None) -> Site:
     """Open a site: a database by its SQLAlchemy URL, or a folder of tables as Parquet or CSV files (plain or gzip).
 
     ``prefix`` is that of the tables' names, ``time_zone`` overrides the site's setting. Nothing is ever written. Raises
@@ -194,17 +194,15 @@ def open_site(
         from moodlemlbackend.analytics.site.folder import FolderDatabase
 
         database: Database = FolderDatabase(Path(text), prefix)
-        name = text
     else:
+        database = Database(text if "://" in text else f"sqlite:///{text}", prefix)
+    try:
         from moodlemlbackend.analytics.indicators import modules  # noqa: F401  their tables join the list
 
-        database = Database(text, prefix)
-        name = database.shown
-    try:
         database.inspect(list(TABLES))
         if not database.schema.has("course"):
             database.schema.fill("{course}")
     except BaseException:
         database.close()
         raise
-    return Site(database, name, time_zone)
+    return Site(database, database.shown, time_zone)

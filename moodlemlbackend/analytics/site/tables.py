@@ -12,11 +12,10 @@ from moodlemlbackend.analytics.site.site import Site
 
 
 def integers_by_key(site: Site, sql: str, width: int, **parameters: Any) -> dict[int, Integers]:
-    """Return the rows of a query by the value of its first column, without it: (rows, ``width``), in the query's order."""
-    table = site.database.integers(sql, **parameters)
+    """Return a query's rows by the value of their first column, without it: (rows, ``width``), in the query's order."""
+    table = site.database.integers(sql, width + 1, **parameters)
     if not len(table):
         return {}
-    assert table.shape[1] == width + 1
     order = np.argsort(table[:, 0], kind="stable")
     table = table[order]
     edges = np.flatnonzero(np.diff(table[:, 0])) + 1

@@ -174,7 +174,7 @@ def _version(connection: Connection) -> str | None:
                 "analytics that are not this package's; give the store a database of its own."
             )
         return None
-    return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
+    return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
 
 
 def _upgrade(store: Store) -> None:

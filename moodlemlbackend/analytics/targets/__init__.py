@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moodlemlbackend.analytics.targets.base import Reason, Target
+from moodlemlbackend.analytics.targets.base import Reason, Target, Window
 from moodlemlbackend.analytics.targets.enrolments import (
     CourseCompetencies,
     CourseCompletion,
@@ -23,4 +23,4 @@ CORE: tuple[type[Target], ...] = (
 )  # fmt: skip
 """The targets that Moodle ships."""
 
-__all__ = ["CORE", "CourseEnrolments", "Reason", "Target"]
+__all__ = ["CORE", "CourseEnrolments", "Reason", "Target", "Window"]

@@ -28,6 +28,21 @@ class Reason(NamedTuple):
     text: str
 
 
+class Window(NamedTuple):
+    """The range over which a target is calculated.
+
+    ``start`` and ``end`` are Unix times, both 0 for the whole time, as in training; ``indicators`` the values of each
+    indicator in the range, (samples,) by its id, for static targets.
+    """
+
+    start: int = 0
+    end: int = 0
+    indicators: Mapping[str, Values] = {}
+
+
+WHOLE = Window()
+
+
 class Tone(Enum):
     """How an action is meant: good news about a prediction, neither, or bad."""
 
@@ -63,7 +78,7 @@ class Target(ABC):
 
     A subclass sets ``id`` (Moodle's class name with its leading backslash), ``name`` and ``analyser``, and says which
     analysables and samples it can judge and what the truth about them is. It is registered by an entry point of the
-    group ``moodlemlbackend.targets``. A new instance is made for every analysable.
+    group ``moodlemlbackend.targets``.
     """
 
     id: ClassVar[str]
@@ -112,14 +127,8 @@ class Target(ABC):
         return np.ones(len(samples), bool)
 
     @abstractmethod
-    def calculate(
-        self, samples: Samples, start: int = 0, end: int = 0, indicators: Mapping[str, Values] | None = None
-    ) -> Values:
-        """Return the class, or the number, of each sample, NaN for null: (samples,).
-
-        ``start`` and ``end`` are the bounds of a range, both 0 for the whole time, as in training. ``indicators`` are
-        the values of each indicator in that range, (samples,) by its id; for static targets.
-        """
+    def calculate(self, samples: Samples, window: Window = WHOLE) -> Values:
+        """Return the class, or the number, of each sample, NaN for null: (samples,)."""
 
     def prediction_actions(self, *, one_sample_per_analysable: bool, details: bool = True) -> tuple[Action, ...]:
         """The actions on one prediction."""
@@ -129,5 +138,3 @@ class Target(ABC):
             "viewinsightdetails" if one_sample_per_analysable else "viewdetails"
         )  # fmt: skip
         return (Action("predictiondetails", label, Tone.NEUTRAL, DETAILS), *self.actions)
-
-

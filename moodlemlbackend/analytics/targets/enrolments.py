@@ -12,7 +12,7 @@ from moodlemlbackend.analytics.analysables import Course, facts
 from moodlemlbackend.analytics.analysables.facts import CourseGrade
 from moodlemlbackend.analytics.ranges import Ranges
 from moodlemlbackend.analytics.samples import Samples
-from moodlemlbackend.analytics.targets.base import Action, Reason, Target, Values
+from moodlemlbackend.analytics.targets.base import WHOLE, Action, Reason, Target, Values, Window
 
 LONGEST_COURSE = 365 * 86_400 + 4 * 604_800
 """Seconds, a year and four weeks, beyond which a course is too long to compare its parts."""
@@ -27,7 +27,9 @@ VALUE_GRADE = 1
 """``gradetype`` of numbers."""
 
 _MESSAGE = Action("studentmessage", "sendmessage")
-_OUTLINE = Action("viewoutlinereport", "outlinereport", url="/report/outline/user.php?id={user}&course={course}&mode=outline")
+_OUTLINE = Action(
+    "viewoutlinereport", "outlinereport", url="/report/outline/user.php?id={user}&course={course}&mode=outline"
+)
 
 NOT_YET_STARTED = Reason("coursenotyetstarted", "course", "The course has not begun yet.")
 HIDDEN = Reason("hiddenfromstudents", "moodle", "The course is hidden from its students.")
@@ -38,7 +40,9 @@ END_BEFORE_START = Reason("errorendbeforestart", "course", "The end of the cours
 TOO_LONG = Reason("coursetoolong", "course", "The course takes more than a year and four weeks.")
 FINISHED = Reason("coursealreadyfinished", "course", "The course is over.")
 NOT_YET_FINISHED = Reason("coursenotyetfinished", "course", "The course is not over yet.")
-NO_ACTIVITY = Reason("nocourseactivity", "course", "Students did too little between the start and the end of the course.")
+NO_ACTIVITY = Reason(
+    "nocourseactivity", "course", "Students did too little between the start and the end of the course."
+)
 NO_COMPLETION = Reason(
     "completionnotenabledforcourse", "completion", "Completion of the course is not tracked, or has no criteria."
 )
@@ -92,15 +96,14 @@ class CourseEnrolments(Target):
         invalid |= (enrolments.starts != 0) & (course.now < enrolments.starts)
         if not training:
             invalid |= (enrolments.ends != 0) & (enrolments.ends < course.now)
-        return ~invalid
+        valid: npt.NDArray[np.bool_] = ~invalid
+        return valid
 
-    def calculate(
-        self, samples: Samples, start: int = 0, end: int = 0, indicators: Mapping[str, Values] | None = None
-    ) -> Values:
+    def calculate(self, samples: Samples, window: Window = WHOLE) -> Values:
         """Null for enrolments that were active for too little of the range."""
         assert isinstance(samples.analysable, Course)
-        values = self.of_course(samples.analysable, samples, indicators or {})
-        return np.where(active_enrolments(samples, start, end), values, np.nan)
+        values = self.of_course(samples.analysable, samples, window.indicators)
+        return np.where(active_enrolments(samples, window.start, window.end), values, np.nan)
 
     @abstractmethod
     def of_course(self, course: Course, samples: Samples, indicators: Mapping[str, Values]) -> Values:
@@ -177,6 +180,7 @@ class CourseCompletion(CourseEnrolments):
 
 
 def _not_completed(course: Course, samples: Samples) -> Values:
+    assert samples.users is not None
     completed = course.fact(facts.completed, np.empty(0, np.int64))
     return np.where(np.isin(samples.users, completed), 0.0, 1.0)
 
@@ -192,12 +196,12 @@ class CourseCompetencies(CourseEnrolments):
         """There must be competencies."""
         if not course.site.competencies_enabled:
             return NO_COMPETENCIES
-        return None if course.fact(facts.competencies, frozenset()) else NO_COMPETENCIES
+        return None if course.fact(facts.competencies, _NO_COMPETENCY) else NO_COMPETENCIES
 
     def of_course(self, course: Course, samples: Samples, indicators: Mapping[str, Values]) -> Values:  # noqa: ARG002
         """1 unless the student is rated proficient in as many competencies as the course has."""
         assert samples.users is not None
-        linked: frozenset[int] = course.fact(facts.competencies, frozenset())
+        linked = course.fact(facts.competencies, _NO_COMPETENCY)
         ratings: list[tuple[int, int]] = course.fact(facts.proficiencies, [])
         rated = np.array([user for user, competency in ratings if competency in linked], np.int64)
         users, counts = np.unique(rated, return_counts=True)
@@ -226,3 +230,4 @@ class CourseGradeToPass(CourseEnrolments):
 
 
 _NO_GRADE = CourseGrade(0, 0.0, {})
+_NO_COMPETENCY: frozenset[int] = frozenset()

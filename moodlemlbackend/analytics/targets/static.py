@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from moodlemlbackend.analytics.analysables import Course
 from moodlemlbackend.analytics.samples import Samples
-from moodlemlbackend.analytics.targets.base import NOT_USEFUL, USEFUL, Action, Reason, Target, Values
+from moodlemlbackend.analytics.targets.base import NOT_USEFUL, USEFUL, WHOLE, Action, Reason, Target, Values, Window
 from moodlemlbackend.analytics.targets.enrolments import (
     END_BEFORE_START,
     FINISHED,
@@ -111,12 +111,9 @@ class NoTeaching(Target):
         by_id = {course.id: course for course in samples.courses}
         return np.array([_about_to_start(by_id[course], now) for course in samples.ids.tolist()], bool)
 
-    def calculate(
-        self, samples: Samples, start: int = 0, end: int = 0, indicators: Mapping[str, Values] | None = None
-    ) -> Values:  # noqa: ARG002
+    def calculate(self, samples: Samples, window: Window = WHOLE) -> Values:
         """1 without a teacher or without a student."""
-        known = indicators or {}
-        missing = [known.get(name, np.zeros(len(samples))) == -1 for name in self.indicators]
+        missing = [window.indicators.get(name, np.zeros(len(samples))) == -1 for name in self.indicators]
         return np.where(missing[0] | missing[1], 1.0, 0.0)
 
 
@@ -145,8 +142,6 @@ class UpcomingActivitiesDue(Target):
         """Never."""
         return None
 
-    def calculate(
-        self, samples: Samples, start: int = 0, end: int = 0, indicators: Mapping[str, Values] | None = None
-    ) -> Values:  # noqa: ARG002
+    def calculate(self, samples: Samples, window: Window = WHOLE) -> Values:
         """1 when something is due."""
-        return np.where((indicators or {}).get(ACTIVITIES_DUE, np.zeros(len(samples))) == 1, 1.0, 0.0)
+        return np.where(window.indicators.get(ACTIVITIES_DUE, np.zeros(len(samples))) == 1, 1.0, 0.0)

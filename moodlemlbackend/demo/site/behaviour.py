@@ -80,7 +80,7 @@ def live(course: Course, site: SitePlan, random: np.random.Generator) -> Behavio
     counts[:, 0] = random.poisson(0.4 * plan.open_early * present[:, 0])
     opened, written = np.zeros((2, *due.shape), dtype=bool)
     grade = np.zeros(due.shape)
-    stays = np.ones(size, dtype=bool)
+    stays = random.random(size) < _sigmoid(4 + engagement)  # a few never come
     for week in range(weeks):
         rate = USUAL_SESSIONS * np.exp(0.55 * np.clip(engagement, -4, 2.2) - 0.15) * stays * present[:, week + 1]
         counts[:, week + 1] = random.poisson(rate)

@@ -12,7 +12,8 @@ import numpy as np
 from moodlemlbackend.demo.site.activities import KINDS
 from moodlemlbackend.demo.site.behaviour import live
 from moodlemlbackend.demo.site.course import draw_course
-from moodlemlbackend.demo.site.database import Loader, new_site
+from moodlemlbackend.demo.site.database import new_site
+from moodlemlbackend.demo.site.loader import Loader
 from moodlemlbackend.demo.site.log import Log
 from moodlemlbackend.demo.site.plan import FIRST, CoursePlan, SitePlan, plan_site
 from moodlemlbackend.demo.site.site_rows import SiteIds, add_site, add_users

@@ -1,25 +1,20 @@
-"""A new site in a database: tables are made, rows loaded in bulk, and all of it is kept or nothing.
+"""A new site in a database: its tables are made and filled, and all of it is kept or nothing.
 
-Everything goes into one transaction, in PostgreSQL by COPY; a new SQLite file is written beside its place and moved
-there when it is complete. MariaDB and MySQL cannot take back tables that they made: there they are dropped when
-something fails. Indexes are made last.
+Everything goes into one transaction; a new SQLite file is written beside its place and moved there when it is complete.
+MariaDB and MySQL cannot take back tables that they made: there they are dropped when something fails. Indexes are made
+last.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import tempfile
-from collections import defaultdict
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
-
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend._files import storage_errors
+from moodlemlbackend.demo.site.loader import Loader
 from moodlemlbackend.demo.site.tables import Column, indexes, tables
 from moodlemlbackend.errors import StorageError, UsageError
 
@@ -28,12 +23,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, Connection, Engine, MetaData, Table
 
-Values = Union[NDArray[Any], "pa.Array", str, float, None]
-"""What a column is filled with: an array, masked where it is NULL, or one value for all rows."""
-
-BATCH_ROWS = 50_000
-CONNECT_SECONDS = 10
 PREFIX = re.compile(r"(?:[a-z][a-z0-9_]{0,15})?")
+CONNECT_SECONDS = 10
 
 _DRIVERS = {
     "postgresql": "postgresql+psycopg",
@@ -42,76 +33,6 @@ _DRIVERS = {
     "mariadb": "mariadb+pymysql",
 }
 _EXTRAS = {"psycopg": "postgresql", "pymysql": "mysql"}
-
-
-class Loader:
-    """Takes the rows of a new site, table by table, and loads them in batches."""
-
-    def __init__(self, connection: Connection, made: Mapping[str, Table], schema: str) -> None:
-        self._connection = connection
-        self._made = made
-        self._columns = tables(schema)
-        self._all = {table: {column.name for column in columns} for table, columns in tables("4.2").items()}
-        self._all["user"].add("url")
-        self._next: defaultdict[str, int] = defaultdict(lambda: 1)
-        self._waiting: defaultdict[str, list[pa.Table]] = defaultdict(list)
-        self.rows: defaultdict[str, int] = defaultdict(int)
-
-    def ids(self, table: str, number: int) -> NDArray[np.int64]:
-        """Return the next ids of a table, (number,)."""
-        first = self._next[table]
-        self._next[table] = first + number
-        return np.arange(first, first + number)
-
-    def add(self, table: str, number: int, columns: Mapping[str, Values]) -> NDArray[np.int64]:
-        """Add ``number`` rows and return their ids, new ones unless ``columns`` has them.
-
-        A column that is not given is NULL, or else 0 or an empty text. Tables and columns that this version of Moodle
-        does not have are left out.
-        """
-        unknown = set(columns) - self._all[table]
-        if unknown:
-            raise KeyError(f"{table} has no {', '.join(sorted(unknown))}")
-        ids = columns["id"] if "id" in columns else self.ids(table, number)
-        if number and table in self._columns:
-            arrays = [_to_arrow(column, {**columns, "id": ids}, number) for column in self._columns[table]]
-            waiting = self._waiting[table]
-            waiting.append(pa.Table.from_arrays(arrays, [column.name for column in self._columns[table]]))
-            self.rows[table] += number
-            if sum(len(one) for one in waiting) >= BATCH_ROWS:
-                self._load(table)
-        return np.asarray(ids)
-
-    def flush(self) -> None:
-        """Load what is still waiting."""
-        for table in list(self._waiting):
-            self._load(table)
-
-    def _load(self, table: str) -> None:
-        data = pa.concat_tables(self._waiting.pop(table))
-        quote = self._connection.dialect.identifier_preparer
-        into = f"{quote.format_table(self._made[table])} ({', '.join(map(quote.quote, data.column_names))})"
-        if self._connection.dialect.driver == "psycopg":
-            self._copy(into, data)
-            return
-        mark = "?" if self._connection.dialect.paramstyle == "qmark" else "%s"
-        insert = f"INSERT INTO {into} VALUES ({', '.join([mark] * data.num_columns)})"  # noqa: S608 names are quoted
-        for batch in data.to_batches(max_chunksize=BATCH_ROWS):
-            rows = list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
-            self._connection.exec_driver_sql(insert, rows)
-        if not _takes_back_tables(self._connection):
-            self._connection.commit()
-
-    def _copy(self, into: str, data: pa.Table) -> None:
-        from pyarrow import csv
-
-        driver: Any = self._connection.connection.driver_connection
-        options = csv.WriteOptions(include_header=False)
-        with driver.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN (FORMAT csv)") as copy:
-            for batch in data.to_batches(max_chunksize=BATCH_ROWS):
-                text = pa.BufferOutputStream()
-                csv.write_csv(batch, text, options)  # NULL is an empty cell, an empty text is ""
-                copy.write(text.getvalue().to_pybytes())
 
 
 @contextmanager
@@ -129,22 +50,18 @@ def new_site(url: str, prefix: str = "mdl_", schema: str = "4.2") -> Iterator[Lo
         with _written(target, prefix, schema) as loader:
             yield loader
         return
+    unfinished = path.with_name(f".{path.name}-{os.getpid()}")
     with storage_errors(path):
         try:
-            descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+            unfinished.touch(exist_ok=False)
         except OSError as error:
             raise OSError(error.errno, error.strerror) from error  # about the file asked for
-    os.close(descriptor)
-    unfinished = Path(name)
     try:
-        with _written(target.set(database=name), prefix, schema, shown=str(path), alone=True) as loader:
+        with _written(target.set(database=str(unfinished)), prefix, schema, shown=str(path), alone=True) as loader:
             yield loader
         with storage_errors(path):
             if path.exists() and path.stat().st_size:
                 raise StorageError(f"Another file has become {path} meanwhile; move it away, or choose another name.")
-            mask = os.umask(0)
-            os.umask(mask)
-            unfinished.chmod(0o666 & ~mask)
             unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -155,23 +72,11 @@ def _written(
     target: URL, prefix: str, schema: str, *, shown: str | None = None, alone: bool = False
 ) -> Iterator[Loader]:
     """Do so in the database itself; ``alone`` is a file of which nobody else knows."""
-    from sqlalchemy.exc import DBAPIError, NoSuchModuleError
     from sqlalchemy.schema import CreateTable
 
     shown = shown or target.render_as_string(hide_password=True)
-    try:
-        engine = _engine(target)
-        connection = engine.connect()
-    except NoSuchModuleError as error:
-        raise UsageError(
-            f"{shown} names a kind of database that is not known here; take sqlite, postgresql, mariadb or mysql."
-        ) from error
-    except DBAPIError as error:
-        advice = "check the host, the port, the user, the password and that the database exists"
-        if target.get_backend_name() == "sqlite":
-            advice = "check that it is an SQLite file and that you may write to its directory"
-        raise StorageError(f"Cannot open {shown}: {_reason(error, target)}; {advice}.") from error
-
+    engine, connection = _connect(target, shown)
+    transactional = engine.dialect.name in {"postgresql", "sqlite"}  # also when it makes tables
     made: dict[str, Table] = {}
     try:
         with connection:
@@ -180,26 +85,26 @@ def _written(
             for name, table in _define(prefix, schema).items():
                 connection.execute(CreateTable(table))
                 made[name] = table
-            loader = Loader(connection, made, schema)
+            loader = Loader(connection, made, schema, commits=not transactional)
             yield loader
             loader.flush()
             for table in made.values():
                 _finish(connection, table)
             connection.commit()
     except BaseException as error:
-        with suppress(Exception):
-            connection.invalidate()
-        if not _takes_back_tables(connection):
+        engine.dispose()
+        if not transactional:
             _drop(engine, made)
-        if (
-            isinstance(error, DBAPIError) or type(error).__module__.partition(".")[0] in _EXTRAS
-        ):  # COPY is psycopg's own
+        if _is_of_database(error):
             raise StorageError(
                 f"Cannot write the site into {shown}: {_reason(error, target)}; nothing of it was kept."
             ) from error
         raise
     finally:
         engine.dispose()
+
+
+# ---- reaching the database ----
 
 
 def _parse(text: str) -> URL:
@@ -229,25 +134,42 @@ def _new_file(url: URL) -> Path | None:
         return None if path.exists() and path.stat().st_size else path
 
 
-def _engine(url: URL) -> Engine:
+def _connect(url: URL, shown: str) -> tuple[Engine, Connection]:
     from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 
+    sqlite = url.get_backend_name() == "sqlite"
     try:
-        if url.get_backend_name() == "sqlite":
-            return create_engine(url)
-        return create_engine(url, connect_args={"connect_timeout": CONNECT_SECONDS})
+        engine = create_engine(url, connect_args={} if sqlite else {"connect_timeout": CONNECT_SECONDS})
+        return engine, engine.connect()
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get(error.name or "")
         what = f"moodlemlbackend[{extra}]" if extra else error.name
         raise UsageError(f"The driver {error.name} of this database is not installed: pip install {what}") from error
+    except NoSuchModuleError as error:
+        raise UsageError(
+            f"{shown} names a kind of database that is not known here; take sqlite, postgresql, mariadb or mysql."
+        ) from error
+    except DBAPIError as error:
+        advice = "check the host, the port, the user, the password and that the database exists"
+        if sqlite:
+            advice = "check that it is an SQLite file and that you may write to its directory"
+        raise StorageError(f"Cannot open {shown}: {_reason(error, url)}; {advice}.") from error
 
 
-def _reason(error: Any, url: URL) -> str:
+def _is_of_database(error: BaseException) -> bool:
+    """Whether a database or its driver raised it; COPY goes past SQLAlchemy."""
+    from sqlalchemy.exc import DBAPIError
+
+    return isinstance(error, DBAPIError) or type(error).__module__.partition(".")[0] in _EXTRAS
+
+
+def _reason(error: BaseException, url: URL) -> str:
     """What the driver says, on one line and without the password."""
     raised = getattr(error, "orig", None) or error
-    said = raised.args[-1] if raised.args else raised
-    lines = str(said).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".").replace(str(url.password), "***") if url.password else lines[0].rstrip(".")
+    said = str(raised.args[-1] if raised.args else raised).strip()
+    line = (said.splitlines() or [type(raised).__name__])[0].rstrip(".")
+    return line.replace(str(url.password), "***") if url.password else line
 
 
 def _refuse_tables(connection: Connection, prefix: str, shown: str) -> None:
@@ -263,7 +185,11 @@ def _refuse_tables(connection: Connection, prefix: str, shown: str) -> None:
         )
 
 
+# ---- making tables ----
+
+
 def _define(prefix: str, schema: str) -> dict[str, Table]:
+    """Return SQLAlchemy's tables with their indexes, by name without the prefix."""
     from sqlalchemy import Index, MetaData
 
     metadata: MetaData = MetaData()
@@ -279,9 +205,6 @@ def _define(prefix: str, schema: str) -> dict[str, Table]:
 def _table(metadata: MetaData, name: str, columns: tuple[Column, ...]) -> Table:
     import sqlalchemy as sa
 
-    def _numbers(kind: str) -> Any:
-        return map(int, kind.split(","))
-
     kinds: dict[str, Any] = {
         "int": sa.BigInteger(),
         "mid": sa.Integer(),
@@ -289,13 +212,18 @@ def _table(metadata: MetaData, name: str, columns: tuple[Column, ...]) -> Table:
         "text": sa.Text(),
         "float": sa.Double(),
     }
+
+    def kind_of(column: Column) -> Any:
+        sizes = map(int, column.kind.split(",")) if column.kind not in kinds else ()
+        return kinds.get(column.kind) or (sa.String if column.is_text else sa.Numeric)(*sizes)
+
     return sa.Table(
         name,
         metadata,
         *(
             sa.Column(
                 column.name,
-                kinds.get(column.kind) or (sa.String if column.is_text else sa.Numeric)(*_numbers(column.kind)),
+                kind_of(column),
                 primary_key=column.name == "id",
                 autoincrement=False,
                 nullable=column.nullable,
@@ -305,11 +233,6 @@ def _table(metadata: MetaData, name: str, columns: tuple[Column, ...]) -> Table:
         mysql_charset="utf8mb4",
         mariadb_charset="utf8mb4",
     )
-
-
-def _takes_back_tables(connection: Connection) -> bool:
-    """Whether a transaction that fails takes the tables with it that it made."""
-    return connection.dialect.name in {"postgresql", "sqlite"}
 
 
 def _begin(connection: Connection, *, alone: bool) -> None:
@@ -327,16 +250,18 @@ def _finish(connection: Connection, table: Table) -> None:
     """Make the indexes of a table, and tell the database's planner what it holds."""
     quote = connection.dialect.identifier_preparer
     made = sorted(table.indexes, key=lambda index: str(index.name))
-    if _takes_back_tables(connection):
-        for index in made:
-            index.create(connection)
-        connection.exec_driver_sql(f"ANALYZE {quote.format_table(table)}")
-    elif made:  # all of them in one pass
+    if connection.dialect.name in {"mysql", "mariadb"}:  # all in one pass over the table
         parts = []
         for index in made:
             columns = ", ".join(quote.quote(column.name) for column in index.columns)
             parts.append(f"ADD {'UNIQUE' if index.unique else ''} INDEX {index.name} ({columns})")
-        connection.exec_driver_sql(f"ALTER TABLE {quote.format_table(table)} {', '.join(parts)}")
+        if parts:
+            connection.exec_driver_sql(f"ALTER TABLE {quote.format_table(table)} {', '.join(parts)}")
+        return
+    for index in made:
+        index.create(connection)
+    if connection.dialect.name in {"sqlite", "postgresql"}:
+        connection.exec_driver_sql(f"ANALYZE {quote.format_table(table)}")
 
 
 def _drop(engine: Engine, made: Mapping[str, Table]) -> None:
@@ -345,20 +270,3 @@ def _drop(engine: Engine, made: Mapping[str, Table]) -> None:
     with suppress(Exception), engine.begin() as connection:
         for table in made.values():
             connection.execute(DropTable(table, if_exists=True))
-
-
-def _to_arrow(column: Column, columns: Mapping[str, Values], number: int) -> pa.Array:
-    """Return (number,) values for a column: whole numbers, floats or text, with NULL only where it is admitted."""
-    kind = pa.string() if column.is_text else pa.int64() if column.is_whole else pa.float64()
-    values = columns.get(column.name, None if column.nullable else "" if column.is_text else 0)
-    if isinstance(values, pa.Array):
-        array = values.cast(kind)
-    elif isinstance(values, np.ma.MaskedArray):
-        array = pa.array(values.data, mask=np.ma.getmaskarray(values)).cast(kind)
-    elif isinstance(values, np.ndarray):
-        array = pa.array(values, None if values.dtype.kind in "iufb" else kind).cast(kind)
-    else:
-        array = pa.nulls(number, kind) if values is None else pa.repeat(pa.scalar(values, kind), number)
-    if len(array) != number or (array.null_count and not column.nullable):
-        raise ValueError(f"{column.name}: {len(array)} values, {array.null_count} of them NULL, for {number} rows")
-    return array

@@ -14,7 +14,7 @@ from moodlemlbackend.demo.site.site_rows import COURSE_LEVEL, MODULE_LEVEL, SYST
 
 if TYPE_CHECKING:
     from moodlemlbackend.demo.site.behaviour import Behaviour, Sessions, Work
-    from moodlemlbackend.demo.site.database import Values
+    from moodlemlbackend.demo.site.loader import Values
     from moodlemlbackend.demo.site.plan import Booleans, Integers
     from moodlemlbackend.demo.site.structure_rows import CourseIds
     from moodlemlbackend.demo.site.work_rows import WorkIds

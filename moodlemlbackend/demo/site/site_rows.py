@@ -12,7 +12,7 @@ from moodlemlbackend.demo.site.plan import ADMIN, FIRST, GUEST, MANAGER, SitePla
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from moodlemlbackend.demo.site.database import Loader
+    from moodlemlbackend.demo.site.loader import Loader
     from moodlemlbackend.demo.site.plan import Integers
 
 SYSTEM_LEVEL, USER_LEVEL, CATEGORY_LEVEL, COURSE_LEVEL, MODULE_LEVEL = 10, 30, 40, 50, 70
@@ -25,17 +25,17 @@ ROLES = {name: number for number, name in enumerate(_ARCHETYPES, start=1)}
 """Role id by short name, which is the archetype too."""
 
 _CAPABILITIES = {
-    "moodle/analytics:listinsights": ("teacher", "editingteacher", "manager"),
-    "moodle/analytics:listowninsights": ("user",),
-    "moodle/analytics:managemodels": ("manager",),
-    "moodle/competency:coursecompetencyview": ("user",),
-    "moodle/course:view": ("manager",),
-    "moodle/course:viewhiddencourses": ("teacher", "editingteacher", "manager", "coursecreator"),
-    "moodle/course:viewparticipants": ("student", "teacher", "editingteacher", "manager"),
-    "moodle/site:accessallgroups": ("editingteacher", "manager"),
-    "moodle/site:viewparticipants": ("manager",),
-    "report/outline:view": ("teacher", "editingteacher", "manager"),
-}
+    "moodle/analytics:listinsights": (50, ("teacher", "editingteacher", "manager")),
+    "moodle/analytics:listowninsights": (10, ("user",)),
+    "moodle/analytics:managemodels": (10, ("manager",)),
+    "moodle/competency:coursecompetencyview": (50, ("user",)),
+    "moodle/course:view": (50, ("manager",)),
+    "moodle/course:viewhiddencourses": (50, ("teacher", "editingteacher", "manager", "coursecreator")),
+    "moodle/course:viewparticipants": (50, ("student", "teacher", "editingteacher", "manager")),
+    "moodle/site:accessallgroups": (50, ("editingteacher", "manager")),
+    "moodle/site:viewparticipants": (10, ("manager",)),
+    "report/outline:view": (50, ("teacher", "editingteacher", "manager")),
+}  # the level of contexts that each is for, and the roles that have it
 _LEVELS = {
     "manager": (10, 40, 50),
     "coursecreator": (10, 40),
@@ -195,7 +195,17 @@ def _add_pairs(loader: Loader, table: str, columns: Mapping[str, list[Any]]) -> 
 def _add_roles(loader: Loader, site: SitePlan) -> None:
     numbers = list(ROLES.values())
     _add_pairs(loader, "role", {"shortname": list(ROLES), "archetype": list(ROLES), "sortorder": numbers})
-    granted = [(ROLES[role], name) for name, roles in _CAPABILITIES.items() for role in roles]
+    _add_pairs(
+        loader,
+        "capabilities",
+        {
+            "name": list(_CAPABILITIES),
+            "captype": ["write" if name.endswith("managemodels") else "read" for name in _CAPABILITIES],
+            "contextlevel": [level for level, _ in _CAPABILITIES.values()],
+            "component": ["report_outline" if name.startswith("report") else "moodle" for name in _CAPABILITIES],
+        },
+    )
+    granted = [(ROLES[role], name) for name, (_, roles) in _CAPABILITIES.items() for role in roles]
     loader.add(
         "role_capabilities",
         len(granted),

@@ -15,10 +15,11 @@ from moodlemlbackend.demo.site.site_rows import COURSE_LEVEL, MODULE_LEVEL, ROLE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from moodlemlbackend.demo.site.database import Loader, Values
+    from moodlemlbackend.demo.site.loader import Loader, Values
     from moodlemlbackend.demo.site.plan import Integers
     from moodlemlbackend.demo.site.site_rows import SiteIds
 
+GROUPED = 4  # every fourth course has groups
 TEXTS = np.array(
     ["Thank you.", "I see it otherwise.", "Here is my answer.", "Could somebody explain this?"], dtype=object
 )
@@ -106,6 +107,8 @@ def add_structure(loader: Loader, course: Course, site: SiteIds) -> CourseIds:
     _add_activities(loader, course, ids)
     _add_modules(loader, course, ids, site)
     _add_enrolments(loader, course, ids)
+    if plan.number % GROUPED == 1:
+        _add_groups(loader, course, ids)
     _add_gradebook(loader, course, ids)
     _add_calendar(loader, course, ids)
     if course.has_criteria:
@@ -294,6 +297,32 @@ def _add_enrolments(loader: Loader, course: Course, ids: CourseIds) -> None:
     )
 
 
+def _add_groups(loader: Loader, course: Course, ids: CourseIds) -> None:
+    """Divide the students into two groups."""
+    groups = loader.add(
+        "groups",
+        2,
+        {
+            "courseid": ids.course,
+            "name": np.array(["Group A", "Group B"], dtype=object),
+            "descriptionformat": 1,
+            "participation": 1,
+            "timecreated": ids.made,
+            "timemodified": ids.made,
+        },
+    )
+    students = course.plan.students
+    loader.add(
+        "groups_members",
+        len(students),
+        {
+            "groupid": groups[np.arange(len(students)) % 2],
+            "userid": students,
+            "timeadded": course.enrolments.timecreated,
+        },
+    )
+
+
 def _add_gradebook(loader: Loader, course: Course, ids: CourseIds) -> None:
     """Add a category and an item for the course, and an item for each activity that is graded."""
     graded = np.flatnonzero(GRADED[course.activities.kind])
@@ -325,7 +354,7 @@ def _add_gradebook(loader: Loader, course: Course, ids: CourseIds) -> None:
         "itemtype": "course",
         "iteminstance": category,
         "grademax": 100.0,
-        "gradepass": 40.0 * course.plan.has_gradepass,
+        "gradepass": 30.0 * course.plan.has_gradepass,
         "sortorder": 1,
     }
     loader.add("grade_items", 1, every | total)

@@ -41,6 +41,11 @@ def tables(schema: str) -> dict[str, tuple[Column, ...]]:
     }
 
 
+def known_columns(table: str) -> frozenset[str]:
+    """Return the names of a table's columns in any version."""
+    return _NAMES[table]
+
+
 def indexes(table: str) -> list[tuple[list[str], bool]]:
     """Return the columns of each index of the table, and whether it is unique."""
     return [(text.lstrip("!").split("+"), text.startswith("!")) for text in _INDEXES.get(table, "").split()]
@@ -69,7 +74,8 @@ _ABSENT = {
         assign_submission.timestarted choice.showavailable course.relativedatesmode course.downloadcontent
         course.originalcourseid course.showactivitydates course.showcompletionconditions course.pdfexportfont
         course_modules.completionpassgrade course_modules.downloadcontent course_modules.lang forum.grade_forum
-        forum.grade_forum_notify forum_posts.wordcount forum_posts.charcount quiz.completionminattempts
+        forum.grade_forum_notify forum_posts.wordcount forum_posts.charcount
+        groups.visibility groups.participation quiz.completionminattempts
         quiz_attempts.gradednotificationsenttime
         """
     ),
@@ -95,6 +101,9 @@ _INDEXES = {
     "user_lastaccess": "!userid+courseid userid courseid",
     "enrol": "enrol courseid",
     "user_enrolments": "!enrolid+userid enrolid userid",
+    "capabilities": "!name",
+    "groups": "courseid",
+    "groups_members": "!userid+groupid groupid",
     "course_completion_criteria": "course",
     "course_completion_aggr_methd": "course !course+criteriatype",
     "course_completion_crit_compl": "userid course !userid+course+criteriaid",
@@ -138,6 +147,7 @@ config_plugins = plugin:100 name:100 value:text
 modules = name:20 cron lastcron search:255 visible:small
 scale = courseid userid name:255 scale:text description:text descriptionformat:small timemodified
 role = name:255 shortname:100 description:text sortorder archetype:30
+capabilities = name:255 captype:50 contextlevel component:100 riskbitmask
 role_capabilities = contextid roleid capability:255 permission timemodified modifierid
 role_context_levels = roleid contextlevel
 role_assignments = roleid contextid userid timemodified modifierid component:100 itemid sortorder
@@ -171,6 +181,9 @@ enrol = enrol:20 status courseid sortorder name:255? enrolperiod? enrolstartdate
     customdec1:12,7? customdec2:12,7? customtext1:text? customtext2:text? customtext3:text? customtext4:text?
     timecreated timemodified
 user_enrolments = status enrolid userid timestart timeend modifierid timecreated timemodified
+groups = courseid idnumber:100 name:254 description:text? descriptionformat:small enrolmentkey:50? picture
+    visibility:small participation:small timecreated timemodified
+groups_members = groupid userid timeadded component:100 itemid
 course_completion_criteria = course criteriatype module:100? moduleinstance? courseinstance? enrolperiod? timeend?
     gradepass:10,5? role?
 course_completion_aggr_methd = course criteriatype? method:small value:10,5?
@@ -321,3 +334,5 @@ logstore_standard_log = eventname:255 component:100 action:100 target:100 object
     other:text? timecreated origin:10? ip:45? realuserid?
     """
 )
+
+_NAMES = {table: frozenset(column.name for column in columns) for table, columns in _TABLES.items()}

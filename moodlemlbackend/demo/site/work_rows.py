@@ -15,7 +15,7 @@ from moodlemlbackend.demo.site.structure_rows import TEXTS, CourseIds, add_rows,
 
 if TYPE_CHECKING:
     from moodlemlbackend.demo.site.behaviour import Work
-    from moodlemlbackend.demo.site.database import Loader
+    from moodlemlbackend.demo.site.loader import Loader
     from moodlemlbackend.demo.site.plan import Booleans, Floats, Integers
 
 
@@ -252,7 +252,7 @@ def _add_ratings(loader: Loader, course: Course, ids: CourseIds, total: Floats, 
         },
     )
     rated = np.flatnonzero(~np.isnan(total))
-    proficient = np.concatenate([total[rated] >= 35, total[rated] >= 45])
+    proficient = np.concatenate([total[rated] >= 25, total[rated] >= 35])
     when = np.tile(dated.max(axis=1, initial=0)[rated], 2)
     loader.add(
         "competency_usercompcourse",
