@@ -34,7 +34,7 @@ ROOMS = {
         "python-multipart>=0.0.27",
         "uvicorn>=0.30",
     ],
-    "analytics": ["SQLAlchemy>=2", "joblib>=1.3", "polars>=1"],
+    "analytics": ["alembic>=1.16", "SQLAlchemy>=2", "joblib>=1.3", "polars>=1"],
     "postgresql": ["psycopg[binary]>=3.2"],
     "mysql": ["PyMySQL>=1.1"],
     "distributed": ["dask>=2024.8", "distributed>=2024.8"],
