@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ os.environ["MOODLEMLBACKEND_PROCESSOR"] = "logistic_regression"  # quick; what d
 NOW = 1_795_366_777
 DAY = 86_400
 COURSES, STUDENTS = 14, 10
+TRAINED = 6
+"""Id of the first model that is made beside the core ones."""
 
 DROPOUT = r"\core_course\analytics\target\course_dropout"
 NO_TEACHING = r"\core_course\analytics\target\no_teaching"
@@ -93,10 +96,22 @@ def enabled(workspace: Workspace, indicators: tuple[str, ...] = SHORT, interval:
     return made.id
 
 
-def trained(workspace: Workspace, site: Site) -> int:
-    modelid = enabled(workspace)
-    assert lifecycle.train(workspace, site, modelid).status == 0
-    return modelid
+@pytest.fixture(scope="module")
+def trained_folder(site_url, tmp_path_factory) -> Path:
+    """The folder of a workspace whose model :data:`TRAINED` has been trained; to be copied."""
+    folder = tmp_path_factory.mktemp("trained") / "work"
+    with new_workspace(folder) as made, open_site(site_url) as opened:
+        assert enabled(made) == TRAINED
+        assert lifecycle.train(made, opened, TRAINED).status == 0
+    return folder
+
+
+@pytest.fixture
+def trained(trained_folder, tmp_path) -> Iterator[Workspace]:
+    """A copy of the workspace with the trained model, for one test."""
+    shutil.copytree(trained_folder, tmp_path / "trained")
+    with new_workspace(tmp_path / "trained") as made:
+        yield made
 
 
 def rows(workspace: Workspace, table: Any, *where: Any) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from click.testing import CliRunner
 from living import (
     DROPOUT,
     NO_RECENT_ACCESSES,
@@ -13,6 +14,7 @@ from living import (
     QUARTERS,
     SHORT,
     SINGLE_RANGE,
+    TRAINED,
     at,
     enabled,
     model_of,
@@ -21,6 +23,7 @@ from living import (
     site,
     site_url,
     trained,
+    trained_folder,
     workspace,
 )
 
@@ -36,9 +39,10 @@ from moodlemlbackend.analytics.store.schema import (
     USED_ANALYSABLES,
     USED_FILES,
 )
+from moodlemlbackend.cli import main
 from moodlemlbackend.errors import BusyError, UsageError
 
-_ = (site, site_url, workspace)  # fixtures
+_ = (site, site_url, trained, trained_folder, workspace)  # fixtures
 
 OF_A_MODEL = (FILES, NOTIFICATIONS, PREDICT_SAMPLES, PREDICTIONS, TRAIN_SAMPLES, USED_ANALYSABLES, USED_FILES)
 
@@ -116,8 +120,8 @@ def test_what_does_not_go_together_makes_no_model(workspace, changes, said):
     assert len(listed(workspace)) == 5
 
 
-def test_what_has_been_learned_goes_with_a_new_version(workspace, site):
-    modelid = trained(workspace, site)
+def test_what_has_been_learned_goes_with_a_new_version(trained, site):
+    workspace, modelid = trained, TRAINED
     lifecycle.predict(workspace, site, modelid)
     before = get(workspace, modelid)
     assert workspace.executiondir(before).is_dir()
@@ -130,8 +134,8 @@ def test_what_has_been_learned_goes_with_a_new_version(workspace, site):
     assert not workspace.datasetdir(modelid).exists()
 
 
-def test_other_contexts_and_a_name_leave_what_was_learned(workspace, site):
-    modelid = trained(workspace, site)
+def test_other_contexts_and_a_name_leave_what_was_learned(trained):
+    workspace, modelid = trained, TRAINED
     edited = models.edit(workspace, modelid, contexts=[7, 3, 7], name="  Pilot\n model ")
     assert (edited.contexts, edited.name, edited.trained) == ((3, 7), "Pilot model", True)
     assert rows(workspace, TRAIN_SAMPLES, TRAIN_SAMPLES.c.modelid == modelid)
@@ -168,8 +172,8 @@ def test_a_model_is_enabled_with_an_interval_only(workspace):
         models.edit(workspace, modelid, interval=None)
 
 
-def test_clearing_keeps_the_log_and_deleting_does_not(workspace, site):
-    modelid = trained(workspace, site)
+def test_clearing_keeps_the_log_and_deleting_does_not(trained, site):
+    workspace, modelid = trained, TRAINED
     lifecycle.evaluate(workspace, site, modelid, interval=SINGLE_RANGE)
     assert len(rows(workspace, MODELS_LOG)) == 1
     cleared = models.clear(workspace, modelid)
@@ -186,31 +190,20 @@ def test_clearing_keeps_the_log_and_deleting_does_not(workspace, site):
 
 def test_clearing_a_static_model_lets_it_predict_again(workspace, site):
     modelid = model_of(workspace, NO_RECENT_ACCESSES)
-    first = lifecycle.predict(workspace, site, modelid).figures["predictions"]
-    assert lifecycle.predict(workspace, site, modelid).figures["predictions"] == 0
+    first = lifecycle.predict(workspace, site, modelid).figures["samples"]
+    assert "samples" not in lifecycle.predict(workspace, site, modelid).figures
     assert models.clear(workspace, modelid).trained
-    assert lifecycle.predict(workspace, site, modelid).figures["predictions"] == first > 0
+    assert lifecycle.predict(workspace, site, modelid).figures["samples"] == first > 0
 
 
-def test_a_model_in_use_is_left_alone(workspace):
+def test_a_model_in_use_is_left_alone(workspace, monkeypatch):
+    monkeypatch.setattr("moodlemlbackend.analytics.workspace.LOCK_WAIT_SECONDS", 0.2)
     modelid = enabled(workspace)
-    with workspace.lock(modelid), new_workspace(workspace.folder) as other, other.store.lock("x", 0):
-        for change in (models.clear, models.remove):
-            with pytest.raises(BusyError), _short_wait(other, modelid):
+    with new_workspace(workspace.folder) as other, workspace.lock(modelid):
+        for change in (models.clear, models.remove, models.enable):
+            with pytest.raises(BusyError, match="left to that run"):
                 change(other, modelid)
-
-
-class _short_wait:  # noqa: N801
-    """Ask for the lock without waiting, as the change would after its wait."""
-
-    def __init__(self, workspace, modelid):
-        self._lock = workspace.lock(modelid, 0)
-
-    def __enter__(self):
-        return self._lock.__enter__()
-
-    def __exit__(self, *error):
-        return self._lock.__exit__(*error)
+    assert models.clear(workspace, modelid).id == modelid
 
 
 def test_the_unique_id_is_moodles(workspace):
@@ -222,13 +215,13 @@ def test_the_unique_id_is_moodles(workspace):
     assert workspace.evaluationdir(model, QUARTERS).name == "coreanalyticstime_splittingquarters"
 
 
-def test_commands(command, tmp_path):
-    where = {"MOODLEMLBACKEND_DIRECTORY": str(tmp_path), "COLUMNS": "200"}
+def test_commands(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(tmp_path))
 
     def run(*arguments, code=0):
-        done = command("models", *arguments, env=where)
-        assert (done.returncode, done.stderr if not code else "") == (code, ""), done.stderr
-        return done.stdout if not code else done.stderr
+        done = CliRunner().invoke(main, ["models", *arguments])
+        assert done.exit_code == code, done.output
+        return done.output
 
     assert "Students at risk of dropping out" in run("list")
     made = json.loads(run("create", "--target", "course_completion", "--indicator", "read_actions", "--name", "N",
@@ -236,7 +229,8 @@ def test_commands(command, tmp_path):
     assert (made["id"], made["enabled"], made["indicators"]) == (6, True, [SHORT[0]])
     assert json.loads(run("show", "6", "--json"))["name"] == "N"
     assert SHORT[0] in run("show", "6")
-    edited = json.loads(run("edit", "6", "--indicator", "default", "--processor", "logistic_regression", "--yes", "--json"))
+    processor = ("--processor", "logistic_regression")
+    edited = json.loads(run("edit", "6", "--indicator", "default", *processor, "--yes", "--json"))
     assert (len(edited["indicators"]), edited["processor"]) == (49, "logistic_regression")
     assert json.loads(run("edit", "6", "--site-processor", "--context", "5", "--json"))["contexts"] == [5]
     assert "disabled" in run("disable", "6")
@@ -246,5 +240,7 @@ def test_commands(command, tmp_path):
     assert "All core models" in run("restore")
     assert len(json.loads(run("list", "--json"))) == 5
     assert "no model 6" in run("show", "6", code=2)
-    assert "cognitive_depth" in run("create", "--target", "course_dropout", "--indicator", "cognitive_depth", code=2)
+    assert "of several indicators" in run(
+        "create", "--target", "course_dropout", "--indicator", "cognitive_depth", code=2
+    )
     assert "Name the Moodle site" in run("train", "1", code=2)

@@ -16,7 +16,7 @@ pytest.importorskip("alembic", reason="needs the extra analytics")
 from databases import KINDS, new_database
 from sqlalchemy import create_engine, inspect, select, text
 
-from moodlemlbackend.analytics.store import database, open_store
+from moodlemlbackend.analytics.store import Store, database, open_store
 from moodlemlbackend.analytics.store.database import HEAD, VERSION_TABLE, insert_rows
 from moodlemlbackend.analytics.store.schema import INDICATOR_CALC, METADATA, MODELS, RUNS
 from moodlemlbackend.errors import StorageError, UsageError

@@ -219,10 +219,9 @@ def edit(
                     "version": max(workspace.clock(), model.version + 1),
                     "trained": int(model.static),
                 }
-            if enabled is not KEEP:
-                if enabled and not new_interval:
-                    raise UsageError(f"Model {modelid} cannot be enabled without an analysis interval; choose one.")
-                values["enabled"] = int(enabled)
+            values["enabled"] = int(model.enabled if enabled is KEEP else enabled)
+            if values["enabled"] and not new_interval:
+                raise UsageError(f"Model {modelid} cannot be enabled without an analysis interval; choose one.")
             if contexts is not KEEP:
                 values["contextids"] = _contexts(contexts)
             if name is not KEEP:

@@ -83,15 +83,15 @@ class Workspace:
         return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     @contextmanager
-    def lock(self, modelid: int, wait: float = LOCK_WAIT_SECONDS) -> Iterator[None]:
+    def lock(self, modelid: int) -> Iterator[None]:
         """Keep every other run on a model out.
 
         Raises
         ------
         BusyError
-            Another run has held it for ``wait`` seconds.
+            Another run has held it for :data:`LOCK_WAIT_SECONDS`.
         """
-        with self.store.lock(f"model:{modelid}", wait) as held:
+        with self.store.lock(f"model:{modelid}", LOCK_WAIT_SECONDS) as held:
             if not held:
                 raise BusyError(f"Another run works on model {modelid}; it is left to that run.")
             yield
