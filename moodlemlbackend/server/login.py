@@ -31,7 +31,9 @@ Anybody = Annotated[str, Depends(login)]
 async def user_login(request: Request, user: Anybody) -> str:
     """Return the user's name; RequestError also of 403 for people, who may see the pages of the site only."""
     if request.app.state.gate.is_person(user):
-        raise RequestError("This login is for the insights of the Moodle site, at /insights, and for nothing else.", 403)
+        raise RequestError(
+            "This login is for the insights of the Moodle site, at /insights, and for nothing else.", 403
+        )
     return user
 
 

@@ -109,11 +109,11 @@ def _lanes(request: Request, user: str) -> list[dict[str, Any]]:
 
 
 async def _page(request: Request, template: str, user: str | None, **values: Any) -> Response:
-    links = navigation(user is not None, site=request.app.state.desk is not None)
+    links = navigation(logged_in=user is not None, site=request.app.state.desk is not None)
     return await asyncio.to_thread(render, template, user=user, links=links, **values)
 
 
-def navigation(logged_in: bool, *, site: bool) -> list[tuple[str, str]]:  # noqa: FBT001
+def navigation(*, logged_in: bool, site: bool) -> list[tuple[str, str]]:
     """Addresses, and names of their texts, of what every page of the server leads to."""
     links = [("/", "models"), ("/docs", "interface")]
     return [*links, ("/insights", "insights")] if site and logged_in else links

@@ -76,7 +76,9 @@ def read_users(text: str, setting: str = "users") -> dict[str, Password]:
             raise UsageError(f"{place} is not user:password; a password holds no comma.")
         _check_user(user, setting)
         if user.casefold() in {name.casefold() for name in users}:
-            raise UsageError(f"The user {user!r} is there twice in {setting}; keep one, names differ in more than case.")
+            raise UsageError(
+                f"The user {user!r} is there twice in {setting}; keep one, names differ in more than case."
+            )
         users[user] = _read(rest, place)
     return users
 

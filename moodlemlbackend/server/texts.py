@@ -7,7 +7,10 @@ and models are called is in :mod:`moodlemlbackend.analytics.insights.texts`.
 
 from __future__ import annotations
 
+import re
+
 _INTERVAL = "\\core\\analytics\\time_splitting\\"
+_OF_MODULE = re.compile(r"\\mod_(\w+)\\analytics\\indicator\\(cognitive_depth|social_breadth)", re.ASCII)
 
 ENGLISH = {
     "language": "en",
@@ -85,9 +88,10 @@ ENGLISH = {
     "select none": "Select none",
     "write to selected": "Write to them",
     "probability": "Probability {percent} %",
+    "percent": "{percent} %",
     "probability none": "By assumption, without a probability",
     "probability label": "Probability",
-    "range": "From {span}",
+    "range": "rests on {span}",
     "range label": "Rests on",
     "predicted": "Predicted",
     "why": "Why",
@@ -111,6 +115,7 @@ ENGLISH = {
     "notice takeback": "Taken back. {count} insights are in your list again.",
     "notice takeback one": "Taken back. The insight is in your list again.",
     "what actions mean": "What the buttons do",
+    "what bars mean": "What the bars say",
     "means fixed": "you have seen it, and do what is needed; the model stays as it is.",
     "means notapplicable": "it may be true, but means nothing here; the model stays as it is.",
     "means incorrectlyflagged": "it is wrong; the next training of the model makes such a prediction less likely.",
@@ -120,7 +125,7 @@ ENGLISH = {
     # What has been dealt with.
     "dealt with title": "Dealt with: {place}",
     "dealt with intro": "Only you see this list. What you take back is in the list of insights again.",
-    "dealt with none": "You have not dealt with any insight here. Choose one in the list, and say what you think of it.",
+    "dealt with none": "You have not dealt with any insight here. Choose one in the list and say what you think of it.",
     "said": "{action}, {time}",
     "take back": "Take back",
     # One insight.
@@ -134,6 +139,10 @@ ENGLISH = {
     "why intro": (
         "Each bar says how much an indicator speaks for the prediction (to the right) or against it (to the left), "
         "all on one scale. It is what the model makes of it, not a cause."
+    ),
+    "values mean": (
+        "Values that are numbers run from −1, the least that is possible, to 1, the most. The course mean is that of "
+        "all students of the course."
     ),
     "indicators": "Everything that was calculated",
     "column indicator": "Indicator",
@@ -194,8 +203,8 @@ ENGLISH = {
     "evaluate interval": "Interval to be tried",
     "evaluate all": "all that are enabled for evaluation",
     "evaluate mode": "What is judged",
-    "mode configuration": "what can be learned with these settings",
-    "mode trainedmodel": "what the trained model has learned",
+    "mode configuration": "what can be learned",
+    "mode trainedmodel": "what has been learned",
     "train": "Train",
     "train means": "The model learns from courses that have finished since the last time.",
     "predict": "Predict",
@@ -296,6 +305,45 @@ ENGLISH = {
     "report": "The whole report",
     "figures none": "This evaluation left no figures, or they have been cleared away.",
     "figure of": "{name} of the evaluation of {time}",
+    # Indicators.
+    "indicator \\core\\analytics\\indicator\\any_access_after_end": "came back after the end",
+    "indicator \\core\\analytics\\indicator\\any_access_before_start": "looked in before the start",
+    "indicator \\core\\analytics\\indicator\\any_course_access": "visited the course",
+    "indicator \\core\\analytics\\indicator\\any_write_action": "wrote or handed in anything on the site",
+    "indicator \\core\\analytics\\indicator\\any_write_action_in_course": "wrote or handed in anything in the course",
+    "indicator \\core\\analytics\\indicator\\read_actions": "amount of reading in the course",
+    "indicator \\core_course\\analytics\\indicator\\activities_due": "activities are due",
+    "indicator \\core_course\\analytics\\indicator\\completion_enabled": "the course tracks completion",
+    "indicator \\core_course\\analytics\\indicator\\no_student": "the course has students",
+    "indicator \\core_course\\analytics\\indicator\\no_teacher": "the course has teachers",
+    "indicator \\core_course\\analytics\\indicator\\potential_cognitive_depth": "work that the course offers",
+    "indicator \\core_course\\analytics\\indicator\\potential_social_breadth": "exchange that the course offers",
+    "indicator \\core_user\\analytics\\indicator\\user_profile_set": "filled in the own profile",
+    "indicator \\core_user\\analytics\\indicator\\user_track_forums": "has unread forum posts marked",
+    "indicator cognitive_depth": "work on {module}",
+    "indicator social_breadth": "exchange with others in {module}",
+    "module assign": "assignments",
+    "module bigbluebuttonbn": "video conferences",
+    "module book": "books",
+    "module chat": "chats",
+    "module choice": "choices",
+    "module data": "databases",
+    "module feedback": "feedback forms",
+    "module folder": "folders",
+    "module forum": "forums",
+    "module glossary": "glossaries",
+    "module imscp": "IMS packages",
+    "module label": "labels",
+    "module lesson": "lessons",
+    "module lti": "external tools",
+    "module page": "pages",
+    "module quiz": "quizzes",
+    "module resource": "files",
+    "module scorm": "SCORM packages",
+    "module survey": "surveys",
+    "module url": "links",
+    "module wiki": "wikis",
+    "module workshop": "workshops",
     # Analysis intervals.
     f"interval {_INTERVAL}single_range": "from the start of the course to its end",
     f"interval {_INTERVAL}no_splitting": "all that there is, at any time",
@@ -326,3 +374,11 @@ def interval_name(interval: str | None) -> str:
     if not interval:
         return say("no interval")
     return ENGLISH.get(f"interval {interval}") or interval.rpartition("\\")[2].replace("_", " ")
+
+
+def indicator_name(indicator: str, label: str = "") -> str:
+    """What people call an indicator, given its id and what it is called when there is no text."""
+    found = _OF_MODULE.fullmatch(indicator)
+    if found and f"module {found[1]}" in ENGLISH:
+        return say(f"indicator {found[2]}", module=say(f"module {found[1]}"))
+    return ENGLISH.get(f"indicator {indicator}") or label or indicator

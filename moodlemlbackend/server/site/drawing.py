@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from moodlemlbackend.server.texts import indicator_name
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -34,5 +36,5 @@ def bars(reasons: Sequence[Reason], most: int | None = None) -> list[Bar]:
     for reason in sorted(reasons, key=lambda one: -abs(one.contribution))[:most]:
         width = round(100 * abs(reason.contribution) / scale, 1)
         x = 100.0 if reason.contribution > 0 else round(100 - width, 1)
-        found.append(Bar(reason.label, reason.value, reason.contribution, x, width))
+        found.append(Bar(indicator_name(reason.indicator, reason.label), reason.value, reason.contribution, x, width))
     return found

@@ -15,6 +15,7 @@ from moodlemlbackend.analytics.history import evaluations, runs
 from moodlemlbackend.analytics.insights import listing
 from moodlemlbackend.analytics.invalid import invalid_elements
 from moodlemlbackend.analytics.lifecycle.evaluation import MODES, TRAINED_MODEL
+from moodlemlbackend.analytics.store.schema import PREDICTIONS
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.indicators import indicators_of
 from moodlemlbackend.server import limits
@@ -22,7 +23,7 @@ from moodlemlbackend.server.catalogue import FIGURE, RunFacts, chart
 from moodlemlbackend.server.site import places, queries
 from moodlemlbackend.server.site.answers import Page, go
 from moodlemlbackend.server.site.runs import TASKS, Run
-from moodlemlbackend.server.texts import interval_name, say
+from moodlemlbackend.server.texts import indicator_name, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,7 @@ def index(visit: Visit) -> Page:
             Listed(model, next(iter(evaluations(connection, model.id)), None), predicted.get(model.id, 0))
             for model in models.listed(connection)
         ]
-    return Page("models.html", {"rows": found, "interval_name": interval_name})
+    return Page("models.html", {"rows": found})
 
 
 def model(visit: Visit, modelid: int, done: str = "") -> Page:
@@ -77,14 +78,13 @@ def model(visit: Visit, modelid: int, done: str = "") -> Page:
     found = _model(visit, modelid)
     with visit.workspace.store.read() as connection:
         judged = evaluations(connection, modelid)
-        predicted = models.count(connection, queries.PREDICTIONS, modelid)
+        predicted = models.count(connection, PREDICTIONS, modelid)
         last_runs = runs(connection, modelid, 5)
-    labels = {one.name: one.label for one in indicators_of(found.indicators)}
     values = {
         "model": found, "run": visit.runs.latest(modelid), "predicted": predicted, "judged": judged[:SHOWN_EVALUATIONS],
         "more": len(judged) > SHOWN_EVALUATIONS, "plotted": _plotted(judged), "runs": last_runs,
-        "indicators": [labels[name] for name in found.indicators],
-        "intervals": definitions.intervals_for(found.target), "interval_name": interval_name, "modes": MODES,
+        "indicators": [indicator_name(one.name, one.label) for one in indicators_of(found.indicators)],
+        "intervals": definitions.intervals_for(found.target), "modes": MODES,
         "contexts": places.named(visit, found.contexts or ()), "minimum": backend.MINIMUM_SCORE,
         "processor": found.processor or say("processor of the site"),
         "notice": say(f"notice {done}") if done in ("enable", "disable", "clear", "stop") else "",
@@ -133,7 +133,7 @@ def log(visit: Visit, modelid: int) -> Page:
         marks = feedback.listed(connection, modelid)
     for one in (*judged, *ran):
         one["info"] = [_without_paths(visit, text) for text in one["info"]]
-    values = {"model": found, "judged": judged, "runs": ran, "marks": marks[::-1], "interval_name": interval_name}
+    values = {"model": found, "judged": judged, "runs": ran, "marks": marks[::-1]}
     return Page("log.html", {**values, "minimum": backend.MINIMUM_SCORE})
 
 
@@ -146,7 +146,7 @@ def evaluation(visit: Visit, modelid: int, logid: int) -> Page:
     values = {
         "model": found, "one": one, "info": [_without_paths(visit, text) for text in one["info"]],
         "figures": [name for name in names if FIGURE.fullmatch(name)], "report": REPORT in names,
-        "interval_name": interval_name, "minimum": backend.MINIMUM_SCORE,
+        "minimum": backend.MINIMUM_SCORE,
     }  # fmt: skip
     return Page("evaluation.html", values)
 

@@ -47,17 +47,11 @@ def named(visit: Visit, contextids: Collection[int]) -> dict[int, Place]:
 def concerning(visit: Visit, contextids: Collection[int]) -> set[int]:
     """The contexts of a list of courses: those in which a person has any role, and the person's own; a cheap sieve."""
     person = visit.person.id
-    found = [
-        context
-        for context in _contexts(visit, contextids)
-        if context.level != USER or context.instance == person
-    ]
+    found = [context for context in _contexts(visit, contextids) if context.level != USER or context.instance == person]
     everywhere = visit.capabilities.may(person, LIST_INSIGHTS, visit.site.system_context)
     rows = visit.site.database.rows("SELECT contextid FROM {role_assignments} WHERE userid = :user", user=person)
     with_role = {context for (context,) in rows}
-    return {
-        context.id for context in found if everywhere or context.level == USER or with_role & set(context.path)
-    }
+    return {context.id for context in found if everywhere or context.level == USER or with_role & set(context.path)}
 
 
 def _contexts(visit: Visit, contextids: Collection[int]) -> list[Context]:

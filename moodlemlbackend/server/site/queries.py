@@ -76,7 +76,9 @@ def _open(connection: Connection, userid: int, contextids: list[int]) -> list[Op
 def said(connection: Connection, userid: int, contextid: int) -> dict[int, Said]:
     """What a user has dealt with in a context, by prediction, latest first."""
     query = (
-        select(PREDICTIONS.c.id, PREDICTIONS.c.modelid, PREDICTION_ACTIONS.c.actionname, PREDICTION_ACTIONS.c.timecreated)
+        select(
+            PREDICTIONS.c.id, PREDICTIONS.c.modelid, PREDICTION_ACTIONS.c.actionname, PREDICTION_ACTIONS.c.timecreated
+        )
         .join(PREDICTIONS, PREDICTIONS.c.id == PREDICTION_ACTIONS.c.predictionid)
         .where(
             PREDICTION_ACTIONS.c.userid == userid,
@@ -115,10 +117,10 @@ def by_context(connection: Connection, modelid: int) -> dict[int, tuple[int, int
         .where(PREDICTIONS.c.modelid == modelid)
         .group_by(PREDICTIONS.c.contextid)
     )
-    return {context: (number, last) for context, number, last in connection.execute(query)}
+    return {row[0]: (row[1], row[2]) for row in connection.execute(query)}
 
 
 def by_model(connection: Connection) -> dict[int, int]:
     """Number of predictions by model."""
     query = select(PREDICTIONS.c.modelid, func.count()).group_by(PREDICTIONS.c.modelid)
-    return {model: number for model, number in connection.execute(query)}
+    return dict(connection.execute(query).tuples().all())

@@ -70,7 +70,7 @@ class Run:
 
 
 class Runs:
-    """The runs of this server, made in its event loop; :meth:`latest`, :meth:`start` and :meth:`stop` are for threads."""
+    """The runs of this server, made in its event loop; ``latest``, ``start`` and ``stop`` are for threads."""
 
     def __init__(self, at_once: int, time_limit: float) -> None:
         self._loop = asyncio.get_running_loop()
