@@ -272,7 +272,7 @@ ENGLISH = {
     "run fault": "An unexpected error ended the run; the administrator finds more in the log of the server.",
     "run stopped": "The run was stopped; what was complete stays, the rest is as before.",
     "run too long": "The run was stopped because it took longer than {seconds} s; see the setting time_limit.",
-    "run nothing": "There is nothing else to tell.",
+    "run score": "{interval}: {score}",
     "figures": "Counted",
     "figure": "{number} {name}",
     "server folder": "the folder of the server",

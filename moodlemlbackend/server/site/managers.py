@@ -99,7 +99,11 @@ def progress(visit: Visit, modelid: int, *, refresh: bool) -> Page | Response:
         return go(f"/analytics/models/{modelid}")
     again = REFRESH_SECONDS if run.active and refresh else None
     info = [_without_paths(visit, text) for text in run.info]
-    return Page("run.html", {"model": found, "run": run, "info": info, "refreshes": bool(again)}, again)
+    return Page(
+        "run.html",
+        {"model": found, "run": run, "info": info, "refreshes": bool(again), "minimum": backend.MINIMUM_SCORE},
+        again,
+    )
 
 
 def predictions(visit: Visit, modelid: int) -> Page:

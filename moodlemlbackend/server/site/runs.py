@@ -42,6 +42,8 @@ class Run:
         sentences on how it ended.
     figures
         what was counted.
+    scores
+        of an evaluation, by interval.
     """
 
     task: str
@@ -54,6 +56,7 @@ class Run:
     element: str = ""
     info: list[str] = field(default_factory=list)
     figures: dict[str, int] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
     began: float = field(default_factory=time.time)
     ended: float | None = None
 
@@ -160,7 +163,7 @@ def _note(run: Run, line: bytes) -> None:
     elif event == "analysed":
         run.analysed, run.element = said["analysed"], said["name"]
     elif event == "done":
-        run.figures = said["figures"]
+        run.figures, run.scores = said["figures"], said["scores"]
         run.end("failed" if said["failed"] else "done", *said["info"])
     elif event == "refused":
         run.end("failed", said["sentence"])

@@ -66,7 +66,8 @@ def main() -> None:
         teller.tell("fault", fault=fault(error))
         sys.exit(1)
     failed = bool(outcome.status & Status.GENERAL_ERROR)
-    teller.tell("done", info=outcome.info, figures=outcome.figures, failed=failed)
+    scores = {one.interval: one.score for one in outcome.evaluations if one.logid is not None}
+    teller.tell("done", info=outcome.info, figures=outcome.figures, scores=scores, failed=failed)
 
 
 def _perform(teller: Teller, task: str, modelid: int, userid: int, **options: Any) -> Outcome:
