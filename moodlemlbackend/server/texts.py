@@ -69,8 +69,6 @@ ENGLISH = {
         "Ask your administrator whether the models of the site are enabled."
     ),
     "column place": "Course",
-    "column waiting": "Insights for you",
-    "column highest": "Highest probability",
     "waiting": "{model}: {count}",
     "waiting none": "{model}: all dealt with",
     # Insights of a course.
@@ -93,7 +91,6 @@ ENGLISH = {
     "probability label": "Probability",
     "range": "rests on {span}",
     "range label": "Rests on",
-    "predicted": "Predicted",
     "why": "Why",
     "why none": (
         "The model says no more than that; a model by assumption follows from its rule and from nothing else."
@@ -104,7 +101,6 @@ ENGLISH = {
     "more reasons": "Details and all reasons",
     "more about": "of {name}",
     "for name": "{name}",
-    "dealt with": "What you have dealt with",
     "dealt with number": "What you have dealt with ({count})",
     "pages": "Pages of {model}",
     "page of": "Page {page} of {pages}",
@@ -133,7 +129,6 @@ ENGLISH = {
     "about course": "Course",
     "about model": "Model",
     "about time": "Predicted on",
-    "what to do": "What you can do",
     "links": "Look further",
     "your opinion": "What do you think of it?",
     "why intro": (
@@ -147,7 +142,6 @@ ENGLISH = {
     "indicators": "Everything that was calculated",
     "column indicator": "Indicator",
     "column value": "Value",
-    "column effect": "Effect",
     "indicators none": "Nothing was calculated for this prediction.",
     # A message to students.
     "message title": "Write to students",
@@ -229,7 +223,6 @@ ENGLISH = {
     "scores over time": "Scores over time, {interval}",
     "scores chart": "Scores of the evaluations with the interval {interval}, the oldest on the left: {scores}",
     "scores note": "The dashed line is the score from which a model is taken to be good enough.",
-    "details": "Figures",
     "runs": "Last runs",
     "runs none": "The model has not been run yet.",
     "also": "More about the model",
@@ -245,7 +238,6 @@ ENGLISH = {
     "task evaluate": "Evaluation",
     "task train": "Training",
     "task predict": "Prediction",
-    "run under way": "{task} is under way.",
     "run last": "{task}, begun {time}: {state}.",
     "run look": "Look at the run",
     "state waiting": "waits for another run to end",

@@ -79,10 +79,9 @@ def model(visit: Visit, modelid: int, done: str = "") -> Page:
     with visit.workspace.store.read() as connection:
         judged = evaluations(connection, modelid)
         predicted = models.count(connection, PREDICTIONS, modelid)
-        last_runs = runs(connection, modelid, 5)
     values = {
         "model": found, "run": visit.runs.latest(modelid), "predicted": predicted, "judged": judged[:SHOWN_EVALUATIONS],
-        "more": len(judged) > SHOWN_EVALUATIONS, "plotted": _plotted(judged), "runs": last_runs,
+        "more": len(judged) > SHOWN_EVALUATIONS, "plotted": _plotted(judged),
         "indicators": [indicator_name(one.name, one.label) for one in indicators_of(found.indicators)],
         "intervals": definitions.intervals_for(found.target), "modes": MODES,
         "contexts": places.named(visit, found.contexts or ()), "minimum": backend.MINIMUM_SCORE,
