@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 import subprocess
 import sys
 
@@ -30,7 +32,10 @@ from living import (
 )
 
 from moodlemlbackend.analytics import history, lifecycle, models
+from moodlemlbackend.analytics.analysis import analyse
+from moodlemlbackend.analytics.lifecycle.analysing import analysis_of
 from moodlemlbackend.analytics.lifecycle.evaluation import REUSE_SECONDS, TRAINED_MODEL
+from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.analytics.store.schema import (
     EXPLANATIONS,
     FILES,
@@ -104,17 +109,26 @@ def test_new_samples_join_what_was_learned(trained, site):
     samples_of(trained, TRAIN_SAMPLES)
 
 
-def test_a_refused_file_waits_for_new_data(workspace, site):
-    [course] = [course for course in site.courses if course.shortname == "FINISHED-3"]  # where nobody drops out
+def test_a_refused_file_waits_for_new_data(workspace, site_url, tmp_path):
+    path = tmp_path / "site.sqlite"
+    shutil.copy(site_url.removeprefix("sqlite:///"), path)
     modelid = enabled(workspace)
-    models.edit(workspace, modelid, contexts=[course.context])
-    ended = at(workspace, course.end + 1)
-    first = lifecycle.train(ended, site, modelid)
-    assert first.status == Status.NOT_ENOUGH_DATA
-    assert not get(workspace, modelid).trained
-    assert lifecycle.train(ended, site, modelid).status == Status.NO_DATASET
-    models.edit(workspace, modelid, contexts=None)
-    second = lifecycle.train(workspace, site, modelid)
+    analysis = analysis_of(workspace, get(workspace, modelid), [QUARTERS], training=True, keeps=False)
+    with open_site(f"sqlite:///{path}") as before:
+        course = next(course for course in before.courses if course.shortname == "FINISHED-4")
+        [found] = [one for one in analyse(before, analysis) if one.analysable.id == course.id]
+    at_risk = found.samples.ids[found.features.samples[found.labels == 1]].tolist()
+    with sqlite3.connect(path) as database:  # and so nobody of this course drops out
+        database.executemany("DELETE FROM mdl_user_enrolments WHERE id = ?", [(one,) for one in set(at_risk)])
+    database.close()
+    with open_site(f"sqlite:///{path}") as site:
+        models.edit(workspace, modelid, contexts=[course.context])
+        first = lifecycle.train(workspace, site, modelid)
+        assert first.status == Status.NOT_ENOUGH_DATA
+        assert not get(workspace, modelid).trained
+        assert lifecycle.train(workspace, site, modelid).status == Status.NO_DATASET
+        models.edit(workspace, modelid, contexts=None)
+        second = lifecycle.train(workspace, site, modelid)
     assert second.status == 0
     assert learned_rows(workspace, modelid) == first.figures["rows"] + second.figures["rows"]
 
