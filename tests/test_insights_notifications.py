@@ -51,7 +51,7 @@ class Inbox:
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802
         found = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        self.messages.append((envelope.mail_from, envelope.rcpt_tos, found, session.login_data))
+        self.messages.append((envelope.mail_from, envelope.rcpt_tos, found, session.auth_data))
         return "250 taken"
 
 
