@@ -62,8 +62,8 @@ def _unix_time(_ctx: click.Context, _param: click.Parameter, text: str | None) -
 NOW = click.option("--now", metavar="TIME", callback=_unix_time, help="When the site is looked at.  [default: now]")
 
 
-class _Site(click.Group):
-    format_epilog = ModelCommand.format_epilog
+class _Site(ModelCommand, click.Group):
+    """Commands whose help ends with examples."""
 
 
 @click.group("site", cls=_Site, epilog=EXAMPLES)
