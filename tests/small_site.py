@@ -49,6 +49,7 @@ class SmallSite:
         self.path = path
         self.url = f"sqlite:///{path}"
         self._database = sqlite3.connect(path)
+        self._database.execute("PRAGMA synchronous = OFF")
         self._columns = {
             name: [c for c in dict.fromkeys(("id", *table.columns)) if f"{name}.{c}" not in without]
             for name, table in TABLES.items()
@@ -75,12 +76,10 @@ class SmallSite:
         columns = self._columns[table]
         marks = ", ".join("?" * len(columns))
         self._database.execute(f"INSERT INTO mdl_{table} VALUES ({marks})", [row.get(column) for column in columns])
-        self._database.commit()
         return int(values["id"])
 
     def set(self, sql: str) -> None:
         self._database.execute(sql)
-        self._database.commit()
 
     def course(self, **values: Any) -> int:
         """A course with its context and the general section."""
@@ -145,7 +144,13 @@ class SmallSite:
             values["eventname"] = event
         self.add("logstore_standard_log", userid=user, courseid=course, timecreated=time, **{**place, **values})
 
+    def commit(self) -> str:
+        """Make what was said readable to others; returns the URL."""
+        self._database.commit()
+        return self.url
+
     def open(self, **options: Any) -> Site:
+        self.commit()
         return open_site(self.url, **options)
 
 

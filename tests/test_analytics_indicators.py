@@ -139,7 +139,8 @@ def test_completion_needs_criteria_the_course_and_the_site(small, course):
 @pytest.mark.parametrize(
     ("module", "settings", "depth", "breadth"),
     [("page", {}, -1, -1), ("data", {}, -0.5, -1), ("choice", {"showresults": 0}, -0.5, 1),
-     ("choice", {"showresults": 1}, 0, 1), ("feedback", {"publish_stats": 0}, -0.5, 1), ("forum", {}, 0.5, 1), ("quiz", {}, 1, 1)],
+     ("choice", {"showresults": 1}, 0, 1), ("feedback", {"publish_stats": 0}, -0.5, 1),
+     ("forum", {}, 0.5, 1), ("quiz", {}, 1, 1)],
 )  # fmt: skip
 def test_potential_levels(small, course, module, settings, depth, breadth):
     small.students(course, 1)

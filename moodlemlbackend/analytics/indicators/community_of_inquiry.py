@@ -174,8 +174,8 @@ class _Footprints:
         return trace(np.ones(len(self.group), bool)), trace(self.writes[self.group])
 
     def of_events(self, events: tuple[str, ...]) -> Flags:
-        """Which groups are of one of these events."""
-        return self.logs.of_events(events)[self.rows]
+        """Which groups are of one of these events; those of activities that are not asked for are not told apart."""
+        return self.logs.of_events(event for event in events if self.logs.tells(event))[self.rows]
 
     def mark(self, chosen: Flags) -> Flags:
         """Where there is one of the chosen groups: (ranges, activities)."""
