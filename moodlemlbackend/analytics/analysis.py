@@ -27,7 +27,7 @@ from moodlemlbackend.analytics.samples import Samples
 from moodlemlbackend.analytics.site import Site
 from moodlemlbackend.analytics.targets import Reason, Target
 from moodlemlbackend.analytics.time_splitting import Clock, TimeSplitting
-from moodlemlbackend.errors import SiteError
+from moodlemlbackend.errors import IndicatorError
 
 Values = npt.NDArray[np.float64]
 
@@ -246,7 +246,7 @@ def _calculate(analysis: Analysis, method: TimeSplitting, samples: Samples, rang
         samples, labels = samples.take(judged), labels[judged]
     try:
         values, stored = _values(analysis, method, samples, ranges, hooks)
-    except SiteError as error:
+    except IndicatorError as error:
         return Result(analysable, method, Status.NO_DATASET, Reason(OUT_OF_RANGE, "analytics", str(error)))
     features = assemble(analysis.indicators, values, ranges.indexes, method.range_columns, stored)
     if not len(features):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from moodlemlbackend.analytics.indicators.base import MAXIMUM, MINIMUM, Indicator, Kind
 from moodlemlbackend.analytics.rounding import php_round
-from moodlemlbackend.errors import SiteError
+from moodlemlbackend.errors import IndicatorError
 
 Values = npt.NDArray[np.float64]
 
@@ -94,20 +94,20 @@ def assemble(
 
 
 def check_values(indicator: Indicator, values: Values, shape: tuple[int, int], analysable: str) -> Values:
-    """Return the values as floats; raises :class:`SiteError` when one is out of range or their shape is wrong."""
+    """Return the values as floats; raises :class:`IndicatorError` when one is out of range or their shape is wrong."""
     made = np.asarray(values, np.float64)
     if made.shape != shape:
         try:
             made = np.broadcast_to(made, shape)
         except ValueError:
-            raise SiteError(
+            raise IndicatorError(
                 f"The indicator {indicator.id} returned values of shape {made.shape} for {analysable}; "
                 f"it must be (ranges, samples), here {shape}."
             ) from None
     if indicator.kind is not Kind.DISCRETE:
         outside = (made < MINIMUM) | (made > MAXIMUM)
         if outside.any():
-            raise SiteError(
+            raise IndicatorError(
                 f"The indicator {indicator.id} gives {made[outside][0]:g} for {analysable}, outside of -1 to 1."
             )
     return made
