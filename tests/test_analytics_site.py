@@ -116,7 +116,7 @@ def test_a_wrong_prefix(small):
         ("postgresql://u:secret@127.0.0.1:1/x", "no server answers there"),
         ("postgresql://u:secret@no.such.host.invalid/x", "no such host"),
         ("mysql://u:secret@127.0.0.1:1/x", "no server answers there"),
-        ("postgresql+nosuchdriver://u:secret@h/x", "cannot be used"),
+        ("postgresql+nosuchdriver://u:secret@h/x", "no driver 'nosuchdriver'"),
         ("postgresql+psycopg2://u:secret@h/x", r"moodlemlbackend\[postgresql\]"),
         ("postgresql://u:secret@h:port/x", "write for example"),
     ],
