@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import ModelCommand
+from .options import ModelCommand, unix_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ STORE = click.option("--store", metavar="URL", help="The store of models: a data
 DIRECTORY = click.option(
     "--directory", metavar="DIR", help="Where models and data sets are, and the store unless given."
 )
-NOW = click.option("--now", metavar="SECONDS", type=click.IntRange(0), help="Unix time to take for the present.")
+NOW = click.option("--now", metavar="TIME", callback=unix_time, help="When the site is looked at.  [default: now]")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 USER = click.option("--user", metavar="ID", type=click.IntRange(0), help="Moodle's id of the user who acts.")
 YES = click.option("--yes", is_flag=True, help="Do not ask.")

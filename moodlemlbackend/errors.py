@@ -19,6 +19,7 @@ setting and what to do about it. ``status`` is the number Moodle receives (see :
     ├── DeliveryError              a notification that cannot be sent now
     │   └── RefusedError           of this one only, now or for good
     ├── SiteError                  a Moodle site's tables that cannot be reached, read or analysed
+    │   └── IndicatorError         an indicator that cannot be calculated for an analysable
     ├── InterruptedRunError        stopped by a signal
     └── RequestError               a request that the server refuses or cannot finish; has an HTTP status
 """
@@ -108,6 +109,10 @@ class RefusedError(DeliveryError):
 
 class SiteError(BackendError):
     """The tables of a Moodle site that cannot be reached, read or analysed."""
+
+
+class IndicatorError(SiteError):
+    """An indicator that cannot be calculated for an analysable, which is then left out."""
 
 
 class InterruptedRunError(BackendError):

@@ -25,7 +25,7 @@ os.environ["MOODLEMLBACKEND_PROCESSOR"] = "logistic_regression"  # quick; what d
 
 NOW = 1_795_366_777
 DAY = 86_400
-COURSES, STUDENTS = 14, 10
+COURSES, STUDENTS = 14, 20
 TRAINED = 6
 """Id of the first model that is made beside the core ones."""
 

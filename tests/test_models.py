@@ -174,7 +174,7 @@ def test_a_model_is_enabled_with_an_interval_only(workspace):
 
 def test_clearing_keeps_the_log_and_deleting_does_not(trained, site):
     workspace, modelid = trained, TRAINED
-    lifecycle.evaluate(workspace, site, modelid, interval=SINGLE_RANGE)
+    lifecycle.evaluate(workspace, site, modelid, mode="trainedmodel")
     assert len(rows(workspace, MODELS_LOG)) == 1
     cleared = models.clear(workspace, modelid)
     assert not cleared.trained

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from moodlemlbackend.analytics.analysables import Analysable, Course, SiteWide
 from moodlemlbackend.analytics.analysers import ANALYSERS, Analyser
-from moodlemlbackend.analytics.features import Features, assemble, check_values
+from moodlemlbackend.analytics.features import Features, assemble, check_values, shaped
 from moodlemlbackend.analytics.indicators import Indicator
 from moodlemlbackend.analytics.indicators.base import events_of
 from moodlemlbackend.analytics.ranges import Ranges
@@ -27,7 +27,7 @@ from moodlemlbackend.analytics.samples import Samples
 from moodlemlbackend.analytics.site import Site
 from moodlemlbackend.analytics.targets import Reason, Target
 from moodlemlbackend.analytics.time_splitting import Clock, TimeSplitting
-from moodlemlbackend.errors import SiteError
+from moodlemlbackend.errors import IndicatorError
 
 Values = npt.NDArray[np.float64]
 
@@ -246,7 +246,7 @@ def _calculate(analysis: Analysis, method: TimeSplitting, samples: Samples, rang
         samples, labels = samples.take(judged), labels[judged]
     try:
         values, stored = _values(analysis, method, samples, ranges, hooks)
-    except SiteError as error:
+    except IndicatorError as error:
         return Result(analysable, method, Status.NO_DATASET, Reason(OUT_OF_RANGE, "analytics", str(error)))
     features = assemble(analysis.indicators, values, ranges.indexes, method.range_columns, stored)
     if not len(features):
@@ -265,24 +265,32 @@ def _values(
     recalled = [hooks.recall(samples, *bound) if method.caches_calculations else {} for bound in bounds]
     values: dict[str, Values] = {}
     marks: dict[str, npt.NDArray[np.bool_]] = {}
+    name = analysis_name(samples)
     for indicator in analysis.indicators:
         known = _known([stored.get(indicator.id) for stored in recalled], samples.ids)
-        marks[indicator.id] = ~np.isnan(known)
-        if marks[indicator.id].all():
-            values[indicator.id] = known
+        if known is None:
+            values[indicator.id] = shaped(indicator, indicator.calculate(samples, ranges), shape, name)
             continue
-        made = check_values(indicator, indicator.calculate(samples, ranges), shape, analysis_name(samples))
-        values[indicator.id] = np.where(marks[indicator.id], known, made)
-        if analysis.keeps and method.caches_calculations:
+        mark = marks[indicator.id] = ~np.isnan(known)
+        values[indicator.id] = known
+        if not mark.all():
+            made = shaped(indicator, indicator.calculate(samples, ranges), shape, name)
+            values[indicator.id] = np.where(mark, known, made)
+    check_values(analysis.indicators, values, name)
+    if analysis.keeps and method.caches_calculations:
+        for indicator_id, own in values.items():
             for number, bound in enumerate(bounds):
-                new = np.flatnonzero(~marks[indicator.id][number])
+                mark = marks[indicator_id][number] if indicator_id in marks else np.zeros(len(samples), bool)
+                new = np.flatnonzero(~mark)
                 if len(new):
-                    hooks.keep(samples, *bound, indicator.id, new, php_round(made[number, new]))
-    return values, marks if any(mark.any() for mark in marks.values()) else None
+                    hooks.keep(samples, *bound, indicator_id, new, php_round(own[number, new]))
+    return values, marks or None
 
 
-def _known(stored: Sequence[tuple[npt.NDArray[np.int64], Values] | None], ids: npt.NDArray[np.int64]) -> Values:
-    """Stored values of the samples, NaN where there is none: (ranges, samples)."""
+def _known(stored: Sequence[tuple[npt.NDArray[np.int64], Values] | None], ids: npt.NDArray[np.int64]) -> Values | None:
+    """Stored values of the samples, NaN where there is none, (ranges, samples); None when nothing is stored."""
+    if all(pair is None or not len(pair[0]) for pair in stored):
+        return None
     found = np.full((len(stored), len(ids)), np.nan)
     for number, pair in enumerate(stored):
         if pair is None or not len(pair[0]):

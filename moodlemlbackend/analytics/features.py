@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from moodlemlbackend.analytics.indicators.base import MAXIMUM, MINIMUM, Indicator, Kind
 from moodlemlbackend.analytics.rounding import php_round
-from moodlemlbackend.errors import SiteError
+from moodlemlbackend.errors import IndicatorError
 
 Values = npt.NDArray[np.float64]
 
@@ -49,7 +50,7 @@ def headers(indicators: Sequence[Indicator], range_columns: int) -> list[str]:
             names += [f"{indicator.id}/{value}" for value in indicator.classes]
         else:
             names.append(indicator.id)
-            if _has_mean(indicator):
+            if indicator.kind is Kind.LINEAR and indicator.average:
                 names.append(f"{indicator.id}/mean")
     return names
 
@@ -66,62 +67,75 @@ def assemble(
     ``indexes`` are the numbers of the ranges. Rows without any value are left out. ``stored`` marks the values that
     come from stored calculations.
     """
-    ranges, samples = next(iter(values.values())).shape
+    stack = np.stack([values[indicator.id] for indicator in indicators])
+    _, ranges, samples = stack.shape
+    filled = np.flatnonzero(~np.isnan(stack).all(axis=0).reshape(-1))
+    linear = [number for number, indicator in enumerate(indicators) if indicator.kind is Kind.LINEAR]
+    rounded = dict(zip(linear, php_round(stack[linear]), strict=True))
+    means = dict(zip(linear, _means(stack[linear]), strict=True))
     marks = stored or {}
     columns: list[Values] = []
     texts: list[npt.NDArray[np.bool_]] = []
-    plain = np.zeros((ranges, samples), bool)
-    for indicator in indicators:
-        own = values[indicator.id]
+    for number, indicator in enumerate(indicators):
         if indicator.kind is Kind.DISCRETE:
-            made = [np.where(own == value, 1.0, 0.0) for value in indicator.classes]
+            made = [np.where(stack[number] == value, 1.0, 0.0) for value in indicator.classes]
         elif indicator.kind is Kind.LINEAR:
-            made = [php_round(own), *([_means(own)] if _has_mean(indicator) else [])]
+            made = [rounded[number], *([means[number]] if indicator.average else [])]
         else:
-            made = [own]
+            made = [stack[number]]
         columns += made
         as_text = indicator.kind is Kind.BINARY and indicator.id in marks
-        texts += [marks[indicator.id] if as_text else plain] * len(made)
-    table = np.stack(columns, axis=2).reshape(ranges * samples, len(columns))
-    filled = ~np.logical_and.reduce([np.isnan(own) for own in values.values()]).reshape(-1)
-    kept = np.flatnonzero(filled)
-    one_hot = (indexes[kept // max(samples, 1)][:, None] == np.arange(range_columns)).astype(np.float64)
+        texts += [marks[indicator.id] if as_text else np.zeros((ranges, samples), bool)] * len(made)
+    one_hot = indexes[filled // max(samples, 1)][:, None] == np.arange(range_columns)
     marked = None
     if marks:
-        marked = np.stack(texts, axis=2).reshape(ranges * samples, len(columns))[kept]
-        marked = np.hstack([np.zeros(one_hot.shape, bool), marked])
-    return Features(np.hstack([one_hot, table[kept]]), kept % max(samples, 1), kept // max(samples, 1), marked)
+        marked = np.hstack([np.zeros(one_hot.shape, bool), _rows(texts, filled)])
+    table = np.hstack([one_hot.astype(np.float64), _rows(columns, filled)])
+    return Features(table, filled % max(samples, 1), filled // max(samples, 1), marked)
 
 
-def check_values(indicator: Indicator, values: Values, shape: tuple[int, int], analysable: str) -> Values:
-    """Return the values as floats; raises :class:`SiteError` when one is out of range or their shape is wrong."""
+def _rows(columns: Sequence[npt.NDArray[Any]], kept: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+    """Columns of (ranges, samples) as the kept rows of a table."""
+    return np.stack(columns, axis=2).reshape(-1, len(columns))[kept]
+
+
+def check_values(indicators: Sequence[Indicator], values: Mapping[str, Values], analysable: str) -> None:
+    """Raise :class:`IndicatorError` when a value is out of range."""
+    bounded = [indicator.id for indicator in indicators if indicator.kind is not Kind.DISCRETE]
+    if not bounded:
+        return
+    stack = np.stack([values[name] for name in bounded])
+    outside = (stack < MINIMUM) | (stack > MAXIMUM)
+    if outside.any():
+        first = int(outside.any(axis=(1, 2)).argmax())
+        raise IndicatorError(
+            f"The indicator {bounded[first]} gives {stack[first][outside[first]][0]:g} for {analysable}, "
+            "outside of -1 to 1."
+        )
+
+
+def shaped(indicator: Indicator, values: npt.ArrayLike, shape: tuple[int, int], analysable: str) -> Values:
+    """Return what an indicator calculated as floats of a shape; raises :class:`IndicatorError` when it has another."""
     made = np.asarray(values, np.float64)
-    if made.shape != shape:
-        try:
-            made = np.broadcast_to(made, shape)
-        except ValueError:
-            raise SiteError(
-                f"The indicator {indicator.id} returned values of shape {made.shape} for {analysable}; "
-                f"it must be (ranges, samples), here {shape}."
-            ) from None
-    if indicator.kind is not Kind.DISCRETE:
-        outside = (made < MINIMUM) | (made > MAXIMUM)
-        if outside.any():
-            raise SiteError(
-                f"The indicator {indicator.id} gives {made[outside][0]:g} for {analysable}, outside of -1 to 1."
-            )
-    return made
-
-
-def _has_mean(indicator: Indicator) -> bool:
-    return indicator.kind is Kind.LINEAR and indicator.average
+    if made.shape == shape:
+        return made
+    try:
+        return np.broadcast_to(made, shape)
+    except ValueError:
+        raise IndicatorError(
+            f"The indicator {indicator.id} returned values of shape {made.shape} for {analysable}; "
+            f"it must be (ranges, samples), here {shape}."
+        ) from None
 
 
 def _means(values: Values) -> Values:
-    """The mean of each range, over all samples, those without a value as 0; added up in the order of the samples."""
-    if not values.shape[1]:
+    """The mean of each indicator and range over all samples, those without a value as 0, in place of each value.
+
+    Values are added up in the order of the samples, as Moodle does.
+    """
+    if not values.size:
         return values
     empty = np.isnan(values)
-    totals = np.add.accumulate(np.where(empty, 0.0, values), axis=1)[:, -1]
-    means = np.where(empty.all(axis=1), np.nan, php_round(totals / values.shape[1]))
-    return np.broadcast_to(means[:, None], values.shape)
+    totals = np.add.accumulate(np.where(empty, 0.0, values), axis=2)[:, :, -1]
+    means = np.where(empty.all(axis=2), np.nan, php_round(totals / values.shape[2]))
+    return np.broadcast_to(means[:, :, None], values.shape)

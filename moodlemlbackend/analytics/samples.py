@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from moodlemlbackend.analytics.site.database import Integers
 if TYPE_CHECKING:
     from moodlemlbackend.analytics.analysables import Analysable, Course, User
     from moodlemlbackend.analytics.analysables.facts import Enrolments
+    from moodlemlbackend.analytics.analysables.user import UserReader
+
+Fact = TypeVar("Fact")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,14 @@ class Samples:
             None if self.enrolments is None else self.enrolments.take(where),
             [self.user_facts[at] for at in where] if self.user_facts else (),
         )
+
+    def user_values(self, reader: UserReader[Fact], default: Fact) -> list[Fact]:
+        """What a reader finds for the user of each sample; it is called once for all of them, or more."""
+        if self.user_facts:
+            return [user.fact(reader, default) for user in self.user_facts]
+        assert self.users is not None
+        found = reader(self.analysable.site, np.unique(self.users).tolist(), self.analysable.now)
+        return [found.get(user, default) for user in self.users.tolist()]
 
     def by_course(self) -> Iterator[tuple[Course, Integers]]:
         """Each course with the positions of its samples."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from moodlemlbackend.analytics.ranges import Ranges
 from moodlemlbackend.analytics.site.database import Integers
 from moodlemlbackend.analytics.site.site import Site
+from moodlemlbackend.errors import SiteError
 
 READ, WRITE, OTHER = 0, 1, 2
 """Kinds of actions: ``crud`` r; c and u; anything else."""
@@ -53,10 +54,17 @@ class Logs:
         return self._known.issuperset(bounds) and self._event_codes.keys() >= set(events)
 
     def of_events(self, events: Iterable[str]) -> Mask:
-        """Which groups are of one of these events."""
+        """Which groups are of one of these events; raises :class:`SiteError` for one that is not told apart."""
         wanted = np.zeros(len(self._event_codes) + 1, bool)
-        wanted[[self._event_codes[event] for event in events]] = True
+        for event in events:
+            if event not in self._event_codes:
+                raise SiteError(f"The event {event} is not told apart in the logs; name it in the indicator's events.")
+            wanted[self._event_codes[event]] = True
         return wanted[self._codes]
+
+    def tells(self, event: str) -> bool:
+        """Whether an event is told apart."""
+        return event in self._event_codes
 
     def segments(self, ranges: Ranges) -> tuple[Integers, Integers]:
         """First and last segment, both included, of each range; a bound that is not set is open."""

@@ -10,6 +10,9 @@ from moodlemlbackend.analytics.site.site import Site
 
 Fact = TypeVar("Fact")
 
+UserReader = Callable[[Site, Sequence[int], int], dict[int, Fact]]
+"""Takes the site, ids of users and the time of the analysis, and returns a value by user id."""
+
 
 class UserRow(NamedTuple):
     """A user as the list of users gives it."""
@@ -46,7 +49,7 @@ class User:
         self.site, self.now = batch.site, batch.now
         self._batch = batch
 
-    def fact(self, reader: Callable[[Site, Sequence[User]], dict[int, Fact]], default: Fact) -> Fact:
+    def fact(self, reader: UserReader[Fact], default: Fact) -> Fact:
         """What a reader finds for this user; it is called once a batch."""
         return self._batch.fact(reader).get(self.id, default)
 
@@ -65,8 +68,8 @@ class Users:
     def __len__(self) -> int:
         return len(self._users)
 
-    def fact(self, reader: Callable[[Site, Sequence[User]], dict[int, Fact]]) -> dict[int, Fact]:
+    def fact(self, reader: UserReader[Fact]) -> dict[int, Fact]:
         """What a reader finds, by user id."""
         if reader not in self._facts:
-            self._facts[reader] = reader(self.site, self._users)
+            self._facts[reader] = reader(self.site, [user.id for user in self._users], self.now)
         return self._facts[reader]

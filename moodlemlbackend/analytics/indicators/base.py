@@ -61,7 +61,10 @@ class CourseIndicator(Indicator):
 
     def calculate(self, samples: Samples, ranges: Ranges) -> Values:
         """Return the values of every course's samples: (ranges, samples)."""
-        values = np.full((len(ranges), len(samples)), np.nan)
+        shape = len(ranges), len(samples)
+        if len(samples.courses) == 1:
+            return np.broadcast_to(self.of_course(samples.courses[0], samples.users, ranges), shape)
+        values = np.full(shape, np.nan)
         for course, where in samples.by_course():
             users = None if samples.users is None else samples.users[where]
             values[:, where] = self.of_course(course, users, ranges)

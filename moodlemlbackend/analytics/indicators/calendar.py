@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,10 +13,7 @@ from moodlemlbackend.analytics.ranges import Ranges
 from moodlemlbackend.analytics.samples import Samples
 from moodlemlbackend.analytics.site.database import Integers
 from moodlemlbackend.analytics.site.site import Site
-from moodlemlbackend.analytics.site.tables import ids, rows_by_key
-
-if TYPE_CHECKING:
-    from moodlemlbackend.analytics.analysables import User
+from moodlemlbackend.analytics.site.tables import rows_by_key
 
 WITHOUT_USER = "bigbluebuttonbn"
 """The module whose events are nobody's in particular."""
@@ -46,8 +43,8 @@ class ActivitiesDue(Indicator):
     requires = frozenset({"user"})
 
     def calculate(self, samples: Samples, ranges: Ranges) -> Values:
-        """Of users who are analysed themselves."""
-        due = [user.fact(due_times, NONE) for user in samples.user_facts]
+        """By the events of all the user's courses."""
+        due = samples.user_values(due_times, NONE)
         found = [
             [bool(((start <= times) & (times <= end)).any()) for times in due]
             for start, end in zip(ranges.starts.tolist(), ranges.ends.tolist(), strict=True)
@@ -64,13 +61,13 @@ class _Event(NamedTuple):
     time: int
 
 
-def due_times(site: Site, users: Sequence[User]) -> dict[int, Integers]:
+def due_times(site: Site, users: Sequence[int], now: int) -> dict[int, Integers]:
     """Unix times of what each user has to do, by the calendar: events of the user's courses, groups, and own ones.
 
     What the user has completed or handed in is no longer due. Visibility follows the event and its course; other
     restrictions of an activity are not looked at.
     """
-    wanted, now = ids(users), users[0].now
+    wanted = list(users)
     courses = _active_courses(site, wanted, now)
     groups: dict[int, set[int]] = defaultdict(set)
     for user, group in site.database.rows("SELECT userid, groupid FROM {groups_members} WHERE userid IN :users",

@@ -26,7 +26,7 @@ from moodlemlbackend.analytics.indicators.modules import (
 )
 from moodlemlbackend.analytics.ranges import Ranges
 from moodlemlbackend.analytics.site.database import Integers
-from moodlemlbackend.errors import SiteError
+from moodlemlbackend.errors import IndicatorError
 
 VIEWED, REPLIED, SUBMITTED = range(3)
 """Kinds of feedback of which a user takes notice."""
@@ -68,7 +68,7 @@ class _CommunityOfInquiry(CourseIndicator):
         levels, potentials = found.cognitive if self.cognitive else found.social
         due = found.due[:, where]
         if self.cognitive and not self.module.lists_events and (found.seen[:, where] & due[:, :, None]).any():
-            raise SiteError(
+            raise IndicatorError(
                 f"The indicator {self.id} cannot be calculated in the course {course.name}: Moodle has no rule for it "
                 "where students used the activity, and fails as well; leave the indicator out."
             )
@@ -183,8 +183,8 @@ class _Footprints:
         return trace(np.ones(len(self.group), bool)), trace(self.writes[self.group])
 
     def of_events(self, events: tuple[str, ...]) -> Flags:
-        """Which groups are of one of these events."""
-        return self.logs.of_events(events)[self.rows]
+        """Which groups are of one of these events; those of activities that are not asked for are not told apart."""
+        return self.logs.of_events(event for event in events if self.logs.tells(event))[self.rows]
 
     def mark(self, chosen: Flags) -> Flags:
         """Where there is one of the chosen groups: (ranges, activities)."""

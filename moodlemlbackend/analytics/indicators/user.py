@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,9 +29,12 @@ class Profile(NamedTuple):
     filled: int
 
 
-def profiles(site: Site, users: Iterable[int]) -> dict[int, Profile]:
+_NOBODY = Profile(confirmed=False, pending=False, tracks_forums=False, described=False, pictured=False, filled=0)
+
+
+def profiles(site: Site, users: Sequence[int], now: int) -> dict[int, Profile]:  # noqa: ARG001
     """Profiles by user id."""
-    wanted = sorted(set(users))
+    wanted = list(users)
     found = {}
     policy = site.config.get("sitepolicy", "") != "" and site.config.get("sitepolicyhandler", "") == ""
     fields = ", ".join(f"CASE WHEN {name} <> '' THEN 1 ELSE 0 END" for name in _fields(site))
@@ -67,20 +70,7 @@ def _fields(site: Site) -> tuple[str, ...]:
 
 
 def _of_users(samples: Samples) -> list[Profile]:
-    assert samples.users is not None
-    users = samples.users.tolist()
-    if samples.user_facts:
-        known = {
-            user: user_fact.fact(_profiles_of, None) for user, user_fact in zip(users, samples.user_facts, strict=True)
-        }
-    else:
-        known = dict(profiles(samples.analysable.site, users))
-    nobody = Profile(False, False, False, False, False, 0)
-    return [known.get(user) or nobody for user in users]
-
-
-def _profiles_of(site: Site, users: Iterable[object]) -> dict[int, Profile | None]:
-    return dict(profiles(site, [user.id for user in users]))  # type: ignore[attr-defined]
+    return samples.user_values(profiles, _NOBODY)
 
 
 class UserProfileSet(Indicator):

@@ -8,36 +8,17 @@ connection has its own; a read transaction on a file opened with ``mode=ro`` on 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend.analytics.site.connection import Location
 from moodlemlbackend.analytics.site.schema import Schema
-from moodlemlbackend.errors import SiteError, UsageError
-
-if TYPE_CHECKING:
-    from sqlalchemy.engine import URL, Engine
 
 Integers = npt.NDArray[np.int64]
-
-DRIVERS = {
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "mysql": "mysql+pymysql",
-    "mariadb": "mysql+pymysql",
-    "sqlite": "sqlite",
-}
-"""Driver taken for a URL that names none."""
-
-EXTRAS = {"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
-"""Extra of this package with the driver, by the name of the database."""
-
-CONNECT_SECONDS = 10
-"""Time after which a server that does not answer is given up."""
 
 _COLUMNS = {
     "postgresql": (
@@ -59,10 +40,14 @@ _BEGIN = {
     "mysql": "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     "sqlite": "BEGIN",
 }
+_MARK = {"named": ":{}", "pyformat": "%({})s"}
+"""A parameter as a driver wants it."""
+
+_PARAMETER = re.compile(r":([a-z]\w*)")
+_SNAPSHOT_ID = re.compile(r"[0-9A-F-]+")
 _ARRAY_OF_BIGINT = 1016  # its object id, the same in every PostgreSQL
 _ARRAY_HEADER = 20
 _ARRAY_ITEM = np.dtype([("length", ">i4"), ("value", ">i8")])
-_SNAPSHOT_ID = re.compile(r"[0-9A-F-]+")
 
 
 class SharedDatabase(NamedTuple):
@@ -82,13 +67,14 @@ class Database:
 
     def __init__(self, url: str, prefix: str, *, snapshot: str | None = None) -> None:
         self.url, self.prefix = url, prefix
-        self.shown, self._engine = _engine(url)
-        self.dialect = self._engine.dialect.name
-        with self._told():
-            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            self._begin(snapshot)
+        self._location = Location(url)
+        self.shown = self._location.shown
+        self._connection, self.dialect, paramstyle = self._location.connect()
+        self._mark = _MARK[paramstyle]
         self.schema = Schema(prefix, {})
-        self._prepared: dict[str, Any] = {}
+        self._execute(_BEGIN[self.dialect], {})
+        if snapshot is not None and _SNAPSHOT_ID.fullmatch(snapshot):
+            self._execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'", {})
 
     def inspect(self, tables: Sequence[str]) -> None:
         """Find out which of these tables the site has, and which columns."""
@@ -100,13 +86,11 @@ class Database:
 
     def rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query; a parameter that is a list stands for the values of ``IN``."""
-        statement = self._statement(sql, parameters)
-        with self._told():
-            return [tuple(row) for row in self._connection.execute(statement, _plain(parameters))]
+        return list(self._execute(*self._bound(sql, parameters)))
 
     def integers(self, sql: str, columns: int, **parameters: Any) -> Integers:
         """Return the rows of a query all of whose columns are whole numbers, none of them null: (rows, columns)."""
-        if self.dialect == "postgresql":
+        if self.dialect == "postgresql" and type(self._connection).__module__.startswith("psycopg."):
             return self._packed(sql, columns, parameters)
         found = self.rows(sql, **parameters)
         return np.array(found, np.int64).reshape(len(found), columns)
@@ -128,49 +112,40 @@ class Database:
     def close(self) -> None:
         """End the snapshot and the connection."""
         self._connection.close()
-        self._engine.dispose()
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn what a driver raises into one sentence, without the password."""
-        from sqlalchemy.exc import SQLAlchemyError
+    def _bound(self, sql: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The text with names of tables and marks of parameters, and the values, those of a list one by one."""
+        values: dict[str, Any] = {}
 
-        try:
-            yield
-        except Exception as error:
-            if isinstance(error, SQLAlchemyError) or type(error).__module__.partition(".")[0] in _DRIVER_PACKAGES:
-                raise SiteError(_sentence(self.shown, self._engine.url.password, error)) from None
-            raise
+        def mark(match: re.Match[str]) -> str:
+            name, value = match[1], parameters[match[1]]
+            if not isinstance(value, (list, tuple, np.ndarray)):
+                values[name] = value
+                return self._mark.format(name)
+            items = value.tolist() if isinstance(value, np.ndarray) else value
+            named = {f"{name}_{number}": item for number, item in enumerate(items)}
+            values.update(named)
+            return f"({', '.join(map(self._mark.format, named))})"
 
-    def _begin(self, snapshot: str | None) -> None:
-        run = self._connection.exec_driver_sql
-        if self.dialect == "sqlite":
-            run("PRAGMA query_only = ON")
-        run(_BEGIN[self.dialect])
-        if snapshot is not None and _SNAPSHOT_ID.fullmatch(snapshot):
-            run(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+        return _PARAMETER.sub(mark, self.schema.fill(sql)), values
 
-    def _statement(self, sql: str, parameters: Mapping[str, Any]) -> Any:
-        if sql not in self._prepared:
-            from sqlalchemy import bindparam, text
-
-            lists: list[Any] = [
-                bindparam(name, expanding=True) for name, value in parameters.items() if _is_list(value)
-            ]
-            self._prepared[sql] = text(self.schema.fill(sql)).bindparams(*lists)
-        return self._prepared[sql]
+    def _execute(self, sql: str, values: Mapping[str, Any], **options: Any) -> Sequence[tuple[Any, ...]]:
+        with self._location.told():
+            cursor = self._connection.cursor(**options)
+            try:
+                if options:
+                    cursor.adapters.register_loader(_ARRAY_OF_BIGINT, _array_loader())
+                cursor.execute(sql, values)
+                return cursor.fetchall() if cursor.description else []
+            finally:
+                cursor.close()
 
     def _packed(self, sql: str, columns: int, parameters: Mapping[str, Any]) -> Integers:
-        """The rows as one array a column, in PostgreSQL's binary format: a message instead of one a row."""
+        """The rows as one array a column, in PostgreSQL's binary format: one message instead of one a row."""
         names = [f"c{number}" for number in range(columns)]
         arrays = ", ".join(f"array_agg(CAST({name} AS bigint))" for name in names)
-        statement = self._statement(f"SELECT {arrays} FROM ({sql}) AS q({', '.join(names)})", parameters)
-        ready = statement.compile(dialect=self._engine.dialect).construct_expanded_state(_plain(parameters))
-        driver = self._connection.connection.driver_connection
-        assert driver is not None
-        with self._told(), driver.cursor(binary=True) as cursor:
-            cursor.adapters.register_loader(_ARRAY_OF_BIGINT, _array_loader())
-            [found] = cursor.execute(ready.statement, ready.parameters).fetchall()
+        bound = self._bound(f"SELECT {arrays} FROM ({sql}) AS q({', '.join(names)})", parameters)
+        [found] = self._execute(*bound, binary=True)
         return np.empty((0, columns), np.int64) if found[0] is None else np.stack(found, axis=1)
 
 
@@ -187,91 +162,3 @@ def _array_loader() -> Any:
             return np.frombuffer(data, _ARRAY_ITEM, offset=_ARRAY_HEADER)["value"].astype(np.int64)
 
     return ArrayLoader
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, (list, tuple, np.ndarray))
-
-
-def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in parameters.items()}
-
-
-# What can go wrong on the way to a database.
-
-
-def _engine(url: str) -> tuple[str, Engine]:
-    """The URL as messages show it, and what connects to it."""
-    try:
-        import sqlalchemy
-        from sqlalchemy import exc
-    except ModuleNotFoundError:
-        raise UsageError(
-            "Reading a Moodle site needs the extra analytics; install it with pip install 'moodlemlbackend[analytics]'."
-        ) from None
-    try:
-        parsed = sqlalchemy.make_url(url)
-    except (exc.ArgumentError, ValueError):
-        raise UsageError(
-            "The site is no URL of a database and no folder of tables; "
-            "write for example postgresql://user:password@host/moodle or sqlite:///moodle.sqlite."
-        ) from None
-    name, shown = parsed.get_backend_name(), parsed.render_as_string(hide_password=True)
-    if name not in DRIVERS:
-        raise UsageError(f"The site's database is {name!r}; choose postgresql, mysql, mariadb or sqlite.")
-    if "+" not in parsed.drivername:
-        parsed = parsed.set(drivername=DRIVERS[name])
-    options: dict[str, Any] = {"poolclass": sqlalchemy.NullPool}
-    if name == "sqlite":
-        return shown, sqlalchemy.create_engine(_read_only(parsed), **options)
-    options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
-    try:
-        return shown, sqlalchemy.create_engine(parsed, **options)
-    except ModuleNotFoundError as error:
-        extra = EXTRAS.get(name, name)
-        raise UsageError(
-            f"The driver {error.name} for {name} is not installed; "
-            f"install it with pip install 'moodlemlbackend[{extra}]'."
-        ) from None
-    except exc.ArgumentError as error:
-        raise UsageError(f"The URL of the site's database cannot be used: {error}.") from None
-
-
-def _read_only(url: URL) -> URL:
-    """The URL of an SQLite file, opened so that nothing can write to it."""
-    from pathlib import Path
-    from urllib.parse import quote
-
-    name = url.database or ""
-    if name.startswith("file:"):
-        return url
-    path = Path(name).resolve()
-    if not path.is_file():
-        raise SiteError(f"There is no SQLite database {name!r}; check the path of the site.")
-    return url.set(database=f"file:{quote(str(path))}", query={**url.query, "mode": "ro", "uri": "true"})
-
-
-def _sentence(shown: str, password: object, error: Exception) -> str:
-    said = " ".join(str(getattr(error, "orig", None) or error).split())
-    if password:
-        said = said.replace(str(password), "***")
-    for words, advice in _ADVICE:
-        if any(word in said.lower() for word in words):
-            return f"The site's database {shown} cannot be used: {advice}."
-    return f"The site's database {shown} cannot be read: {said[:300].rstrip('.')}; check the URL and the tables."
-
-
-_DRIVER_PACKAGES = ("psycopg", "pymysql", "sqlite3")
-
-_ADVICE = (
-    (("password authentication failed", "access denied", "no password supplied"),
-     "it refuses the user or the password; check both in the URL"),
-    (("could not translate host", "name or service not known", "failed to resolve", "getaddrinfo", "nodename nor"),
-     "there is no such host; check its name in the URL"),
-    (("connection refused", "can't connect", "timeout expired", "timed out", "no route to host"),
-     "no server answers there; check the host, the port, and that the server runs and admits this machine"),
-    (('database "', 'role "', "unknown database"), "it has no such database or user; check their names in the URL"),
-    (("not a database",), "the file is no SQLite database; check its path"),
-    (("permission denied", "command denied"), "the user may not read a table; grant it SELECT on Moodle's tables"),
-    (("unable to open",), "the file cannot be opened; check its path and that this user may read it"),
-)  # fmt: skip

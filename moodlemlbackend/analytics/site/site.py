@@ -135,8 +135,8 @@ class Site:
         """Every course but the front page, hidden ones included, in Moodle's order."""
         return [
             CourseRow(
-                course, str(short), str(full or ""), kind, start or 0, end or 0, bool(visible), bool(completion), context,
-                tuple(int(part) for part in str(path or context).split("/") if part),
+                course, str(short), str(full or ""), kind, start or 0, end or 0, bool(visible), bool(completion),
+                context, tuple(int(part) for part in str(path or context).split("/") if part),
             )
             for course, short, full, kind, start, end, visible, completion, context, path in (
                 self.database.rows(_COURSES)
