@@ -31,6 +31,7 @@ def addresses(server, prepared):
         "course": ("ana", course),
         "insight": ("ana", f"/insights/{one}"),
         "dealt-with": ("ana", f"{course}&show=done"),
+        "notifications": ("manager", "/notifications"),
         "none": ("sam", "/insights"),
         "refusal": ("sam", "/analytics"),
         "models": ("manager", "/analytics"),

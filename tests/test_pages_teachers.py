@@ -184,6 +184,49 @@ def test_pages_allow_forms_to_this_server_and_nothing_else(teacher, prepared):
     assert teacher.get("/docs").headers["content-security-policy"].endswith("form-action 'none'")
 
 
+def test_many_students_are_shown_page_by_page(server, teacher, prepared):
+    """A hundred and twenty more, of whom every one is on one page."""
+    enrolments = [row[0] for row in rows(server.site, "SELECT id FROM mdl_user_enrolments ORDER BY id LIMIT 120")]
+    page = place(prepared, prepared.course)
+    before = ids(teacher.get(page).text)
+    with sqlite3.connect(server.store) as store:
+        [(last,)] = store.execute("SELECT MAX(id) FROM analytics_predictions").fetchall()
+        about = {"modelid": prepared.dropout, "contextid": prepared.course, "predictionscore": 0.7}
+        for sample in enrolments:
+            add_like(store, "analytics_predictions", sampleid=sample, **about)
+    store.close()
+    numbers = [ids(teacher.get(f"{page}&page={number}").text) for number in (1, 2, 3, 4)]
+    assert [len(one) for one in numbers[:2]] == [50, 50]
+    assert len(numbers[2]) >= 20
+    assert not numbers[3]
+    every = [one for part in numbers for one in part]
+    assert len(every) == len(set(every)) >= 120
+    assert set(before) <= set(every)
+    assert "Page 2 of 3" in teacher.get(f"{page}&page=2").text
+    rows(server.store, "DELETE FROM analytics_predictions WHERE id > ?", last)
+
+
+def test_notifications_are_kept_marked_and_chosen(server, teacher, prepared):
+    [(ana,)] = rows(server.site, "SELECT id FROM mdl_user WHERE username = 'ana'")
+    assert "You have not been told of anything." in teacher.get("/notifications").text
+    for url in ("javascript:alert(1)", "https://moodle.example/x"):
+        change(server.store, "analytics_notifications", useridto=ana, subject=HOSTILE, contexturl=url, timeread=None)
+    text = teacher.get("/notifications").text
+    assert text.count("<strong>new</strong>") == 2
+    assert "javascript:" not in text
+    assert "<img" not in text
+    assert 'href="https://moodle.example/x"' in text
+    mine = re.findall(r'name="id" value="(\d+)"', text)
+    [(others,)] = rows(server.store, "SELECT MIN(id) FROM analytics_notifications WHERE useridto <> ?", ana)
+    answer = post(teacher, "/notifications", "/notifications", action="read", id=[*mine, others])
+    assert "<strong>new</strong>" not in teacher.get(answer.headers["location"]).text
+    assert rows(server.store, "SELECT timeread FROM analytics_notifications WHERE id = ?", others) == [(None,)]
+    answer = post(teacher, "/notifications", "/notifications", action="channels")
+    assert "Your choice is saved." in teacher.get(answer.headers["location"]).text
+    assert rows(server.store, "SELECT userid, channel, enabled FROM analytics_preferences") == [(ana, "kept", 0)]
+    told(teacher.post("/notifications", data={"action": "read", "id": mine}), 403)
+
+
 # ---- what teachers say ----
 
 

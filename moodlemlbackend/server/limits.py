@@ -77,7 +77,8 @@ PAGES_WAITING = 64
 """Requests that wait for one of these, or are with one."""
 PAGE_INSIGHTS = 50
 PAGE_ELEMENTS = 25
-"""Entries of a page of insights, and of one of invalid elements."""
+PAGE_NOTIFICATIONS = 50
+"""Entries of a page of insights, of one of invalid elements, and of that of notifications."""
 FORM_BYTES = MIB // 4
 FORM_FIELDS = 2048
 """A form of a page: its body, and its fields."""

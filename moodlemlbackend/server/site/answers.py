@@ -52,4 +52,5 @@ def refusal(sentence: str, code: int, headers: dict[str, str], *, person_only: b
 def navigation(*, person_only: bool, manages: bool) -> list[tuple[str, str]]:
     """Addresses, and names of their texts, of what a page leads to."""
     links = [] if person_only else [("/", "models"), ("/docs", "interface")]
-    return [*links, ("/insights", "insights"), *([("/analytics", "analytics")] if manages else [])]
+    own = [("/insights", "insights"), ("/notifications", "notifications")]
+    return [*links, *own, *([("/analytics", "analytics")] if manages else [])]

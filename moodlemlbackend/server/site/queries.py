@@ -123,4 +123,4 @@ def by_context(connection: Connection, modelid: int) -> dict[int, tuple[int, int
 def by_model(connection: Connection) -> dict[int, int]:
     """Number of predictions by model."""
     query = select(PREDICTIONS.c.modelid, func.count()).group_by(PREDICTIONS.c.modelid)
-    return dict(connection.execute(query).tuples().all())
+    return {row[0]: row[1] for row in connection.execute(query)}

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server.login import Anybody, logged
-from moodlemlbackend.server.site import managers, teachers
+from moodlemlbackend.server.site import managers, notifications, teachers
 from moodlemlbackend.server.site.answers import Page, refusal
 from moodlemlbackend.server.site.forms import FIELD, Form, read_form
 from moodlemlbackend.server.texts import say
@@ -61,6 +61,14 @@ def _add_insights(app: FastAPI) -> None:
     @app.post("/insights/act", **_HIDDEN)
     async def act(request: Request, user: Anybody) -> Response:
         return await _take(request, user, teachers.act)
+
+    @app.get("/notifications", **_HIDDEN)
+    async def told(request: Request, user: Anybody, done: Word = "") -> Response:
+        return await _show(request, user, lambda visit: notifications.index(visit, done))
+
+    @app.post("/notifications", **_HIDDEN)
+    async def take(request: Request, user: Anybody) -> Response:
+        return await _take(request, user, notifications.take)
 
 
 def _add_models(app: FastAPI) -> None:
