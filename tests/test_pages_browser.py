@@ -85,11 +85,12 @@ def test_a_teacher_without_scripts_and_without_a_mouse(server, prepared, window)
     button = window.find_element("css selector", ".bulk button")
     assert button.text == "Acknowledge"
     button.send_keys(Keys.ENTER)
-    assert "no longer in your list" in window.find_element("css selector", "[role=status]").text
+    until(lambda: "no longer in your list" in status(window))
     assert len(window.find_elements("css selector", "li.insight")) == len(before) - 1
     window.find_element("partial link text", "What you have dealt with").send_keys(Keys.ENTER)
-    window.find_element("css selector", "button").send_keys(Keys.ENTER)
-    assert "in your list again" in window.find_element("css selector", "[role=status]").text
+    until(lambda: "Dealt with" in window.title)
+    window.find_element("css selector", "main button").send_keys(Keys.ENTER)
+    until(lambda: "in your list again" in status(window))
 
 
 def test_a_hostile_name_runs_nothing(server, prepared, window):
@@ -114,7 +115,7 @@ def test_a_form_of_another_site_does_nothing(server, prepared, window, tmp_path)
     log_in(window, "ana")
     window.get(evil.as_uri())
     window.find_element("tag name", "button").click()
-    assert "The form was not sent from a page of this server" in window.find_element("tag name", "main").text
+    until(lambda: "The form was not sent from a page of this server" in window.find_element("tag name", "main").text)
     assert ids(ana.get(course).text) == before
 
 
@@ -124,18 +125,23 @@ def test_a_manager_enables_and_looks_at_a_run(server, prepared, window):
     log_in(window, "manager")
     window.get(f"{server.url}/analytics/models/{prepared.static}")
     window.find_element("css selector", "form[action$=disable] button").click()
-    assert window.find_element("css selector", "[role=status]").text == "The model is disabled."
+    until(lambda: status(window) == "The model is disabled.")
     window.find_element("css selector", "form[action$=enable] button").click()
-    assert window.find_element("css selector", "[role=status]").text == "The model is enabled."
+    until(lambda: status(window) == "The model is enabled.")
     window.find_element("css selector", "form[action$=predict] button").click()
-    assert window.current_url.endswith(f"/analytics/models/{prepared.static}/run")
+    until(lambda: window.current_url.endswith(f"/analytics/models/{prepared.static}/run"))
     assert "Prediction: " in window.find_element("tag name", "h1").text
     until(lambda: "is at work" not in window.find_element("tag name", "main").text)
     assert "done" in window.find_element("css selector", "dl").text
 
 
+def status(window):
+    """What the page says that it has done."""
+    return window.find_element("css selector", "[role=status]").text
+
+
 def until(true):
-    """Wait for a page that loads itself again."""
+    """Wait for a page that is still to come."""
     from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
     from selenium.webdriver.support.wait import WebDriverWait
 
