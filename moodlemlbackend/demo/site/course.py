@@ -78,6 +78,7 @@ def draw_course(plan: CoursePlan, available: Collection[str], random: np.random.
     """Draw the activities, of the ``available`` kinds, and the enrolments of a course."""
     kinds = _draw_kinds(plan, available, random)
     week = random.integers(plan.weeks, size=len(kinds))
+    week[GRADED[kinds]] = _spread(int(GRADED[kinds].sum()), plan.weeks, random)
     general = (random.random(len(kinds)) < 0.08) & ~GRADED[kinds]
     general |= (kinds == NAMES.index("forum")) & (np.cumsum(kinds == NAMES.index("forum")) == 1)
     sections = _number_of_sections(plan, random)
@@ -118,6 +119,12 @@ def _draw_kinds(plan: CoursePlan, available: Collection[str], random: np.random.
         has = np.isin(NAMES, ["forum", "resource"])
     number = 1 + random.poisson(np.minimum(plan.weeks, 30) / 12 * np.maximum(_NUMBER - 1, 0.2))
     return np.repeat(np.arange(len(NAMES)), np.where(has & np.isin(NAMES, list(available)), number, 0))
+
+
+def _spread(number: int, weeks: int, random: np.random.Generator) -> Integers:
+    """Return ``number`` weeks, in no order but evenly over the course."""
+    place = (random.permutation(number) + random.random(number)) / max(number, 1)
+    return (weeks * place).astype(np.int64)
 
 
 def _number_of_sections(plan: CoursePlan, random: np.random.Generator) -> int:
