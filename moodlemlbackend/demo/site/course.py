@@ -85,7 +85,7 @@ def draw_course(plan: CoursePlan, available: Collection[str], random: np.random.
     if sections == 1:
         general[:] = True
     section = np.where(general, 0, 1 + week * (sections - 1) // plan.weeks)
-    closing = CLOSES[kinds] & (random.random(len(kinds)) < 0.75) & ((section > 0) | (sections == 1))
+    closing = CLOSES[kinds] & (random.random(len(kinds)) < 0.9) & ((section > 0) | (sections == 1))
     week = np.where(general & (sections > 1), -1, week)
     order = np.lexsort((week, section))
     kinds, section, week, closing = kinds[order], section[order], week[order], closing[order]
@@ -115,6 +115,7 @@ def _draw_kinds(plan: CoursePlan, available: Collection[str], random: np.random.
     has = random.random(len(NAMES)) < _POPULARITY
     if plan.number < _SHOWN_UNTIL:
         has |= np.arange(len(NAMES)) % _SHOWN_IN == plan.number % _SHOWN_IN
+    has[NAMES.index("assign")] |= not has[NAMES.index("quiz")]
     if plan.format == "social":
         has = np.isin(NAMES, ["forum", "resource"])
     number = 1 + random.poisson(np.minimum(plan.weeks, 30) / 12 * np.maximum(_NUMBER - 1, 0.2))
