@@ -118,7 +118,10 @@ def _draw_kinds(plan: CoursePlan, available: Collection[str], random: np.random.
     has[NAMES.index("assign")] |= not has[NAMES.index("quiz")]
     if plan.format == "social":
         has = np.isin(NAMES, ["forum", "resource"])
-    number = 1 + random.poisson(np.minimum(plan.weeks, 30) / 12 * np.maximum(_NUMBER - 1, 0.2))
+    weeks = min(plan.weeks, 30)
+    number = 1 + random.poisson(weeks / 12 * np.maximum(_NUMBER - 1, 0.2))
+    assessed_by = NAMES.index("assign" if has[NAMES.index("assign")] else "quiz")
+    number[assessed_by] = max(number[assessed_by], weeks // 2)
     return np.repeat(np.arange(len(NAMES)), np.where(has & np.isin(NAMES, list(available)), number, 0))
 
 
