@@ -27,6 +27,9 @@ CLOSES = np.array([bool(kind.close) for kind in KINDS.values()])
 _USE = {kind.name: (kind.popularity, kind.number, kind.appeal) for kind in ACTIVITY_TYPES}
 _USE |= {"bigbluebuttonbn": (0.06, 1.5, 0.7)}
 _POPULARITY, _NUMBER, APPEAL = np.array([_USE[name] for name in NAMES]).T
+ODD = ("late", "short", "old", "after", "suspended", "twice")
+"""How enrolments can be odd: after the start, over before the end, long ago, after the end, suspended, double."""
+
 _SHOWN_IN = 4  # of the first courses, every kind is in one at least
 _SHOWN_UNTIL = 12
 
@@ -152,15 +155,12 @@ def _choose_criteria(plan: CoursePlan, kinds: Integers, week: Integers, random: 
 
 
 def _draw_enrolments(plan: CoursePlan, random: np.random.Generator) -> Enrolments:
-    """Enrol the students, some of them late, for too short, long ago, after the end, suspended or twice."""
+    """Enrol the students, some of them oddly, at least one."""
     size = len(plan.students)
     length = plan.end - plan.start
     created = plan.start - random.integers(DAY, 21 * DAY, size=size)
-    odd = random.choice(
-        ["", "late", "short", "old", "after", "suspended", "twice"],
-        size=size,
-        p=[0.86, 0.05, 0.02, 0.01, 0.01, 0.02, 0.03],
-    )
+    odd = random.choice(["", *ODD], size=size, p=[0.88, 0.05, 0.02, 0.01, 0.01, 0.01, 0.02])
+    odd[: min(size, 1)] = ODD[plan.number % len(ODD)]
     late = plan.start + (random.uniform(0.05, 0.4, size=size) * length).astype(np.int64)
     created = np.where(odd == "late", late, created)
     created = np.where(odd == "old", plan.start - 400 * DAY, created)
