@@ -275,6 +275,7 @@ def test_odd_enrolments_and_users(query):
     )
     assert twice
     assert not query("SELECT id FROM {user_enrolments} WHERE timeend > 0 AND timestart > timeend")
+    assert query("SELECT MAX(timecreated) FROM {user_enrolments}")[0][0] < NOW
     for flag in ("deleted = 1", "suspended = 1", "confirmed = 0"):
         assert len(query(f"SELECT id FROM {{user}} WHERE {flag}")) == 1
     assert query("SELECT value FROM {config} WHERE name = 'siteadmins'") == [("2",)]

@@ -85,7 +85,7 @@ def _add_course(
     random: np.random.Generator,
 ) -> None:
     """Add all rows of one course, and note in ``seen`` (2, users) when its people were first and last on the site."""
-    course = draw_course(plan, ids.kinds, random)
+    course = draw_course(plan, ids.kinds, site.now, random)
     behaviour = live(course, site, random)
     placed = add_structure(loader, course, ids)
     added = add_work(loader, course, placed, behaviour.work)

@@ -77,8 +77,8 @@ class Course:
     has_criteria: bool
 
 
-def draw_course(plan: CoursePlan, available: Collection[str], random: np.random.Generator) -> Course:
-    """Draw the activities, of the ``available`` kinds, and the enrolments of a course."""
+def draw_course(plan: CoursePlan, available: Collection[str], now: int, random: np.random.Generator) -> Course:
+    """Draw the activities, of the ``available`` kinds, and the enrolments of a course, none made after ``now``."""
     kinds = _draw_kinds(plan, available, random)
     week = random.integers(plan.weeks, size=len(kinds))
     week[GRADED[kinds]] = _spread(int(GRADED[kinds].sum()), plan.weeks, random)
@@ -108,7 +108,7 @@ def draw_course(plan: CoursePlan, available: Collection[str], random: np.random.
     )
     has_criteria = bool(activities.criterion.any())
     completion = has_criteria or bool(random.random() < 0.3)
-    return Course(plan, sections, activities, _draw_enrolments(plan, random), completion, has_criteria)
+    return Course(plan, sections, activities, _draw_enrolments(plan, now, random), completion, has_criteria)
 
 
 def _draw_kinds(plan: CoursePlan, available: Collection[str], random: np.random.Generator) -> Integers:
@@ -154,7 +154,7 @@ def _choose_criteria(plan: CoursePlan, kinds: Integers, week: Integers, random: 
     return chosen
 
 
-def _draw_enrolments(plan: CoursePlan, random: np.random.Generator) -> Enrolments:
+def _draw_enrolments(plan: CoursePlan, now: int, random: np.random.Generator) -> Enrolments:
     """Enrol the students, some of them oddly, at least one."""
     size = len(plan.students)
     length = plan.end - plan.start
@@ -172,7 +172,7 @@ def _draw_enrolments(plan: CoursePlan, random: np.random.Generator) -> Enrolment
     return Enrolments(
         timestart=np.where((ends > 0) & (begins > ends), created, begins),
         timeend=ends,
-        timecreated=created,
+        timecreated=np.minimum(created, now - 2 * DAY),
         suspended=odd == "suspended",
         twice=odd == "twice",
         first=np.maximum(created, begins),
