@@ -36,8 +36,10 @@ class ModelCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the arguments before the options."""
         names = [argument.make_metavar(ctx) for argument in self.params if isinstance(argument, click.Argument)]
-        with formatter.section("Arguments"):
-            formatter.write_dl([(name, _ABOUT_ARGUMENTS[name]) for name in names if name in _ABOUT_ARGUMENTS])
+        explained = [(name, _ABOUT_ARGUMENTS[name]) for name in names if name in _ABOUT_ARGUMENTS]
+        if explained:
+            with formatter.section("Arguments"):
+                formatter.write_dl(explained)
         super().format_options(ctx, formatter)
 
     def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
