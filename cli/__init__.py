@@ -9,7 +9,7 @@ import click
 from moodlemlbackend import __version__
 
 COMMANDS = (
-    "train", "predict", "evaluate", "export", "import", "version", "doctor", "demo", "serve", "passwd",
+    "train", "predict", "evaluate", "export", "import", "version", "doctor", "demo", "site", "serve", "passwd",
 )  # fmt: skip
 
 

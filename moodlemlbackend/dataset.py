@@ -2,7 +2,8 @@
 
 A file has three header rows (names of the metadata, their values, names of the columns) and then a row a sample: its
 features and its class in a labelled file, its id and its features in an unlabelled one. An empty cell is a value that
-was not calculated. :func:`write`, its mirror, is at home in :mod:`moodlemlbackend._dataset_write`.
+was not calculated. :func:`write` and :func:`writing`, its mirror, are at home in
+:mod:`moodlemlbackend._dataset_write`.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ import pyarrow as pa
 from pyarrow import csv
 
 from moodlemlbackend._dataset_csv import Block, Text, fields, opened
-from moodlemlbackend._dataset_write import write
+from moodlemlbackend._dataset_write import write, writing
 from moodlemlbackend._sample_ids import SampleIds
 from moodlemlbackend.errors import DataSetError, NoDataSetError
 
-__all__ = ["DataSet", "Header", "read_batches", "read_labelled", "read_unlabelled", "write"]
+__all__ = ["DataSet", "Header", "read_batches", "read_labelled", "read_unlabelled", "write", "writing"]
 
 BATCH_BYTES = 2 << 20
 """Text read at a time. A cell takes at least one byte of text and four of memory."""

@@ -13,6 +13,8 @@ setting and what to do about it. ``status`` is the number Moodle receives (see :
     ├── NotTrainedError            no trained model in the directory; status 2
     ├── ModelError                 a stored model that is damaged, foreign or made for other columns
     ├── StorageError               a directory that cannot be read, written or locked
+    ├── SiteError                  a Moodle site's tables that cannot be reached, read or analysed
+    │   └── IndicatorError         an indicator that cannot be calculated for an analysable
     ├── InterruptedRunError        stopped by a signal
     └── RequestError               a request that the server refuses or cannot finish; has an HTTP status
 """
@@ -70,6 +72,14 @@ class ModelError(BackendError):
 
 class StorageError(BackendError):
     """A directory that cannot be read, written or locked."""
+
+
+class SiteError(BackendError):
+    """The tables of a Moodle site that cannot be reached, read or analysed."""
+
+
+class IndicatorError(SiteError):
+    """An indicator that cannot be calculated for an analysable, which is then left out."""
 
 
 class InterruptedRunError(BackendError):

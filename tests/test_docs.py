@@ -78,7 +78,9 @@ def test_links_lead_somewhere(document):
 
 def described() -> str:
     """The documents that describe commands."""
-    return "".join((ROOT / "docs" / name).read_text("utf-8") for name in ("researchers.md", "server.md"))
+    return "".join(
+        (ROOT / "docs" / name).read_text("utf-8") for name in ("researchers.md", "server.md", "analytics.md")
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -87,7 +89,12 @@ def test_every_command_and_its_options_are_described(name):
     assert f"\n### moodlemlbackend {name}\n" in text
     section = re.split(r"^##", text.partition(f"\n### moodlemlbackend {name}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
     command = import_module(f"moodlemlbackend.cli.{name}").command
-    for parameter in command.params:
+    below = getattr(command, "commands", {})
+    assert set(re.findall(rf"^#### moodlemlbackend {name} (\w+)$", text, re.MULTILINE)) == set(below)
+    if below:
+        section = text.partition(f"\n### moodlemlbackend {name}\n")[2]
+        section = re.split(r"^##? |^### ", section, maxsplit=1, flags=re.MULTILINE)[0]
+    for parameter in [*command.params, *(one for sub in below.values() for one in sub.params)]:
         shown = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
         assert f"`{shown}" in section or f" {shown}" in section, shown
 
