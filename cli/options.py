@@ -57,7 +57,7 @@ class ModelCommand(click.Command):
                 formatter.write_dl(explained)
         super().format_options(ctx, formatter)
 
-    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the examples as they stand."""
         with formatter.section("Examples"):
             for line in (self.epilog or "").splitlines():

@@ -90,10 +90,13 @@ def test_every_command_and_its_options_are_described(name):
     assert f"\n### moodlemlbackend {name}\n" in text
     section = re.split(r"^##", text.partition(f"\n### moodlemlbackend {name}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
     command = import_module(f"moodlemlbackend.cli.{name.replace('-', '_')}").command
+    models = (ROOT / "docs" / "models.md").read_text("utf-8")
+    if f"\n### moodlemlbackend {name}\n" in models:
+        section += models.partition("\nOptions that these commands have in common:\n")[2].partition("\n### ")[0]
     below = subcommands(command)
     assert set(re.findall(rf"^#### moodlemlbackend {name} ([\w-]+)$", text, re.MULTILINE)) == set(below)
     if below:
-        section = text.partition(f"\n### moodlemlbackend {name}\n")[2]
+        section += text.partition(f"\n### moodlemlbackend {name}\n")[2]
         section = re.split(r"^##? |^### ", section, maxsplit=1, flags=re.MULTILINE)[0]
     for parameter in [*command.params, *(one for sub in below.values() for one in sub.params)]:
         shown = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
@@ -143,6 +146,18 @@ def test_every_setting_of_the_server_is_described():
         assert row in lines, row
     named = set(re.findall(r"MOODLEMLBACKEND_SERVER_[A-Z_]+", "\n".join(lines)))
     assert named == {setting.variable for setting in SERVER_SETTINGS.values()}
+
+
+def test_every_setting_of_the_analytics_is_described():
+    from moodlemlbackend.analytics.settings import SETTINGS as ANALYTICS_SETTINGS
+
+    lines = (ROOT / "docs" / "models.md").read_text("utf-8").splitlines()
+    for key, setting in ANALYTICS_SETTINGS.items():
+        default = {"": "none", 1200.0: "1200"}.get(setting.default, setting.default)
+        if isinstance(default, tuple):
+            default = ", ".join(name.rpartition("\\")[2] for name in default)
+        row = f"| `{key}` | `{setting.variable}` | {setting.allowed} | {default} | {setting.meaning} |"
+        assert row in lines, row
 
 
 def test_moodle_versions_and_statuses_are_described():
