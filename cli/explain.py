@@ -76,5 +76,8 @@ def _print(found: Explanation, top: int) -> None:
     table.add_row(f"{found.logit:.2f}".replace("-", "−"), Text("(this sample)"))
     for sentence in found.sentences():
         console.print(Text(sentence))
+    with console.capture() as captured:
+        console.print(table)
     console.print()
-    console.print(table)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
