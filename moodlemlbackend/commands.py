@@ -136,7 +136,7 @@ def evaluate(
         report = stack.enter_context(RunReport(run))
         samples = read_samples(dataset)
         seed = _seed(settings)
-        options = {
+        options: dict[str, Any] = {
             "processor": processor.name,
             "seed": seed,
             "score": settings.score,

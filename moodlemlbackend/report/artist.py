@@ -115,12 +115,10 @@ def _warm_up() -> None:
     """Find the font and load what the first figure of a process loads."""
     import io
 
-    import matplotlib as mpl
-
     from moodlemlbackend.report import page, style
 
     page.template()
-    with mpl.rc_context(style.SETTINGS):
+    with style.applied():
         from moodlemlbackend.report.figures import blank
 
         figure = blank("0123456789 ± …")

@@ -41,7 +41,8 @@ class Caution(NamedTuple):
 
 def cautions(record: Record) -> list[Caution]:
     """Everything to be said, the grave first."""
-    found = [caution for look in _LOOKS for caution in look(record)]
+    looks = (*_LOOKS, *_LOOKS_AT_HELD_OUT) if record.held else _LOOKS
+    found = [caution for look in looks for caution in look(record)]
     return sorted(found, key=lambda caution: not caution.grave)
 
 
@@ -57,7 +58,7 @@ def _few(record: Record) -> Iterator[Caution]:
 
 
 def _repeated(record: Record) -> Iterator[Caution]:
-    found = record.facts.get("repeated") or {}
+    found = record.facts.get("held_out_repeats") or {}
     share = _number(found.get("share"))
     if share < MANY_REPEATED:
         return
@@ -223,10 +224,8 @@ def _rising(record: Record) -> Iterator[Caution]:
         )  # fmt: skip
 
 
-_LOOKS = (
-    _few, _alone, _implausible, _chance, _varies, _repeated, _calibration, _splits, _dependent, _contradicted, _rare,
-    _columns, _one_indicator, _rising,
-)  # fmt: skip
+_LOOKS = (_few, _alone, _dependent, _contradicted, _rare, _columns)
+_LOOKS_AT_HELD_OUT = (_implausible, _chance, _varies, _repeated, _calibration, _splits, _one_indicator, _rising)
 
 
 def _classes(record: Record) -> dict[str, int]:

@@ -124,12 +124,14 @@ def calibration(record: Record, k: int) -> Calibration:
     enough = total >= LEAST_IN_BIN
     with np.errstate(divide="ignore", invalid="ignore"):
         of_split = np.where(counts > 0, observed / counts, np.nan)
-        means = [np.where(enough, table.sum(axis=0) / total, np.nan) for table in (predicted, observed)]
+        mean_predicted, mean_observed = (
+            np.where(enough, table.sum(axis=0) / total, np.nan) for table in (predicted, observed)
+        )
     several = (~np.isnan(of_split)).sum(axis=0) > 1
     deviation = np.zeros(CALIBRATION_BINS)
     if several.any():
         deviation[several] = np.nanstd(of_split[:, several], axis=0)
-    return Calibration(*means, deviation, total / len(record.held))
+    return Calibration(mean_predicted, mean_observed, deviation, total / len(record.held))
 
 
 def confusion(record: Record) -> Floats:
@@ -139,7 +141,8 @@ def confusion(record: Record) -> Floats:
     for held in record.held:
         predicted = decide(held.probabilities.astype(np.float64), held.threshold)[0]
         tables.append(metrics.confusion_matrix(predicted, held.labels, held.weights, classes=classes))
-    return np.mean(tables, axis=0)
+    mean: Floats = np.mean(tables, axis=0)
+    return mean
 
 
 def warned(record: Record, k: int = 1) -> list[Warned]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.indicators import TIME, indicators_of
+from moodlemlbackend.indicators import TIME, Indicator, indicators_of
 from moodlemlbackend.model.encoding import Indices, count_kinds, distinct, varying
 from moodlemlbackend.processor.samples import Samples
 
@@ -43,7 +43,7 @@ class Facts:
     empty:
         share of the cells without a value.
     constant_names, empty_names:
-        labels of some columns that are constant, and of some that have no value in most rows.
+        some indicators that are constant, and some that have no value in most rows.
     parts:
         samples by part of the course, where the data set has range columns.
     course_means:
@@ -94,8 +94,8 @@ def facts_of(samples: Samples, kinds: Indices | None = None) -> Facts:
         repeated=len(codes) - int(constant.sum()) - len(varying(codes)),
         indicators=sum(indicator.name != TIME for indicator in indicators),
         empty=float(empty.mean()),
-        constant_names=_some(samples.columns, constant),
-        empty_names=_some(samples.columns, (empty > 0.5) & ~constant),
+        constant_names=_names(indicators, constant),
+        empty_names=_names(indicators, (empty > 0.5) & ~constant),
         parts=_parts(samples),
         course_means=any("mean" in indicator.parts for indicator in indicators),
         alone=_alone(samples),
@@ -118,11 +118,12 @@ def repeated(kinds: Indices, training: Indices, held_out: Indices) -> npt.NDArra
 
 def digest_of_rows(rows: Indices) -> str:
     """A text that is equal for equal rows of a data set."""
-    return hashlib.blake2b(np.ascontiguousarray(rows, np.int64), digest_size=8).hexdigest()
+    return hashlib.blake2b(rows.astype(np.int64).tobytes(), digest_size=8).hexdigest()
 
 
-def _some(columns: tuple[str, ...], chosen: npt.NDArray[np.bool_]) -> tuple[str, ...]:
-    return tuple(columns[position] for position in np.flatnonzero(chosen)[:MOST_NAMES])
+def _names(indicators: tuple[Indicator, ...], chosen: npt.NDArray[np.bool_]) -> tuple[str, ...]:
+    """Labels of the indicators all of whose columns are chosen."""
+    return tuple(one.label for one in indicators if chosen[list(one.columns)].all())[:MOST_NAMES]
 
 
 def _parts(samples: Samples) -> dict[str, int]:
@@ -167,5 +168,5 @@ def _digest(samples: Samples) -> str:
     digest = hashlib.blake2b(digest_size=16)
     digest.update("\0".join((*samples.columns, "", *samples.classes)).encode())
     for array in (samples.coded.codes, samples.coded.values, samples.targets):
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

@@ -24,15 +24,15 @@ MOST_CLASSES = 7
 BINS = 20
 FORMATS = ("png", "svg")
 
+_LOOKS = (style.COLOURS, style.DASHES, style.MARKERS)
+
 
 def draw_all(record: Record, folder: Path) -> list[str]:
     """Write every figure that the record has the data for as PNG and SVG; returns their names."""
-    import matplotlib as mpl
-
     drawn = []
-    with mpl.rc_context(style.SETTINGS):
+    with style.applied():
         for name, draw in FIGURES.items():
-            figure = draw(record)
+            figure = draw(record) if record.held or draw is course_of_training else None
             if figure is not None:
                 save(figure, folder / name)
                 drawn.append(name)
@@ -99,26 +99,27 @@ def precision_recall(record: Record) -> Figure | None:
 def calibration(record: Record) -> Figure | None:
     """Observed share over predicted probability, and how many samples have each probability."""
     figure = _figure(1.15)
-    axes = figure.add_axes((0.15, 0.4, 0.81, 0.52), xlim=(0, 1), ylim=(0, 1))
-    below = figure.add_axes((0.15, 0.125, 0.81, 0.2), xlim=(0, 1), xlabel="Predicted probability", ylabel="Samples")
+    axes = figure.add_axes((0.17, 0.4, 0.79, 0.52), xlim=(0, 1), ylim=(0, 1.02))
+    below = figure.add_axes((0.17, 0.125, 0.79, 0.2), xlim=(0, 1), xlabel="Predicted probability", ylabel="Samples")
     axes.set(title="Calibration", ylabel="Observed share")
     axes.tick_params(labelbottom=False)
     axes.plot([0, 1], [0, 1], color=style.GREY, linestyle=":", linewidth=1, label="Perfect")
-    counts = np.zeros(curves.CALIBRATION_BINS)
+    counts, several = np.zeros(curves.CALIBRATION_BINS), len(record.classes) > 2
     for k in _shown(record):
         found = curves.calibration(record, k)
         counts += found.counts
         known = ~np.isnan(found.predicted)
+        colour, dashes, marker = (_of(values, k if several else 0) for values in _LOOKS)
         axes.errorbar(
-            found.predicted[known], found.observed[known], yerr=found.deviation[known], label=_class(record, k),
-            elinewidth=0.8, capsize=2, marker=_of(style.MARKERS, k), color=_of(style.COLOURS, k - 1),
-            linestyle=_of(style.DASHES, k - 1), linewidth=1,
+            found.predicted[known], found.observed[known], yerr=None if several else found.deviation[known],
+            label=_class(record, k), color=colour, linestyle=dashes, marker=marker, linewidth=1, elinewidth=0.8, capsize=2,
         )  # fmt: skip
     axes.legend(loc="upper left")
     width = 1 / curves.CALIBRATION_BINS
     below.bar((np.arange(len(counts)) + 0.5) * width, counts, width * 0.9, color=style.SKY)
-    below.set_yscale("symlog", linthresh=1)
-    below.set_ylim(0, max(10, 3 * counts.max()))
+    most = max(1, int(np.ceil(np.log10(max(counts.max(), 1)))))
+    below.set(yscale="symlog", ylim=(0, 10**most))
+    below.set_yticks([0, 10 ** (most // 2), 10**most], [_thousands(n) for n in (0, 10 ** (most // 2), 10**most)])
     below.minorticks_off()
     return figure
 
@@ -141,7 +142,7 @@ def learning_curve(record: Record) -> Figure | None:
     for n in rows:
         axes.plot([n] * len(by_rows[n]), by_rows[n], "_", color=style.GREY, markersize=5, zorder=1)
     axes.plot([], [], "_", color=style.GREY, markersize=5, label="Each split")
-    axes.set_xticks(rows, [f"{n:,}".replace(",", "\u202f") for n in rows])
+    axes.set_xticks(rows, [_thousands(n) for n in rows])
     axes.minorticks_off()
     axes.margins(x=0.08)
     low, high = axes.get_ylim()
@@ -169,12 +170,15 @@ def score_distribution(record: Record) -> Figure | None:
             axes.stairs(
                 share, edges, color=colour, linestyle=_of(style.DASHES, k), linewidth=1.2, label=_class(record, k)
             )
+    top = axes.get_ylim()[1]
     if two:
         threshold = float(np.mean([held.threshold for held in record.held]))
-        axes.axvline(threshold, color=style.BLACK, linewidth=1, label=f"Decision threshold {threshold:.2f}")
-    axes.set_ylim(0, 1.02 * axes.get_ylim()[1])
+        axes.plot(
+            [threshold] * 2, [0, top], color=style.BLACK, linewidth=1, label=f"Decision threshold {threshold:.2f}"
+        )
+    axes.set_ylim(0, (1.1 + 0.12 * len(axes.get_legend_handles_labels()[0])) * top)  # room for the legend
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    axes.legend(loc="upper center" if two else "upper left")
+    axes.legend(loc="upper center")
     return figure
 
 
@@ -245,7 +249,7 @@ def course_of_training(record: Record) -> Figure | None:
             linestyle=_of(style.DASHES, number), marker=_of(style.MARKERS, number), markevery=0.1, label=label,
         )  # fmt: skip
     axes.locator_params(axis="x", integer=True)
-    axes.legend(loc="upper right")
+    axes.legend(loc="best")
     return figure
 
 
@@ -279,7 +283,7 @@ def _axes(title: str, height: float) -> tuple[Figure, Axes]:
     figure = _figure(height)
     inches = style.WIDTH * height
     bottom = 0.4 / inches
-    return figure, figure.add_axes((0.16, bottom, 0.81, 1 - 0.27 / inches - bottom), title=title)
+    return figure, figure.add_axes((0.18, bottom, 0.79, 1 - 0.27 / inches - bottom), title=title)
 
 
 def _square(title: str) -> tuple[Figure, Axes]:
@@ -335,6 +339,10 @@ def _wrapped(label: str) -> str:
 
 def _with_deviation(value: tuple[float, float], record: Record) -> str:
     return f"{value[0]:.3f} ± {value[1]:.3f}" if len(record.held) > 1 else f"{value[0]:.3f}"
+
+
+def _thousands(number: int) -> str:
+    return f"{number:,}".replace(",", "\u202f")
 
 
 def _count(number: float) -> str:

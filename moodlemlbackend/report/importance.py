@@ -79,7 +79,8 @@ def _areas(probabilities: npt.NDArray[np.float64], labels: Indices) -> npt.NDArr
     """Area under the ROC curve, (groups,), of (groups, rows, K) probabilities; mean over classes of more than two."""
     classes = probabilities.shape[2]
     wanted = range(1, 2) if classes == 2 else range(classes)
-    return np.mean([_area(probabilities[:, :, k], labels == k) for k in wanted], axis=0)
+    areas: npt.NDArray[np.float64] = np.mean([_area(probabilities[:, :, k], labels == k) for k in wanted], axis=0)
+    return areas
 
 
 def _area(scores: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import math
-import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import numpy as np
 from moodlemlbackend.errors import Status
 from moodlemlbackend.report import curves
 from moodlemlbackend.report.cautions import cautions
+from moodlemlbackend.report.facts import MOST_NAMES
 from moodlemlbackend.report.record import EVALUATION, RATING, TRAINING, Record
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ CAPTIONS = {
     "The further to the upper left, the better.",
     "precision-recall": "How many of those named are right, the more of the class are to be found.",
     "score-distribution": "How far the classes lie apart; what lies on the wrong side of the threshold is an error.",
-    "calibration": "Whether a predicted 30 % comes true in 30 of 100 cases, and how many samples get which probability.",
+    "calibration": "Whether a predicted 30 % comes true in 30 of 100 cases, and how many samples have each probability.",
     "confusion-matrix": "Shares of each true class, and samples held out in a split.",
     "importance": "How much worse the model is without an indicator; bars are one standard deviation.",
     "learning-curve": "Whether more samples would help: a curve that still rises says yes.",
@@ -63,7 +63,7 @@ def write_page(record: Record, figures: list[str], folder: Path) -> Path:
     path = folder / PAGE_NAME
     scratch = folder / f".{PAGE_NAME}"
     scratch.write_text(render(record, figures, folder), "utf-8")
-    os.replace(scratch, path)
+    scratch.replace(path)
     return path
 
 
@@ -76,12 +76,14 @@ def render(record: Record, figures: list[str], folder: Path) -> str:
         {"name": name, "title": name.replace("-", " "), "caption": CAPTIONS[name], "source": _data_uri(folder, name)}
         for name in figures
     ]
+    measured: dict[str, Any] = {"held": bool(record.held)}
+    if record.held:
+        measured |= {"measured": _measured(record), "metrics": _metrics(record), "classes": _classes(record)}
+        measured |= {"thresholds": _thresholds(record), "thresholds_note": _thresholds_note(record)}
     return template().render(
-        title=title, subtitle=subtitle, bad=bad,
-        verdict=_verdict(record, sum(caution.grave for caution in found)), cautions=found,
-        facts=_facts(record), measured=_measured(record), metrics=_metrics(record), classes=_classes(record),
-        thresholds=_thresholds(record), thresholds_note=_thresholds_note(record), figures=shown,
-        importances=_importances(record), command=record.about.get("command"), settings=_settings(record),
+        title=title, subtitle=subtitle, bad=bad, verdict=_verdict(record, sum(caution.grave for caution in found)),
+        cautions=found, facts=_facts(record), figures=shown, importances=_importances(record),
+        command=record.about.get("command"), settings=_settings(record), **measured,
     )  # fmt: skip
 
 
@@ -119,18 +121,7 @@ def _verdict(record: Record, warnings: int) -> str:
     result, status = record.result, int(record.result.get("status") or 0)
     more = f" {_plural(warnings, 'warning')} below." if warnings else ""
     if record.kind == TRAINING:
-        mcc = curves.figures_of(record.held[0])["mcc"] if record.held else math.nan
-        held = (
-            f" On samples that parts of it had not seen, its Matthews correlation is {mcc:.3f}."
-            if not math.isnan(mcc)
-            else ""
-        )
-        threshold = (
-            f" and names class {record.classes[1]} from a probability of {record.held[0].threshold:.2f} on"
-            if record.held and len(record.classes) == 2
-            else ""
-        )
-        return f"The model is trained on {_thousands(record.facts.get('rows', 0))} samples{threshold}.{held}{more}"
+        return _outcome_of_training(record) + more
     score, deviation = _float(result.get("score")), _float(result.get("score_deviation"))
     asked = f"{_float(result.get('min_score')):g} or more was asked for"
     over = f" ± {deviation:.3f} over {len(record.held)} splits" if len(record.held) > 1 else ""
@@ -144,6 +135,17 @@ def _verdict(record: Record, warnings: int) -> str:
     else:
         judged = f"{subject} predicts well enough: the score is {score:.3f}{over}, and {asked}."
     return judged + more
+
+
+def _outcome_of_training(record: Record) -> str:
+    text = f"The model is trained on {_thousands(record.facts.get('rows', 0))} samples"
+    if not record.held:
+        return f"{text}."
+    held = record.held[0]
+    if len(record.classes) == 2:
+        text += f" and names class {record.classes[1]} from a probability of {held.threshold:.2f} on"
+    mcc = curves.figures_of(held)["mcc"]
+    return f"{text}. On samples that parts of it had not seen, its Matthews correlation is {mcc:.3f}."
 
 
 def _facts(record: Record) -> list[tuple[str, str]]:
@@ -167,18 +169,14 @@ def _facts(record: Record) -> list[tuple[str, str]]:
                 "; ".join(f"{int(p) + 1 if p.isdecimal() else p}: {_thousands(n)}" for p, n in parts.items()),
             )
         )
-    for name, key in (("Constant columns", "constant_names"), ("Mostly empty columns", "empty_names")):
+    for name, key in (("Constant indicators", "constant_names"), ("Mostly empty indicators", "empty_names")):
         names = facts.get(key) or []
         if names:
-            more = ", …" if key == "constant_names" and facts.get("constant", 0) > len(names) else ""
+            more = ", …" if len(names) == MOST_NAMES else ""
             rows.append((name, ", ".join(map(str, names)) + more))
     if record.kind == EVALUATION:
-        rows.append(
-            (
-                "Samples trained on, and held out",
-                f"{_thousands(facts.get('training_rows', 0))} and {_thousands(len(record.held[0].labels))}, {len(record.held)} times",
-            )
-        )
+        times = f"{_thousands(len(record.held[0].labels))}, {len(record.held)} times"
+        rows.append(("Samples trained on, and held out", f"{_thousands(facts.get('training_rows', 0))} and {times}"))
     return rows
 
 
@@ -277,9 +275,10 @@ def _threshold_sentence(found: list[curves.Warned], name: str, students: bool) -
     right, of = one.right[0], one.found[0]
     if math.isnan(right) or math.isnan(of):
         return f"{where}, nobody would be warned." if students else f"{where}, no sample would be named."
+    right, of = 100 * right, 100 * of
     if students:
-        return f"{where}, of 100 students warned {100 * right:.0f} are truly at risk; {100 * of:.0f} of 100 at risk are warned."
-    return f"{where}, of 100 samples named class {name} {100 * right:.0f} truly are; {100 * of:.0f} of 100 of the class are named."
+        return f"{where}, of 100 students warned {right:.0f} are truly at risk; {of:.0f} of 100 at risk are warned."
+    return f"{where}, of 100 samples named class {name} {right:.0f} truly are; {of:.0f} of 100 of the class are named."
 
 
 def _thresholds_note(record: Record) -> str:
@@ -290,10 +289,8 @@ def _thresholds_note(record: Record) -> str:
 
 
 def _importances(record: Record) -> list[tuple[str, str, str]]:
-    return [
-        (one.label, *(_figure(value) for value in curves.mean_and_deviation(one.falls)))
-        for one in record.importances[:MOST_INDICATORS]
-    ]
+    found = [(one.label, curves.mean_and_deviation(one.falls)) for one in record.importances[:MOST_INDICATORS]]
+    return [(label, _figure(mean), _figure(deviation)) for label, (mean, deviation) in found]
 
 
 def _settings(record: Record) -> list[tuple[str, str]]:

@@ -6,6 +6,8 @@ also differ in their dashes, areas in their hatches and points in their markers,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 BLUE, ORANGE, GREEN, PINK, SKY, YELLOW, BLACK = (
@@ -25,7 +27,7 @@ WIDTH = 3.15
 DOTS_PER_INCH = 220
 COLOUR_MAP = "Blues"
 
-SETTINGS: dict[str, Any] = {
+_SETTINGS: Any = {
     "font.family": "sans-serif",
     "font.size": 8,
     "axes.titlesize": 9,
@@ -52,7 +54,11 @@ SETTINGS: dict[str, Any] = {
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "legend.fontsize": 7,
-    "legend.frameon": False,
+    "legend.frameon": True,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
+    "legend.fancybox": False,
+    "legend.borderpad": 0.2,
     "legend.handlelength": 2.4,
     "legend.labelspacing": 0.3,
     "legend.borderaxespad": 0.3,
@@ -65,4 +71,12 @@ SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "moodlemlbackend",
     "savefig.dpi": DOTS_PER_INCH,
 }
-"""matplotlib's rcParams. Text of a figure is never read as mathematics: names of indicators are anybody's."""
+
+
+@contextmanager
+def applied() -> Iterator[None]:
+    """Draw and save in this style. Text is never read as mathematics: names of indicators are anybody's."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(_SETTINGS):
+        yield
