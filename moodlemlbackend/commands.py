@@ -242,10 +242,7 @@ def explain(outputdir: str, dataset: str, sample_id: str | None, row: int | None
     """
     if (sample_id is None) == (row is None):
         raise UsageError("Name one sample: by its id, or by its row in the file with --row.")
-    current = _current(_store_of(outputdir))
-    if current is None:
-        raise NotTrainedError(f"There is no trained model in {outputdir}; train it first.")
-    model, _ = current
+    model, _ = trained_in(outputdir)
     from moodlemlbackend.dataset import HEADER_ROWS, read_batches
     from moodlemlbackend.processor.explanation import explain as explain_rows
 
@@ -361,6 +358,14 @@ def trained(store: ModelStore) -> tuple[TrainedModel, StoredModel | None]:
     current = _current(store)
     if current is None:
         raise NotTrainedError(NOT_TRAINED)
+    return current
+
+
+def trained_in(outputdir: str) -> tuple[TrainedModel, StoredModel | None]:
+    """Return the model in force in a directory; NotTrainedError, in words for people, when there is none."""
+    current = _current(_store_of(outputdir))
+    if current is None:
+        raise NotTrainedError(f"There is no trained model in {outputdir}; train it first.")
     return current
 
 

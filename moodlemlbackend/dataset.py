@@ -10,21 +10,27 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv
 
+from moodlemlbackend import _dataset_frames
 from moodlemlbackend._dataset_csv import Block, Text, fields, opened
 from moodlemlbackend._dataset_write import write
 from moodlemlbackend._sample_ids import SampleIds
 from moodlemlbackend.errors import DataSetError, NoDataSetError
 
-__all__ = ["DataSet", "Header", "read_batches", "read_labelled", "read_unlabelled", "write"]
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+__all__ = ["DataSet", "Header", "read", "read_batches", "read_labelled", "read_unlabelled", "write"]
 
 HEADER_ROWS = 3
 """Rows before the first sample."""
@@ -69,6 +75,35 @@ class DataSet:
     features: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64] | None
     sample_ids: list[str] | None
+
+    def to_polars(self) -> pl.DataFrame:
+        """As a polars frame: ``sampleid`` (unlabelled), Float32 features with null for an empty cell, class (labelled).
+
+        Classes are Int64 where all of them are whole numbers, else text. Raises DataSetError when two columns have one
+        name, UsageError without polars.
+        """
+        return _dataset_frames.to_polars(self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """As a pandas frame, with NaN for an empty cell and the metadata in ``attrs``; else as :meth:`to_polars`."""
+        return _dataset_frames.to_pandas(self)
+
+    @classmethod
+    def from_frame(
+        cls, frame: pl.DataFrame | pd.DataFrame, metadata: Mapping[str, str], source: str = "the frame"
+    ) -> DataSet:
+        """Make a data set from a frame, as :meth:`to_polars` or :meth:`to_pandas` gives one.
+
+        A column ``sampleid`` makes it unlabelled, the column that ``metadata["targetcolumn"]`` names labelled; all
+        others are features. Classes are those of ``metadata["targetclasses"]``, else those that occur, sorted;
+        ``nfeatures`` is counted. ``source`` is what messages call it. Raises :class:`DataSetError`.
+        """
+        return _dataset_frames.from_frame(frame, metadata, source)
+
+
+def read(path: str | os.PathLike[str]) -> DataSet:
+    """Read a file of either kind, plain or gzip; ``-`` is standard input. Raises :class:`DataSetError`."""
+    return _whole(*read_batches(path, labelled=None))
 
 
 def read_labelled(path: str | os.PathLike[str]) -> DataSet:

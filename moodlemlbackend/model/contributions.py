@@ -12,14 +12,13 @@ Logits are log-odds against class 0, so that two classes have one. **Shapes** ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.model.codes import Codes, Floats
+from moodlemlbackend.model.codes import Floats
 from moodlemlbackend.model.encoding import Encoder
 from moodlemlbackend.model.network import Network, Parameters, blend_logits
 
@@ -52,38 +51,29 @@ def network_contributions(network: Network, features: Floats) -> Contributions:
     deep, linear = parameters.logits(np.zeros((1, encoder.inputs), np.float32), np.zeros((1, len(plain)), np.float32))
     baseline = _against_first(blend_logits(blend, deep, linear).mean(axis=0)[0])
     output = _against_first(parameters.w3)
-    of_linear = _against_first(parameters.linear).mean(axis=1) * np.float32(blend[1])  # (P, K - 1)
-    share = np.float32(blend[0] / parameters.members)
-
-    def of_inputs(inputs: Floats) -> Floats:
-        slopes = _mean_slopes(parameters, output, inputs) * share
-        found: Floats = inputs[:, :, None] * np.einsum(
-            "kru,du->rdk", slopes, parameters.w1.reshape(encoder.inputs, -1), optimize=True
-        )
-        found[:, plain] += inputs[:, plain, None] * of_linear
-        return found
-
-    parts = [of_inputs(inputs) for inputs in _encoded(encoder, encoder.codes_of(features))]
-    return Contributions(baseline, by_column(encoder, np.concatenate(parts), features.shape[1]))
+    of_units = parameters.w1.reshape(encoder.inputs, parameters.b1.size).T * np.float32(blend[0] / parameters.members)
+    of_plain = _against_first(parameters.linear).mean(axis=1).T * np.float32(blend[1])  # (K - 1, P)
+    codes, parts = encoder.codes_of(features), []
+    for start in range(0, codes.shape[1], _ROWS_AT_ONCE):
+        inputs = encoder.encode(codes[:, start : start + _ROWS_AT_ONCE])
+        slopes: Floats = _mean_slopes(parameters, output, inputs) @ of_units  # (K - 1, rows, D)
+        slopes[:, :, plain] += of_plain[:, None]
+        parts.append(by_column(encoder, slopes * inputs, features.shape[1]))
+    return Contributions(baseline, np.concatenate(parts))
 
 
-def by_column(encoder: Encoder, of_inputs: Floats, columns: int) -> Floats:
-    """Add up the (rows, D, K - 1) contributions of inputs by their column: (rows, columns, K - 1)."""
-    found = np.zeros((len(of_inputs), columns, of_inputs.shape[2]), np.float32)
+def by_column(encoder: Encoder, of_inputs: npt.NDArray[np.floating], columns: int) -> Floats:
+    """Add up the (K - 1, rows, D) contributions of inputs by their column: (rows, columns, K - 1)."""
+    found = np.zeros((of_inputs.shape[1], columns, len(of_inputs)), np.float32)
     starts = np.flatnonzero(np.diff(encoder.column_of_input, prepend=-1))
     if len(starts):
-        found[:, encoder.columns] = np.add.reduceat(of_inputs, starts, axis=1)
+        found[:, encoder.columns] = np.add.reduceat(of_inputs, starts, axis=2).transpose(1, 2, 0)
     return found
 
 
 def _against_first(logits: npt.NDArray[Real]) -> npt.NDArray[Real]:
     """Take the logits (…, K) of class 0 from those of the others: (…, K - 1)."""
     return logits[..., 1:] - logits[..., :1]
-
-
-def _encoded(encoder: Encoder, codes: Codes) -> Iterator[Floats]:
-    for start in range(0, codes.shape[1], _ROWS_AT_ONCE):
-        yield encoder.encode(codes[:, start : start + _ROWS_AT_ONCE])
 
 
 def _mean_slopes(parameters: Parameters, output: Floats, inputs: Floats) -> Floats:

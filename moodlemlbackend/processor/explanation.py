@@ -55,7 +55,7 @@ class Explanation:
     Attributes
     ----------
     sample:
-        its id, or its row.
+        its id, or a text such as ``row 4``.
     predicted, explained:
         the predicted class, and the class that ``probability`` and ``logit`` are of: with two classes always class 1.
     probability, threshold:
@@ -96,8 +96,9 @@ class Explanation:
         """The prediction, and what the contributions start from."""
         calls_for_it = f"; it is predicted from {_percent(self.threshold)} on" if self.threshold is not None else ""
         start = 1 / (1 + float(np.exp(-self.baseline)))
+        named = self.sample.capitalize() if self.sample.startswith("row ") else f"Sample {self.sample}"
         return [
-            f"Sample {self.sample}: class {self.predicted} is predicted, with the score {self.score:.3f} for Moodle.",
+            f"{named}: class {self.predicted} is predicted, with the score {self.score:.3f} for Moodle.",
             f"The probability of class {self.explained} is {_percent(self.probability)}{calls_for_it}.",
             f"Of {self.baseline_is} it is {_percent(start)}; the indicators make the difference.",
             *([] if self.exact else ["Single contributions are estimates; their sum is exact."]),

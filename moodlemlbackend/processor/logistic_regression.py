@@ -47,7 +47,7 @@ class LogisticClassifier(Classifier):
         """Exact contributions of columns: what is linear needs no path."""
         weights = self.weights[:, 1:] - self.weights[:, :1]
         inputs = self.encoder.encode(self.encoder.codes_of(features))
-        of_inputs = (inputs[:, :, None] * weights).astype(np.float32)
+        of_inputs = inputs * weights.T[:, None]
         return Contributions(self.bias[1:] - self.bias[0], by_column(self.encoder, of_inputs, features.shape[1]))
 
     def state(self) -> tuple[dict[str, Any], Arrays]:

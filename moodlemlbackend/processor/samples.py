@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.dataset import read_batches
+from moodlemlbackend.dataset import DataSet, read_batches
 from moodlemlbackend.errors import ModelError
 from moodlemlbackend.model.codes import CodedRows, Floats, code, join
 
@@ -70,6 +70,15 @@ def read_samples(path: str | os.PathLike[str]) -> Samples:
     coded = code(features(), len(header.columns))
     targets = np.eye(len(classes), dtype=np.float32)[np.concatenate(labels)]
     return Samples(header.columns, classes, coded, targets, header.metadata)
+
+
+def samples_of(data: DataSet) -> Samples:
+    """Turn a labelled data set into samples."""
+    header = data.header
+    coded = code([data.features], len(header.columns))
+    return Samples(
+        header.columns, header.classes or (), coded, np.eye(len(header.classes or ()), dtype=np.float32)[data.labels]
+    )
 
 
 def join_samples(old: Samples, new: Samples) -> Samples:

@@ -42,18 +42,20 @@ def save(found: Explanation, path: Path, *, top: int = 10) -> None:
 
 def draw(found: Explanation, *, top: int = 10) -> Figure:
     """Draw the ``top`` indicators of an explanation, and the others together."""
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     reasons = found.largest(top)
     height = _ABOVE + _BAR * (len(reasons) + 0.6) + _BELOW
-    figure = Figure(figsize=(_WIDTH, height))
-    FigureCanvasAgg(figure)
-    figure.subplots_adjust(left=0.43, right=0.97, bottom=_BELOW / height, top=1 - _ABOVE / height)
-    axes = figure.add_subplot(ylim=(len(reasons) - 0.3, -0.9))
-    _draw_bars(axes, found.baseline, reasons)
-    _draw_frame(axes, found, reasons)
-    figure.suptitle("\n".join(found.sentences()), x=0.02, ha="left", y=1 - 0.1 / height, va="top", fontsize=9)
+    with rc_context({"text.parse_math": False}):  # a dollar sign in a name is just that
+        figure = Figure(figsize=(_WIDTH, height))
+        FigureCanvasAgg(figure)
+        figure.subplots_adjust(left=0.43, right=0.97, bottom=_BELOW / height, top=1 - _ABOVE / height)
+        axes = figure.add_subplot(ylim=(len(reasons) - 0.3, -0.9))
+        _draw_bars(axes, found.baseline, reasons)
+        _draw_frame(axes, found, reasons)
+        figure.suptitle("\n".join(found.sentences()), x=0.02, ha="left", y=1 - 0.1 / height, va="top", fontsize=9)
     return figure
 
 
