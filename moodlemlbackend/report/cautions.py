@@ -60,7 +60,7 @@ def _few(record: Record) -> Iterator[Caution]:
 def _repeated(record: Record) -> Iterator[Caution]:
     found = record.facts.get("held_out_repeats") or {}
     share = _number(found.get("share"))
-    if share < MANY_REPEATED:
+    if not share >= MANY_REPEATED:
         return
     here, there = _number(record.result.get("auc")), _number(found.get("auc of the others"))
     others = "" if math.isnan(there) else f" On the others alone the AUC is {there:.3f} instead of {here:.3f}."

@@ -112,7 +112,8 @@ def calibration(record: Record) -> Figure | None:
         colour, dashes, marker = (_of(values, k if several else 0) for values in _LOOKS)
         axes.errorbar(
             found.predicted[known], found.observed[known], yerr=None if several else found.deviation[known],
-            label=_class(record, k), color=colour, linestyle=dashes, marker=marker, linewidth=1, elinewidth=0.8, capsize=2,
+            label=_class(record, k), color=colour, linestyle=dashes, marker=marker, linewidth=1, elinewidth=0.8,
+            capsize=2,
         )  # fmt: skip
     axes.legend(loc="upper left")
     width = 1 / curves.CALIBRATION_BINS

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PAGE_NAME = "report.html"
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_INDICATORS = 30
+LEAST_IMPORTANCE = 0.0005
+"""Falls of the AUC that are listed."""
 
 STUDENTS_AT_RISK = frozenset(
     {
@@ -50,7 +52,8 @@ CAPTIONS = {
     "The further to the upper left, the better.",
     "precision-recall": "How many of those named are right, the more of the class are to be found.",
     "score-distribution": "How far the classes lie apart; what lies on the wrong side of the threshold is an error.",
-    "calibration": "Whether a predicted 30 % comes true in 30 of 100 cases, and how many samples have each probability.",
+    "calibration": "Whether a predicted 30 % comes true in 30 of 100 cases, "
+    "and how many samples have each probability.",
     "confusion-matrix": "Shares of each true class, and samples held out in a split.",
     "importance": "How much worse the model is without an indicator; bars are one standard deviation.",
     "learning-curve": "Whether more samples would help: a curve that still rises says yes.",
@@ -290,7 +293,9 @@ def _thresholds_note(record: Record) -> str:
 
 def _importances(record: Record) -> list[tuple[str, str, str]]:
     found = [(one.label, curves.mean_and_deviation(one.falls)) for one in record.importances[:MOST_INDICATORS]]
-    return [(label, _figure(mean), _figure(deviation)) for label, (mean, deviation) in found]
+    return [
+        (label, _figure(mean), _figure(deviation)) for label, (mean, deviation) in found if mean >= LEAST_IMPORTANCE
+    ]
 
 
 def _settings(record: Record) -> list[tuple[str, str]]:
