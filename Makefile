@@ -10,7 +10,7 @@ INSTALLED = $(VENV)/installed
 help:
 	@echo "make demo       train, evaluate, predict, export and import on simulated courses, in demo/"
 	@echo "make test       everything that must pass: lint, then all tests"
-	@echo "make lint       ruff and mypy"
+	@echo "make lint       ruff, mypy and hadolint"
 	@echo "make benchmark  the measurements in benchmarks/"
 	@echo "make clean      remove the environment, the demo and what tools left"
 
@@ -24,6 +24,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	test ! -x $(BIN)/mypy || $(BIN)/mypy
+	test ! -x $(BIN)/hadolint || $(BIN)/hadolint Dockerfile
 
 benchmark: $(INSTALLED)
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done

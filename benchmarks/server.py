@@ -3,6 +3,7 @@
 Starts ``moodlemlbackend serve`` on a free loopback port with a trained model and measures
 
 * trainings of a warm worker, beside the command;
+* what takes no work, version and health, while every worker for trainings is busy;
 * 200 predictions of 1,000 rows that all come at once: requests a second, seconds, none lost. The reference takes 3.5 s
   a prediction as a command, one after the other on each core;
 * with ``--minutes``, a mixed load for so long: predictions, trainings, evaluations, exports and pages, and the memory
@@ -130,6 +131,32 @@ def warm_trainings(client: httpx.Client, labelled: bytes, folder: Path) -> None:
     table("Training", {**rows, "saved": f"{cold - median:.2f}"})
 
 
+async def light(url: str, labelled: bytes) -> None:
+    """Milliseconds of the calls that take no work, beside evaluations in every worker for trainings."""
+    seconds: dict[str, list[float]] = {path: [] for path in ("/version", "/health/live", "/health/ready")}
+    judged = {"minscore": "0.7", "maxdeviation": "0.05", "niterations": "100"}
+    workers = range(max(1, (os.cpu_count() or 1) // 2))
+    async with httpx.AsyncClient(base_url=url, auth=LOGIN, timeout=600) as client:
+        body = [form(labelled, uniqueid=f"busy{number}", dirhash=HASH, **judged) for number in workers]
+        busy = [asyncio.ensure_future(client.post("/evaluation", **one)) for one in body]
+        await asyncio.sleep(1)
+        while not any(task.done() for task in busy):
+            for path, took in seconds.items():
+                began = time.perf_counter()
+                answer = await client.get(path)
+                took.append(time.perf_counter() - began)
+                assert answer.status_code == 200, answer.text
+            await asyncio.sleep(0.02)
+        for answer in await asyncio.gather(*busy):
+            assert answer.status_code == 200, answer.text
+    rows = {}
+    for path, took in seconds.items():
+        took.sort()
+        figures = (statistics.median(took), took[int(0.95 * (len(took) - 1))], took[-1])
+        rows[f"{path}, {len(took)} times"] = " / ".join(f"{1000 * figure:.1f}" for figure in figures)
+    table("While every worker trains: median / 95th percentile / longest, milliseconds", rows)
+
+
 async def at_once(url: str, asked: bytes, count: int) -> None:
     """All predictions at the same time, a connection each."""
     limits = httpx.Limits(max_connections=count, max_keepalive_connections=0)
@@ -228,6 +255,7 @@ def main() -> None:
             warm_trainings(client, small, folder)
             answer = client.post("/training", **form(labelled, uniqueid=MODEL, dirhash=HASH))
             assert answer.json()["status"] == 0, answer.text
+            asyncio.run(light(url, small))
             asyncio.run(at_once(url, asked, 20 if options.quick else AT_ONCE))
             if options.minutes:
                 asyncio.run(mixed(url, server, small, asked, options.minutes))

@@ -9,7 +9,8 @@ import click
 from moodlemlbackend import __version__
 
 COMMANDS = (
-    "train", "predict", "evaluate", "export", "import", "explain", "version", "doctor", "demo", "serve", "passwd",
+    "train", "predict", "evaluate", "export", "import", "explain", "report", "compare", "version", "doctor", "demo",
+    "serve", "passwd",
 )  # fmt: skip
 
 

@@ -112,7 +112,9 @@ def test_too_many_entries(client):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"PK\3\4", b"no archive" * 100, archive(("a", b"x"))[:-30], b"PK\5\6" + bytes(18)]
+    "content",
+    [b"", b"PK\3\4", b"no archive" * 100, archive(("a", b"x"))[:-30], b"PK\5\6" + bytes(18)],
+    ids=["nothing", "magic number", "text", "cut off", "no entry"],
 )
 def test_what_is_no_archive(client, content):
     sentence(import_zip(client, content), 400)

@@ -142,3 +142,13 @@ def test_serve_says_in_one_sentence_why_it_does_not_start(command, tmp_path):
             last = done.stderr.splitlines()[-1]
             assert told in last
             assert "Traceback" not in done.stderr
+
+
+def test_small_answers_leave_at_once():
+    pytest.importorskip("uvicorn", reason="needs uvicorn, of the extra server")
+    from moodlemlbackend.server.main import listen
+
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

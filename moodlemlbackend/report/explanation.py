@@ -10,7 +10,7 @@ import numpy as np
 
 from moodlemlbackend._files import storage_errors
 from moodlemlbackend.errors import UsageError
-from moodlemlbackend.report.figures import _BLUE, _DOTS_PER_INCH, _GREY, _ORANGE
+from moodlemlbackend.report.style import BLUE, DOTS_PER_INCH, GREY, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,7 @@ def save(found: Explanation, path: Path, *, top: int = 10) -> None:
     check_format(path)
     figure = draw(found, top=top)
     with storage_errors(path):
-        figure.savefig(path, dpi=_DOTS_PER_INCH)
+        figure.savefig(path, dpi=DOTS_PER_INCH)
 
 
 def draw(found: Explanation, *, top: int = 10) -> Figure:
@@ -64,9 +64,9 @@ def _draw_bars(axes: Axes, begin: float, reasons: list[Reason]) -> None:
     for position, reason in enumerate(reasons):
         end = begin + reason.contribution
         axes.barh(
-            position, reason.contribution, left=begin, height=0.6, color=_ORANGE if reason.contribution > 0 else _BLUE
+            position, reason.contribution, left=begin, height=0.6, color=ORANGE if reason.contribution > 0 else BLUE
         )
-        axes.plot([end, end], [position - 0.3, position + 1.3], color=_GREY, linewidth=0.6)
+        axes.plot([end, end], [position - 0.3, position + 1.3], color=GREY, linewidth=0.6)
         where = max(begin, end), position
         axes.annotate(str(reason), where, (3, 0), textcoords="offset points", va="center", fontsize=8)
         begin = end
@@ -78,7 +78,7 @@ def _draw_frame(axes: Axes, found: Explanation, reasons: list[Reason]) -> None:
     ends = found.baseline + np.cumsum([0, *(reason.contribution for reason in reasons)])
     room = 0.08 * max(np.ptp(ends), 1)
     axes.set_xlim(ends.min() - room, ends.max() + 2 * room)  # the bars' numbers stand at the right
-    axes.axvline(found.baseline, color=_GREY, linestyle=":", linewidth=1)
+    axes.axvline(found.baseline, color=GREY, linestyle=":", linewidth=1)
     axes.axvline(found.logit, color="black", linewidth=1)
     axes.set_xlabel(
         f"log-odds of class {found.explained}: from the baseline (dotted) to this sample (line)", fontsize=8

@@ -13,18 +13,18 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import Depends, FastAPI, Query, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, PlainTextResponse, Response
-from fastapi.security import HTTPBasic
 from starlette.exceptions import HTTPException
 
 from moodlemlbackend import __version__
 from moodlemlbackend.commands import MODEL_ID
 from moodlemlbackend.errors import BackendError, RequestError
-from moodlemlbackend.server import limits, metrics, openapi
+from moodlemlbackend.server import limits, metrics, openapi, pages
 from moodlemlbackend.server.auth import Gate
 from moodlemlbackend.server.jobs import Jobs
+from moodlemlbackend.server.login import User, logged
 from moodlemlbackend.server.middleware import Surroundings
 from moodlemlbackend.server.uploads import Form, Scratch, receive
 from moodlemlbackend.server.worker import DIRHASH, RUNID, Job
@@ -48,22 +48,6 @@ DRAIN_BYTES, DRAIN_SECONDS = 16 * limits.MIB, 5.0
 _STORE_LOST = "The server cannot reach its store of models; its administrator finds more in the log."
 
 
-class _Authorization(HTTPBasic):
-    """The header as it is; :class:`.auth.Gate` judges it."""
-
-    async def __call__(self, request: Request) -> str:  # type: ignore[override]
-        return request.headers.get("authorization", "")
-
-
-async def login(request: Request, authorization: Annotated[str, Depends(_Authorization())]) -> str:
-    """Return the user's name; RequestError of 401 or 429."""
-    client = request.client.host if request.client else ""
-    user: str = await request.app.state.gate.enter(authorization, client)
-    logged(request)["user"] = user
-    return user
-
-
-User = Annotated[str, Depends(login)]
 UniqueId = Annotated[str, Query(pattern=f"^{MODEL_ID.pattern}$", description="Moodle's id of the model")]
 DirHash = Annotated[str, Query(pattern=f"^{DIRHASH.pattern}$", description="md5 of Moodle's output directory")]
 RunId = Annotated[str, Query(pattern=f"^{RUNID.pattern}$", description="runid of an evaluation's answer")]
@@ -77,8 +61,6 @@ def create_app(settings: ServerSettings) -> FastAPI:
     UsageError
         The users or the base directory cannot be used.
     """
-    from moodlemlbackend.server import pages
-
     counted = metrics.Metrics()
     app = FastAPI(
         title="moodlemlbackend", version=__version__, description=openapi.ABOUT, docs_url=None, redoc_url=None,
@@ -302,12 +284,6 @@ def _add_health(app: FastAPI) -> None:
 
 
 # ---- what goes wrong ----
-
-
-def logged(request: Request) -> dict[str, Any]:
-    """Return what the request's line in the log says beside the usual."""
-    found: dict[str, Any] = request.scope["state"].setdefault("logged", {})
-    return found
 
 
 async def _on_backend_error(request: Request, error: Exception) -> Response:

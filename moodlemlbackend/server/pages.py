@@ -17,7 +17,7 @@ from moodlemlbackend import __version__
 from moodlemlbackend.commands import MODEL_ID
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import catalogue, limits
-from moodlemlbackend.server.app import User
+from moodlemlbackend.server.login import User
 from moodlemlbackend.server.worker import DIRHASH, RUNID
 
 if TYPE_CHECKING:
