@@ -53,7 +53,7 @@ def test_what_it_prints_is_what_it_says(executed):
     assert 0.4 < mcc < 0.9
     assert 0.8 < auc < 1
     assert len(set(re.search(r"^adds up to (\S+), predicted (\S+)$", text, re.MULTILINE).groups())) == 1
-    assert "\nTrue\n" in text
+    assert "\nthe same: True\n" in text
 
 
 def test_the_outputs_that_are_kept_are_those_of_a_run(executed):
