@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +29,12 @@ _SHARES = (0, 0.25, 0.5, 0.75, 1)
 _LOOKS = (style.COLOURS, style.DASHES, style.MARKERS)
 
 
-def draw_all(record: Record, folder: Path) -> list[str]:
-    """Write every figure that the record has the data for as PNG and SVG; returns their names."""
+def draw_all(record: Record, folder: Path, names: Iterable[str] | None = None) -> list[str]:
+    """Write the figures that the record has the data for, of those named, as PNG and SVG; returns their names."""
     drawn = []
     with style.applied():
-        for name, draw in FIGURES.items():
+        for name in FIGURES if names is None else names:
+            draw = FIGURES[name]
             figure = draw(record) if record.held or draw is course_of_training else None
             if figure is not None:
                 save(figure, folder / name)
@@ -266,7 +267,10 @@ FIGURES: dict[str, Callable[[Record], Figure | None]] = {
     "learning-curve": learning_curve,
     "course-of-training": course_of_training,
 }
-"""By the name of their files, in the order of the page."""
+"""By the name of their files."""
+
+LATE = ("importance",)
+"""Figures of what a record does not hold from the beginning."""
 
 
 # ---- what they share ----
