@@ -16,10 +16,10 @@ import numpy.typing as npt
 from moodlemlbackend import metrics
 from moodlemlbackend.errors import NotEnoughDataError, Status
 from moodlemlbackend.processor.decision import decide
-from moodlemlbackend.processor.samples import Samples
 
 if TYPE_CHECKING:
     from moodlemlbackend.processor.base import Fitted
+    from moodlemlbackend.processor.samples import Samples
 
 Indices = npt.NDArray[np.int64]
 

@@ -1,11 +1,11 @@
 """Figures and page of a run, made from its record; beside the computation, in a process of their own.
 
 Libraries for drawing take a while to load. Their process loads them while TensorFlow is being loaded and the network
-trained, waits for the run's folder on its standard input, and answers with nothing, or with what went wrong::
+trained. Then it draws what it can while the importance of indicators is computed, and ends with the page::
 
-    run      reads, trains, rates ──► record ──► TensorBoard's files ──► images
-      │ starts                          │ folder                          ▲ done
-      └── artist  loads matplotlib ─────┴──► figures ──► page ────────────┘
+    run      reads, trains, rates ──► record ──► importance ──► events ──► images
+      │ starts                          │ folder     │ the rest              ▲ done
+      └── artist  loads matplotlib ─────┴──► figures ┴──► figure, page ──────┘
 
 Where matplotlib is loaded already, or no process can be started, the run draws for itself.
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,14 +45,13 @@ class Artist:
             )
 
     def begin(self, folder: Path) -> None:
-        """Begin with the figures and the page of the record in a folder."""
+        """Begin with the figures of the record in a folder."""
         self._folder = folder
-        if self._process is not None and self._process.stdin is not None:
-            try:
-                self._process.stdin.write(f"{json.dumps(str(folder.absolute()))}\n".encode())
-                self._process.stdin.flush()
-            except OSError:
-                self.close()
+        self._send(json.dumps(str(folder.absolute())))
+
+    def complete(self) -> None:
+        """Go on with what the record did not hold at the beginning."""
+        self._send("")
 
     def finish(self) -> str | None:
         """Wait until all is there; returns what went wrong, None if nothing did. Nothing to do without a beginning."""
@@ -70,6 +70,14 @@ class Artist:
             return f"The process that draws them ended with the code {code}."
         return answer.decode(errors="replace").strip() or None
 
+    def _send(self, line: str) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            try:
+                self._process.stdin.write(f"{line}\n".encode())
+                self._process.stdin.flush()
+            except OSError:
+                self.close()
+
     def close(self) -> None:
         """End the process, if it is still there."""
         if self._process is not None:
@@ -81,19 +89,15 @@ class Artist:
 
 def make(folder: Path) -> str | None:
     """Draw the figures and write the page of the record in a folder; returns what went wrong, None if nothing did."""
-    from moodlemlbackend.errors import BackendError
     from moodlemlbackend.report.figures import draw_all
     from moodlemlbackend.report.page import write_page
     from moodlemlbackend.report.record import read_record
 
-    try:
+    def do() -> None:
         record = read_record(folder)
         write_page(record, draw_all(record, folder), folder)
-    except BackendError as error:
-        return str(error)
-    except OSError as error:
-        return explain(error, folder)
-    return None
+
+    return _attempt(do, folder)
 
 
 def main() -> None:
@@ -105,10 +109,33 @@ def main() -> None:
     for name in (*LIBRARIES, "moodlemlbackend.report.figures", "moodlemlbackend.report.page"):
         importlib.import_module(name)
     _warm_up()
+    from moodlemlbackend.report.figures import FIGURES, LATE, draw_all
+    from moodlemlbackend.report.page import write_page
+    from moodlemlbackend.report.record import read_record
+
+    def do() -> None:
+        drawn = draw_all(read_record(folder), folder, [name for name in FIGURES if name not in LATE])
+        if sys.stdin.buffer.readline():
+            record = read_record(folder)
+            write_page(record, [*drawn, *draw_all(record, folder, LATE)], folder)
+
     line = sys.stdin.buffer.readline()
     if line:
-        trouble = make(Path(json.loads(line)))
-        sys.stdout.buffer.write((trouble or "").encode())
+        folder = Path(json.loads(line))
+        sys.stdout.buffer.write((_attempt(do, folder) or "").encode())
+
+
+def _attempt(do: Callable[[], None], folder: Path) -> str | None:
+    """Return what an expected error says."""
+    from moodlemlbackend.errors import BackendError
+
+    try:
+        do()
+    except BackendError as error:
+        return str(error)
+    except OSError as error:
+        return explain(error, folder)
+    return None
 
 
 def _warm_up() -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from moodlemlbackend.indicators import TIME, Indicator, indicators_of
 from moodlemlbackend.model.encoding import Indices, count_kinds, distinct, varying
-from moodlemlbackend.processor.samples import Samples
+
+if TYPE_CHECKING:
+    from moodlemlbackend.processor.samples import Samples
 
 MOST_NAMES = 20
 """Names listed of columns that are of one sort."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from moodlemlbackend.report import curves, style
-from moodlemlbackend.report.record import RATING, TRAINING, Record
+from moodlemlbackend.report.record import TRAINING, Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,14 +24,17 @@ MOST_CLASSES = 7
 BINS = 20
 FORMATS = ("png", "svg")
 
+_SHARES = (0, 0.25, 0.5, 0.75, 1)
+
 _LOOKS = (style.COLOURS, style.DASHES, style.MARKERS)
 
 
-def draw_all(record: Record, folder: Path) -> list[str]:
-    """Write every figure that the record has the data for as PNG and SVG; returns their names."""
+def draw_all(record: Record, folder: Path, names: Iterable[str] | None = None) -> list[str]:
+    """Write the figures that the record has the data for, of those named, as PNG and SVG; returns their names."""
     drawn = []
     with style.applied():
-        for name, draw in FIGURES.items():
+        for name in FIGURES if names is None else names:
+            draw = FIGURES[name]
             figure = draw(record) if record.held or draw is course_of_training else None
             if figure is not None:
                 save(figure, folder / name)
@@ -99,10 +102,11 @@ def precision_recall(record: Record) -> Figure | None:
 def calibration(record: Record) -> Figure | None:
     """Observed share over predicted probability, and how many samples have each probability."""
     figure = _figure(1.15)
-    axes = figure.add_axes((0.17, 0.4, 0.79, 0.52), xlim=(0, 1), ylim=(0, 1.02))
-    below = figure.add_axes((0.17, 0.125, 0.79, 0.2), xlim=(0, 1), xlabel="Predicted probability", ylabel="Samples")
-    axes.set(title="Calibration", ylabel="Observed share")
+    axes = _place(figure, "Calibration", 0.55, 1.42, 0.14, 0.25)
+    below = _place(figure, "", 0.55, 0.38, 0.14, style.WIDTH * 1.15 - 1.25)
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xticks=_SHARES, yticks=_SHARES, ylabel="Observed share")
     axes.tick_params(labelbottom=False)
+    below.set(xlim=(0, 1), xticks=_SHARES, xlabel="Predicted probability", ylabel="Samples")
     axes.plot([0, 1], [0, 1], color=style.GREY, linestyle=":", linewidth=1, label="Perfect")
     counts, several = np.zeros(curves.CALIBRATION_BINS), len(record.classes) > 2
     for k in _shown(record):
@@ -157,7 +161,7 @@ def score_distribution(record: Record) -> Figure | None:
     two = len(record.classes) == 2
     figure, axes = _axes("Score distribution", 0.8)
     axes.set(xlabel="Probability of class " + _name(record, 1) if two else "Probability of the true class")
-    axes.set(ylabel="Share of the class", xlim=(0, 1))
+    axes.set(ylabel="Share of the class", xlim=(0, 1), xticks=_SHARES)
     edges = np.linspace(0, 1, BINS + 1)
     for k in _shown(record) if not two else (0, 1):
         scores = np.concatenate([held.probabilities[held.labels == k, 1 if two else k] for held in record.held])
@@ -189,8 +193,8 @@ def confusion_matrix(record: Record) -> Figure | None:
     names = [_short(name, 14) for name in record.classes]
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1e-9)
     figure = _figure(1)
-    axes = figure.add_axes((0.2, 0.14, 0.78, 0.76), xlabel="Predicted class", ylabel="True class")
-    axes.set_title("Confusion matrix")
+    axes = _place(figure, "Confusion matrix", 0.4, 0.38, 0.1, 0.25)
+    axes.set(xlabel="Predicted class", ylabel="True class")
     axes.imshow(share, cmap=style.COLOUR_MAP, vmin=0, vmax=1.1, aspect="auto")
     axes.grid(visible=False)
     axes.tick_params(length=0)
@@ -213,8 +217,7 @@ def importance(record: Record) -> Figure | None:
     lines = sum(1 + label.count("\n") for label in labels)
     height = 0.75 + 0.14 * lines + 0.06 * len(found)
     figure = _figure(height / style.WIDTH)
-    bottom = 0.42 / height
-    axes = figure.add_axes((0.46, bottom, 0.51, 1 - 0.3 / height - bottom))
+    axes = _place(figure, "", 1.45, 0.38, 0.14, 0.3)
     figure.text(0.02, 1 - 0.08 / height, "Importance of indicators", fontsize=9, fontweight="bold", va="top")
     mean, deviation = np.array([curves.mean_and_deviation(one.falls) for one in found]).T
     places, at = [], 0.0
@@ -237,9 +240,9 @@ def importance(record: Record) -> Figure | None:
 
 
 def course_of_training(record: Record) -> Figure | None:
-    """Loss by epoch on the rows trained on and on those held out; mean of the splits."""
+    """Loss by epoch on the rows trained on and on those held out."""
     histories = [history for history in record.histories if history and "loss" in history[0]]
-    if record.kind == RATING or not histories:
+    if record.kind != TRAINING or not histories:
         return None
     figure, axes = _axes("Course of the training", 0.8)
     axes.set(xlabel="Epoch", ylabel="Cross-entropy")
@@ -264,7 +267,10 @@ FIGURES: dict[str, Callable[[Record], Figure | None]] = {
     "learning-curve": learning_curve,
     "course-of-training": course_of_training,
 }
-"""By the name of their files, in the order of the page."""
+"""By the name of their files."""
+
+LATE = ("importance",)
+"""Figures of what a record does not hold from the beginning."""
 
 
 # ---- what they share ----
@@ -282,14 +288,25 @@ def _figure(height: float) -> Figure:
 
 def _axes(title: str, height: float) -> tuple[Figure, Axes]:
     figure = _figure(height)
-    inches = style.WIDTH * height
-    bottom = 0.4 / inches
-    return figure, figure.add_axes((0.18, bottom, 0.79, 1 - 0.27 / inches - bottom), title=title)
+    return figure, _place(figure, title, 0.55, 0.38, 0.14, 0.27)
 
 
 def _square(title: str) -> tuple[Figure, Axes]:
     figure = _figure(1)
-    return figure, figure.add_axes((0.14, 0.13, 0.83, 0.79), title=title, xlim=(0, 1), ylim=(0, 1.01))
+    axes = _place(figure, title, 0.5, 0.38, 0.14, 0.25)
+    axes.set(xlim=(0, 1), ylim=(0, 1.01), xticks=_SHARES, yticks=_SHARES)
+    return figure, axes
+
+
+def _place(figure: Figure, title: str, left: float, bottom: float, right: float, top: float) -> Axes:
+    """Add axes with these margins, in inches; labels and title have fixed places, which is a quarter quicker."""
+    width, height = figure.get_size_inches()
+    inside = width - left - right, height - bottom - top
+    axes = figure.add_axes((left / width, bottom / height, inside[0] / width, inside[1] / height))
+    axes.xaxis.set_label_coords(0.5, -0.24 / inside[1])
+    axes.yaxis.set_label_coords(-(left - 0.15) / inside[0], 0.5)
+    axes.set_title(title, y=1)
+    return axes
 
 
 def _mean_curve(axes: Axes, record: Record, k: int, heights: Any, label: str) -> None:

@@ -77,7 +77,8 @@ def render(record: Record, figures: list[str], folder: Path) -> str:
     title, subtitle = _titles(record)
     shown = [
         {"name": name, "title": name.replace("-", " "), "caption": CAPTIONS[name], "source": _data_uri(folder, name)}
-        for name in figures
+        for name in CAPTIONS
+        if name in figures
     ]
     measured: dict[str, Any] = {"held": bool(record.held)}
     if record.held:

@@ -120,6 +120,11 @@ def write_record(record: Record, folder: Path) -> None:
             arrays[f"weights-{number}"] = held.weights
     with (folder / ARRAYS_NAME).open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
+    write_facts(record, folder)
+
+
+def write_facts(record: Record, folder: Path) -> None:
+    """Write what is no array, in place of what may be there; OSError when that is not possible."""
     content = {
         "format": FORMAT,
         "kind": record.kind,
@@ -132,8 +137,9 @@ def write_record(record: Record, folder: Path) -> None:
         "importances": [asdict(one) for one in record.importances],
         "curve": [asdict(one) for one in record.curve],
     }
-    text = json.dumps(_plain(content), ensure_ascii=True, allow_nan=False, indent=1)
-    (folder / JSON_NAME).write_text(f"{text}\n", "ascii")
+    scratch = folder / f".{JSON_NAME}"
+    scratch.write_text(json.dumps(_plain(content), allow_nan=False), "ascii")
+    scratch.replace(folder / JSON_NAME)
 
 
 def read_record(folder: Path) -> Record:

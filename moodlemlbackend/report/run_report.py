@@ -28,7 +28,16 @@ from moodlemlbackend._files import explain
 from moodlemlbackend.report.artist import LIBRARIES, Artist
 from moodlemlbackend.report.curves import mean_and_deviation
 from moodlemlbackend.report.facts import digest_of_rows, facts_of, kinds_of, repeated
-from moodlemlbackend.report.record import EVALUATION, RATING, TRAINING, CurvePoint, Held, Record, write_record
+from moodlemlbackend.report.record import (
+    EVALUATION,
+    RATING,
+    TRAINING,
+    CurvePoint,
+    Held,
+    Record,
+    write_facts,
+    write_record,
+)
 
 LIBRARIES_OF_EVENTS = ("tensorboard.summary.writer.record_writer", "tensorboard.plugins.hparams.summary_v2")
 LIBRARIES_OF_REPORTS = (*LIBRARIES, *LIBRARIES_OF_EVENTS)
@@ -120,10 +129,6 @@ class RunReport:
 
         if self._samples is None:
             return
-        importances = []
-        if classifiers and held_out:
-            seed = int(self._about["seed"])
-            importances = permutation_importances(classifiers, held_out, self._samples, seed=seed)
         record = Record(
             kind,
             {**self._about, "versions": _versions()},
@@ -132,12 +137,16 @@ class RunReport:
             self._samples.classes,
             held,
             [fitted.history for fitted in fits],
-            importances,
-            curve or [],
+            curve=curve or [],
         )
         with self._dispensable():
             write_record(record, self._run.dir)
             self._artist.begin(self._run.dir)
+            if classifiers and held_out:
+                seed = int(self._about["seed"])
+                record.importances.extend(permutation_importances(classifiers, held_out, self._samples, seed=seed))
+                write_facts(record, self._run.dir)
+            self._artist.complete()
             write_events(record, fits, self._run.tensor_dir)
             trouble = self._artist.finish()
             if trouble:

@@ -24,7 +24,7 @@ HATCHES = ("", "//////", "......", "xxxxxx", "------", "++++++", "oooo")
 WIDTH = 3.15
 """Inches, a column of 8 cm."""
 
-DOTS_PER_INCH = 220
+DOTS_PER_INCH = 200
 COLOUR_MAP = "Blues"
 
 _SETTINGS: Any = {
@@ -65,6 +65,7 @@ _SETTINGS: Any = {
     "lines.linewidth": 1.4,
     "lines.markersize": 4,
     "hatch.linewidth": 0.4,
+    "text.hinting": "none",
     "text.usetex": False,
     "text.parse_math": False,
     "svg.fonttype": "none",

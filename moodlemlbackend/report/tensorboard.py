@@ -177,7 +177,7 @@ def roc_points(
 ) -> list[tuple[int, float]]:
     """The ROC curve as (percent of false positives, share of true positives), for a scalar chart."""
     curve = metrics.roc_curve(scores, labels, weights)
-    percents = range(0, 101, 2)
+    percents = range(0, 101, 5)
     return list(zip(percents, np.interp(np.array(percents) / 100, curve[0], curve[1]).tolist(), strict=True))
 
 
