@@ -27,6 +27,7 @@ _ABOUT_ARGUMENTS = {
     "MODELID": "Name of the model: letters, digits, - and _.",
     "[SAMPLEID]": "Id of a sample of an unlabelled data set.",
     "DIR": "Directory of the model; the same one for every command on it.",
+    "RUNDIR...": "Folder of a run, as an evaluation names it: DIR/logs/ and a number.",
     "DATASET...": "Data set files as Moodle writes them, plain or gzip; - is standard input.",
     "DATASET": "Data set file as Moodle writes it, plain or gzip; - is standard input.",
 }

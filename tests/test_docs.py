@@ -50,7 +50,19 @@ def test_what_is_shown_works(document, tmp_path):
             assert done.returncode == 0, f"{call}\n{shown}\n{done.stderr.decode()}"
             assert language == "python" or done.stderr == b"", call
             if expected:
-                assert re.fullmatch(re.escape(expected).replace("…", ".*"), shown, re.DOTALL), f"{call}\n{shown}"
+                assert is_shown(expected, shown), f"{call}\n{shown}"
+
+
+def is_shown(expected: str, shown: str) -> bool:
+    """Whether a text is the expected one, where ``…`` stands for anything; in linear time, unlike a pattern."""
+    begin, *parts = expected.split("…")
+    if not parts:
+        return shown == expected
+    position = len(begin) if shown.startswith(begin) else -1
+    for part in parts[:-1]:
+        position = position if position < 0 else shown.find(part, position)
+        position += len(part) if position >= 0 else 0
+    return position >= 0 and shown[position:].endswith(parts[-1])
 
 
 def commands(content: str) -> list[tuple[str, str]]:
