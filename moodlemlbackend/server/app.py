@@ -19,9 +19,10 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from moodlemlbackend import __version__
+from moodlemlbackend._archives import MIB
 from moodlemlbackend.commands import MODEL_ID
 from moodlemlbackend.errors import BackendError, RequestError
-from moodlemlbackend.server import limits, metrics, openapi, pages
+from moodlemlbackend.server import metrics, openapi, pages
 from moodlemlbackend.server.auth import Gate
 from moodlemlbackend.server.jobs import Jobs
 from moodlemlbackend.server.login import User, logged
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("moodlemlbackend.server")
 
 STORE_CHECK_SECONDS = 15.0
-DRAIN_BYTES, DRAIN_SECONDS = 16 * limits.MIB, 5.0
+DRAIN_BYTES, DRAIN_SECONDS = 16 * MIB, 5.0
 """Of a body that is refused: read to its end within these, lest the client miss the answer."""
 
 _STORE_LOST = "The server cannot reach its store of models; its administrator finds more in the log."

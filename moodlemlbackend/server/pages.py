@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from moodlemlbackend import __version__
+from moodlemlbackend._archives import size
 from moodlemlbackend.commands import MODEL_ID
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import catalogue, limits
@@ -119,7 +120,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters["size"] = limits.size
+    environment.filters["size"] = size
     environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}"
     environment.filters["count"] = lambda value: f"{value:,.0f}".replace(",", "\u202f")
     return environment
