@@ -18,7 +18,7 @@ demo: $(INSTALLED)
 	$(BIN)/moodlemlbackend demo demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

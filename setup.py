@@ -57,6 +57,7 @@ TEST = [
     "pandas>=2.2",
     "polars>=1",
     "pytest>=8",
+    "pytest-xdist>=3.5",
     "ruff==0.17.6",
     "schemathesis>=4",
     "selenium>=4.20",

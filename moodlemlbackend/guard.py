@@ -123,7 +123,8 @@ def perform(name: str, call: Callable[[Streams], Result], streams: Streams, repl
             return reply.write(call(streams))
         finally:
             interrupt.armed = False
-    except BaseException as error:
+    except BaseException as raised:
+        error = interrupt.error or raised  # a library may have made another error of it on its way up
         if isinstance(error, MemoryError):
             _release_memory(error)
         runid, log = None, None
@@ -141,6 +142,7 @@ class _Interrupt:
 
     def __init__(self) -> None:
         self.armed = False
+        self.error: InterruptedRunError | None = None
 
     def arm(self) -> None:
         self.armed = True
@@ -149,7 +151,8 @@ class _Interrupt:
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self.armed:
             self.armed = False
-            raise InterruptedRunError(_stopped_by(number))
+            self.error = InterruptedRunError(_stopped_by(number))
+            raise self.error
 
 
 def _handle_stop_signals(handler: Callable[[int, FrameType | None], None]) -> None:

@@ -27,7 +27,7 @@ USERS = "moodle:correct horse,other:sha256:salt:" + hashlib.sha256(b"saltbattery
 OTHER = ("other", "battery")
 HASH = hashlib.md5(b"/moodledata/models/1/1795364037/execution").hexdigest()
 EVALUATION = hashlib.md5(b"/moodledata/models/1/1795364037/evaluation/quarters").hexdigest()
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 class Server:

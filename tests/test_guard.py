@@ -409,6 +409,18 @@ def test_a_signal_ends_a_command_whatever_it_does(tmp_path):
 
 
 @posix
+def test_a_signal_that_a_library_takes_for_a_fault_of_a_file(tmp_path):
+    body = """
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.5)
+    except Exception as error:
+        raise ModelError("The file cannot be used; restore it.") from error
+    """
+    assert "stopped by the signal SIGTERM" in failure(run(body, tmp_path))
+
+
+@posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_other_signals_to_stop_sent_to_all_processes_and_twice(tmp_path, number):
     process = start(BUSY["python"], tmp_path, start_new_session=True)
