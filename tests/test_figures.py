@@ -37,7 +37,9 @@ def drawn(tmp_path_factory):
 
 
 def test_every_figure_is_there_in_both_formats(drawn):
-    assert {path.name for path in drawn.iterdir()} == {f"{name}.{ending}" for name in SEVEN for ending in ("png", "svg")}
+    assert {path.name for path in drawn.iterdir()} == {
+        f"{name}.{ending}" for name in SEVEN for ending in ("png", "svg")
+    }
     for name in SEVEN:
         pixels = matplotlib.image.imread(drawn / f"{name}.png")
         assert pixels.shape[1] == round(style.WIDTH * style.DOTS_PER_INCH)
