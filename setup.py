@@ -15,11 +15,13 @@ NO_CPU_WHEEL = 'platform_machine not in "x86_64 AMD64" or sys_platform not in "l
 CORE = [
     "click>=8.1",
     "filelock>=3.13",
+    "jinja2>=3.1",
     "matplotlib>=3.8",
     "numpy>=1.26",
     "pyarrow>=17",
     "rich>=13",
     "scikit-learn>=1.4",
+    "scipy>=1.11",
     "tensorboard>=2.16.2",
     f"tensorflow-cpu>=2.16.2; {HAS_CPU_WHEEL}",
     f"tensorflow>=2.16.2; {NO_CPU_WHEEL}",
@@ -95,6 +97,8 @@ setup(
     extras_require={**ROOMS, "all": sorted({one for needs in ROOMS.values() for one in needs}), "test": TEST},
     packages=[*find_packages(include=["moodlemlbackend", "moodlemlbackend.*"]), "moodlemlbackend.cli"],
     package_dir={"moodlemlbackend.cli": "cli"},
-    package_data={"moodlemlbackend": ["py.typed", "server/templates/*", "server/templates/site/*"]},
+    package_data={
+        "moodlemlbackend": ["py.typed", "report/templates/*", "server/templates/*", "server/templates/site/*"],
+    },
     entry_points={"console_scripts": ["moodlemlbackend = moodlemlbackend.cli:main"]},
 )

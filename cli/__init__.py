@@ -9,8 +9,9 @@ import click
 from moodlemlbackend import __version__
 
 COMMANDS = (
-    "train", "predict", "evaluate", "export", "import", "explain", "version", "doctor", "demo", "site", "serve", "passwd",
-    "models", "insights", "tasks", "evaluate-model", "enable-model", "guess-course-start-and-end",
+    "train", "predict", "evaluate", "export", "import", "explain", "report", "compare", "version", "doctor", "demo",
+    "site", "models", "insights", "tasks", "evaluate-model", "enable-model", "guess-course-start-and-end", "serve",
+    "passwd",
 )  # fmt: skip
 
 

@@ -43,6 +43,8 @@ _LONE_WIDTH = 160
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called; ``lazy`` is a module's name by command."""
 
+    format_epilog = ModelCommand.format_epilog
+
     def __init__(self, *args: Any, lazy: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lazy = lazy

@@ -19,9 +19,16 @@ _COURSE = click.option("--course", metavar="ID", type=click.IntRange(1), help="O
 _SHOWN_REASONS = 3
 
 
+EXAMPLES = """\
+moodlemlbackend insights list --user 453
+moodlemlbackend insights act not-useful 12
+"""
+
+
 @click.group(
     "insights",
     cls=LazyGroup,
+    epilog=EXAMPLES,
     lazy=dict.fromkeys(("list", "show", "act", "notifications", "preferences", "send"), _MODULE),
 )
 def command() -> None:

@@ -9,9 +9,16 @@ from ._analytics import LazyGroup
 _MANAGE, _RUN, _MOVE = "models_manage", "models_run", "models_move"
 
 
+EXAMPLES = """\
+moodlemlbackend models list
+moodlemlbackend models evaluate 1 --interval quarters
+"""
+
+
 @click.group(
     "models",
     cls=LazyGroup,
+    epilog=EXAMPLES,
     lazy={
         "list": _MANAGE,
         "show": _MANAGE,

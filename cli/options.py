@@ -27,6 +27,7 @@ _ABOUT_ARGUMENTS = {
     "MODELID": "Name of the model: letters, digits, - and _.",
     "[SAMPLEID]": "Id of a sample of an unlabelled data set.",
     "DIR": "Directory of the model; the same one for every command on it.",
+    "RUNDIR...": "Folder of a run, as an evaluation names it: DIR/logs/ and a number.",
     "DATASET...": "Data set files as Moodle writes them, plain or gzip; - is standard input.",
     "DATASET": "Data set file as Moodle writes it, plain or gzip; - is standard input.",
 }
@@ -57,7 +58,7 @@ class ModelCommand(click.Command):
                 formatter.write_dl(explained)
         super().format_options(ctx, formatter)
 
-    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the examples as they stand."""
         with formatter.section("Examples"):
             for line in (self.epilog or "").splitlines():

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 _MODULE = "tasks"
 
 
-@click.group("tasks", cls=LazyGroup, lazy=dict.fromkeys(("train", "predict", "cleanup"), _MODULE))
+EXAMPLES = """\
+moodlemlbackend tasks train
+moodlemlbackend tasks predict --json
+"""
+
+
+@click.group("tasks", cls=LazyGroup, epilog=EXAMPLES, lazy=dict.fromkeys(("train", "predict", "cleanup"), _MODULE))
 def command() -> None:
     """Scheduled tasks; each may run while another one does.
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from moodlemlbackend.dataset import DataSet
     from moodlemlbackend.guard import Streams
-    from moodlemlbackend.processor.base import Fitted, Processor, Progress, TrainedModel
+    from moodlemlbackend.processor.base import Processor, Progress, TrainedModel
     from moodlemlbackend.processor.evaluation import Rating
     from moodlemlbackend.processor.explanation import Explanation
     from moodlemlbackend.processor.samples import Samples
@@ -54,13 +54,15 @@ def train(
     from moodlemlbackend.runs import Run
 
     store = _store(modelid, outputdir)
-    with streams.attach(Run.start(Path(outputdir))) as run, store.lock(settings.lock_wait):
+    with ExitStack() as stack:
+        run = stack.enter_context(streams.attach(Run.start(Path(outputdir))))
+        stack.enter_context(store.lock(settings.lock_wait))
         processor = get_processor(settings.processor) if afresh else _processor_to_train(store, settings, run)
         from moodlemlbackend.processor.samples import read_samples
-        from moodlemlbackend.report.run_report import LIBRARIES_OF_TRAINING, write_training
+        from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunReport
 
-        load_in_background(*processor.libraries, *LIBRARIES_OF_TRAINING)
-
+        load_in_background(*processor.libraries, *LIBRARIES_OF_EVENTS)
+        report = stack.enter_context(RunReport(run))
         samples = read_samples(dataset)
         former = None if afresh else _current(store)
         if former is not None:
@@ -69,9 +71,10 @@ def train(
         run.log.info(
             "Training %s with %s, seed %d, on %s: %d rows", modelid, processor.name, seed, dataset, len(samples)
         )
+        report.begin(samples, "train", modelid, outputdir, dataset, processor=processor.name, seed=seed)
         progress = _progress(streams, "Training")
         fitted = processor.train(store, samples, run, former=former, seed=seed, progress=progress)
-        write_training(run, fitted, samples, processor=processor.name, seed=seed)
+        report.training(fitted)
         return {"status": 0, "info": run.info, "runid": str(run.runid)}
 
 
@@ -121,7 +124,8 @@ def evaluate(
     check_id(modelid)
     if not 1 <= iterations <= MOST_ITERATIONS:
         raise UsageError(f"The number of iterations is {iterations}; it must be 1 to {MOST_ITERATIONS}.")
-    with streams.attach(Run.start(Path(outputdir))) as run:
+    with ExitStack() as stack:
+        run = stack.enter_context(streams.attach(Run.start(Path(outputdir))))
         model = None
         if trained_model_dir is None:
             processor = get_processor(settings.processor)
@@ -131,34 +135,47 @@ def evaluate(
         from moodlemlbackend.processor.base import tell_of_constant_columns
         from moodlemlbackend.processor.evaluation import mean_figures, verdict
         from moodlemlbackend.processor.samples import read_samples
-        from moodlemlbackend.report.run_report import LIBRARIES_OF_EVALUATION, write_evaluation
+        from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunReport
 
-        load_in_background(*(() if trained_model_dir else processor.libraries), *LIBRARIES_OF_EVALUATION)
-
+        load_in_background(*(() if trained_model_dir else processor.libraries), *LIBRARIES_OF_EVENTS)
+        report = stack.enter_context(RunReport(run))
         samples = read_samples(dataset)
         seed = _seed(settings)
-        rated: list[tuple[Rating, Fitted | None]]
+        options: dict[str, Any] = {
+            "processor": processor.name,
+            "seed": seed,
+            "score": settings.score,
+            "minimum_score": minscore,
+            "accepted_deviation": accepted_deviation,
+        }
+        about = (samples, "evaluate", modelid, outputdir, dataset)
+        evaluation, ratings = None, []
         if model is not None:
             run.log.info("Rating the trained model in %s on %s: %d rows", trained_model_dir, dataset, len(samples))
-            rated = [(_rate(model, samples, dataset), None)]
+            report.begin(*about, **options, trained_model=trained_model_dir)
+            ratings = [_rate(model, samples, dataset)]
         else:
             run.log.info(
                 "Evaluating %s with %s, %d splits, seed %d, on %s: %d rows",
                 modelid, processor.name, iterations, seed, dataset, len(samples),
             )  # fmt: skip
+            report.begin(*about, **options, iterations=iterations)
             progress = _progress(streams, "Evaluating")
-            rated = [*processor.evaluate(samples, iterations=iterations, seed=seed, progress=progress)]
+            evaluation = processor.evaluate(
+                samples, iterations=iterations, seed=seed, learning_curve=True, progress=progress
+            )
+            ratings = [rating for rating, _ in evaluation]
         tell_of_constant_columns(samples, run)
         result, sentences = verdict(
-            [rating for rating, _ in rated],
-            minimum_score=minscore,
-            accepted_deviation=accepted_deviation,
-            score=settings.score,
+            ratings, minimum_score=minscore, accepted_deviation=accepted_deviation, score=settings.score
         )
         for sentence in sentences:
             run.tell(sentence)
         run.log.info("Result: %s", mean_figures(result))
-        write_evaluation(run, rated, samples, result, processor=processor.name, seed=seed, score=settings.score)
+        if evaluation is not None:
+            report.evaluation(evaluation, result)
+        elif model is not None:
+            report.rating(ratings[0], model, result)
         return {**result, "info": run.info, "dir": str(run.dir), "runid": run.runid}
 
 

@@ -17,10 +17,13 @@ import subprocess
 import sys
 
 
+ARTIST = "report.artist" in "".join(sys.orig_argv)
+
+
 class Record:
     def find_spec(self, name, path=None, target=None):
         with open({path!r}, "a") as file:
-            file.write(name + chr(10))
+            file.write(("artist " if ARTIST else "") + name + chr(10))
 
 
 sys.meta_path.insert(0, Record())
@@ -54,7 +57,10 @@ def imported(tmp_path):
         paths = f"{tmp_path}{os.pathsep}{ROOT}"
         result = run(module, *arguments, env=environment(**{**QUICK, **changes, "PYTHONPATH": paths}))
         assert (result.returncode, result.stderr) == (0, b""), result.stdout
-        return {name.partition(".")[0] for name in log.read_text().split() if "." in name}
+        lines = log.read_text().splitlines()
+        artist = {line.split()[1].partition(".")[0] for line in lines if line.startswith("artist ") and "." in line}
+        record.artist = artist
+        return {line.partition(".")[0] for line in lines if "." in line and not line.startswith("artist ")}
 
     return record
 
@@ -84,8 +90,10 @@ def test_logistic_regression_needs_no_tensorflow(imported, files, tmp_path):
     assert "sklearn" in trained
     assert not trained & {"tensorflow", "keras", "tf_keras", "matplotlib"}
     evaluated = imported("evaluation", MODELID, tmp_path / "model", files[0], *LIMITS)
-    assert {"sklearn", "matplotlib", "tensorboard"} <= evaluated
-    assert not evaluated & {"tensorflow", "keras", "tf_keras"}
+    assert {"sklearn", "tensorboard"} <= evaluated
+    assert not evaluated & {"tensorflow", "keras", "tf_keras", "matplotlib", "jinja2"}
+    assert {"matplotlib", "jinja2"} <= imported.artist
+    assert not imported.artist & {"tensorflow", "keras", "sklearn", "scipy", "pyarrow", "tensorboard", "pandas"}
 
 
 def test_rating_a_network_needs_no_tensorflow(imported, models, files, tmp_path):

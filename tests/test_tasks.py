@@ -82,9 +82,7 @@ def test_no_model_is_no_failure(workspace, site):
 
 
 def test_a_site_without_analytics_is_left_alone(workspace, site_url, tmp_path):
-    url = changed_site(
-        site_url, tmp_path, "UPDATE mdl_config SET value = '0' WHERE name = 'enableanalytics'"
-    )
+    url = changed_site(site_url, tmp_path, "UPDATE mdl_config SET value = '0' WHERE name = 'enableanalytics'")
     with open_site(url) as off:
         summary = tasks.predict_models(workspace, off)
     assert (summary.outcomes, rows(workspace, PREDICTIONS)) == ([], [])

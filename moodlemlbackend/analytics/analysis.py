@@ -7,10 +7,12 @@ calculated. What comes of it is a :class:`Result` for each analysable and method
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,16 +20,16 @@ import numpy.typing as npt
 
 from moodlemlbackend.analytics.analysables import Analysable, Course, SiteWide
 from moodlemlbackend.analytics.analysers import ANALYSERS, Analyser
-from moodlemlbackend.analytics.features import Features, assemble, check_values, shaped
+from moodlemlbackend.analytics.features import Features, assemble, check_values
 from moodlemlbackend.analytics.indicators import Indicator
-from moodlemlbackend.analytics.indicators.base import events_of
+from moodlemlbackend.analytics.indicators.base import events_of, shaped
 from moodlemlbackend.analytics.ranges import Ranges
 from moodlemlbackend.analytics.rounding import php_round
 from moodlemlbackend.analytics.samples import Samples
 from moodlemlbackend.analytics.site import Site
 from moodlemlbackend.analytics.targets import Reason, Target
 from moodlemlbackend.analytics.time_splitting import Clock, TimeSplitting
-from moodlemlbackend.errors import IndicatorError
+from moodlemlbackend.errors import BackendError, IndicatorError, SiteError
 
 Values = npt.NDArray[np.float64]
 
@@ -260,7 +262,6 @@ def _values(
     analysis: Analysis, method: TimeSplitting, samples: Samples, ranges: Ranges, hooks: Hooks
 ) -> tuple[dict[str, Values], dict[str, npt.NDArray[np.bool_]] | None]:
     """Values of each indicator, (ranges, samples), and which of them were stored."""
-    shape = len(ranges), len(samples)
     bounds = list(zip(ranges.starts.tolist(), ranges.ends.tolist(), strict=True))
     recalled = [hooks.recall(samples, *bound) if method.caches_calculations else {} for bound in bounds]
     values: dict[str, Values] = {}
@@ -269,13 +270,12 @@ def _values(
     for indicator in analysis.indicators:
         known = _known([stored.get(indicator.id) for stored in recalled], samples.ids)
         if known is None:
-            values[indicator.id] = shaped(indicator, indicator.calculate(samples, ranges), shape, name)
+            values[indicator.id] = _calculated(indicator, samples, ranges)
             continue
         mark = marks[indicator.id] = ~np.isnan(known)
         values[indicator.id] = known
         if not mark.all():
-            made = shaped(indicator, indicator.calculate(samples, ranges), shape, name)
-            values[indicator.id] = np.where(mark, known, made)
+            values[indicator.id] = np.where(mark, known, _calculated(indicator, samples, ranges))
     check_values(analysis.indicators, values, name)
     if analysis.keeps and method.caches_calculations:
         for indicator_id, own in values.items():
@@ -285,6 +285,22 @@ def _values(
                 if len(new):
                     hooks.keep(samples, *bound, indicator_id, new, php_round(own[number, new]))
     return values, marks or None
+
+
+def _calculated(indicator: Indicator, samples: Samples, ranges: Ranges) -> Values:
+    """What an indicator calculates; a fault in its code becomes a sentence that names the line."""
+    try:
+        made = indicator.calculate(samples, ranges)
+    except BackendError:
+        raise
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__} in line {frame.lineno} of {Path(frame.filename).name}"
+        raise SiteError(
+            f"The indicator {indicator.id} failed for {analysis_name(samples)}: {error} ({where}); "
+            "correct it or leave it out."
+        ) from error
+    return shaped(indicator, made, (len(ranges), len(samples)), analysis_name(samples))
 
 
 def _known(stored: Sequence[tuple[npt.NDArray[np.int64], Values] | None], ids: npt.NDArray[np.int64]) -> Values | None:

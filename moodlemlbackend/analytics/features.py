@@ -114,20 +114,6 @@ def check_values(indicators: Sequence[Indicator], values: Mapping[str, Values], 
         )
 
 
-def shaped(indicator: Indicator, values: npt.ArrayLike, shape: tuple[int, int], analysable: str) -> Values:
-    """Return what an indicator calculated as floats of a shape; raises :class:`IndicatorError` when it has another."""
-    made = np.asarray(values, np.float64)
-    if made.shape == shape:
-        return made
-    try:
-        return np.broadcast_to(made, shape)
-    except ValueError:
-        raise IndicatorError(
-            f"The indicator {indicator.id} returned values of shape {made.shape} for {analysable}; "
-            f"it must be (ranges, samples), here {shape}."
-        ) from None
-
-
 def _means(values: Values) -> Values:
     """The mean of each indicator and range over all samples, those without a value as 0, in place of each value.
 

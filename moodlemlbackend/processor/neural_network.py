@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from moodlemlbackend.model.codes import CodedRows
 from moodlemlbackend.model.contributions import Contributions, network_contributions
+from moodlemlbackend.model.encoding import Indices
 from moodlemlbackend.model.fitting import Fit, fit, fit_splits
 from moodlemlbackend.model.network import Network
+from moodlemlbackend.model.permutation import permuted_probabilities
 from moodlemlbackend.processor.base import (
     Arrays,
     Classifier,
@@ -25,8 +27,8 @@ from moodlemlbackend.processor.base import (
 from moodlemlbackend.processor.samples import Samples
 from moodlemlbackend.reference import ReferenceNetwork
 
-SPLITS_AT_ONCE = 10
-"""Splits trained in one graph; more would only take memory."""
+SPLITS_AT_ONCE = 20
+"""Splits trained in one graph: those of an evaluation and of its learning curve; more would only take memory."""
 
 _OURS, _REFERENCE = "network", "reference"
 
@@ -44,6 +46,10 @@ class NetworkClassifier(Classifier):
     def probabilities_of_coded(self, coded: CodedRows) -> Probabilities:
         """Calibrated probabilities (rows, K)."""
         return self.network.probabilities_of_coded(coded)
+
+    def permuted_probabilities(self, coded: CodedRows, groups: list[Indices], order: Indices) -> Probabilities:
+        """Probabilities (groups, rows, K)."""
+        return permuted_probabilities(self.network, coded, groups, order)
 
     def contributions(self, features: Floats) -> Contributions:
         """Exact contributions of columns."""

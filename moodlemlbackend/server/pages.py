@@ -28,6 +28,12 @@ DirHash = Annotated[str, InPath(pattern=f"^{DIRHASH.pattern}$")]
 RunId = Annotated[str, InPath(pattern=f"^{RUNID.pattern}$")]
 Figure = Annotated[str, InPath(pattern=f"^{catalogue.FIGURE.pattern}$")]
 
+_POLICY_OF_REPORTS = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'none'; sandbox"
+)
+"""A report comes with its style and its pictures in it, and needs nothing else."""
+
 _HIDDEN: dict[str, Any] = {"include_in_schema": False, "response_class": HTMLResponse}
 
 
@@ -61,12 +67,21 @@ def add_pages(app: FastAPI) -> None:
             request, "model.html", user, uniqueid=uniqueid, dirhash=dirhash, runs=runs, model=facts, chart=chart
         )  # fmt: skip
 
+    @app.get(f"/models/{{uniqueid}}/{{dirhash}}/runs/{{runid}}/{catalogue.REPORT}", **_HIDDEN)
+    async def report(request: Request, user: User, uniqueid: UniqueId, dirhash: DirHash, runid: RunId) -> Response:
+        parts = (*_owner(request, user), uniqueid, dirhash)
+        storage = request.app.state.storage
+        content = await asyncio.to_thread(catalogue.content, storage, parts, runid, catalogue.REPORT)
+        if content is None:
+            raise RequestError("There is no such report.", 404)
+        return HTMLResponse(content, headers={"Content-Security-Policy": _POLICY_OF_REPORTS})
+
     @app.get("/models/{uniqueid}/{dirhash}/runs/{runid}/{name}", **_HIDDEN)
     async def figure(
         request: Request, user: User, uniqueid: UniqueId, dirhash: DirHash, runid: RunId, name: Figure
     ) -> Response:
         parts = (*_owner(request, user), uniqueid, dirhash)
-        content = await asyncio.to_thread(catalogue.figure, request.app.state.storage, parts, runid, name)
+        content = await asyncio.to_thread(catalogue.content, request.app.state.storage, parts, runid, name)
         if content is None:
             raise RequestError("There is no such figure.", 404)
         return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})

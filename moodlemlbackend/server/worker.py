@@ -115,9 +115,9 @@ def main(connection: Connection, settings: WorkerSettings) -> None:
 def preload() -> None:
     """Load what training and evaluation with the chosen processor need."""
     from moodlemlbackend.processor import get_processor
-    from moodlemlbackend.report.run_report import LIBRARIES_OF_EVALUATION
+    from moodlemlbackend.report.run_report import LIBRARIES_OF_REPORTS
 
-    for name in (*get_processor(load_settings().processor).libraries, *LIBRARIES_OF_EVALUATION):
+    for name in (*get_processor(load_settings().processor).libraries, *LIBRARIES_OF_REPORTS):
         importlib.import_module(name)
 
 

@@ -13,6 +13,7 @@ from moodlemlbackend.analytics.analysables import Course
 from moodlemlbackend.analytics.ranges import Ranges
 from moodlemlbackend.analytics.samples import Samples
 from moodlemlbackend.analytics.site.database import Integers
+from moodlemlbackend.errors import IndicatorError
 
 MINIMUM, MAXIMUM = -1.0, 1.0
 """Every value lies between these."""
@@ -63,11 +64,14 @@ class CourseIndicator(Indicator):
         """Return the values of every course's samples: (ranges, samples)."""
         shape = len(ranges), len(samples)
         if len(samples.courses) == 1:
-            return np.broadcast_to(self.of_course(samples.courses[0], samples.users, ranges), shape)
+            return shaped(
+                self, self.of_course(samples.courses[0], samples.users, ranges), shape, samples.courses[0].name
+            )
         values = np.full(shape, np.nan)
         for course, where in samples.by_course():
             users = None if samples.users is None else samples.users[where]
-            values[:, where] = self.of_course(course, users, ranges)
+            made = self.of_course(course, users, ranges)
+            values[:, where] = shaped(self, made, (len(ranges), len(where)), course.name)
         return values
 
     @abstractmethod
@@ -76,6 +80,20 @@ class CourseIndicator(Indicator):
 
         ``users`` holds the user id of each sample; None when the samples are courses.
         """
+
+
+def shaped(indicator: Indicator, values: npt.ArrayLike, shape: tuple[int, int], analysable: str) -> Values:
+    """Return what an indicator calculated as floats of a shape; raises :class:`IndicatorError` when it has another."""
+    made = np.asarray(values, np.float64)
+    if made.shape == shape:
+        return made
+    try:
+        return np.broadcast_to(made, shape)
+    except ValueError:
+        raise IndicatorError(
+            f"The indicator {indicator.id} returned values of shape {made.shape} for {analysable}; "
+            f"it must be (ranges, samples), here {shape}."
+        ) from None
 
 
 def yes_or_no(condition: npt.ArrayLike) -> Values:

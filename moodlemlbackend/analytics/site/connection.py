@@ -107,7 +107,8 @@ class Location:
         options.setdefault("connect_timeout", CONNECT_SECONDS)
         connection = pymysql.connect(
             host=self._host or "localhost", port=self._port or MYSQL_PORT, user=self._user, password=self._password,
-            database=unquote(self._path.removeprefix("/")) or None, charset=options.pop("charset", "utf8mb4"), **options,
+            database=unquote(self._path.removeprefix("/")) or None, charset=options.pop("charset", "utf8mb4"),
+            **options,
         )  # fmt: skip
         return Connected(connection, self.dialect, "pyformat")
 

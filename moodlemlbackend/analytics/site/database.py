@@ -40,6 +40,11 @@ _BEGIN = {
     "mysql": "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     "sqlite": "BEGIN",
 }
+_TUNE = {
+    "postgresql": ("SET LOCAL jit = off", "SET LOCAL work_mem = '64MB'", "SET LOCAL random_page_cost = 1.1"),
+}
+"""For this connection alone: the logs of a course are found by their index and counted in memory."""
+
 _MARK = {"named": ":{}", "pyformat": "%({})s"}
 """A parameter as a driver wants it."""
 
@@ -72,9 +77,9 @@ class Database:
         self._connection, self.dialect, paramstyle = self._location.connect()
         self._mark = _MARK[paramstyle]
         self.schema = Schema(prefix, {})
-        self._execute(_BEGIN[self.dialect], {})
-        if snapshot is not None and _SNAPSHOT_ID.fullmatch(snapshot):
-            self._execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'", {})
+        join = [f"SET TRANSACTION SNAPSHOT '{snapshot}'"] if snapshot and _SNAPSHOT_ID.fullmatch(snapshot) else []
+        for statement in (_BEGIN[self.dialect], *join, *_TUNE.get(self.dialect, ())):
+            self._execute(statement, {})
 
     def inspect(self, tables: Sequence[str]) -> None:
         """Find out which of these tables the site has, and which columns."""
