@@ -15,7 +15,7 @@ RECORD = """
 import sys
 
 
-ARTIST = "report.artist" in "".join(sys.orig_argv)
+ARTIST = "import artist" in "".join(sys.orig_argv)
 
 
 class Record:
