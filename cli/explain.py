@@ -72,9 +72,17 @@ def _print(found: Explanation, top: int) -> None:
     table.add_row(f"{found.baseline:.2f}".replace("-", "−"), Text(f"({found.baseline_is})"))
     for reason in found.largest(top):
         colour = "dark_orange3" if reason.contribution > 0 else "blue"
-        table.add_row(Text(str(reason), style=colour), Text(reason.label), Text(reason.value))
+        table.add_row(Text(str(reason), style=colour), Text(_printable(reason.label)), Text(_printable(reason.value)))
     table.add_row(f"{found.logit:.2f}".replace("-", "−"), Text("(this sample)"))
     for sentence in found.sentences():
-        console.print(Text(sentence))
+        console.print(Text(_printable(sentence)))
+    with console.capture() as captured:
+        console.print(table)
     console.print()
-    console.print(table)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def _printable(text: str) -> str:
+    """Names and ids come from a file: what a terminal would obey is shown as a sign of replacement."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)

@@ -80,6 +80,9 @@ def from_frame(frame: Any, metadata: Mapping[str, str], source: str) -> DataSet:
             f"{source} must have either a column {SAMPLE_ID!r} or the class column that metadata names as targetcolumn"
             f" ({target!r}); it has {'both' if labelled else 'neither'}."
         )
+    for missing, text in ((frame.shape[0] == 0, "row"), (len(given) == labelled, "column of features")):
+        if missing:
+            raise DataSetError(f"{source} has no {text}; a data set needs one or more.")
     texts = [_text(value) for value in given.pop(str(target))] if labelled else None
     classes = _classes(metadata, texts)
     kept = {**metadata, "nfeatures": str(len(given)), "targettype": "discrete"}

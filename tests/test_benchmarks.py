@@ -67,6 +67,16 @@ def test_few_rows_and_training_that_goes_on():
     assert abs(mcc["the other half after it"] - mcc["both at once"]) <= 0.02
 
 
+def test_explaining():
+    [(title, table)] = tables(benchmark("explaining.py"))
+    assert title.startswith("simulated: 200 rows of ")
+    assert set(table) == {"processor", "neural_network", "logistic_regression"}
+    for explained, predicted, gap in (table[name] for name in table if name != "processor"):
+        assert float(explained.replace(",", "")) > 0
+        assert float(predicted.replace(",", "")) > 0
+        assert float(gap) < 1e-4
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs wait4")
 def test_speed():
     [(_, table)] = tables(benchmark("speed.py", MOODLEMLBACKEND_PROCESSOR="logistic_regression"))
@@ -82,6 +92,15 @@ def test_speed():
         assert 0 < core_seconds < seconds * (os.cpu_count() or 1) + 1
         assert 5 < megabytes < 2000
     assert measured["version"][2] < measured["prediction"][2] < measured["training"][2]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs wait4")
+def test_analytics():
+    [(_, table)] = tables(benchmark("analytics.py"))
+    seconds, core_seconds, megabytes, *_ = table["course_dropout, quarters"]
+    assert 0 < float(seconds) < 60
+    assert 0 < float(core_seconds) < 60
+    assert 20 < float(megabytes) < 500
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")

@@ -93,6 +93,16 @@ def test_labels_of_figures_are_text_and_never_mathematics():
     assert label.endswith("…")
 
 
+def test_a_terminal_obeys_no_file(command, trained, courses, tmp_path):
+    rows = courses.prediction.read_text().splitlines(keepends=True)
+    path = tmp_path / "prediction.csv"
+    path.write_text("".join([*rows[:3], "\x1b[2J" + rows[3]]))
+    finished = command("explain", trained, path, "--row", "4")
+    assert finished.returncode == 0
+    assert "\x1b" not in finished.stdout
+    assert finished.stdout.startswith("Sample \ufffd[2J")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

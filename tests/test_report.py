@@ -18,7 +18,8 @@ from reports import HOSTILE, record
 
 from moodlemlbackend.cli.report import command
 from moodlemlbackend.errors import ModelError, UsageError
-from moodlemlbackend.report import importance, run_report
+from moodlemlbackend.processor import evaluation
+from moodlemlbackend.report import curves, importance, run_report
 from moodlemlbackend.report.artist import Artist, make
 from moodlemlbackend.report.cautions import cautions
 from moodlemlbackend.report.facts import facts_of, kinds_of, repeated
@@ -197,6 +198,35 @@ def test_rows_that_repeat_and_contradict():
     assert repeated(kinds, np.array([0, 2]), np.array([1, 3])).tolist() == [True, False]
     found = facts_of(samples)
     assert (found.distinct_rows, found.contradicted) == (3, 0.5)
+
+
+# ---- learning curve ----
+
+
+@pytest.mark.parametrize(
+    ("few", "splits", "sizes"), [(4000, 10, [40, 80, 160] * 3), (0, 10, [40, 112] * 2), (0, 4, [])]
+)
+def test_parts_of_the_training_rows(monkeypatch, few, splits, sizes):
+    """Three splits where there are few samples; else so few that they cost a third more time at the most."""
+    monkeypatch.setattr(evaluation, "FEW_SAMPLES", few)
+    features, labels = course_rows(400)
+    samples = samples_of(features, labels)
+    drawn = evaluation.stratified_splits(samples, splits, 1)
+    parts = evaluation.smaller_splits(samples, drawn, 1)
+    assert [len(rows) for _, rows in parts] == sizes
+    for number, rows in parts:
+        assert set(rows) < set(drawn[number].training)
+        assert abs(labels[rows].mean() - 0.5) < 0.01
+
+
+def test_a_learning_curve_is_no_part_of_the_verdict(evaluated):
+    folder, result = evaluated
+    made = read_record(folder)
+    assert len(made.curve) == 9
+    assert [one.rows for one in made.curve[:3]] == sorted(one.rows for one in made.curve[:3])
+    assert len(made.held) == 5
+    scores = [(verdict["mcc"] + 1) / 2 for verdict in map(curves.figures_of, made.held)]
+    assert np.mean(scores) == pytest.approx(result["score"], abs=1e-6)
 
 
 # ---- importance ----

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
 
 import pytest
@@ -12,6 +13,7 @@ from helpers import MODELID, QUICK, ROOT, answer, environment, run, write_course
 from moodlemlbackend.commands import load_in_background
 
 RECORD = """
+import subprocess
 import sys
 
 
@@ -112,3 +114,20 @@ def test_cycles_are_looked_for_again_after_an_import_in_the_background(modules):
     gc.unfreeze()
     assert gc.isenabled()
     assert ("colorsys" in sys.modules) == ("colorsys" in modules)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the server needs POSIX signals")
+def test_a_server_without_a_site_leaves_the_analytics_alone(tmp_path):
+    pytest.importorskip("fastapi", reason="needs the extra server")
+    code = (
+        "import sys; from moodlemlbackend.server import main; "
+        "from moodlemlbackend.server.settings import ServerSettings; "
+        "from moodlemlbackend.analytics.settings import load_analytics_settings; "
+        f"main.create_app(ServerSettings(directory={str(tmp_path)!r}, users='a:b'), load_analytics_settings()); "
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    found = set(done.stdout.split())
+    assert "fastapi" in found
+    assert not found & {*HEAVY, "sqlalchemy", "alembic", "polars", "numpy", "pyarrow"}

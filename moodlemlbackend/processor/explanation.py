@@ -104,6 +104,13 @@ class Explanation:
             *([] if self.exact else ["Single contributions are estimates; their sum is exact."]),
         ]
 
+    def __str__(self) -> str:
+        """The sentences, and a line for each of the ten largest contributions."""
+        lines = [
+            f"{reason!s:>6} {reason.label}{': ' if reason.value else ''}{reason.value}" for reason in self.largest(10)
+        ]
+        return "\n".join([*self.sentences(), *lines])
+
     def as_dict(self) -> dict[str, Any]:
         """Everything as JSON can hold it."""
         return asdict(self)

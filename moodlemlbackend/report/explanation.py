@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import numpy as np
 
 from moodlemlbackend._files import storage_errors
 from moodlemlbackend.errors import UsageError
-from moodlemlbackend.report.style import BLUE, DOTS_PER_INCH, GREY, ORANGE
+from moodlemlbackend.report import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,27 +36,28 @@ def check_format(path: Path) -> None:
 def save(found: Explanation, path: Path, *, top: int = 10) -> None:
     """Write :func:`draw`'s figure to a PNG or SVG file; UsageError, or StorageError when it cannot be written."""
     check_format(path)
-    figure = draw(found, top=top)
+    content = io.BytesIO()
+    with style.applied():
+        draw(found, top=top).savefig(content, format=path.suffix[1:].lower())
     with storage_errors(path):
-        figure.savefig(path, dpi=DOTS_PER_INCH)
+        path.write_bytes(content.getvalue())
 
 
 def draw(found: Explanation, *, top: int = 10) -> Figure:
     """Draw the ``top`` indicators of an explanation, and the others together."""
-    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     reasons = found.largest(top)
     height = _ABOVE + _BAR * (len(reasons) + 0.6) + _BELOW
-    with rc_context({"text.parse_math": False}):  # a dollar sign in a name is just that
+    with style.applied():
         figure = Figure(figsize=(_WIDTH, height))
         FigureCanvasAgg(figure)
         figure.subplots_adjust(left=0.43, right=0.97, bottom=_BELOW / height, top=1 - _ABOVE / height)
         axes = figure.add_subplot(ylim=(len(reasons) - 0.3, -0.9))
         _draw_bars(axes, found.baseline, reasons)
         _draw_frame(axes, found, reasons)
-        figure.suptitle("\n".join(found.sentences()), x=0.02, ha="left", y=1 - 0.1 / height, va="top", fontsize=9)
+        figure.suptitle("\n".join(found.sentences()), x=0.02, ha="left", y=1 - 0.1 / height, va="top")
     return figure
 
 
@@ -63,31 +65,26 @@ def _draw_bars(axes: Axes, begin: float, reasons: list[Reason]) -> None:
     """Draw each change from where the one before it ended."""
     for position, reason in enumerate(reasons):
         end = begin + reason.contribution
-        axes.barh(
-            position, reason.contribution, left=begin, height=0.6, color=ORANGE if reason.contribution > 0 else BLUE
-        )
-        axes.plot([end, end], [position - 0.3, position + 1.3], color=GREY, linewidth=0.6)
-        where = max(begin, end), position
-        axes.annotate(str(reason), where, (3, 0), textcoords="offset points", va="center", fontsize=8)
+        colour = style.ORANGE if reason.contribution > 0 else style.BLUE
+        axes.barh(position, reason.contribution, left=begin, height=0.6, color=colour)
+        axes.plot([end, end], [position - 0.3, position + 1.3], color=style.GREY, linewidth=0.6)
+        where, behind = (max(begin, end), position), {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        axes.annotate(str(reason), where, (3, 0), textcoords="offset points", va="center", bbox=behind, zorder=3)
         begin = end
     labels = [f"{_short(reason.label)}\n{_short(reason.value)}".strip() for reason in reasons]
-    axes.set_yticks(range(len(reasons)), labels, fontsize=8)
+    axes.set_yticks(range(len(reasons)), labels)
 
 
 def _draw_frame(axes: Axes, found: Explanation, reasons: list[Reason]) -> None:
     ends = found.baseline + np.cumsum([0, *(reason.contribution for reason in reasons)])
     room = 0.08 * max(np.ptp(ends), 1)
     axes.set_xlim(ends.min() - room, ends.max() + 2 * room)  # the bars' numbers stand at the right
-    axes.axvline(found.baseline, color=GREY, linestyle=":", linewidth=1)
-    axes.axvline(found.logit, color="black", linewidth=1)
-    axes.set_xlabel(
-        f"log-odds of class {found.explained}: from the baseline (dotted) to this sample (line)", fontsize=8
-    )
-    axes.tick_params(axis="x", labelsize=8)
+    axes.axvline(found.baseline, color=style.GREY, linestyle=":", linewidth=1)
+    axes.axvline(found.logit, color=style.BLACK, linewidth=1)
+    axes.set_xlabel(f"log-odds of class {found.explained}: from the baseline (dotted) to this sample (line)")
     axes.tick_params(axis="y", length=0)
-    axes.spines[["left", "right"]].set_visible(False)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.5)
-    axes.set_axisbelow(True)
+    axes.spines["left"].set_visible(False)
+    axes.grid(visible=False, axis="y")
     _mark_probabilities(axes, found.explained)
 
 
@@ -100,8 +97,8 @@ def _mark_probabilities(axes: Axes, explained: str) -> None:
         if low <= at <= high and all(abs(at - other) > 0.11 * (high - low) for other in marked):
             marked[at] = f"{percent:g} %"
     top = axes.secondary_xaxis("top")
-    top.set_xticks([*marked], [*marked.values()], fontsize=8)
-    top.set_xlabel(f"probability of class {explained}", fontsize=8)
+    top.set_xticks([*marked], [*marked.values()])
+    top.set_xlabel(f"probability of class {explained}")
 
 
 def _short(text: str) -> str:

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moodlemlbackend._archives import MIB
 from moodlemlbackend.commands import MODEL_ID
 from moodlemlbackend.errors import BackendError
 from moodlemlbackend.server import limits
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 FIGURE = re.compile(r"[a-z0-9-]{1,64}\.png", re.ASCII)
 REPORT = "report.html"
-_RESULT_BYTES = limits.MIB
+_RESULT_BYTES = MIB
 
 
 @dataclass(frozen=True)
