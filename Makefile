@@ -31,7 +31,7 @@ benchmark: $(INSTALLED)
 
 $(INSTALLED): setup.py requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -e .[server,s3,test]
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -e .[analytics,mysql,postgresql,server,s3,test]
 	touch $@
 
 clean:

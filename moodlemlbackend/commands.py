@@ -44,22 +44,27 @@ MOST_ITERATIONS = 1000
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
 
 
-def train(streams: Streams, modelid: str, outputdir: str, dataset: str, *, settings: Settings) -> dict[str, Any]:
-    """Train a model, or continue training one, with the samples of a labelled data set."""
+def train(
+    streams: Streams, modelid: str, outputdir: str, dataset: str, *, settings: Settings, afresh: bool = False
+) -> dict[str, Any]:
+    """Train a model, or continue training one, with the samples of a labelled data set.
+
+    ``afresh`` forgets what the model has learned before; until the new one is published the old one stays in force.
+    """
     from moodlemlbackend.runs import Run
 
     store = _store(modelid, outputdir)
     with ExitStack() as stack:
         run = stack.enter_context(streams.attach(Run.start(Path(outputdir))))
         stack.enter_context(store.lock(settings.lock_wait))
-        processor = _processor_to_train(store, settings, run)
+        processor = get_processor(settings.processor) if afresh else _processor_to_train(store, settings, run)
         from moodlemlbackend.processor.samples import read_samples
         from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunReport
 
         load_in_background(*processor.libraries, *LIBRARIES_OF_EVENTS)
         report = stack.enter_context(RunReport(run))
         samples = read_samples(dataset)
-        former = _current(store)
+        former = None if afresh else _current(store)
         if former is not None:
             former[0].check(dataset, samples.columns, samples.classes)
         seed = _seed(settings)

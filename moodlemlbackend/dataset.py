@@ -2,7 +2,8 @@
 
 A file has three header rows (names of the metadata, their values, names of the columns) and then a row a sample: its
 features and its class in a labelled file, its id and its features in an unlabelled one. An empty cell is a value that
-was not calculated. :func:`write`, its mirror, is at home in :mod:`moodlemlbackend._dataset_write`.
+was not calculated. :func:`write` and :func:`writing`, its mirror, are at home in
+:mod:`moodlemlbackend._dataset_write`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pyarrow import csv
 
 from moodlemlbackend import _dataset_frames
 from moodlemlbackend._dataset_csv import Block, Text, fields, opened
-from moodlemlbackend._dataset_write import write
+from moodlemlbackend._dataset_write import write, writing
 from moodlemlbackend._sample_ids import SampleIds
 from moodlemlbackend.errors import DataSetError, NoDataSetError
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-__all__ = ["DataSet", "Header", "read", "read_batches", "read_labelled", "read_unlabelled", "write"]
+__all__ = ["DataSet", "Header", "read", "read_batches", "read_labelled", "read_unlabelled", "write", "writing"]
 
 HEADER_ROWS = 3
 """Rows before the first sample."""

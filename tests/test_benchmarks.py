@@ -94,6 +94,15 @@ def test_speed():
     assert measured["version"][2] < measured["prediction"][2] < measured["training"][2]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs wait4")
+def test_analytics():
+    [(_, table)] = tables(benchmark("analytics.py"))
+    seconds, core_seconds, megabytes, *_ = table["course_dropout, quarters"]
+    assert 0 < float(seconds) < 60
+    assert 0 < float(core_seconds) < 60
+    assert 20 < float(megabytes) < 500
+
+
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
 def test_server():
     for package in ("httpx", "uvicorn", "fastapi"):

@@ -1,0 +1,169 @@
+"""Connecting to a site's database by its SQLAlchemy URL, and telling in a sentence why it cannot be done.
+
+The usual drivers are called directly: importing SQLAlchemy takes longer than reading a small site. It makes the
+connection for a URL that names another driver.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from moodlemlbackend.errors import SiteError, UsageError
+
+CONNECT_SECONDS = 10
+"""Time after which a server that does not answer is given up."""
+
+DIALECTS = {"postgres": "postgresql", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql",
+            "sqlite": "sqlite"}  # fmt: skip
+"""Kind of database by the name in its URL."""
+
+DRIVERS = {"postgresql": "psycopg", "mysql": "pymysql", "sqlite": "pysqlite"}
+"""Driver that is called for a URL that names none, or this one."""
+
+MYSQL_PORT = 3306
+
+
+class Connected(NamedTuple):
+    """A connection of a driver, by PEP 249: its kind of database and how it marks parameters."""
+
+    connection: Any
+    dialect: str
+    paramstyle: str
+
+
+class Location:
+    """The URL of a database. ``shown`` is the URL without its password."""
+
+    def __init__(self, url: str) -> None:
+        scheme, _, rest = url.partition("://")
+        kind, _, self._driver = scheme.partition("+")
+        try:
+            parts = urlsplit(f"{kind}://{rest}")
+            self._host, self._port = parts.hostname or "", parts.port
+        except ValueError:
+            raise UsageError(_NO_URL) from None
+        if not re.fullmatch(r"\w+", kind) or not rest:
+            raise UsageError(_NO_URL)
+        if kind not in DIALECTS:
+            raise UsageError(f"The site's database is {kind!r}; choose postgresql, mysql, mariadb or sqlite.")
+        self.url, self.dialect = url, DIALECTS[kind]
+        self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
+        self._path, self._query = parts.path, parts.query
+        self._rest = rest
+        account, at, server = parts.netloc.rpartition("@")
+        name, colon, _ = account.partition(":")
+        self.shown = f"{scheme}://{name}{colon and ':***'}{at}{server}{rest[len(parts.netloc) :]}"
+
+    def connect(self) -> Connected:
+        """Open a connection; raises :class:`SiteError` or :class:`UsageError`, each with one sentence."""
+        with self.told():
+            if self._driver not in ("", DRIVERS[self.dialect]):
+                return self._connect_otherwise()
+            try:
+                return {"sqlite": self._sqlite, "postgresql": self._postgresql, "mysql": self._mysql}[self.dialect]()
+            except ModuleNotFoundError as error:
+                raise self._not_installed(error) from None
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Turn what a driver raises into one sentence, without the password."""
+        try:
+            yield
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] in _DRIVER_PACKAGES:
+                raise SiteError(self._sentence(error)) from None
+            raise
+
+    def _sqlite(self) -> Connected:
+        import sqlite3
+
+        name = unquote(self._path.removeprefix("/"))
+        path = Path(name).resolve()
+        if not name or not path.is_file():
+            raise SiteError(f"There is no SQLite database {name!r}; check the path of the site.")
+        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)
+        connection.execute("PRAGMA query_only = ON")
+        return Connected(connection, self.dialect, "named")
+
+    def _postgresql(self) -> Connected:
+        import psycopg
+
+        url = f"postgresql://{self._rest}"
+        if "connect_timeout" not in self._query:
+            url += f"{'&' if self._query else '?'}connect_timeout={CONNECT_SECONDS}"
+        return Connected(psycopg.connect(url, autocommit=True), self.dialect, "pyformat")
+
+    def _mysql(self) -> Connected:
+        import pymysql
+
+        options: dict[str, Any] = {
+            name: int(value) if value.isdecimal() else value for name, value in parse_qsl(self._query)
+        }
+        options.setdefault("connect_timeout", CONNECT_SECONDS)
+        connection = pymysql.connect(
+            host=self._host or "localhost", port=self._port or MYSQL_PORT, user=self._user, password=self._password,
+            database=unquote(self._path.removeprefix("/")) or None, charset=options.pop("charset", "utf8mb4"),
+            **options,
+        )  # fmt: skip
+        return Connected(connection, self.dialect, "pyformat")
+
+    def _connect_otherwise(self) -> Connected:
+        """By way of SQLAlchemy, with a driver of the admin's choice."""
+        try:
+            import sqlalchemy
+        except ModuleNotFoundError as error:
+            raise self._not_installed(error) from None
+        try:
+            engine = sqlalchemy.create_engine(self.url, poolclass=sqlalchemy.NullPool)
+        except ModuleNotFoundError as error:
+            raise self._not_installed(error) from None
+        except sqlalchemy.exc.ArgumentError:
+            raise UsageError(f"There is no driver {self._driver!r} for {self.dialect}; leave it out.") from None
+        made: Any = engine.raw_connection().driver_connection
+        if not hasattr(made, "cursor") or engine.dialect.is_async:
+            raise UsageError(f"The driver {self._driver!r} is not of the usual kind; leave it out of the URL.")
+        if hasattr(made, "autocommit") and not callable(made.autocommit):
+            made.autocommit = True
+        return Connected(made, self.dialect, "named" if self.dialect == "sqlite" else "pyformat")
+
+    def _not_installed(self, error: ModuleNotFoundError) -> UsageError:
+        extra = "analytics" if error.name == "sqlalchemy" else self.dialect
+        return UsageError(
+            f"The package {error.name}, which reads {self.dialect}, is not installed; "
+            f"install it with pip install 'moodlemlbackend[{extra}]'."
+        )
+
+    def _sentence(self, error: Exception) -> str:
+        said = " ".join(str(getattr(error, "orig", None) or error).split())
+        if self._password:
+            said = said.replace(self._password, "***")
+        for words, advice in _ADVICE:
+            if any(word in said.lower() for word in words):
+                return f"The site's database {self.shown} cannot be used: {advice}."
+        return (
+            f"The site's database {self.shown} cannot be read: {said[:300].rstrip('.')}; check the URL and the tables."
+        )
+
+
+_NO_URL = (
+    "The site is no URL of a database and no folder of tables; "
+    "write for example postgresql://user:password@host/moodle or sqlite:///moodle.sqlite."
+)
+_DRIVER_PACKAGES = ("psycopg", "pymysql", "sqlite3", "sqlalchemy", "psycopg2", "MySQLdb", "mysql", "pg8000", "mariadb")
+_ADVICE = (
+    (("password authentication failed", "access denied", "no password supplied"),
+     "it refuses the user or the password; check both in the URL"),
+    (("could not translate host", "name or service not known", "failed to resolve", "getaddrinfo", "nodename nor"),
+     "there is no such host; check its name in the URL"),
+    (("connection refused", "can't connect", "timeout expired", "timed out", "no route to host"),
+     "no server answers there; check the host, the port, and that the server runs and admits this machine"),
+    (('database "', 'role "', "unknown database"), "it has no such database or user; check their names in the URL"),
+    (("not a database",), "the file is no SQLite database; check its path"),
+    (("permission denied", "command denied"), "the user may not read a table; grant it SELECT on Moodle's tables"),
+    (("unable to open",), "the file cannot be opened; check its path and that this user may read it"),
+)  # fmt: skip

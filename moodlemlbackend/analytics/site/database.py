@@ -1,0 +1,169 @@
+"""One read-only connection to a site's database, all of whose answers come from one snapshot.
+
+The snapshot is the database's own: ``REPEATABLE READ READ ONLY`` on PostgreSQL, shared between connections by
+:meth:`Database.share`; ``START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY`` on MariaDB and MySQL, where each
+connection has its own; a read transaction on a file opened with ``mode=ro`` on SQLite.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from moodlemlbackend.analytics.site.connection import Location
+from moodlemlbackend.analytics.site.schema import Schema
+
+Integers = npt.NDArray[np.int64]
+
+_COLUMNS = {
+    "postgresql": (
+        "SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
+        "WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f') AND a.attnum > 0 AND NOT a.attisdropped "
+        "AND pg_table_is_visible(c.oid) AND c.relname IN :names"
+    ),
+    "mysql": (
+        "SELECT table_name, column_name FROM information_schema.columns "
+        "WHERE table_schema = DATABASE() AND table_name IN :names"
+    ),
+    "sqlite": (
+        "SELECT m.name, p.name FROM sqlite_master m JOIN pragma_table_info(m.name) p "
+        "WHERE m.type IN ('table', 'view') AND m.name IN :names"
+    ),
+}
+_BEGIN = {
+    "postgresql": "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    "mysql": "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+    "sqlite": "BEGIN",
+}
+_TUNE = {
+    "postgresql": ("SET LOCAL jit = off", "SET LOCAL work_mem = '64MB'", "SET LOCAL random_page_cost = 1.1"),
+}
+"""For this connection alone: the logs of a course are found by their index and counted in memory."""
+
+_MARK = {"named": ":{}", "pyformat": "%({})s"}
+"""A parameter as a driver wants it."""
+
+_PARAMETER = re.compile(r":([a-z]\w*)")
+_SNAPSHOT_ID = re.compile(r"[0-9A-F-]+")
+_ARRAY_OF_BIGINT = 1016  # its object id, the same in every PostgreSQL
+_ARRAY_HEADER = 20
+_ARRAY_ITEM = np.dtype([("length", ">i4"), ("value", ">i8")])
+
+
+class SharedDatabase(NamedTuple):
+    """A database as another connection opens it."""
+
+    url: str
+    prefix: str
+    schema: Schema
+    snapshot: str | None
+
+
+class Database:
+    """A connection in its snapshot. SQL names tables as ``{course}`` and parameters as ``:name``.
+
+    ``shown`` is the URL without its password.
+    """
+
+    def __init__(self, url: str, prefix: str, *, snapshot: str | None = None) -> None:
+        self.url, self.prefix = url, prefix
+        self._location = Location(url)
+        self.shown = self._location.shown
+        self._connection, self.dialect, paramstyle = self._location.connect()
+        self._mark = _MARK[paramstyle]
+        self.schema = Schema(prefix, {})
+        join = [f"SET TRANSACTION SNAPSHOT '{snapshot}'"] if snapshot and _SNAPSHOT_ID.fullmatch(snapshot) else []
+        for statement in (_BEGIN[self.dialect], *join, *_TUNE.get(self.dialect, ())):
+            self._execute(statement, {})
+
+    def inspect(self, tables: Sequence[str]) -> None:
+        """Find out which of these tables the site has, and which columns."""
+        columns: dict[str, set[str]] = {}
+        names = [self.prefix + table for table in tables]
+        for table, column in self.rows(_COLUMNS[self.dialect], names=names):
+            columns.setdefault(table, set()).add(column)
+        self.schema = Schema(self.prefix, {table: frozenset(found) for table, found in columns.items()})
+
+    def rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a query; a parameter that is a list stands for the values of ``IN``."""
+        return list(self._execute(*self._bound(sql, parameters)))
+
+    def integers(self, sql: str, columns: int, **parameters: Any) -> Integers:
+        """Return the rows of a query all of whose columns are whole numbers, none of them null: (rows, columns)."""
+        if self.dialect == "postgresql" and type(self._connection).__module__.startswith("psycopg."):
+            return self._packed(sql, columns, parameters)
+        found = self.rows(sql, **parameters)
+        return np.array(found, np.int64).reshape(len(found), columns)
+
+    def share(self) -> SharedDatabase:
+        """What :meth:`join` needs; where the database can, the other connection sees the same snapshot."""
+        snapshot = None
+        if self.dialect == "postgresql":
+            snapshot = str(self.rows("SELECT pg_export_snapshot()")[0][0])
+        return SharedDatabase(self.url, self.prefix, self.schema, snapshot)
+
+    @classmethod
+    def join(cls, shared: SharedDatabase) -> Database:
+        """Open another connection, in another thread or process, while the first one is open."""
+        database = Database(shared.url, shared.prefix, snapshot=shared.snapshot)
+        database.schema = shared.schema
+        return database
+
+    def close(self) -> None:
+        """End the snapshot and the connection."""
+        self._connection.close()
+
+    def _bound(self, sql: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The text with names of tables and marks of parameters, and the values, those of a list one by one."""
+        values: dict[str, Any] = {}
+
+        def mark(match: re.Match[str]) -> str:
+            name, value = match[1], parameters[match[1]]
+            if not isinstance(value, (list, tuple, np.ndarray)):
+                values[name] = value
+                return self._mark.format(name)
+            items = value.tolist() if isinstance(value, np.ndarray) else value
+            named = {f"{name}_{number}": item for number, item in enumerate(items)}
+            values.update(named)
+            return f"({', '.join(map(self._mark.format, named))})"
+
+        return _PARAMETER.sub(mark, self.schema.fill(sql)), values
+
+    def _execute(self, sql: str, values: Mapping[str, Any], **options: Any) -> Sequence[tuple[Any, ...]]:
+        with self._location.told():
+            cursor = self._connection.cursor(**options)
+            try:
+                if options:
+                    cursor.adapters.register_loader(_ARRAY_OF_BIGINT, _array_loader())
+                cursor.execute(sql, values)
+                return cursor.fetchall() if cursor.description else []
+            finally:
+                cursor.close()
+
+    def _packed(self, sql: str, columns: int, parameters: Mapping[str, Any]) -> Integers:
+        """The rows as one array a column, in PostgreSQL's binary format: one message instead of one a row."""
+        names = [f"c{number}" for number in range(columns)]
+        arrays = ", ".join(f"array_agg(CAST({name} AS bigint))" for name in names)
+        bound = self._bound(f"SELECT {arrays} FROM ({sql}) AS q({', '.join(names)})", parameters)
+        [found] = self._execute(*bound, binary=True)
+        return np.empty((0, columns), np.int64) if found[0] is None else np.stack(found, axis=1)
+
+
+@cache
+def _array_loader() -> Any:
+    """A psycopg loader of binary arrays of whole numbers: 20 bytes of header, then 8 bytes each after their length."""
+    from psycopg.adapt import Loader
+    from psycopg.pq import Format
+
+    class ArrayLoader(Loader):
+        format = Format.BINARY
+
+        def load(self, data: Any) -> Integers:
+            return np.frombuffer(data, _ARRAY_ITEM, offset=_ARRAY_HEADER)["value"].astype(np.int64)
+
+    return ArrayLoader

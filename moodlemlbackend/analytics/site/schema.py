@@ -1,0 +1,148 @@
+"""The tables and columns of Moodle that are read, and what stands in for those that a site does not have.
+
+Moodle's schema differs between versions (chat and survey left with 5.0), and researchers receive extracts. A column
+with a default is read as that default where it is missing; a table without which nothing can be said is named in one
+sentence when it is needed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from moodlemlbackend.errors import SiteError, UsageError
+
+PREFIX_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,9}|")
+"""Table prefixes that Moodle accepts; at most ten characters."""
+
+REQUIRED = None
+"""Default of a column that has none."""
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}(?P<alias> [a-z]\b)?")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that is read: its columns with an SQL literal each that stands for a missing one.
+
+    ``optional`` tables are read as empty when the site does not have them.
+    """
+
+    columns: Mapping[str, str | None]
+    optional: bool = True
+
+
+def _table(required: str, *, optional: bool = True, **defaults: str) -> Table:
+    return Table({**dict.fromkeys(required.split(), REQUIRED), **defaults}, optional)
+
+
+TABLES: dict[str, Table] = {
+    "config": _table("name value"),
+    "course": _table(
+        "id shortname format startdate", optional=False, fullname="''", sortorder="0", enddate="0", visible="1",
+        enablecompletion="0", category="0",
+    ),
+    "context": _table("id contextlevel instanceid path", optional=False),
+    "role": _table("id archetype", optional=False),
+    "role_assignments": _table("roleid contextid userid", optional=False),
+    "enrol": _table("id courseid", optional=False, status="0"),
+    "user_enrolments": _table("id enrolid userid timestart timeend timecreated", optional=False, status="0"),
+    "user": _table(
+        "id", optional=False, firstname="'-'", lastname="'-'", deleted="0", confirmed="1", suspended="0", username="''",
+        timecreated="0", firstaccess="0", trackforums="0", description="''", picture="0", institution="''",
+        department="''", address="''", city="''", country="''", url="''", policyagreed="1", email="'-'",
+    ),
+    "user_preferences": _table("userid name value"),
+    "user_lastaccess": _table("userid courseid timeaccess"),
+    "modules": _table("id name", optional=False),
+    "course_modules": _table("id course module instance section", optional=False, availability="NULL", visible="1"),
+    "course_sections": _table("id course section sequence", optional=False, availability="NULL"),
+    "course_format_options": _table("courseid format sectionid name value"),
+    "course_completion_criteria": _table("id course"),
+    "course_completions": _table("userid course timecompleted"),
+    "grade_items": _table(
+        "id courseid itemtype itemmodule iteminstance", gradetype="1", gradepass="0", outcomeid="NULL"
+    ),
+    "grade_grades": _table("itemid userid finalgrade timemodified", overridden="0"),
+    "competency_coursecomp": _table("courseid competencyid"),
+    "competency_usercompcourse": _table("userid courseid competencyid proficiency"),
+    "config_plugins": _table("plugin name value"),
+    "event": _table(
+        "id courseid userid modulename instance timesort", groupid="0", type="0", visible="1", eventtype="''"
+    ),
+    "groups_members": _table("groupid userid"),
+    "course_modules_completion": _table("coursemoduleid userid completionstate"),
+    "role_capabilities": _table("contextid roleid capability permission"),
+    "quiz_attempts": _table("quiz userid state"),
+    "assign_submission": _table("assignment userid status"),
+    "choice_answers": _table("choiceid userid"),
+    "feedback_completed": _table("feedback userid"),
+    "lesson_grades": _table("lessonid userid"),
+    "logstore_standard_log": _table(
+        "eventname crud contextid contextlevel contextinstanceid userid courseid timecreated", optional=False,
+        id="0", anonymous="0",
+    ),
+}  # fmt: skip
+"""By name without prefix. The tables of activities are added by :func:`activity_table`."""
+
+
+def activity_table(name: str, *columns: str) -> None:
+    """Have the table of an activity module read: its ``id``, its ``course``, and columns that default to 0."""
+    known = TABLES.get(name, Table({})).columns
+    TABLES[name] = Table({"id": REQUIRED, "course": REQUIRED, **known, **dict.fromkeys(columns, "0")})
+
+
+class Schema:
+    """The tables of one site: fills the names of tables into SQL, as ``{course}``."""
+
+    def __init__(self, prefix: str, columns: Mapping[str, frozenset[str]]) -> None:
+        self.prefix = prefix
+        self._columns = columns
+
+    def has(self, table: str) -> bool:
+        """Whether the site has a table, named without its prefix."""
+        return self.prefix + table in self._columns
+
+    def missing(self) -> list[str]:
+        """Names, without their prefix, of the tables that are read and that the site does not have."""
+        return sorted(name for name in TABLES if not self.has(name))
+
+    def fill(self, sql: str) -> str:
+        """Replace each ``{table}`` by the table, or by a selection that supplies what is missing.
+
+        A table may have an alias of one small letter, as in ``{course} c``.
+        """
+        return _PLACEHOLDER.sub(lambda match: self._source(match[1]) + (match["alias"] or " AS t"), sql)
+
+    def _source(self, name: str) -> str:
+        table, found = TABLES[name], self._columns.get(self.prefix + name)
+        if found is None:
+            if not table.optional:
+                raise SiteError(
+                    f"The site has no table {self.prefix + name}; check the prefix of the tables and "
+                    "that all of Moodle's tables are there."
+                )
+            literals = ", ".join(f"{default or '0'} AS {column}" for column, default in table.columns.items())
+            return f"(SELECT {literals} FROM {self.prefix}course WHERE 1 = 0)"
+        if found >= table.columns.keys():
+            return self.prefix + name
+        for column, default in table.columns.items():
+            if column not in found and default is REQUIRED:
+                raise SiteError(
+                    f"The table {self.prefix + name} has no column {column}; it is needed, so copy the table whole."
+                )
+        literals = ", ".join(
+            column if column in found else f"{default} AS {column}" for column, default in table.columns.items()
+        )
+        return f"(SELECT {literals} FROM {self.prefix}{name})"
+
+
+def checked_prefix(prefix: str) -> str:
+    """Return the prefix if Moodle would accept it; raises :class:`UsageError`."""
+    if not PREFIX_PATTERN.fullmatch(prefix):
+        raise UsageError(
+            f"The table prefix {prefix[:40]!r} is not one of Moodle's; "
+            "it has at most ten small letters, digits and underscores, such as mdl_."
+        )
+    return prefix

@@ -1,0 +1,208 @@
+"""What concerns a site as a whole: its version, settings, time zone, roles and list of courses."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from moodlemlbackend.analytics.site.database import Database, Integers, SharedDatabase
+from moodlemlbackend.analytics.site.schema import TABLES, checked_prefix
+from moodlemlbackend.errors import UsageError
+
+CONTEXT_SYSTEM, CONTEXT_USER, CONTEXT_COURSE, CONTEXT_MODULE = 10, 30, 50, 70
+"""Values of ``contextlevel``."""
+
+SITE_FORMAT = "site"
+"""Format of the course that is the site's front page."""
+
+OLDEST_WITH_42_RULES = 2019111800
+"""Version number of Moodle 3.8, the first whose data differ from 3.7's where the specification says so."""
+
+DEFAULT_PREFIX = "mdl_"
+
+_COURSES = (
+    "SELECT c.id, c.shortname, c.fullname, c.format, c.startdate, c.enddate, c.visible, c.enablecompletion, "
+    "x.id, x.path FROM {course} c JOIN {context} x ON x.contextlevel = 50 AND x.instanceid = c.id "
+    "WHERE c.format <> 'site' ORDER BY c.sortorder, c.id"
+)
+
+
+class CourseRow(NamedTuple):
+    """A course as the list of courses gives it; dates are Unix times, 0 when not set."""
+
+    id: int
+    shortname: str
+    fullname: str
+    format: str
+    start: int
+    end: int
+    visible: bool
+    completion: bool
+    context: int
+    path: tuple[int, ...]
+    """Ids of the contexts from the system down to the course's own."""
+
+
+class SharedSite(NamedTuple):
+    """A site as another thread or process opens it."""
+
+    database: SharedDatabase
+    name: str
+    time_zone: str | None
+    config: dict[str, str]
+    courses: list[CourseRow]
+
+
+class Site:
+    """A Moodle site in one snapshot of its database.
+
+    ``name`` is how messages call it: its URL without password, or its folder.
+    """
+
+    def __init__(self, database: Database, name: str, time_zone: str | None = None) -> None:
+        self.database = database
+        self.name = name
+        self._time_zone = time_zone
+
+    def __enter__(self) -> Site:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the snapshot."""
+        self.database.close()
+
+    def share(self) -> SharedSite:
+        """What another thread or process needs to read the site at the same moment: see :meth:`Database.share`."""
+        return SharedSite(self.database.share(), self.name, self._time_zone, self.config, self.courses)
+
+    @classmethod
+    def join(cls, shared: SharedSite) -> Site:
+        """Open a shared site again."""
+        site = cls(Database.join(shared.database), shared.name, shared.time_zone)
+        site.config, site.courses = shared.config, shared.courses
+        return site
+
+    @cached_property
+    def config(self) -> dict[str, str]:
+        """Site settings by name."""
+        return {name: str(value or "") for name, value in self.database.rows("SELECT name, value FROM {config}")}
+
+    @property
+    def version(self) -> str:
+        """Moodle's version number, such as ``2023042403``; ``0`` when the table of settings is missing."""
+        number = self.config.get("version", "0").partition(".")[0]
+        return number if number.isdigit() else "0"
+
+    @property
+    def release(self) -> str:
+        """Moodle's version as people say it, or an empty text."""
+        return self.config.get("release", "")
+
+    @property
+    def is_37(self) -> bool:
+        """Whether the site is older than Moodle 3.8, whose data mean something else in places."""
+        return 0 < int(self.version) < OLDEST_WITH_42_RULES
+
+    @cached_property
+    def zone(self) -> datetime.tzinfo:
+        """Time zone of the site; that of ``open_site`` first, then its setting, UTC when neither says."""
+        name = self._time_zone or self.config.get("timezone", "")
+        if name in ("", "99"):
+            return datetime.timezone.utc
+        try:
+            return datetime.timezone(datetime.timedelta(hours=float(name)))  # old sites hold an offset
+        except ValueError:
+            pass
+        try:
+            return ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            raise UsageError(
+                f"The time zone {name[:40]!r} of the site is not known here; give one with --time-zone, "
+                "such as Europe/Madrid, or install the package tzdata."
+            ) from None
+
+    @cached_property
+    def courses(self) -> list[CourseRow]:
+        """Every course but the front page, hidden ones included, in Moodle's order."""
+        return [
+            CourseRow(
+                course, str(short), str(full or ""), kind, start or 0, end or 0, bool(visible), bool(completion),
+                context, tuple(int(part) for part in str(path or context).split("/") if part),
+            )
+            for course, short, full, kind, start, end, visible, completion, context, path in (
+                self.database.rows(_COURSES)
+            )
+        ]  # fmt: skip
+
+    @cached_property
+    def completion_enabled(self) -> bool:
+        """Whether completion tracking is switched on for the site."""
+        return self.config.get("enablecompletion", "1") not in ("", "0")
+
+    @cached_property
+    def competencies_enabled(self) -> bool:
+        """Whether competencies are switched on for the site."""
+        rows = self.database.rows(
+            "SELECT value FROM {config_plugins} WHERE plugin = 'core_competency' AND name = 'enabled'"
+        )
+        return not rows or rows[0][0] not in ("", "0", None)
+
+    @cached_property
+    def administrators(self) -> list[int]:
+        """User ids of the site's administrators."""
+        return [int(part) for part in self.config.get("siteadmins", "").split(",") if part.strip().isdigit()]
+
+    @cached_property
+    def guest(self) -> int:
+        """User id of the guest; 0 when not known."""
+        found = self.config.get("siteguest", "")
+        return int(found) if found.isdigit() else 0
+
+    @cached_property
+    def system_context(self) -> int:
+        """Id of the system context."""
+        rows = self.database.rows("SELECT id FROM {context} WHERE contextlevel = 10")
+        return int(rows[0][0]) if rows else 1
+
+    def roles(self, *archetypes: str) -> Integers:
+        """Ids of the roles of these archetypes."""
+        return np.array([role for role, archetype in self._roles if archetype in archetypes], np.int64)
+
+    @cached_property
+    def _roles(self) -> list[tuple[int, str]]:
+        return [(role, archetype) for role, archetype in self.database.rows("SELECT id, archetype FROM {role}")]
+
+
+def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX, time_zone: str | None = None) -> Site:
+    """Open a site: a database by its SQLAlchemy URL, or a folder of tables as Parquet or CSV files (plain or gzip).
+
+    ``prefix`` is that of the tables' names, ``time_zone`` overrides the site's setting. Nothing is ever written. Raises
+    :class:`SiteError` when the site cannot be reached or read, :class:`UsageError` for arguments that cannot be used.
+    """
+    prefix = checked_prefix(prefix)
+    text = os.fspath(location)
+    if "://" not in text and Path(text).is_dir():
+        from moodlemlbackend.analytics.site.folder import FolderDatabase
+
+        database: Database = FolderDatabase(Path(text), prefix)
+    else:
+        database = Database(text if "://" in text else f"sqlite:///{text}", prefix)
+    try:
+        from moodlemlbackend.analytics.indicators import modules  # noqa: F401  their tables join the list
+
+        database.inspect(list(TABLES))
+        if not database.schema.has("course"):
+            database.schema.fill("{course}")
+    except BaseException:
+        database.close()
+        raise
+    return Site(database, database.shown, time_zone)
