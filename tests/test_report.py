@@ -119,6 +119,21 @@ def test_the_command_can_be_run_as_it_stands(tmp_path):
     evaluate.make_parser(evaluate.make_context("evaluate", words[2:])).parse_args(words[2:])
 
 
+@posix
+@pytest.mark.parametrize("width", [1200, 360])
+def test_in_a_browser(browser, tmp_path, width):
+    page_of(record(classes=(HOSTILE, "1" * 40), **{"data set": "a" * 200}), tmp_path)
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    )
+    browser.get((tmp_path / "report.html").as_uri())
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    images = browser.find_elements("css selector", "figure img")
+    assert len(images) == 7
+    assert all(int(image.get_property("naturalWidth")) > 100 for image in images)
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
 # ---- what a careful statistician says ----
 
 
