@@ -46,6 +46,7 @@ ROOMS = {
 TEST = [
     "aiosmtpd>=1.4.6",
     "aiobotocore>=2.19",  # named beside moto so that pip finds a boto3 for both
+    "axe-core-python>=0.1",
     "cryptography>=42",  # makes the certificate of a mail server
     "flask-cors>=4",  # these two for moto's server; its extra [server] brings all of AWS
     "flask>=3",
@@ -96,6 +97,8 @@ setup(
     extras_require={**ROOMS, "all": sorted({one for needs in ROOMS.values() for one in needs}), "test": TEST},
     packages=[*find_packages(include=["moodlemlbackend", "moodlemlbackend.*"]), "moodlemlbackend.cli"],
     package_dir={"moodlemlbackend.cli": "cli"},
-    package_data={"moodlemlbackend": ["py.typed", "report/templates/*", "server/templates/*"]},
+    package_data={
+        "moodlemlbackend": ["py.typed", "report/templates/*", "server/templates/*", "server/templates/site/*"],
+    },
     entry_points={"console_scripts": ["moodlemlbackend = moodlemlbackend.cli:main"]},
 )

@@ -255,3 +255,17 @@ def test_upcoming_activities_are_moodles(site):
             if expected.get(user, now) == now and 1 in predicted.classes:
                 found[user] = now
     assert found == expected
+
+
+def test_dates_are_guessed_as_moodle_guesses(site):
+    from moodlemlbackend.analytics.analysables import Courses
+    from moodlemlbackend.analytics.analysables.guess import guess_end, guess_start
+
+    with (ORACLE / "expected/guess_raw.csv").open(newline="") as file:
+        expected = {
+            int(row["courseid"]): (int(row["guess_start"]), int(row["guess_end"]), int(row["n_students"]))
+            for row in csv.DictReader(file)
+        }
+    courses = Courses(site, site.courses, 1795365574)
+    found = {course.id: (guess_start(course), guess_end(course), len(course.students)) for course in courses}
+    assert found == expected

@@ -128,7 +128,7 @@ BROKEN = {
         METHOD_OF_MINE + "course.logs().of_events(['x'])",
         "name it in the indicator's events",
     ),
-    "fails": (METHOD_OF_MINE + "return users / nothing", "NameError in line 10 of own.py"),
+    "fails": (METHOD_OF_MINE + "return users / nothing", "NameError in line 11 of own.py"),
 }
 BASE = f"""
 import numpy as np

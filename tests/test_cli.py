@@ -80,7 +80,9 @@ def test_wrong_usage_is_explained_on_standard_error(command):
 # ---- start-up ----
 
 
-@pytest.mark.parametrize("module", ["moodlemlbackend.cli", *(f"moodlemlbackend.cli.{name.replace('-', '_')}" for name in COMMANDS)])
+@pytest.mark.parametrize(
+    "module", ["moodlemlbackend.cli", *(f"moodlemlbackend.cli.{name.replace('-', '_')}" for name in COMMANDS)]
+)
 def test_starting_loads_no_large_library(python, module):
     finished = python("-c", f"import importlib, sys; importlib.import_module('{module}'); print(*sys.modules)")
     loaded = set(finished.stdout.split())

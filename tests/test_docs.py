@@ -92,7 +92,8 @@ def test_links_lead_somewhere(document):
 def described() -> str:
     """The documents that describe commands."""
     return "".join(
-        (ROOT / "docs" / name).read_text("utf-8") for name in ("researchers.md", "server.md", "analytics.md", "models.md")
+        (ROOT / "docs" / name).read_text("utf-8")
+        for name in ("researchers.md", "server.md", "analytics.md", "models.md")
     )
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -275,6 +275,7 @@ def test_odd_enrolments_and_users(query):
     )
     assert twice
     assert not query("SELECT id FROM {user_enrolments} WHERE timeend > 0 AND timestart > timeend")
+    assert query("SELECT MAX(timecreated) FROM {user_enrolments}")[0][0] < NOW
     for flag in ("deleted = 1", "suspended = 1", "confirmed = 0"):
         assert len(query(f"SELECT id FROM {{user}} WHERE {flag}")) == 1
     assert query("SELECT value FROM {config} WHERE name = 'siteadmins'") == [("2",)]
@@ -543,6 +544,25 @@ def test_the_command_says_what_it_made(tmp_path, monkeypatch):
     again = CliRunner().invoke(demo_site, arguments)
     assert again.exit_code == 1
     assert again.output.startswith("Error: sqlite:///site.db already has tables")
+
+
+@posix
+def test_progress_is_shown_on_a_terminal_only(tmp_path):
+    import pty
+
+    ours, theirs = pty.openpty()
+    call = [sys.executable, "-m", "moodlemlbackend", "demo", "site", "--courses", "3", "--students", "3", "-o", "x.db"]
+    with subprocess.Popen(call, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # the terminal's other end is closed
+            while part := os.read(ours, 4096):
+                shown += part
+        out = process.stdout.read()
+    os.close(ours)
+    assert process.returncode == 0
+    assert "━" in shown.decode()
+    assert out.startswith(b"Courses     3: ")
 
 
 @pytest.mark.parametrize("text", ["yesterday", "12", "1999-01-01"])

@@ -295,9 +295,10 @@ def _calculated(indicator: Indicator, samples: Samples, ranges: Ranges) -> Value
         raise
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__} in line {frame.lineno} of {Path(frame.filename).name}"
         raise SiteError(
-            f"The indicator {indicator.id} failed for {analysis_name(samples)}: {error or type(error).__name__} "
-            f"({type(error).__name__} in line {frame.lineno} of {Path(frame.filename).name}); correct it or leave it out."
+            f"The indicator {indicator.id} failed for {analysis_name(samples)}: {error} ({where}); "
+            "correct it or leave it out."
         ) from error
     return shaped(indicator, made, (len(ranges), len(samples)), analysis_name(samples))
 

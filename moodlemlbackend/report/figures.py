@@ -190,10 +190,11 @@ def score_distribution(record: Record) -> Figure | None:
 def confusion_matrix(record: Record) -> Figure | None:
     """Which classes are taken for which: share of each true class, and samples a split."""
     table = curves.confusion(record)
-    names = [_short(name, 14) for name in record.classes]
+    names = [_wrapped(name, max(5, 40 // len(table))) for name in record.classes]
+    more = 0.1 * max(name.count("\n") for name in names)
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1e-9)
     figure = _figure(1)
-    axes = _place(figure, "Confusion matrix", 0.4, 0.38, 0.1, 0.25)
+    axes = _place(figure, "Confusion matrix", 0.4 + more, 0.38 + more, 0.1, 0.25)
     axes.set(xlabel="Predicted class", ylabel="True class")
     axes.imshow(share, cmap=style.COLOUR_MAP, vmin=0, vmax=1.1, aspect="auto")
     axes.grid(visible=False)
@@ -213,7 +214,7 @@ def importance(record: Record) -> Figure | None:
     found = [one for one in record.importances if np.mean(one.falls) > 0][:MOST_INDICATORS]
     if not found:
         return None
-    labels = [_wrapped(one.label) for one in found]
+    labels = [_wrapped(one.label, 24) for one in found]
     lines = sum(1 + label.count("\n") for label in labels)
     height = 0.75 + 0.14 * lines + 0.06 * len(found)
     figure = _figure(height / style.WIDTH)
@@ -303,7 +304,7 @@ def _place(figure: Figure, title: str, left: float, bottom: float, right: float,
     width, height = figure.get_size_inches()
     inside = width - left - right, height - bottom - top
     axes = figure.add_axes((left / width, bottom / height, inside[0] / width, inside[1] / height))
-    axes.xaxis.set_label_coords(0.5, -0.24 / inside[1])
+    axes.xaxis.set_label_coords(0.5, -(bottom - 0.14) / inside[1])
     axes.yaxis.set_label_coords(-(left - 0.15) / inside[0], 0.5)
     axes.set_title(title, y=1)
     return axes
@@ -349,9 +350,9 @@ def _short(text: str, length: int) -> str:
     return f"{text[: length - 1 - end]}…{text[-end:]}"
 
 
-def _wrapped(label: str) -> str:
-    """Lay a label on at most two lines."""
-    lines = textwrap.wrap(_short(label, 46), 24, break_long_words=True)
+def _wrapped(text: str, width: int) -> str:
+    """Lay a text on at most two lines of about so many characters."""
+    lines = textwrap.wrap(_short(text, 2 * width - 2), width, break_long_words=True)
     return "\n".join(lines[:2])
 
 

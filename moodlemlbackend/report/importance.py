@@ -35,15 +35,18 @@ _PAIRS_AT_ONCE = 8_000_000
 def permutation_importances(
     classifiers: list[Classifier], held_out: list[Indices], samples: Samples, *, seed: int
 ) -> list[Importance]:
-    """Importance of every indicator that varies, the largest mean first; a value a split, or a shuffle of one split.
+    """Importance of every indicator that varies, the largest mean first.
 
-    Empty when a class has no held-out row. A classifier gets an equal part of each class, as far as it has rows: the
-    area under the ROC curve does not depend on how frequent a class is.
+    A value a split, or, where there is a single one, a shuffle. Empty when nothing varies or a class has no held-out
+    row. A classifier gets an equal part of each class, as far as it has rows: the area under the ROC curve does not
+    depend on how frequent a class is.
     """
     rng = np.random.default_rng(seed)
     varies = samples.coded.varies
     indicators = [one for one in indicators_of(samples.columns) if varies[list(one.columns)].any()]
     groups = [np.array(one.columns, np.int64) for one in indicators]
+    if not groups:
+        return []
     if len(classifiers) == 1:
         classifiers, held_out = classifiers * REPEATS, held_out * REPEATS
     rows = MOST_PREDICTIONS // max(1, len(groups) * len(classifiers))

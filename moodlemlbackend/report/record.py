@@ -200,8 +200,8 @@ def _record(content: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) 
 
 
 def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+        arrays = {name: content[name] for name in content.files}
     if sum(array.size for array in arrays.values()) > _MOST_CELLS:
         raise ValueError("it is too large")
     return arrays

@@ -25,6 +25,7 @@ import numpy as np
 
 from moodlemlbackend import __version__
 from moodlemlbackend._files import explain
+from moodlemlbackend.errors import InterruptedRunError
 from moodlemlbackend.report.artist import LIBRARIES, Artist
 from moodlemlbackend.report.curves import mean_and_deviation
 from moodlemlbackend.report.facts import digest_of_rows, facts_of, kinds_of, repeated
@@ -76,9 +77,10 @@ class RunReport:
         self, samples: Samples, command: str, modelid: str, outputdir: str, dataset: str, **settings: Any
     ) -> None:
         """Look at the data set, best while something else is being loaded; the rest is the command's arguments."""
-        self._samples = samples
-        self._kinds = kinds_of(samples)
-        self._facts = facts_of(samples, self._kinds).as_dict()
+        with self._dispensable():
+            self._kinds = kinds_of(samples)
+            self._facts = facts_of(samples, self._kinds).as_dict()
+            self._samples = samples
         self._about = {
             "model": modelid,
             "data set": dataset,
@@ -108,8 +110,9 @@ class RunReport:
         """Report the evaluation of a configuration."""
         rows = [split.held_out for split in evaluation.splits]
         fits = [fitted for _, fitted in evaluation]
-        self._facts["training_rows"] = len(evaluation.splits[0].training)
-        self._facts["held_out_repeats"] = self._repeated(evaluation)
+        with self._dispensable():
+            self._facts["training_rows"] = len(evaluation.splits[0].training)
+            self._facts["held_out_repeats"] = self._repeated(evaluation)
         held = [_held(rating, held_out) for (rating, _), held_out in zip(evaluation, rows, strict=True)]
         curve = [CurvePoint(one.split, one.rows, one.rating.figures()) for one in evaluation.learning_curve]
         self._publish(EVALUATION, result, held, fits, [fitted.classifier for fitted in fits], rows, curve)
@@ -169,11 +172,16 @@ class RunReport:
 
     @contextmanager
     def _dispensable(self) -> Iterator[None]:
-        """Tell of a report that cannot be written."""
+        """Tell of a report that cannot be made; the run goes on, unless it was told to stop."""
         try:
             yield
+        except InterruptedRunError:
+            raise
         except OSError as error:
             self._run.tell(f"{_NOT_COMPLETE} {explain(error, self._run.dir)}")
+        except Exception:
+            self._run.log.exception("The report cannot be made")
+            self._run.tell(f"{_NOT_COMPLETE} The details are in {self._run.log_file}")
 
 
 def _versions() -> str:

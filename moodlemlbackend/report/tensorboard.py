@@ -203,11 +203,12 @@ def _weights(events: EventWriter, classifier: Classifier) -> None:
 
 
 def _histogram(array: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """(buckets, 3) left edge, right edge and count."""
-    low, high = float(array.min()), float(array.max())
-    if low == high:
-        return np.array([[low, high, array.size]], np.float64)
-    scaled = (array.reshape(-1) - low) * (BUCKETS / (high - low))
+    """(buckets, 3) left edge, right edge and count of what is finite."""
+    values = array[np.isfinite(array)]
+    low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
+    if low >= high:
+        return np.array([[low, high, len(values)]], np.float64) if len(values) else np.zeros((0, 3))
+    scaled = (values - low) * (BUCKETS / (high - low))
     counts = np.bincount(np.clip(scaled, 0, BUCKETS - 1).astype(np.int64), minlength=BUCKETS)
     edges = np.linspace(low, high, BUCKETS + 1)
     return np.stack([edges[:-1], edges[1:], counts], axis=1)

@@ -71,6 +71,19 @@ RETRY_SECONDS = 30
 PAGE_MODELS = 500
 PAGE_RUNS = 200
 """Entries that a page for people shows."""
+PAGE_THREADS = 4
+"""Threads that make pages of the Moodle site."""
+PAGES_WAITING = 64
+"""Requests that wait for one of these, or are with one."""
+PAGE_INSIGHTS = 50
+PAGE_ELEMENTS = 25
+PAGE_NOTIFICATIONS = 50
+"""Entries of a page of insights, of one of invalid elements, and of that of notifications."""
+FORM_BYTES = MIB // 4
+FORM_FIELDS = 2048
+"""A form of a page: its body, and its fields."""
+FORM_SECONDS = 86_400
+"""How long a form that was shown can be sent."""
 
 _CHUNK = MIB
 

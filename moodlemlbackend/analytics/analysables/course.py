@@ -19,7 +19,7 @@ FORMATS_OF_WEEKS = frozenset({"weeks"})
 
 Fact = TypeVar("Fact")
 
-_NOTHING = Enrolments(*(np.empty(0, np.int64),) * 5)
+_NOTHING = Enrolments(*(np.empty(0, np.int64),) * 6)
 _NOBODY = np.empty(0, np.int64)
 
 

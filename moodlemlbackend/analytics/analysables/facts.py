@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from moodlemlbackend.analytics.site.database import Integers
 from moodlemlbackend.analytics.site.site import Site
@@ -28,13 +29,23 @@ GRADED_TYPES = (1, 2)
 
 @dataclass(frozen=True, eq=False)
 class Enrolments:
-    """User enrolments, by id: arrays of shape (enrolments,); times are Unix times, 0 when not set."""
+    """User enrolments, by id: arrays of shape (enrolments,); times are Unix times, 0 when not set.
+
+    ``enabled`` is 1 where neither the enrolment is suspended nor its method switched off.
+    """
 
     ids: Integers
     users: Integers
     starts: Integers
     ends: Integers
     created: Integers
+    enabled: Integers
+
+    def active(self, now: int) -> npt.NDArray[np.bool_]:
+        """Which are in force at a time."""
+        begun, over = (self.starts == 0) | (self.starts < now), (self.ends != 0) & (self.ends <= now)
+        found: npt.NDArray[np.bool_] = (self.enabled == 1) & begun & ~over
+        return found
 
     def take(self, chosen: Integers) -> Enrolments:
         """The enrolments at these positions."""
@@ -53,9 +64,10 @@ def enrolments(site: Site, courses: Sequence[Course]) -> dict[int, Enrolments]:
     """User enrolments of every method and status, ordered by id."""
     found = integers_by_key(
         site,
-        "SELECT e.courseid, u.id, u.userid, u.timestart, u.timeend, u.timecreated "
+        "SELECT e.courseid, u.id, u.userid, u.timestart, u.timeend, u.timecreated, "
+        "CASE WHEN u.status = 0 AND e.status = 0 THEN 1 ELSE 0 END "
         "FROM {user_enrolments} u JOIN {enrol} e ON e.id = u.enrolid WHERE e.courseid IN :courses ORDER BY u.id",
-        5,
+        6,
         courses=ids(courses),
     )
     return {course: Enrolments(*table.T) for course, table in found.items()}

@@ -11,7 +11,7 @@ Rows are written as ``table column=value column=@source``; a source differs from
 ``text``     what somebody wrote          ``number``    counts an instance's parts from 1
 ``context``  context id of the activity   ``part``      id of its first row in its first table of parts
 ``record``   id of the work's first row   ``part2``     the same in its second table of parts
-``either``   1 or 2, by turns
+``either``   1 or 2, by turns             ``graded``    id of its grade's row, for events alone
 ============ ===========================================================================================
 """
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from moodlemlbackend.demo.site.plan import Integers
 
+NEVER = np.iinfo(np.int64).max
+
 
 @dataclass(frozen=True)
 class SimulatedSite:
@@ -61,6 +63,7 @@ def write_site(
     site = plan_site(courses, students, seed, now)
     kinds = [name for name in KINDS if name in tables(schema)]
     seen = np.zeros((2, FIRST + len(site.drive)), dtype=np.int64)
+    seen[0] = NEVER
     with new_site(url, prefix, schema) as loader:
         ids = add_site(loader, site, schema, seed, kinds)
         for number, plan in enumerate(site.courses, start=1):
@@ -68,7 +71,7 @@ def write_site(
             _add_course(loader, site, plan, ids, log_rows_factor, seen, random)
             if progress is not None:
                 progress(number, courses)
-        add_users(loader, site, *seen)
+        add_users(loader, site, np.where(seen[0] < NEVER, seen[0], 0), seen[1])
     return SimulatedSite(now, dict(Counter(plan.kind for plan in site.courses)), dict(loader.rows))
 
 
@@ -81,23 +84,20 @@ def _add_course(
     seen: Integers,
     random: np.random.Generator,
 ) -> None:
-    """Add all rows of one course, and note in ``seen`` (2, users) when its people were first and last there."""
-    course = draw_course(plan, ids.kinds, random)
+    """Add all rows of one course, and note in ``seen`` (2, users) when its people were first and last on the site."""
+    course = draw_course(plan, ids.kinds, site.now, random)
     behaviour = live(course, site, random)
     placed = add_structure(loader, course, ids)
     added = add_work(loader, course, placed, behaviour.work)
     log = Log(course, placed)
     log.add(behaviour, added, factor, random)
-    rows = log.rows(site.now)
-    user, time, place = (np.asarray(rows[name]) for name in ("userid", "timecreated", "courseid"))
-    loader.add("logstore_standard_log", len(time), rows)
-
-    last = np.zeros_like(seen[0])
-    np.maximum.at(last, user[place > 0], time[place > 0])
+    last = np.zeros_like(seen[1])
+    for rows in log.batches(site.now):
+        user, time, where = (np.asarray(rows[name]) for name in ("userid", "timecreated", "courseid"))
+        loader.add("logstore_standard_log", len(time), rows)
+        np.minimum.at(seen[0], user, time)
+        np.maximum.at(seen[1], user, time)
+        np.maximum.at(last, user[where > 0], time[where > 0])
     there = np.flatnonzero(last)
-    loader.add("user_lastaccess", len(there), {"userid": there, "courseid": placed.course, "timeaccess": last[there]})
-    first = np.full_like(seen[0], np.iinfo(np.int64).max)
-    np.minimum.at(first, user, time)
-    known = first < np.iinfo(np.int64).max
-    seen[0, known] = np.where(seen[0, known] > 0, np.minimum(seen[0, known], first[known]), first[known])
-    np.maximum.at(seen[1], user, time)
+    columns = {"userid": there, "courseid": placed.course, "timeaccess": last[there]}
+    loader.add("user_lastaccess", len(there), columns)

@@ -27,6 +27,9 @@ CLOSES = np.array([bool(kind.close) for kind in KINDS.values()])
 _USE = {kind.name: (kind.popularity, kind.number, kind.appeal) for kind in ACTIVITY_TYPES}
 _USE |= {"bigbluebuttonbn": (0.06, 1.5, 0.7)}
 _POPULARITY, _NUMBER, APPEAL = np.array([_USE[name] for name in NAMES]).T
+ODD = ("late", "short", "old", "after", "suspended", "twice")
+"""How enrolments can be odd: after the start, over before the end, long ago, after the end, suspended, double."""
+
 _SHOWN_IN = 4  # of the first courses, every kind is in one at least
 _SHOWN_UNTIL = 12
 
@@ -74,17 +77,18 @@ class Course:
     has_criteria: bool
 
 
-def draw_course(plan: CoursePlan, available: Collection[str], random: np.random.Generator) -> Course:
-    """Draw the activities, of the ``available`` kinds, and the enrolments of a course."""
+def draw_course(plan: CoursePlan, available: Collection[str], now: int, random: np.random.Generator) -> Course:
+    """Draw the activities, of the ``available`` kinds, and the enrolments of a course, none made after ``now``."""
     kinds = _draw_kinds(plan, available, random)
     week = random.integers(plan.weeks, size=len(kinds))
+    week[GRADED[kinds]] = _spread(int(GRADED[kinds].sum()), plan.weeks, random)
     general = (random.random(len(kinds)) < 0.08) & ~GRADED[kinds]
     general |= (kinds == NAMES.index("forum")) & (np.cumsum(kinds == NAMES.index("forum")) == 1)
     sections = _number_of_sections(plan, random)
     if sections == 1:
         general[:] = True
     section = np.where(general, 0, 1 + week * (sections - 1) // plan.weeks)
-    closing = CLOSES[kinds] & (random.random(len(kinds)) < 0.75) & ((section > 0) | (sections == 1))
+    closing = CLOSES[kinds] & (random.random(len(kinds)) < 0.9) & ((section > 0) | (sections == 1))
     week = np.where(general & (sections > 1), -1, week)
     order = np.lexsort((week, section))
     kinds, section, week, closing = kinds[order], section[order], week[order], closing[order]
@@ -104,7 +108,7 @@ def draw_course(plan: CoursePlan, available: Collection[str], random: np.random.
     )
     has_criteria = bool(activities.criterion.any())
     completion = has_criteria or bool(random.random() < 0.3)
-    return Course(plan, sections, activities, _draw_enrolments(plan, random), completion, has_criteria)
+    return Course(plan, sections, activities, _draw_enrolments(plan, now, random), completion, has_criteria)
 
 
 def _draw_kinds(plan: CoursePlan, available: Collection[str], random: np.random.Generator) -> Integers:
@@ -114,10 +118,20 @@ def _draw_kinds(plan: CoursePlan, available: Collection[str], random: np.random.
     has = random.random(len(NAMES)) < _POPULARITY
     if plan.number < _SHOWN_UNTIL:
         has |= np.arange(len(NAMES)) % _SHOWN_IN == plan.number % _SHOWN_IN
+    has[NAMES.index("assign")] |= not has[NAMES.index("quiz")]
     if plan.format == "social":
         has = np.isin(NAMES, ["forum", "resource"])
-    number = 1 + random.poisson(np.minimum(plan.weeks, 30) / 12 * np.maximum(_NUMBER - 1, 0.2))
+    weeks = min(plan.weeks, 30)
+    number = 1 + random.poisson(weeks / 12 * np.maximum(_NUMBER - 1, 0.2))
+    assessed_by = NAMES.index("assign" if has[NAMES.index("assign")] else "quiz")
+    number[assessed_by] = max(number[assessed_by], weeks // 2)
     return np.repeat(np.arange(len(NAMES)), np.where(has & np.isin(NAMES, list(available)), number, 0))
+
+
+def _spread(number: int, weeks: int, random: np.random.Generator) -> Integers:
+    """Return ``number`` weeks, in no order but evenly over the course."""
+    place = (random.permutation(number) + random.random(number)) / max(number, 1)
+    return (weeks * place).astype(np.int64)
 
 
 def _number_of_sections(plan: CoursePlan, random: np.random.Generator) -> int:
@@ -140,16 +154,13 @@ def _choose_criteria(plan: CoursePlan, kinds: Integers, week: Integers, random: 
     return chosen
 
 
-def _draw_enrolments(plan: CoursePlan, random: np.random.Generator) -> Enrolments:
-    """Enrol the students, some of them late, for too short, long ago, after the end, suspended or twice."""
+def _draw_enrolments(plan: CoursePlan, now: int, random: np.random.Generator) -> Enrolments:
+    """Enrol the students, some of them oddly, at least one."""
     size = len(plan.students)
     length = plan.end - plan.start
     created = plan.start - random.integers(DAY, 21 * DAY, size=size)
-    odd = random.choice(
-        ["", "late", "short", "old", "after", "suspended", "twice"],
-        size=size,
-        p=[0.86, 0.05, 0.02, 0.01, 0.01, 0.02, 0.03],
-    )
+    odd = random.choice(["", *ODD], size=size, p=[0.88, 0.05, 0.02, 0.01, 0.01, 0.01, 0.02])
+    odd[: min(size, 1)] = ODD[plan.number % len(ODD)]
     late = plan.start + (random.uniform(0.05, 0.4, size=size) * length).astype(np.int64)
     created = np.where(odd == "late", late, created)
     created = np.where(odd == "old", plan.start - 400 * DAY, created)
@@ -161,7 +172,7 @@ def _draw_enrolments(plan: CoursePlan, random: np.random.Generator) -> Enrolment
     return Enrolments(
         timestart=np.where((ends > 0) & (begins > ends), created, begins),
         timeend=ends,
-        timecreated=created,
+        timecreated=np.minimum(created, now - 2 * DAY),
         suspended=odd == "suspended",
         twice=odd == "twice",
         first=np.maximum(created, begins),

@@ -9,10 +9,13 @@ import pyarrow as pa
 
 from moodlemlbackend.demo.site.activities import KINDS, VIEWED, Event, event
 from moodlemlbackend.demo.site.course import NAMES, Course
+from moodlemlbackend.demo.site.loader import BATCH_ROWS
 from moodlemlbackend.demo.site.plan import DAY
 from moodlemlbackend.demo.site.site_rows import COURSE_LEVEL, MODULE_LEVEL, SYSTEM, SYSTEM_LEVEL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from moodlemlbackend.demo.site.behaviour import Behaviour, Sessions, Work
     from moodlemlbackend.demo.site.loader import Values
     from moodlemlbackend.demo.site.plan import Booleans, Integers
@@ -81,11 +84,15 @@ class Log:
         if len(plan.teachers):
             self._add_preparation(random)
 
-    def rows(self, now: int) -> dict[str, Values]:
-        """Return the columns of the log's rows until ``now``, ordered by time."""
+    def batches(self, now: int) -> Iterator[dict[str, Values]]:
+        """Yield the columns of the log's rows until ``now``, ordered by time, some rows at once."""
         rows = _Rows(*(np.concatenate(columns) for columns in zip(*self._rows, strict=True)))
         order = np.argsort(rows.time, kind="stable")
-        rows = _Rows(*(column[order[: np.count_nonzero(rows.time <= now)]] for column in rows))
+        order = order[: np.count_nonzero(rows.time <= now)]
+        for begin in range(0, len(order), BATCH_ROWS):
+            yield self._columns(_Rows(*(column[order[begin : begin + BATCH_ROWS]] for column in rows)))
+
+    def _columns(self, rows: _Rows) -> dict[str, Values]:
         ids, number = self._ids, len(self._course.activities)
         places = {
             "contextid": np.concatenate([ids.contexts, [ids.context, SYSTEM]]),

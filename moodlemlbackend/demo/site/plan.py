@@ -117,14 +117,13 @@ def _draw_course(
     ago = {
         "finished": WEEK * weeks + DAY * random.uniform(10, 500),
         "ongoing": WEEK * weeks * random.uniform(0.2, 0.9),
-        "starting": DAY * random.uniform(-6, 5),
+        "starting": DAY * random.uniform(1, 6) * (1 if number % 2 else -1),
     }.get(kind, WEEK * weeks + DAY * random.uniform(10, 200))
     start = (now - int(ago)) // DAY * DAY
     end = start + weeks * WEEK
-    form = str(random.choice(["topics", "weeks", "social", "singleactivity"], p=[0.66, 0.26, 0.04, 0.04]))
     visible = random.random() > 0.06
-    traits = random.random(5)
-    known = FIRST + random.choice(teachers, size=1 + int(traits[0] < 0.4), replace=False)
+    second, early = random.random(2)
+    known = FIRST + random.choice(teachers, size=1 + int(second < 0.4), replace=False)
     enrolled = FIRST + teachers + random.choice(users, size=size, replace=False)
     return CoursePlan(
         number=number,
@@ -132,13 +131,13 @@ def _draw_course(
         start=start,
         end=end,
         enddate={"no end": 0, "end before start": start - 60 * DAY}.get(kind, end),
-        format=form,
+        format={10: "social", 11: "singleactivity"}.get(number % 24, "weeks" if number % 4 == 3 else "topics"),
         visible=bool(visible),
         category=int(random.integers(categories)),
-        tracked=bool(traits[1] < 0.4),
-        competencies=bool(traits[2] < 0.3),
-        has_gradepass=bool(traits[3] < 0.7),
-        open_early=bool(traits[4] < 0.5),
+        tracked=number % 5 in {1, 3},
+        competencies=number % 4 == 2,
+        has_gradepass=number % 3 > 0,
+        open_early=bool(early < 0.5),
         demand=float(random.normal(0, 0.35)),
         responsive=float(random.beta(3, 2)),
         teachers=known[:0] if kind == "starting" and number % 2 else known,
