@@ -44,7 +44,8 @@ class Enrolments:
     def active(self, now: int) -> npt.NDArray[np.bool_]:
         """Which are in force at a time."""
         begun, over = (self.starts == 0) | (self.starts < now), (self.ends != 0) & (self.ends <= now)
-        return (self.enabled == 1) & begun & ~over
+        active: npt.NDArray[np.bool_] = (self.enabled == 1) & begun & ~over
+        return active
 
     def take(self, chosen: Integers) -> Enrolments:
         """The enrolments at these positions."""
