@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 moodlemlbackend demo demo
 moodlemlbackend demo large --courses 200 --students 60 --seed 1
+moodlemlbackend demo site -o site.db
 """
 
 MODELID = "demo"
@@ -30,7 +31,21 @@ MINIMUM_SCORE, ACCEPTED_DEVIATION, ITERATIONS = "0.7", "0.05", "10"  # as Moodle
 _RESULT_CODES = (0, 4, 8, 12)  # of an evaluation that has a result
 
 
-@click.command("demo", cls=ModelCommand, epilog=EXAMPLES)
+class _DemoCommand(ModelCommand):
+    """Either ``demo DIR`` or, with the word ``site`` in front, ``demo site``."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Return the context of the command that is meant."""
+        if args[:1] == ["site"]:
+            from .demo_site import command as site
+
+            return site.make_context(f"{info_name} site", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command("demo", cls=_DemoCommand, epilog=EXAMPLES)
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--courses", type=click.IntRange(1), default=30, show_default=True, help="Finished courses of a term.")
 @click.option("--students", type=click.IntRange(1), default=40, show_default=True, help="Students of a course.")
@@ -40,6 +55,8 @@ def command(folder: Path, courses: int, students: int, seed: int) -> None:
 
     A term of finished courses is evaluated, another one is trained on. The students of ongoing courses are predicted,
     and the predictions compared with what became of these students.
+
+    `demo site` makes a Moodle site in a database instead; a directory of that name is ./site.
     """
     from rich.console import Console
 

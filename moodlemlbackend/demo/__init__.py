@@ -1,1 +1,1 @@
-"""A simulated Moodle site to try the backend with, and to test it on."""
+"""Simulators to try the backend with, and to test it on: of courses' data sets, and of a whole Moodle site."""

@@ -44,8 +44,8 @@ class Enrolments:
     def active(self, now: int) -> npt.NDArray[np.bool_]:
         """Which are in force at a time."""
         begun, over = (self.starts == 0) | (self.starts < now), (self.ends != 0) & (self.ends <= now)
-        active: npt.NDArray[np.bool_] = (self.enabled == 1) & begun & ~over
-        return active
+        found: npt.NDArray[np.bool_] = (self.enabled == 1) & begun & ~over
+        return found
 
     def take(self, chosen: Integers) -> Enrolments:
         """The enrolments at these positions."""
