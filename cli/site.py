@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import ModelCommand
+from .options import ModelCommand, unix_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,20 +46,12 @@ PREFIX = click.option("--prefix", default="mdl_", show_default=True, help="Prefi
 TIME_ZONE = click.option("--time-zone", metavar="NAME", help="Time zone, such as Europe/Madrid.  [default: the site's]")
 
 
-def _unix_time(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int:
-    """Read a date, a date with a time of day, or Unix seconds; UTC unless it says otherwise."""
-    if text is None:
-        return int(time.time())
-    if text.isascii() and text.isdecimal() and len(text) < 12:
-        return int(text)
-    try:
-        when = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no time; write 2026-03-01, 2026-03-01T08:00, or Unix seconds.") from None
-    return int((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp())
-
-
-NOW = click.option("--now", metavar="TIME", callback=_unix_time, help="When the site is looked at.  [default: now]")
+NOW = click.option(
+    "--now",
+    metavar="TIME",
+    callback=lambda *given: unix_time(*given) or int(time.time()),
+    help="When the site is looked at.  [default: now]",
+)
 
 
 class _Site(ModelCommand, click.Group):
