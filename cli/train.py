@@ -16,10 +16,19 @@ gunzip -c training.csv.gz | moodlemlbackend train dropout model -
 @MODELID
 @OUTPUTDIR
 @DATASET
+@click.option("--afresh", is_flag=True, help="Forget what the model has learned before.")
 @PROCESSOR
 @SEED
-def command(modelid: str, outputdir: str, dataset: str, processor: str | None, seed: str | None) -> None:
+def command(modelid: str, outputdir: str, dataset: str, afresh: bool, processor: str | None, seed: str | None) -> None:
     """Train a model with labelled samples, or continue training one."""
     from moodlemlbackend import commands
 
-    run("training", commands.train, modelid, outputdir, dataset, chosen={"processor": processor, "seed": seed})
+    run(
+        "training",
+        commands.train,
+        modelid,
+        outputdir,
+        dataset,
+        chosen={"processor": processor, "seed": seed},
+        afresh=afresh,
+    )

@@ -1,3 +1,61 @@
-"""Machine-learning backend for Moodle's learning analytics."""
+"""Machine-learning backend for Moodle's learning analytics.
+
+The names in ``__all__`` are its Python API. They are imported when they are first used: importing the package is cheap.
+"""
 
 __version__ = "3.1.0"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from moodlemlbackend.api import (
+        Evaluation,
+        Model,
+        evaluate,
+        explain,
+        explanation_figure,
+        fit,
+        load_model,
+        read_dataset,
+        splits,
+        write_dataset,
+    )
+    from moodlemlbackend.dataset import DataSet
+    from moodlemlbackend.errors import BackendError
+    from moodlemlbackend.estimator import MoodleClassifier
+    from moodlemlbackend.processor.explanation import Explanation, Explanations
+
+__all__ = [
+    "BackendError",
+    "DataSet",
+    "Evaluation",
+    "Explanation",
+    "Explanations",
+    "Model",
+    "MoodleClassifier",
+    "evaluate",
+    "explain",
+    "explanation_figure",
+    "fit",
+    "load_model",
+    "read_dataset",
+    "splits",
+    "write_dataset",
+]
+
+if not TYPE_CHECKING:  # or every name would be of type object
+
+    def __getattr__(name):
+        """Import a name of the API from where it is at home."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        elsewhere = {"BackendError": "errors", "DataSet": "dataset", "MoodleClassifier": "estimator"}
+        home = "processor.explanation" if name.startswith("Explanation") else elsewhere.get(name, "api")
+        value = getattr(import_module(f"{__name__}.{home}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__():
+        """List the API beside what is loaded."""
+        return sorted({*globals(), *__all__})

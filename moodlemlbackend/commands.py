@@ -11,15 +11,24 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from moodlemlbackend.errors import BackendError, InterruptedRunError, ModelError, NotTrainedError, UsageError
+from moodlemlbackend.errors import (
+    BackendError,
+    DataSetError,
+    InterruptedRunError,
+    ModelError,
+    NotTrainedError,
+    UsageError,
+)
 from moodlemlbackend.processor import get_processor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from moodlemlbackend.dataset import DataSet
     from moodlemlbackend.guard import Streams
-    from moodlemlbackend.processor.base import Fitted, Processor, Progress, TrainedModel
+    from moodlemlbackend.processor.base import Processor, Progress, TrainedModel
     from moodlemlbackend.processor.evaluation import Rating
+    from moodlemlbackend.processor.explanation import Explanation
     from moodlemlbackend.processor.samples import Samples
     from moodlemlbackend.runs import Run
     from moodlemlbackend.settings import Settings
@@ -35,29 +44,37 @@ MOST_ITERATIONS = 1000
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
 
 
-def train(streams: Streams, modelid: str, outputdir: str, dataset: str, *, settings: Settings) -> dict[str, Any]:
-    """Train a model, or continue training one, with the samples of a labelled data set."""
+def train(
+    streams: Streams, modelid: str, outputdir: str, dataset: str, *, settings: Settings, afresh: bool = False
+) -> dict[str, Any]:
+    """Train a model, or continue training one, with the samples of a labelled data set.
+
+    ``afresh`` forgets what the model has learned before; until the new one is published the old one stays in force.
+    """
     from moodlemlbackend.runs import Run
 
     store = _store(modelid, outputdir)
-    with streams.attach(Run.start(Path(outputdir))) as run, store.lock(settings.lock_wait):
-        processor = _processor_to_train(store, settings, run)
+    with ExitStack() as stack:
+        run = stack.enter_context(streams.attach(Run.start(Path(outputdir))))
+        stack.enter_context(store.lock(settings.lock_wait))
+        processor = get_processor(settings.processor) if afresh else _processor_to_train(store, settings, run)
         from moodlemlbackend.processor.samples import read_samples
-        from moodlemlbackend.report.run_report import LIBRARIES_OF_TRAINING, write_training
+        from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunReport
 
-        load_in_background(*processor.libraries, *LIBRARIES_OF_TRAINING)
-
+        load_in_background(*processor.libraries, *LIBRARIES_OF_EVENTS)
+        report = stack.enter_context(RunReport(run))
         samples = read_samples(dataset)
-        former = _current(store)
+        former = None if afresh else _current(store)
         if former is not None:
             former[0].check(dataset, samples.columns, samples.classes)
         seed = _seed(settings)
         run.log.info(
             "Training %s with %s, seed %d, on %s: %d rows", modelid, processor.name, seed, dataset, len(samples)
         )
+        report.begin(samples, "train", modelid, outputdir, dataset, processor=processor.name, seed=seed)
         progress = _progress(streams, "Training")
         fitted = processor.train(store, samples, run, former=former, seed=seed, progress=progress)
-        write_training(run, fitted, samples, processor=processor.name, seed=seed)
+        report.training(fitted)
         return {"status": 0, "info": run.info, "runid": str(run.runid)}
 
 
@@ -107,7 +124,8 @@ def evaluate(
     check_id(modelid)
     if not 1 <= iterations <= MOST_ITERATIONS:
         raise UsageError(f"The number of iterations is {iterations}; it must be 1 to {MOST_ITERATIONS}.")
-    with streams.attach(Run.start(Path(outputdir))) as run:
+    with ExitStack() as stack:
+        run = stack.enter_context(streams.attach(Run.start(Path(outputdir))))
         model = None
         if trained_model_dir is None:
             processor = get_processor(settings.processor)
@@ -117,34 +135,47 @@ def evaluate(
         from moodlemlbackend.processor.base import tell_of_constant_columns
         from moodlemlbackend.processor.evaluation import mean_figures, verdict
         from moodlemlbackend.processor.samples import read_samples
-        from moodlemlbackend.report.run_report import LIBRARIES_OF_EVALUATION, write_evaluation
+        from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunReport
 
-        load_in_background(*(() if trained_model_dir else processor.libraries), *LIBRARIES_OF_EVALUATION)
-
+        load_in_background(*(() if trained_model_dir else processor.libraries), *LIBRARIES_OF_EVENTS)
+        report = stack.enter_context(RunReport(run))
         samples = read_samples(dataset)
         seed = _seed(settings)
-        rated: list[tuple[Rating, Fitted | None]]
+        options: dict[str, Any] = {
+            "processor": processor.name,
+            "seed": seed,
+            "score": settings.score,
+            "minimum_score": minscore,
+            "accepted_deviation": accepted_deviation,
+        }
+        about = (samples, "evaluate", modelid, outputdir, dataset)
+        evaluation, ratings = None, []
         if model is not None:
             run.log.info("Rating the trained model in %s on %s: %d rows", trained_model_dir, dataset, len(samples))
-            rated = [(_rate(model, samples, dataset), None)]
+            report.begin(*about, **options, trained_model=trained_model_dir)
+            ratings = [_rate(model, samples, dataset)]
         else:
             run.log.info(
                 "Evaluating %s with %s, %d splits, seed %d, on %s: %d rows",
                 modelid, processor.name, iterations, seed, dataset, len(samples),
             )  # fmt: skip
+            report.begin(*about, **options, iterations=iterations)
             progress = _progress(streams, "Evaluating")
-            rated = [*processor.evaluate(samples, iterations=iterations, seed=seed, progress=progress)]
+            evaluation = processor.evaluate(
+                samples, iterations=iterations, seed=seed, learning_curve=True, progress=progress
+            )
+            ratings = [rating for rating, _ in evaluation]
         tell_of_constant_columns(samples, run)
         result, sentences = verdict(
-            [rating for rating, _ in rated],
-            minimum_score=minscore,
-            accepted_deviation=accepted_deviation,
-            score=settings.score,
+            ratings, minimum_score=minscore, accepted_deviation=accepted_deviation, score=settings.score
         )
         for sentence in sentences:
             run.tell(sentence)
         run.log.info("Result: %s", mean_figures(result))
-        write_evaluation(run, rated, samples, result, processor=processor.name, seed=seed, score=settings.score)
+        if evaluation is not None:
+            report.evaluation(evaluation, result)
+        elif model is not None:
+            report.rating(ratings[0], model, result)
         return {**result, "info": run.info, "dir": str(run.dir), "runid": run.runid}
 
 
@@ -208,6 +239,48 @@ def import_model(streams: Streams, modelid: str, modeldir: str, importdir: str, 
         return "Ok"
 
 
+def explain(outputdir: str, dataset: str, sample_id: str | None, row: int | None) -> Explanation:
+    """Say why the trained model predicts one sample as it does.
+
+    The sample is named by its id in an unlabelled data set, or by its row in the file, where the first sample is in
+    row 4.
+    """
+    if (sample_id is None) == (row is None):
+        raise UsageError("Name one sample: by its id, or by its row in the file with --row.")
+    model, _ = trained_in(outputdir)
+    from moodlemlbackend.dataset import HEADER_ROWS, read_batches
+    from moodlemlbackend.processor.explanation import explain as explain_rows
+
+    header, batches = read_batches(dataset, labelled=None)
+    model.check(header.source, header.columns, header.classes)
+    if sample_id is not None and header.target is not None:
+        raise DataSetError(
+            f"{header.source} is a labelled data set, whose samples have no ids; name a sample by its row with --row."
+        )
+    first = HEADER_ROWS + 1
+    for batch in batches:
+        here = _position(batch, sample_id, None if row is None else row - first)
+        if here is not None:
+            name = f"row {row}" if batch.sample_ids is None else batch.sample_ids[here]
+            return explain_rows(model, header.columns, batch.features[here : here + 1], [name])[0]
+        first += len(batch.features)
+    if sample_id is not None:
+        raise DataSetError(
+            f"{header.source} has no sample with the id {sample_id[:80]!r}; take one from its first column."
+        )
+    raise DataSetError(
+        f"{header.source} has no sample in row {row}; its samples are in the rows {HEADER_ROWS + 1} to {first - 1}."
+    )
+
+
+def _position(batch: DataSet, sample_id: str | None, row: int | None) -> int | None:
+    """Where in a batch a sample is, None when it is not there."""
+    if row is not None:
+        return row if 0 <= row < len(batch.features) else None
+    ids = batch.sample_ids or []
+    return ids.index(sample_id) if sample_id in ids else None
+
+
 def load_in_background(*modules: str) -> threading.Thread:
     """Import modules one after the other in the thread returned; whoever needs one of them first waits for it there.
 
@@ -249,9 +322,13 @@ def check_id(modelid: str) -> None:
 
 
 def _store(modelid: str, outputdir: str) -> ModelStore:
+    check_id(modelid)
+    return _store_of(outputdir)
+
+
+def _store_of(outputdir: str) -> ModelStore:
     from moodlemlbackend.store import ModelStore
 
-    check_id(modelid)
     if not outputdir:
         raise UsageError("The output directory is empty; name a directory that can be written.")
     return ModelStore(Path(outputdir))
@@ -286,6 +363,14 @@ def trained(store: ModelStore) -> tuple[TrainedModel, StoredModel | None]:
     current = _current(store)
     if current is None:
         raise NotTrainedError(NOT_TRAINED)
+    return current
+
+
+def trained_in(outputdir: str) -> tuple[TrainedModel, StoredModel | None]:
+    """Return the model in force in a directory; NotTrainedError, in words for people, when there is none."""
+    current = _current(_store_of(outputdir))
+    if current is None:
+        raise NotTrainedError(f"There is no trained model in {outputdir}; train it first.")
     return current
 
 

@@ -11,21 +11,30 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv
 
+from moodlemlbackend import _dataset_frames
 from moodlemlbackend._dataset_csv import Block, Text, fields, opened
 from moodlemlbackend._dataset_write import write, writing
 from moodlemlbackend._sample_ids import SampleIds
 from moodlemlbackend.errors import DataSetError, NoDataSetError
 
-__all__ = ["DataSet", "Header", "read_batches", "read_labelled", "read_unlabelled", "write", "writing"]
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+__all__ = ["DataSet", "Header", "read", "read_batches", "read_labelled", "read_unlabelled", "write", "writing"]
+
+HEADER_ROWS = 3
+"""Rows before the first sample."""
 
 BATCH_BYTES = 2 << 20
 """Text read at a time. A cell takes at least one byte of text and four of memory."""
@@ -68,6 +77,35 @@ class DataSet:
     labels: npt.NDArray[np.int64] | None
     sample_ids: list[str] | None
 
+    def to_polars(self) -> pl.DataFrame:
+        """As a polars frame: ``sampleid`` (unlabelled), Float32 features with null for an empty cell, class (labelled).
+
+        Classes are Int64 where all of them are whole numbers, else text. Raises DataSetError when two columns have one
+        name, UsageError without polars.
+        """
+        return _dataset_frames.to_polars(self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """As a pandas frame, with NaN for an empty cell and the metadata in ``attrs``; else as :meth:`to_polars`."""
+        return _dataset_frames.to_pandas(self)
+
+    @classmethod
+    def from_frame(
+        cls, frame: pl.DataFrame | pd.DataFrame, metadata: Mapping[str, str], source: str = "the frame"
+    ) -> DataSet:
+        """Make a data set from a frame, as :meth:`to_polars` or :meth:`to_pandas` gives one.
+
+        A column ``sampleid`` makes it unlabelled, the column that ``metadata["targetcolumn"]`` names labelled; all
+        others are features. Classes are those of ``metadata["targetclasses"]``, else those that occur, sorted;
+        ``nfeatures`` is counted. ``source`` is what messages call it. Raises :class:`DataSetError`.
+        """
+        return _dataset_frames.from_frame(frame, metadata, source)
+
+
+def read(path: str | os.PathLike[str]) -> DataSet:
+    """Read a file of either kind, plain or gzip; ``-`` is standard input. Raises :class:`DataSetError`."""
+    return _whole(*read_batches(path, labelled=None))
+
 
 def read_labelled(path: str | os.PathLike[str]) -> DataSet:
     """Read a file for training or evaluation, plain or gzip; ``-`` is standard input. Raises :class:`DataSetError`."""
@@ -80,10 +118,11 @@ def read_unlabelled(path: str | os.PathLike[str]) -> DataSet:
 
 
 def read_batches(
-    path: str | os.PathLike[str], *, labelled: bool, batch_bytes: int = BATCH_BYTES
+    path: str | os.PathLike[str], *, labelled: bool | None, batch_bytes: int = BATCH_BYTES
 ) -> tuple[Header, Iterator[DataSet]]:
     """Read a file in batches of about ``batch_bytes`` of text, in the file's order.
 
+    ``labelled`` says what the file must be; None takes either, and the header's ``target`` tells which it is.
     The header and the first batch are read at once, the others as they are asked for; either may raise
     :class:`DataSetError`. An id may occur only once in a file: 16 bytes a row stay in memory to tell.
     """
@@ -102,11 +141,11 @@ def _whole(header: Header, batches: Iterator[DataSet]) -> DataSet:
     return DataSet(header, features, np.concatenate([part.labels for part in parts if part.labels is not None]), None)
 
 
-def _batches(path: str | os.PathLike[str], labelled: bool, batch_bytes: int) -> Iterator[DataSet]:
+def _batches(path: str | os.PathLike[str], labelled: bool | None, batch_bytes: int) -> Iterator[DataSet]:
     with opened(path) as (source, stream):
         text = Text(source, stream)
         header = _read_header(text, labelled)
-        options = _convert_options(len(header.columns), labelled)
+        options = _convert_options(len(header.columns), header.target is not None)
         seen = SampleIds()
         block = None
         for block in text.blocks(batch_bytes):
@@ -126,7 +165,7 @@ def _batches(path: str | os.PathLike[str], labelled: bool, batch_bytes: int) -> 
 # The header rows.
 
 
-def _read_header(text: Text, labelled: bool) -> Header:
+def _read_header(text: Text, labelled: bool | None) -> Header:
     rows = [row for row in (text.header_row(), text.header_row(), text.header_row()) if row is not None]
     source = text.source
     if not rows:
@@ -142,6 +181,8 @@ def _read_header(text: Text, labelled: bool) -> Header:
     if len(metadata) != len(keys):
         raise DataSetError(f"Row 1 of {source} names a setting twice; keep each once.")
     nfeatures = _feature_count(metadata, source)
+    if labelled is None:
+        labelled = _ends_in_target(names, nfeatures, metadata)
     linear = metadata.get("targettype") == "linear"
     if labelled and linear:
         raise DataSetError(
@@ -151,7 +192,7 @@ def _read_header(text: Text, labelled: bool) -> Header:
     classes = None if linear else _classes(metadata, source)
     if labelled and classes is None:
         raise DataSetError(f"Row 1 of {source} does not name targetclasses; a labelled data set needs it.")
-    columns = _feature_names(names, nfeatures, labelled, metadata.get("targetcolumn", ""), source)
+    columns = _feature_names(names, nfeatures, labelled, metadata, source)
     return Header(source, metadata, columns, classes, names[-1] if labelled else None)
 
 
@@ -182,12 +223,19 @@ def _classes(metadata: dict[str, str], source: str) -> tuple[str, ...] | None:
     )
 
 
-def _feature_names(names: list[str], nfeatures: int, labelled: bool, target: str, source: str) -> tuple[str, ...]:
+def _ends_in_target(names: list[str], nfeatures: int, metadata: dict[str, str]) -> bool:
+    """Whether row 3 is that of a labelled file."""
+    targets = metadata.get("targetcolumn", "").split("|")
+    return names[:1] != ["sampleid"] and len(names) == nfeatures + 1 and names[-1] in targets
+
+
+def _feature_names(
+    names: list[str], nfeatures: int, labelled: bool, metadata: dict[str, str], source: str
+) -> tuple[str, ...]:
     has_ids = names[:1] == ["sampleid"]
     if labelled and has_ids:
         raise DataSetError(f"{source} is a prediction file (row 3 begins with sampleid); give a labelled data set.")
-    ends_in_target = len(names) == nfeatures + 1 and names[-1] in target.split("|")
-    if not labelled and not has_ids and ends_in_target:
+    if not labelled and _ends_in_target(names, nfeatures, metadata):
         raise DataSetError(f"{source} is a labelled data set (row 3 ends in the target); give a prediction file.")
     # Row 3 of a prediction file may lack sampleid: the features come first then.
     fits = (nfeatures + 1,) if labelled or has_ids else (nfeatures, nfeatures + 1)

@@ -12,7 +12,12 @@ setting and what to do about it. ``status`` is the number Moodle receives (see :
     ├── NotEnoughDataError         readable, but too little to learn from; status 8
     ├── NotTrainedError            no trained model in the directory; status 2
     ├── ModelError                 a stored model that is damaged, foreign or made for other columns
+    ├── ArchiveError               a zip archive that cannot be let in
+    ├── PackageError               a model package that cannot be imported here
     ├── StorageError               a directory that cannot be read, written or locked
+    ├── BusyError                  another run works on the same thing
+    ├── DeliveryError              a notification that cannot be sent now
+    │   └── RefusedError           of this one only, now or for good
     ├── SiteError                  a Moodle site's tables that cannot be reached, read or analysed
     │   └── IndicatorError         an indicator that cannot be calculated for an analysable
     ├── InterruptedRunError        stopped by a signal
@@ -70,8 +75,36 @@ class ModelError(BackendError):
     """A stored model that is damaged, foreign, or made for other columns."""
 
 
+class ArchiveError(BackendError):
+    """A zip archive that cannot be let in; ``too_large`` when it has too many entries or bytes."""
+
+    def __init__(self, text: str, *, too_large: bool = False) -> None:
+        super().__init__(text)
+        self.too_large = too_large
+
+
+class PackageError(BackendError):
+    """A model package that cannot be imported here."""
+
+
 class StorageError(BackendError):
     """A directory that cannot be read, written or locked."""
+
+
+class BusyError(BackendError):
+    """Another run works on the same thing; it goes on, this one leaves it alone."""
+
+
+class DeliveryError(BackendError):
+    """A notification that cannot be sent now; it is tried again."""
+
+
+class RefusedError(DeliveryError):
+    """This notification is not taken; ``final`` when it never will be."""
+
+    def __init__(self, text: str, *, final: bool = True) -> None:
+        super().__init__(text)
+        self.final = final
 
 
 class SiteError(BackendError):

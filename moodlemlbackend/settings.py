@@ -6,7 +6,8 @@ A value comes from the first of: the command's option, the environment variable,
     [moodlemlbackend]
     score = f1
 
-A section ``[server]`` beside it holds what :mod:`moodlemlbackend.server.settings` lists. The file is the one named by
+Sections ``[server]`` and ``[analytics]`` beside it hold what :mod:`moodlemlbackend.server.settings` and
+:mod:`moodlemlbackend.analytics.settings` list. The file is the one named by
 ``MOODLEMLBACKEND_SETTINGS``, else the first that exists of ``{sys.prefix}/etc/moodlemlbackend.ini`` and
 ``/etc/moodlemlbackend.ini``. A variable or value left empty counts as not given.
 """
@@ -30,6 +31,8 @@ FILE_VARIABLE = "MOODLEMLBACKEND_SETTINGS"
 FILE_NAME = "moodlemlbackend.ini"
 SECTION = "moodlemlbackend"
 SERVER_SECTION = "server"
+ANALYTICS_SECTION = "analytics"
+SECTIONS = (SECTION, SERVER_SECTION, ANALYTICS_SECTION)
 FILE_BYTES = 1 << 20
 
 T = TypeVar("T")
@@ -246,8 +249,7 @@ def _read_file(wanted: str = SECTION) -> tuple[Mapping[str, str], Path | None]:
             f"The settings file {path} is not a valid INI file: {' '.join(str(error).split())}."
         ) from error
     for section in parser.sections():
-        if section not in (SECTION, SERVER_SECTION):
-            raise UsageError(
-                f"The settings file {path} has a section [{section}]; there are [{SECTION}] and [{SERVER_SECTION}]."
-            )
+        if section not in SECTIONS:
+            known = ", ".join(f"[{name}]" for name in SECTIONS)
+            raise UsageError(f"The settings file {path} has a section [{section}]; there are {known}.")
     return dict(parser[wanted]) if parser.has_section(wanted) else {}, path

@@ -50,6 +50,14 @@ def command(python) -> Callable[..., Finished]:
 
 
 @pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """A simulated Moodle site whose models have predicted."""
+    from paging import prepare
+
+    return prepare(tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture(scope="session")
 def browser():
     """Chromium, without a window."""
     selenium = pytest.importorskip("selenium.webdriver", reason="needs selenium")

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import matplotlib.figure  # noqa: F401  loaded, so that runs in this process draw for themselves
 import numpy as np
 import pytest
 

@@ -67,6 +67,16 @@ def test_few_rows_and_training_that_goes_on():
     assert abs(mcc["the other half after it"] - mcc["both at once"]) <= 0.02
 
 
+def test_explaining():
+    [(title, table)] = tables(benchmark("explaining.py"))
+    assert title.startswith("simulated: 200 rows of ")
+    assert set(table) == {"processor", "neural_network", "logistic_regression"}
+    for explained, predicted, gap in (table[name] for name in table if name != "processor"):
+        assert float(explained.replace(",", "")) > 0
+        assert float(predicted.replace(",", "")) > 0
+        assert float(gap) < 1e-4
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs wait4")
 def test_speed():
     [(_, table)] = tables(benchmark("speed.py", MOODLEMLBACKEND_PROCESSOR="logistic_regression"))

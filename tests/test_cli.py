@@ -51,7 +51,7 @@ def test_help_lists_every_command(command):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_and_its_examples_can_be_parsed(name):
-    command = import_module(f"moodlemlbackend.cli.{name}").command
+    command = import_module(f"moodlemlbackend.cli.{name.replace('-', '_')}").command
     assert command.name == name
     assert command.help.strip().endswith(".")
     assert all(option.help for option in command.params if option.param_type_name == "option")
@@ -80,7 +80,9 @@ def test_wrong_usage_is_explained_on_standard_error(command):
 # ---- start-up ----
 
 
-@pytest.mark.parametrize("module", ["moodlemlbackend.cli", *(f"moodlemlbackend.cli.{name}" for name in COMMANDS)])
+@pytest.mark.parametrize(
+    "module", ["moodlemlbackend.cli", *(f"moodlemlbackend.cli.{name.replace('-', '_')}" for name in COMMANDS)]
+)
 def test_starting_loads_no_large_library(python, module):
     finished = python("-c", f"import importlib, sys; importlib.import_module('{module}'); print(*sys.modules)")
     loaded = set(finished.stdout.split())

@@ -14,6 +14,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import click
 import pytest
 
 from moodlemlbackend import __version__
@@ -49,7 +50,19 @@ def test_what_is_shown_works(document, tmp_path):
             assert done.returncode == 0, f"{call}\n{shown}\n{done.stderr.decode()}"
             assert language == "python" or done.stderr == b"", call
             if expected:
-                assert re.fullmatch(re.escape(expected).replace("…", ".*"), shown, re.DOTALL), f"{call}\n{shown}"
+                assert is_shown(expected, shown), f"{call}\n{shown}"
+
+
+def is_shown(expected: str, shown: str) -> bool:
+    """Whether a text is the expected one, where ``…`` stands for anything; in linear time, unlike a pattern."""
+    begin, *parts = expected.split("…")
+    if not parts:
+        return shown == expected
+    position = len(begin) if shown.startswith(begin) else -1
+    for part in parts[:-1]:
+        position = position if position < 0 else shown.find(part, position)
+        position += len(part) if position >= 0 else 0
+    return position >= 0 and shown[position:].endswith(parts[-1])
 
 
 def commands(content: str) -> list[tuple[str, str]]:
@@ -79,7 +92,8 @@ def test_links_lead_somewhere(document):
 def described() -> str:
     """The documents that describe commands."""
     return "".join(
-        (ROOT / "docs" / name).read_text("utf-8") for name in ("researchers.md", "server.md", "analytics.md")
+        (ROOT / "docs" / name).read_text("utf-8")
+        for name in ("researchers.md", "server.md", "analytics.md", "models.md")
     )
 
 
@@ -88,20 +102,31 @@ def test_every_command_and_its_options_are_described(name):
     text = described()
     assert f"\n### moodlemlbackend {name}\n" in text
     section = re.split(r"^##", text.partition(f"\n### moodlemlbackend {name}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
-    command = import_module(f"moodlemlbackend.cli.{name}").command
-    below = getattr(command, "commands", {})
-    assert set(re.findall(rf"^#### moodlemlbackend {name} (\w+)$", text, re.MULTILINE)) == set(below)
+    command = import_module(f"moodlemlbackend.cli.{name.replace('-', '_')}").command
+    models = (ROOT / "docs" / "models.md").read_text("utf-8")
+    if f"\n### moodlemlbackend {name}\n" in models:
+        section += models.partition("\nOptions that these commands have in common:\n")[2].partition("\n### ")[0]
+    below = subcommands(command)
+    assert set(re.findall(rf"^#### moodlemlbackend {name} ([\w-]+)$", text, re.MULTILINE)) == set(below)
     if below:
-        section = text.partition(f"\n### moodlemlbackend {name}\n")[2]
+        section += text.partition(f"\n### moodlemlbackend {name}\n")[2]
         section = re.split(r"^##? |^### ", section, maxsplit=1, flags=re.MULTILINE)[0]
     for parameter in [*command.params, *(one for sub in below.values() for one in sub.params)]:
         shown = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
         assert f"`{shown}" in section or f" {shown}" in section, shown
 
 
+def subcommands(command: click.Command) -> dict[str, click.Command]:
+    """The commands of a group by name; none of what is no group."""
+    if not isinstance(command, click.Group):
+        return {}
+    context = click.Context(command)
+    return {name: command.get_command(context, name) for name in command.list_commands(context)}
+
+
 def test_no_other_command_is_described():
     text = described()
-    assert set(re.findall(r"^### moodlemlbackend (\w+)$", text, re.MULTILINE)) == set(COMMANDS)
+    assert set(re.findall(r"^### moodlemlbackend ([\w-]+)$", text, re.MULTILINE)) == set(COMMANDS)
 
 
 @pytest.mark.parametrize("key", SETTINGS)
@@ -134,6 +159,18 @@ def test_every_setting_of_the_server_is_described():
         assert row in lines, row
     named = set(re.findall(r"MOODLEMLBACKEND_SERVER_[A-Z_]+", "\n".join(lines)))
     assert named == {setting.variable for setting in SERVER_SETTINGS.values()}
+
+
+def test_every_setting_of_the_analytics_is_described():
+    from moodlemlbackend.analytics.settings import SETTINGS as ANALYTICS_SETTINGS
+
+    lines = (ROOT / "docs" / "models.md").read_text("utf-8").splitlines()
+    for key, setting in ANALYTICS_SETTINGS.items():
+        default = {"": "none", 1200.0: "1200"}.get(setting.default, setting.default)
+        if isinstance(default, tuple):
+            default = ", ".join(name.rpartition("\\")[2] for name in default)
+        row = f"| `{key}` | `{setting.variable}` | {setting.allowed} | {default} | {setting.meaning} |"
+        assert row in lines, row
 
 
 def test_moodle_versions_and_statuses_are_described():

@@ -29,11 +29,13 @@ PLATFORMS = {
 CORE = {
     "click",
     "filelock",
+    "jinja2",
     "matplotlib",
     "numpy",
     "pyarrow",
     "rich",
     "scikit-learn",
+    "scipy",
     "tensorboard",
 }
 BUILD = "import sys; from setuptools import build_meta; getattr(build_meta, sys.argv[1])(sys.argv[2])"
@@ -88,7 +90,7 @@ def test_the_wheel_holds_the_package_and_nothing_beside_it(wheel):
     assert {name.partition("/")[0] for name in names} == {"moodlemlbackend", f"moodlemlbackend-{version}.dist-info"}
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "moodlemlbackend").rglob("*.py")}
     sources |= {f"moodlemlbackend/cli/{path.name}" for path in (ROOT / "cli").glob("*.py")}
-    templates = (ROOT / "moodlemlbackend" / "server" / "templates").iterdir()
+    templates = (one for one in (ROOT / "moodlemlbackend").glob("*/templates/**/*") if one.is_file())
     data = {"moodlemlbackend/py.typed", *(path.relative_to(ROOT).as_posix() for path in templates)}
     assert {name for name in names if name.startswith("moodlemlbackend/")} == sources | data
     assert any(name.endswith("/LICENSE") for name in names)
@@ -114,7 +116,7 @@ def test_extras(metadata, requirements):
         return {(one.name, str(one.specifier)) for one in added}
 
     assert of("all") == set().union(*(of(extra) for extra in extras - {"all", "test"}))
-    assert {name for name, _ in of("analytics")} == {"SQLAlchemy", "joblib", "polars"}
+    assert {name for name, _ in of("analytics")} == {"SQLAlchemy", "alembic", "joblib", "polars"}
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

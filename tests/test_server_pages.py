@@ -49,9 +49,16 @@ def test_a_model_its_runs_scores_and_figures(client):
     assert text.count("<circle") == 3
     assert text.count('data-name="Kind">evaluation') == 3
     figures = re.findall(r'src="(/models/[^"]+\.png)"', text)
-    assert len(figures) == 6
+    assert len(figures) == 3 * 7
     shown = client.get(figures[0])
     assert (shown.headers["content-type"], shown.content[:4]) == ("image/png", b"\x89PNG")
+    (address, *_) = re.findall(r'href="(/models/[^"]+/report\.html)"', text)
+    report = client.get(address)
+    assert "predicts well enough" in report.text
+    assert report.headers["content-type"].startswith("text/html")
+    policy = report.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script" not in policy
     trained = client.get(f"/models/{MODELID}/{HASH}").text
     assert 'data-name="Kind">training' in trained
     assert "<circle" not in trained
@@ -60,6 +67,7 @@ def test_a_model_its_runs_scores_and_figures(client):
 def test_pages_that_are_not_there(client):
     sentence(client.get(f"/models/none/{HASH}"), 404)
     sentence(client.get(f"/models/{MODELID}/{EVALUATION}/runs/1/roc-curve.png"), 404)
+    sentence(client.get(f"/models/{MODELID}/{EVALUATION}/runs/1/report.html"), 404)
     sentence(client.get("/nowhere"), 404)
 
 
@@ -102,7 +110,7 @@ def test_in_a_browser(server, browser, tmp_path, width):
     browser.get(f"{address}/models/{MODELID}/{EVALUATION}")
     assert len(browser.find_elements("css selector", "svg circle")) == 3
     images = browser.find_elements("css selector", "figure img")
-    assert len(images) == 6
+    assert len(images) == 3 * 7
     assert int(images[0].get_property("naturalWidth")) > 100
     look(browser, width, tmp_path / f"model-{width}.png")
     browser.get(f"{server.url}/docs")

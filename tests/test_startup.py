@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
 
 import pytest
@@ -13,13 +14,17 @@ from small_site import NOW, START, SmallSite
 from moodlemlbackend.commands import load_in_background
 
 RECORD = """
+import subprocess
 import sys
+
+
+ARTIST = "report.artist" in "".join(sys.orig_argv)
 
 
 class Record:
     def find_spec(self, name, path=None, target=None):
         with open({path!r}, "a") as file:
-            file.write(name + chr(10))
+            file.write(("artist " if ARTIST else "") + name + chr(10))
 
 
 sys.meta_path.insert(0, Record())
@@ -53,7 +58,10 @@ def imported(tmp_path):
         paths = f"{tmp_path}{os.pathsep}{ROOT}"
         result = run(module, *arguments, env=environment(**{**QUICK, **changes, "PYTHONPATH": paths}))
         assert (result.returncode, result.stderr) == (0, b""), result.stdout
-        return {name.partition(".")[0] for name in log.read_text().split() if "." in name}
+        lines = log.read_text().splitlines()
+        artist = {line.split()[1].partition(".")[0] for line in lines if line.startswith("artist ") and "." in line}
+        record.artist = artist
+        return {line.partition(".")[0] for line in lines if "." in line and not line.startswith("artist ")}
 
     return record
 
@@ -83,8 +91,10 @@ def test_logistic_regression_needs_no_tensorflow(imported, files, tmp_path):
     assert "sklearn" in trained
     assert not trained & {"tensorflow", "keras", "tf_keras", "matplotlib"}
     evaluated = imported("evaluation", MODELID, tmp_path / "model", files[0], *LIMITS)
-    assert {"sklearn", "matplotlib", "tensorboard"} <= evaluated
-    assert not evaluated & {"tensorflow", "keras", "tf_keras"}
+    assert {"sklearn", "tensorboard"} <= evaluated
+    assert not evaluated & {"tensorflow", "keras", "tf_keras", "matplotlib", "jinja2"}
+    assert {"matplotlib", "jinja2"} <= imported.artist
+    assert not imported.artist & {"tensorflow", "keras", "sklearn", "scipy", "pyarrow", "tensorboard", "pandas"}
 
 
 def test_rating_a_network_needs_no_tensorflow(imported, models, files, tmp_path):
@@ -126,3 +136,20 @@ def test_cycles_are_looked_for_again_after_an_import_in_the_background(modules):
     gc.unfreeze()
     assert gc.isenabled()
     assert ("colorsys" in sys.modules) == ("colorsys" in modules)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the server needs POSIX signals")
+def test_a_server_without_a_site_leaves_the_analytics_alone(tmp_path):
+    pytest.importorskip("fastapi", reason="needs the extra server")
+    code = (
+        "import sys; from moodlemlbackend.server import main; "
+        "from moodlemlbackend.server.settings import ServerSettings; "
+        "from moodlemlbackend.analytics.settings import load_analytics_settings; "
+        f"main.create_app(ServerSettings(directory={str(tmp_path)!r}, users='a:b'), load_analytics_settings()); "
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    found = set(done.stdout.split())
+    assert "fastapi" in found
+    assert not found & {*HEAVY, "sqlalchemy", "alembic", "polars", "numpy", "pyarrow"}

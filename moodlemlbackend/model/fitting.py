@@ -26,6 +26,8 @@ from moodlemlbackend.model.folds import deal, fit_blend, held_out, held_out_prob
 from moodlemlbackend.model.network import ROWS_AT_ONCE, Logits, Network, Parameters
 from moodlemlbackend.model.training import Epoch, Options, Progress, train
 
+_ROWS_OF_SUMMARY = 4096
+
 
 @dataclass(frozen=True)
 class HeldOut:
@@ -81,8 +83,8 @@ def fit_splits(
     histories: list[list[dict[str, float]]] = [[] for _ in splits]
 
     def observe(epoch: Epoch) -> None:
-        for members, dealt, history in zip(of_split, folds, histories, strict=True):
-            history.append(_summary(epoch, members, dealt))
+        for members, dealt, counts, history in zip(of_split, folds, by_split, histories, strict=True):
+            history.append(_summary(epoch, members, dealt, counts))
 
     trained = train(
         encoder, codes, scales, by_split, folds, options=options, seed=seed, observe=observe, progress=progress
@@ -120,17 +122,20 @@ def _all_logits(encoder: Encoder, codes: Codes, networks: list[Parameters]) -> l
     ]
 
 
-def _summary(epoch: Epoch, members: slice, folds: Floats) -> dict[str, float]:
-    """Figures of one epoch over the members of one split; those held out are of rows that a member does not see."""
-    logits, counts = held_out(epoch.logits[members], folds)
-    labels = np.tile(np.arange(counts.shape[1]), len(counts))
-    weights = counts.reshape(-1)
-    classes = np.repeat(logits.argmax(axis=1), counts.shape[1])
-    scores = np.repeat(logits[:, 1] - np.delete(logits, 1, axis=1).max(axis=1), counts.shape[1])
-    return {
-        "loss": float(epoch.loss[members].mean()),
-        "held_out_loss": float(epoch.held_out_loss[members].mean()),
-        "held_out_mcc": matthews_correlation(classes, labels, weights),
-        "held_out_auc": roc_auc(scores, labels, weights),
-        "learning_rate": epoch.rate,
-    }
+def _summary(epoch: Epoch, members: slice, folds: Floats, targets: Floats) -> dict[str, float]:
+    """Figures of one epoch over the members of one split; those held out are of rows that a member does not see.
+
+    Those of the training rows are of the first member, on some thousand rows.
+    """
+    some = slice(None, None, len(targets) // _ROWS_OF_SUMMARY + 1)
+    seen = epoch.logits[members][0, some], np.maximum(targets[some] - folds[0, some], 0)
+    of = {"": seen, "held_out_": held_out(epoch.logits[members], folds)}
+    figures = {"loss": float(epoch.loss[members].mean()), "held_out_loss": float(epoch.held_out_loss[members].mean())}
+    for name, (logits, counts) in of.items():
+        labels = np.tile(np.arange(counts.shape[1]), len(counts))
+        weights = counts.reshape(-1)
+        classes = np.repeat(logits.argmax(axis=1), counts.shape[1])
+        scores = np.repeat(logits[:, 1] - np.delete(logits, 1, axis=1).max(axis=1), counts.shape[1])
+        figures[f"{name}mcc"] = matthews_correlation(classes, labels, weights)
+        figures[f"{name}auc"] = roc_auc(scores, labels, weights)
+    return {**figures, "learning_rate": epoch.rate}

@@ -25,12 +25,14 @@ import numpy.typing as npt
 from moodlemlbackend.dataset import DataSet
 from moodlemlbackend.errors import ModelError, NotEnoughDataError
 from moodlemlbackend.model.codes import CodedRows
+from moodlemlbackend.model.encoding import Indices
 from moodlemlbackend.processor.decision import decide, decision_threshold
-from moodlemlbackend.processor.evaluation import Rating, stratified_splits
+from moodlemlbackend.processor.evaluation import Evaluation, Rating, Smaller, Split, smaller_splits, stratified_splits
 from moodlemlbackend.processor.memory import MEMORY, recall, remember, taught
 from moodlemlbackend.processor.samples import Samples, join_samples
 
 if TYPE_CHECKING:
+    from moodlemlbackend.model.contributions import Contributions
     from moodlemlbackend.runs import Run
     from moodlemlbackend.store import ModelStore, StoredModel
 
@@ -59,6 +61,30 @@ class Classifier(ABC):
         rows = np.arange(coded.codes.shape[1])
         parts = [coded.take(rows[start : start + _ROWS_AT_ONCE]) for start in range(0, len(rows), _ROWS_AT_ONCE)]
         return np.concatenate([self.probabilities(part.decode()) for part in parts])
+
+    def permuted_probabilities(self, coded: CodedRows, groups: list[Indices], order: Indices) -> Probabilities:
+        """Probabilities (groups, rows, K) of coded rows, a group of columns at a time taken from the rows ``order``.
+
+        To be overridden where not everything needs to be computed again.
+        """
+        rows = coded.codes.shape[1]
+        at_once = max(1, _ROWS_AT_ONCE // max(1, rows))
+        found = []
+        for start in range(0, len(groups), at_once):
+            part = groups[start : start + at_once]
+            codes = np.tile(coded.codes, (1, len(part)))
+            for number, group in enumerate(part):
+                codes[group, number * rows : (number + 1) * rows] = coded.codes[np.ix_(group, order)]
+            chances = self.probabilities_of_coded(CodedRows(codes, coded.values))
+            found.append(chances.reshape(len(part), rows, -1))
+        return np.concatenate(found)
+
+    def contributions(self, features: Floats) -> Contributions | None:  # noqa: ARG002
+        """How much each column adds to the log-odds of (rows, columns) features; None when only estimates are possible.
+
+        To be overridden where contributions are known exactly; they must add up to :meth:`probabilities`.
+        """
+        return None
 
     @abstractmethod
     def state(self) -> tuple[dict[str, Any], Arrays]:
@@ -229,9 +255,17 @@ class Processor(ABC):
             yield from model.predict(batch)
 
     def evaluate(
-        self, samples: Samples, *, iterations: int, seed: int, progress: Progress = no_progress
-    ) -> list[tuple[Rating, Fitted]]:
+        self,
+        samples: Samples,
+        *,
+        iterations: int,
+        seed: int,
+        learning_curve: bool = False,
+        progress: Progress = no_progress,
+    ) -> Evaluation:
         """Train on 80 % of the samples and rate the rest, ``iterations`` times.
+
+        For a learning curve, some trainings on parts of the rows are added; they are no part of the verdict.
 
         Raises
         ------
@@ -240,12 +274,20 @@ class Processor(ABC):
         """
         require_every_class(samples)
         splits = stratified_splits(samples, iterations, seed)
-        fits = self.fit_splits(samples, [split.training for split in splits], seed=seed, progress=progress)
-        rated = []
-        for split, fitted in zip(splits, fits, strict=True):
+        smaller = smaller_splits(samples, splits, seed) if learning_curve else []
+        trainings = [*(split.training for split in splits), *(rows for _, rows in smaller)]
+        fits = self.fit_splits(samples, trainings, seed=seed, progress=progress)
+
+        def rate(split: Split, fitted: Fitted) -> Rating:
             probabilities = fitted.classifier.probabilities_of_coded(samples.coded.take(split.held_out))
-            rated.append((Rating(samples.labels[split.held_out], probabilities, fitted.threshold), fitted))
-        return rated
+            return Rating(samples.labels[split.held_out], probabilities, fitted.threshold)
+
+        rated = [(rate(split, fitted), fitted) for split, fitted in zip(splits, fits, strict=False)]
+        curve = [
+            Smaller(number, len(rows), rate(splits[number], fitted))
+            for (number, rows), fitted in zip(smaller, fits[len(splits) :], strict=True)
+        ]
+        return Evaluation(splits, rated, curve)
 
     def export(self, stored: StoredModel, folder: Path) -> None:
         """Write a stored model to a folder, without the rows it remembers: they stay on the site."""

@@ -6,9 +6,9 @@ by rating it once on all samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,26 @@ import numpy.typing as npt
 from moodlemlbackend import metrics
 from moodlemlbackend.errors import NotEnoughDataError, Status
 from moodlemlbackend.processor.decision import decide
-from moodlemlbackend.processor.samples import Samples
+
+if TYPE_CHECKING:
+    from moodlemlbackend.processor.base import Fitted
+    from moodlemlbackend.processor.samples import Samples
 
 Indices = npt.NDArray[np.int64]
 
 HELD_OUT_SHARE = 0.2
+
+FEW_SAMPLES = 4_000
+FEW_SHARES = (0.125, 0.25, 0.5)
+SHARES = (0.125, 0.35)
+"""Parts of the training rows that a learning curve is drawn through, with that few samples and with more."""
+
+MOST_SPLITS = 3
+SPLITS_FOR_ONE = 5
+"""A learning curve is drawn from three splits; with more samples from one in five, which costs a third more time."""
+
+LEAST_OF_CLASS = 5
+
 FIGURES = ("mcc", "auc", "accuracy", "balanced accuracy", "precision", "recall", "f1_score")
 
 
@@ -37,25 +52,70 @@ class Rating:
     """A classifier on samples it has not seen.
 
     ``labels`` (rows,) the true classes, ``probabilities`` (rows, K) calibrated, ``threshold`` the decision threshold
-    on that of class 1.
+    on that of class 1; ``weights`` (rows,) how many samples each row stands for, one each when omitted.
     """
 
     labels: Indices
     probabilities: npt.NDArray[np.float64]
     threshold: float
+    weights: npt.NDArray[np.float32] | None = None
 
     def figures(self) -> dict[str, float]:
         """The metrics by the names that Moodle gets: see :data:`FIGURES`."""
         predicted = decide(self.probabilities, self.threshold)[0]
-        weighted = metrics.weighted_scores(predicted, self.labels)
         values = (
-            metrics.matthews_correlation(predicted, self.labels),
-            metrics.roc_auc(self.probabilities[:, 1], self.labels),
-            metrics.accuracy(predicted, self.labels),
-            metrics.balanced_accuracy(predicted, self.labels),
-            *weighted,
+            metrics.matthews_correlation(predicted, self.labels, self.weights),
+            metrics.roc_auc(self.probabilities[:, 1], self.labels, self.weights),
+            metrics.accuracy(predicted, self.labels, self.weights),
+            metrics.balanced_accuracy(predicted, self.labels, self.weights),
+            *metrics.weighted_scores(predicted, self.labels, self.weights),
         )
         return dict(zip(FIGURES, map(float, values), strict=True))
+
+
+@dataclass(frozen=True)
+class Smaller:
+    """A classifier trained on a part of a split's training rows: how many samples, of which split, how good."""
+
+    split: int
+    rows: int
+    rating: Rating
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What judging a configuration came to; iterates over the rating and the fit of each split.
+
+    ``learning_curve`` has no entry unless it was asked for.
+    """
+
+    splits: list[Split]
+    rated: list[tuple[Rating, Fitted]]
+    learning_curve: list[Smaller]
+
+    def __iter__(self) -> Iterator[tuple[Rating, Fitted]]:
+        return iter(self.rated)
+
+
+def smaller_splits(samples: Samples, splits: list[Split], seed: int) -> list[tuple[int, Indices]]:
+    """Draw parts of the splits' training rows for a learning curve; the number of each one's split and its rows.
+
+    Where there are few samples, which take little time to train on, more parts of more splits. Each has its share of
+    every class, and five samples of each at least.
+    """
+    few = len(samples) <= FEW_SAMPLES
+    shares, most = (FEW_SHARES, MOST_SPLITS) if few else (SHARES, len(splits) // SPLITS_FOR_ONE)
+    labels = samples.labels
+    rng = np.random.default_rng((seed, len(splits)))
+    drawn = []
+    for number, split in enumerate(splits[: min(most, MOST_SPLITS)]):
+        shuffled = rng.permutation(split.training)
+        by_class = [shuffled[labels[shuffled] == k] for k in range(len(samples.classes))]
+        for share in shares:
+            parts = [rows[: max(LEAST_OF_CLASS, round(share * len(rows)))] for rows in by_class]
+            if all(len(part) < len(rows) for part, rows in zip(parts, by_class, strict=True)):
+                drawn.append((number, np.sort(np.concatenate(parts))))
+    return drawn
 
 
 def stratified_splits(samples: Samples, iterations: int, seed: int) -> list[Split]:

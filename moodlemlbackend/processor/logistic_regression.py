@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend.model.contributions import Contributions, by_column
 from moodlemlbackend.model.encoding import Encoder, count_kinds, distinct, fit_encoder, varying
 from moodlemlbackend.model.folds import deal
 from moodlemlbackend.model.network import softmax
@@ -41,6 +42,13 @@ class LogisticClassifier(Classifier):
     def probabilities(self, features: Floats) -> Probabilities:
         """Probabilities (rows, K)."""
         return softmax(self.encoder.encode(self.encoder.codes_of(features)) @ self.weights + self.bias)
+
+    def contributions(self, features: Floats) -> Contributions:
+        """Exact contributions of columns: what is linear needs no path."""
+        weights = self.weights[:, 1:] - self.weights[:, :1]
+        inputs = self.encoder.encode(self.encoder.codes_of(features))
+        of_inputs = inputs * weights.T[:, None]
+        return Contributions(self.bias[1:] - self.bias[0], by_column(self.encoder, of_inputs, features.shape[1]))
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Encoder, weights (inputs, K) and bias (K,)."""

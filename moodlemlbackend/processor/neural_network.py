@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from moodlemlbackend.model.codes import CodedRows
+from moodlemlbackend.model.contributions import Contributions, network_contributions
+from moodlemlbackend.model.encoding import Indices
 from moodlemlbackend.model.fitting import Fit, fit, fit_splits
 from moodlemlbackend.model.network import Network
+from moodlemlbackend.model.permutation import permuted_probabilities
 from moodlemlbackend.processor.base import (
     Arrays,
     Classifier,
@@ -24,8 +27,8 @@ from moodlemlbackend.processor.base import (
 from moodlemlbackend.processor.samples import Samples
 from moodlemlbackend.reference import ReferenceNetwork
 
-SPLITS_AT_ONCE = 10
-"""Splits trained in one graph; more would only take memory."""
+SPLITS_AT_ONCE = 20
+"""Splits trained in one graph: those of an evaluation and of its learning curve; more would only take memory."""
 
 _OURS, _REFERENCE = "network", "reference"
 
@@ -43,6 +46,14 @@ class NetworkClassifier(Classifier):
     def probabilities_of_coded(self, coded: CodedRows) -> Probabilities:
         """Calibrated probabilities (rows, K)."""
         return self.network.probabilities_of_coded(coded)
+
+    def permuted_probabilities(self, coded: CodedRows, groups: list[Indices], order: Indices) -> Probabilities:
+        """Probabilities (groups, rows, K)."""
+        return permuted_probabilities(self.network, coded, groups, order)
+
+    def contributions(self, features: Floats) -> Contributions:
+        """Exact contributions of columns."""
+        return network_contributions(self.network, features)
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Kind and arrays."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.dataset import read_batches
+from moodlemlbackend.dataset import DataSet, read_batches
 from moodlemlbackend.errors import ModelError
 from moodlemlbackend.model.codes import CodedRows, Floats, code, join
 
@@ -26,12 +26,15 @@ class Samples:
         n rows as codes.
     targets:
         (n, K) float32: how much each row counts for each class; a plain labelled row has a single 1.
+    metadata:
+        of the file that they were read from, rows 1 and 2.
     """
 
     columns: tuple[str, ...]
     classes: tuple[str, ...]
     coded: CodedRows
     targets: Floats
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -50,7 +53,7 @@ class Samples:
 
     def take(self, rows: npt.NDArray[np.int64]) -> Samples:
         """Return some of the rows."""
-        return Samples(self.columns, self.classes, self.coded.take(rows), self.targets[rows])
+        return Samples(self.columns, self.classes, self.coded.take(rows), self.targets[rows], self.metadata)
 
 
 def read_samples(path: str | os.PathLike[str]) -> Samples:
@@ -65,7 +68,17 @@ def read_samples(path: str | os.PathLike[str]) -> Samples:
             yield batch.features
 
     coded = code(features(), len(header.columns))
-    return Samples(header.columns, classes, coded, np.eye(len(classes), dtype=np.float32)[np.concatenate(labels)])
+    targets = np.eye(len(classes), dtype=np.float32)[np.concatenate(labels)]
+    return Samples(header.columns, classes, coded, targets, header.metadata)
+
+
+def samples_of(data: DataSet) -> Samples:
+    """Turn a labelled data set into samples."""
+    header = data.header
+    coded = code([data.features], len(header.columns))
+    return Samples(
+        header.columns, header.classes or (), coded, np.eye(len(header.classes or ()), dtype=np.float32)[data.labels]
+    )
 
 
 def join_samples(old: Samples, new: Samples) -> Samples:
@@ -74,4 +87,4 @@ def join_samples(old: Samples, new: Samples) -> Samples:
         raise ModelError("The samples to be joined have other columns or classes.")
     order = [old.classes.index(name) for name in new.classes]
     targets = np.concatenate([old.targets[:, order], new.targets])
-    return Samples(new.columns, new.classes, join(old.coded, new.coded), targets)
+    return Samples(new.columns, new.classes, join(old.coded, new.coded), targets, new.metadata)

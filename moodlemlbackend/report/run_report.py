@@ -1,128 +1,202 @@
-"""What a run leaves in its folder for people: figures, and event files for TensorBoard.
+"""What a run leaves in its folder for people: figures, a report, and event files for TensorBoard.
 
 ::
 
-    logs/{runid}/roc-curve.png, precision-recall.png
-    logs/{runid}/tensor/          figures and settings of the run
-    logs/{runid}/tensor/split-1/  curves of the first split, and so on
+    logs/{runid}/report.json, report.npz   what figures and page are made of
+    logs/{runid}/roc-curve.png, …svg       figures
+    logs/{runid}/report.html               the page
+    logs/{runid}/tensor/                   the run as a whole, the mean of its splits
+    logs/{runid}/tensor/split-1/           the first split, and so on
+
+A report never fails a run: what it has come to stands without it.
 """
 
 from __future__ import annotations
 
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from moodlemlbackend import __version__
 from moodlemlbackend._files import explain
+from moodlemlbackend.errors import InterruptedRunError
+from moodlemlbackend.report.artist import LIBRARIES, Artist
+from moodlemlbackend.report.curves import mean_and_deviation
+from moodlemlbackend.report.facts import digest_of_rows, facts_of, kinds_of, repeated
+from moodlemlbackend.report.record import (
+    EVALUATION,
+    RATING,
+    TRAINING,
+    CurvePoint,
+    Held,
+    Record,
+    write_facts,
+    write_record,
+)
 
-LIBRARIES_OF_TRAINING = ("tensorboard.summary.writer.record_writer", "tensorboard.plugins.hparams.summary_v2")
-LIBRARIES_OF_EVALUATION = ("matplotlib.figure", "matplotlib.backends.backend_agg", *LIBRARIES_OF_TRAINING)
-"""Modules slow to import that the functions here need."""
+LIBRARIES_OF_EVENTS = ("tensorboard.summary.writer.record_writer", "tensorboard.plugins.hparams.summary_v2")
+LIBRARIES_OF_REPORTS = (*LIBRARIES, *LIBRARIES_OF_EVENTS)
+"""Modules slow to import: what event files need, and what a process needs that draws for itself, too."""
+
+_NOT_COMPLETE = "The figures of this run are not complete."
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from moodlemlbackend.processor.base import Fitted
-    from moodlemlbackend.processor.evaluation import Rating
+    from moodlemlbackend.model.encoding import Indices
+    from moodlemlbackend.processor.base import Classifier, Fitted, TrainedModel
+    from moodlemlbackend.processor.evaluation import Evaluation, Rating
     from moodlemlbackend.processor.samples import Samples
-    from moodlemlbackend.report.tensorboard import EventWriter
     from moodlemlbackend.runs import Run
 
 
-def write_training(run: Run, fitted: Fitted, samples: Samples, *, processor: str, seed: int) -> None:
-    """Write the course of a training."""
-    from moodlemlbackend.report.tensorboard import EventWriter
+class RunReport:
+    """The report of one run, from its beginning on: libraries for drawing load while the run computes."""
 
-    with _dispensable(run), EventWriter(run.tensor_dir) as events:
-        events.text("about", _about(samples, processor=processor, seed=seed))
-        _curves(events, fitted)
-        figures = fitted.history[-1] if fitted.history else {}
-        events.hyperparameters(_settings(samples, processor, seed), {"threshold": fitted.threshold, **figures})
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._artist = Artist()
+        self._samples: Samples | None = None
+        self._about: dict[str, Any] = {}
+        self._facts: dict[str, Any] = {}
+        self._kinds: Indices | None = None
 
+    def __enter__(self) -> RunReport:
+        return self
 
-def write_evaluation(
-    run: Run,
-    rated: list[tuple[Rating, Fitted | None]],
-    samples: Samples,
-    result: Mapping[str, Any],
-    *,
-    processor: str,
-    seed: int,
-    score: str,
-) -> None:
-    """Write figures and event files of an evaluation; ``rated`` has no fit where a trained model was rated."""
-    from moodlemlbackend.report import figures
-    from moodlemlbackend.report.tensorboard import EventWriter
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._artist.close()
 
-    with _dispensable(run):
-        ratings = [rating for rating, _ in rated]
-        drawn = {
-            "roc-curve": (figures.roc_curve, run.dir / "roc-curve.png"),
-            "precision-recall": (figures.precision_recall, run.dir / "precision-recall.png"),
+    def begin(
+        self, samples: Samples, command: str, modelid: str, outputdir: str, dataset: str, **settings: Any
+    ) -> None:
+        """Look at the data set, best while something else is being loaded; the rest is the command's arguments."""
+        with self._dispensable():
+            self._kinds = kinds_of(samples)
+            self._facts = facts_of(samples, self._kinds).as_dict()
+            self._samples = samples
+        self._about = {
+            "model": modelid,
+            "data set": dataset,
+            "run": self._run.runid,
+            "time": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self._run.runid / 1000)),
+            "target": samples.metadata.get("targetcolumn", ""),
+            "time splitting": samples.metadata.get("timesplitting", ""),
+            **{name.replace("_", " "): value for name, value in settings.items()},
+            "command": _command_line(command, modelid, outputdir, dataset, **settings),
         }
-        for draw, path in drawn.values():
-            draw(ratings, path)
-        for number, (rating, fitted) in enumerate(rated, start=1):
-            _write_split(run.tensor_dir / f"split-{number}", rating, fitted)
-        with EventWriter(run.tensor_dir) as events:
-            events.text("about", _about(samples, processor=processor, seed=seed, score=score, splits=len(ratings)))
-            for name, (_, path) in drawn.items():
-                events.image(name, path)
-            labels = np.concatenate([rating.labels for rating in ratings]) == 1
-            chances = np.concatenate([rating.probabilities[:, 1] for rating in ratings])
-            events.pr_curve("precision and recall", chances, labels)
-            chosen = {name: float(result[name]) for name in ("score", "mcc", "auc", "f1_score", "balanced accuracy")}
-            events.hyperparameters({**_settings(samples, processor, seed), "score": score}, chosen)
+
+    def training(self, fitted: Fitted) -> None:
+        """Report a training."""
+        probabilities, targets, held = fitted.held_out_probabilities, fitted.held_out_targets, []
+        if probabilities is not None and targets is not None and targets.any():
+            row, label = np.nonzero(targets > 0)
+            weights = targets[row, label].astype(np.float32)
+            held = [Held(label.astype(np.int64), probabilities[row].astype(np.float32), weights, fitted.threshold)]
+        self._publish(TRAINING, {}, held, [fitted])
+
+    def rating(self, rating: Rating, model: TrainedModel, result: Mapping[str, Any]) -> None:
+        """Report the rating of a trained model on all samples."""
+        everything = np.arange(len(rating.labels))
+        self._publish(RATING, result, [_held(rating, everything)], [], [model.classifier], [everything])
+
+    def evaluation(self, evaluation: Evaluation, result: Mapping[str, Any]) -> None:
+        """Report the evaluation of a configuration."""
+        rows = [split.held_out for split in evaluation.splits]
+        fits = [fitted for _, fitted in evaluation]
+        with self._dispensable():
+            self._facts["training_rows"] = len(evaluation.splits[0].training)
+            self._facts["held_out_repeats"] = self._repeated(evaluation)
+        held = [_held(rating, held_out) for (rating, _), held_out in zip(evaluation, rows, strict=True)]
+        curve = [CurvePoint(one.split, one.rows, one.rating.figures()) for one in evaluation.learning_curve]
+        self._publish(EVALUATION, result, held, fits, [fitted.classifier for fitted in fits], rows, curve)
+
+    def _publish(
+        self,
+        kind: str,
+        result: Mapping[str, Any],
+        held: list[Held],
+        fits: list[Fitted],
+        classifiers: list[Classifier] | None = None,
+        held_out: list[Indices] | None = None,
+        curve: list[CurvePoint] | None = None,
+    ) -> None:
+        from moodlemlbackend.report.importance import permutation_importances
+        from moodlemlbackend.report.tensorboard import write_events, write_images
+
+        if self._samples is None:
+            return
+        record = Record(
+            kind,
+            {**self._about, "versions": _versions()},
+            self._facts,
+            dict(result),
+            self._samples.classes,
+            held,
+            [fitted.history for fitted in fits],
+            curve=curve or [],
+        )
+        with self._dispensable():
+            write_record(record, self._run.dir)
+            self._artist.begin(self._run.dir)
+            if classifiers and held_out:
+                seed = int(self._about["seed"])
+                record.importances.extend(permutation_importances(classifiers, held_out, self._samples, seed=seed))
+                write_facts(record, self._run.dir)
+            self._artist.complete()
+            write_events(record, fits, self._run.tensor_dir)
+            trouble = self._artist.finish()
+            if trouble:
+                self._run.tell(f"{_NOT_COMPLETE} {trouble}")
+            else:
+                write_images(self._run.dir, self._run.tensor_dir)
+
+    def _repeated(self, evaluation: Evaluation) -> dict[str, float]:
+        """How many held-out samples equal one of the training, and the AUC on the others."""
+        from moodlemlbackend import metrics
+
+        if self._kinds is None:
+            return {}
+        shares, areas = [], []
+        for split, (rating, _) in zip(evaluation.splits, evaluation, strict=True):
+            seen = repeated(self._kinds, split.training, split.held_out)
+            shares.append(float(seen.mean()))
+            areas.append(metrics.roc_auc(rating.probabilities[~seen, 1], rating.labels[~seen]))
+        return {"share": float(np.mean(shares)), "auc of the others": mean_and_deviation(areas)[0]}
+
+    @contextmanager
+    def _dispensable(self) -> Iterator[None]:
+        """Tell of a report that cannot be made; the run goes on, unless it was told to stop."""
+        try:
+            yield
+        except InterruptedRunError:
+            raise
+        except OSError as error:
+            self._run.tell(f"{_NOT_COMPLETE} {explain(error, self._run.dir)}")
+        except Exception:
+            self._run.log.exception("The report cannot be made")
+            self._run.tell(f"{_NOT_COMPLETE} The details are in {self._run.log_file}")
 
 
-def _write_split(folder: Path, rating: Rating, fitted: Fitted | None) -> None:
-    """Write the course of one split's training, if there was one, and its figures on the rows held out."""
-    from moodlemlbackend.report.tensorboard import EventWriter, roc_points
-
-    positive = rating.labels == 1
-    with EventWriter(folder) as events:
-        if fitted is not None:
-            _curves(events, fitted)
-        events.pr_curve("precision and recall", rating.probabilities[:, 1], positive)
-        for percent, share in roc_points(rating.probabilities[:, 1], positive):
-            events.scalar("roc (by percent of false positives)", share, percent)
-        for name, value in rating.figures().items():
-            events.scalar(f"held out/{name}", value, 0)
+def _versions() -> str:
+    loaded = {"numpy": "NumPy", "tensorflow": "TensorFlow", "sklearn": "scikit-learn"}
+    libraries = [f"{title} {sys.modules[name].__version__}" for name, title in loaded.items() if name in sys.modules]
+    return ", ".join([f"moodlemlbackend {__version__}", f"Python {sys.version.split()[0]}", *libraries])
 
 
-@contextmanager
-def _dispensable(run: Run) -> Iterator[None]:
-    """Tell of a report that cannot be written; what the run has come to stands without it."""
-    try:
-        yield
-    except OSError as error:
-        run.tell(f"The figures of this run are not complete. {explain(error, run.dir)}")
+def _command_line(*words: Any, **options: Any) -> str:
+    """The command that repeats a run; options that are None are left out."""
+    given = ((f"--{name.replace('_', '-')}", value) for name, value in options.items() if value is not None)
+    return shlex.join(["moodlemlbackend", *map(str, words), *(str(part) for pair in given for part in pair)])
 
 
-def _curves(events: EventWriter, fitted: Fitted) -> None:
-    for epoch, figures in enumerate(fitted.history):
-        for name, value in figures.items():
-            events.scalar(f"training/{name}", value, epoch)
-
-
-def _settings(samples: Samples, processor: str, seed: int) -> dict[str, Any]:
-    return {"processor": processor, "seed": seed, "rows": len(samples), "columns": len(samples.columns)}
-
-
-def _about(samples: Samples, **settings: Any) -> str:
-    """Facts of the data set and settings of the run, as a Markdown table."""
-    codes = samples.coded.codes
-    counts = ", ".join(f"{name}: {count:g}" for name, count in zip(samples.classes, samples.class_counts, strict=True))
-    rows = {
-        "moodlemlbackend": __version__,
-        **settings,
-        "samples": len(samples),
-        "samples by class": counts,
-        "columns": len(samples.columns),
-        "columns that vary": int(samples.coded.varies.sum()),
-        "empty cells": f"{1 - np.count_nonzero(codes) / codes.size:.1%}",
-    }
-    return "| fact | value |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+def _held(rating: Rating, rows: Indices) -> Held:
+    weights = np.ones(len(rating.labels), np.float32) if rating.weights is None else rating.weights
+    probabilities = rating.probabilities.astype(np.float32)
+    return Held(rating.labels, probabilities, weights, rating.threshold, digest_of_rows(rows))

@@ -19,9 +19,10 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from moodlemlbackend import __version__
+from moodlemlbackend._archives import MIB
 from moodlemlbackend.commands import MODEL_ID
-from moodlemlbackend.errors import BackendError, RequestError
-from moodlemlbackend.server import limits, metrics, openapi, pages
+from moodlemlbackend.errors import BackendError, RequestError, UsageError
+from moodlemlbackend.server import metrics, openapi, pages
 from moodlemlbackend.server.auth import Gate
 from moodlemlbackend.server.jobs import Jobs
 from moodlemlbackend.server.login import User, logged
@@ -36,13 +37,14 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from moodlemlbackend.analytics.settings import AnalyticsSettings
     from moodlemlbackend.server.settings import ServerSettings
     from moodlemlbackend.server.worker import Reply
 
 log = logging.getLogger("moodlemlbackend.server")
 
 STORE_CHECK_SECONDS = 15.0
-DRAIN_BYTES, DRAIN_SECONDS = 16 * limits.MIB, 5.0
+DRAIN_BYTES, DRAIN_SECONDS = 16 * MIB, 5.0
 """Of a body that is refused: read to its end within these, lest the client miss the answer."""
 
 _STORE_LOST = "The server cannot reach its store of models; its administrator finds more in the log."
@@ -53,13 +55,15 @@ DirHash = Annotated[str, Query(pattern=f"^{DIRHASH.pattern}$", description="md5 
 RunId = Annotated[str, Query(pattern=f"^{RUNID.pattern}$", description="runid of an evaluation's answer")]
 
 
-def create_app(settings: ServerSettings) -> FastAPI:
+def create_app(settings: ServerSettings, analytics: AnalyticsSettings | None = None) -> FastAPI:
     """Return the application; its workers start with it, and end with it.
+
+    ``analytics`` names the Moodle site and the store whose pages are shown; there are none without.
 
     Raises
     ------
     UsageError
-        The users or the base directory cannot be used.
+        The users or the base directory cannot be used, or the extra of the pages is not installed.
     """
     counted = metrics.Metrics()
     app = FastAPI(
@@ -68,9 +72,11 @@ def create_app(settings: ServerSettings) -> FastAPI:
     )  # fmt: skip
     app.state.settings = settings
     app.state.metrics = counted
-    app.state.gate = Gate(settings.users, counted.failed_logins.inc)
+    app.state.gate = Gate(settings.users, settings.people, counted.failed_logins.inc)
     app.state.storage = open_storage(settings.directory)
     app.state.store_reached = False
+    app.state.analytics = analytics if analytics and analytics.site else None
+    app.state.desk = None
     app.add_middleware(Surroundings, metrics=counted)
     app.add_exception_handler(BackendError, _on_backend_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
@@ -78,7 +84,20 @@ def create_app(settings: ServerSettings) -> FastAPI:
     _add_calls(app)
     _add_health(app)
     pages.add_pages(app)
+    if app.state.analytics is not None:
+        _add_site_pages(app)
     return app
+
+
+def _add_site_pages(app: FastAPI) -> None:
+    try:
+        from moodlemlbackend.server.site.routes import add_site_pages
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"The pages of the Moodle site need the package {error.name}: install moodlemlbackend[server,analytics], "
+            "or set no site."
+        ) from error
+    add_site_pages(app)
 
 
 @asynccontextmanager
@@ -88,11 +107,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.loop = asyncio.get_running_loop()
     state.jobs = Jobs(state.settings, state.metrics)
     state.jobs.start()
+    if state.analytics is not None:
+        from moodlemlbackend.server.site.desk import Desk
+
+        state.desk = Desk(state.settings, state.analytics, state.gate.is_person)
     watch = asyncio.ensure_future(_watch_store(app))
     try:
         yield
     finally:
         watch.cancel()
+        if state.desk is not None:
+            await state.desk.close()
         await state.jobs.close()
         shutil.rmtree(state.scratch, ignore_errors=True)
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moodlemlbackend.errors import RequestError
+from moodlemlbackend.errors import RequestError, UsageError
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.passwords import Password, read_users, unusable
 
@@ -40,8 +40,12 @@ class Gate:
     A right password is recognised again by a keyed digest, so that scrypt is paid once a user and not once a request.
     """
 
-    def __init__(self, users: str, failed: Callable[[], None] = lambda: None) -> None:
-        self._users = read_users(users)
+    def __init__(self, users: str, people: str = "", failed: Callable[[], None] = lambda: None) -> None:
+        self._people = read_users(people, "people") if people.strip() else {}
+        self._users = {**read_users(users), **self._people}
+        both = {name.casefold() for name in read_users(users)} & {name.casefold() for name in self._people}
+        if both:
+            raise UsageError(f"The name {min(both)!r} is there in users and in people; keep one, or choose another.")
         self._unusable = unusable(slow=any(password.slow for password in self._users.values()))
         self._checks: dict[bytes, asyncio.Future[bool]] = {}
         self._key = secrets.token_bytes(32)
@@ -52,10 +56,14 @@ class Gate:
         plain = sorted(name for name, password in self._users.items() if password.kind == "plain")
         if plain:
             log.warning(
-                "Passwords are stored as plain text in the setting users; replace them by what "
+                "Passwords are stored as plain text in the settings users or people; replace them by what "
                 "moodlemlbackend passwd makes.",
                 extra={"users": plain},
             )
+
+    def is_person(self, user: str) -> bool:
+        """Whether a name is of the people, who may see pages of the Moodle site only."""
+        return user in self._people
 
     async def enter(self, authorization: str, client: str) -> str:
         """Return the user's name.

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moodlemlbackend._archives import MIB
 from moodlemlbackend.commands import MODEL_ID
 from moodlemlbackend.errors import BackendError
 from moodlemlbackend.server import limits
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from moodlemlbackend.storage import Storage
 
 FIGURE = re.compile(r"[a-z0-9-]{1,64}\.png", re.ASCII)
-_RESULT_BYTES = limits.MIB
+REPORT = "report.html"
+_RESULT_BYTES = MIB
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,13 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """One run: its number, what it came to, its figures."""
+    """One run: its number, what it came to, its figures, and whether it has a report."""
 
     runid: int
     result: dict[str, Any] = field(default_factory=dict)
     figures: tuple[str, ...] = ()
     size: int = 0
+    report: bool = False
 
     @property
     def time(self) -> str:
@@ -125,13 +128,14 @@ def run_facts(storage: Storage, parts: Parts, runid: int) -> RunFacts:
             figures = tuple(
                 sorted(path.name for path in files if path.parent == folder and FIGURE.fullmatch(path.name))
             )
-            return RunFacts(runid, _result(folder / RESULT_NAME), figures, sum(path.stat().st_size for path in files))
+            size, report = sum(path.stat().st_size for path in files), folder / REPORT in files
+            return RunFacts(runid, _result(folder / RESULT_NAME), figures, size, report)
     except (BackendError, OSError):
         return RunFacts(runid)
 
 
-def figure(storage: Storage, parts: Parts, runid: str, name: str) -> bytes | None:
-    """Read a picture of a run; None when there is none."""
+def content(storage: Storage, parts: Parts, runid: str, name: str) -> bytes | None:
+    """Read a picture or the report of a run; None when there is none."""
     with storage.checkout((*parts, "logs", runid), write=False) as folder:
         path = folder / name
         return path.read_bytes() if path.is_file() and not path.is_symlink() else None

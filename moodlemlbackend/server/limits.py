@@ -1,7 +1,7 @@
 """How much a request may bring, in one place; what an admin may want to change is a setting of the same name.
 
 An upload passes three gates: bytes while it is received (:mod:`.uploads`), the shape of a data set or the entries of an
-archive before anything is computed (here and :mod:`.archives`), and what the backend itself refuses.
+archive before anything is computed (here and :mod:`moodlemlbackend._archives`), and what the backend itself refuses.
 """
 
 from __future__ import annotations
@@ -9,27 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from moodlemlbackend import _archives
+from moodlemlbackend._archives import MIB, size
 from moodlemlbackend.errors import RequestError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MIB = 1 << 20
-
 UPLOAD_BYTES = 1024 * MIB
 """Body of one request."""
-UNCOMPRESSED_BYTES = 2048 * MIB
+UNCOMPRESSED_BYTES = _archives.UNPACKED_BYTES
 """A compressed data set, or all files of an archive, unpacked."""
 ROWS = 10_000_000
 """Rows of a data set."""
 COLUMNS = 20_000
 """Columns of a data set."""
-ZIP_ENTRIES = 1_000
+ZIP_ENTRIES = _archives.ENTRIES
 """Files in an archive."""
-
-ZIP_DIRECTORY_BYTES_AN_ENTRY = 512
-NAME_CHARACTERS = 200
-"""Path of a file in an archive."""
 
 FIELDS = 16
 """Parts of a form."""
@@ -75,6 +71,19 @@ RETRY_SECONDS = 30
 PAGE_MODELS = 500
 PAGE_RUNS = 200
 """Entries that a page for people shows."""
+PAGE_THREADS = 4
+"""Threads that make pages of the Moodle site."""
+PAGES_WAITING = 64
+"""Requests that wait for one of these, or are with one."""
+PAGE_INSIGHTS = 50
+PAGE_ELEMENTS = 25
+PAGE_NOTIFICATIONS = 50
+"""Entries of a page of insights, of one of invalid elements, and of that of notifications."""
+FORM_BYTES = MIB // 4
+FORM_FIELDS = 2048
+"""A form of a page: its body, and its fields."""
+FORM_SECONDS = 86_400
+"""How long a form that was shown can be sent."""
 
 _CHUNK = MIB
 
@@ -88,11 +97,6 @@ class Limits:
     rows: int = ROWS
     columns: int = COLUMNS
     zip_entries: int = ZIP_ENTRIES
-
-
-def size(count: int) -> str:
-    """Bytes as people read them."""
-    return f"{count / MIB:.3g} MiB" if count >= MIB // 10 else f"{count} bytes"
 
 
 def check_dataset(path: Path, limits: Limits) -> int:

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.security import HTTPBasic
 
+from moodlemlbackend.errors import RequestError
+
 
 class _Authorization(HTTPBasic):
     """The header as it is; :class:`.auth.Gate` judges it."""
@@ -16,14 +18,26 @@ class _Authorization(HTTPBasic):
 
 
 async def login(request: Request, authorization: Annotated[str, Depends(_Authorization())]) -> str:
-    """Return the user's name; RequestError of 401 or 429."""
+    """Return the name of a user or of one of the people; RequestError of 401 or 429."""
     client = request.client.host if request.client else ""
     user: str = await request.app.state.gate.enter(authorization, client)
     logged(request)["user"] = user
     return user
 
 
-User = Annotated[str, Depends(login)]
+Anybody = Annotated[str, Depends(login)]
+
+
+async def user_login(request: Request, user: Anybody) -> str:
+    """Return the user's name; RequestError also of 403 for people, who may see the pages of the site only."""
+    if request.app.state.gate.is_person(user):
+        raise RequestError(
+            "This login is for the insights of the Moodle site, at /insights, and for nothing else.", 403
+        )
+    return user
+
+
+User = Annotated[str, Depends(user_login)]
 
 
 def logged(request: Request) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from moodlemlbackend._files import explain
+from moodlemlbackend.analytics.settings import load_analytics_settings
 from moodlemlbackend.errors import UsageError
 from moodlemlbackend.server import limits, logs
 from moodlemlbackend.server.app import create_app
@@ -61,7 +62,7 @@ def run_server(settings: ServerSettings) -> None:
     """
     load_settings()
     logs.configure()
-    app = create_app(settings)
+    app = create_app(settings, load_analytics_settings())
     place = app.state.storage.describe()
     listener = listen(settings.host, settings.port)
     host, port = listener.getsockname()[:2]

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("moodlemlbackend.server")
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+CONTENT_POLICY = (
+    "default-src 'none'; img-src 'self' data:; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action "
+)
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; style-src 'self'; frame-ancestors 'none'; "
-    "base-uri 'none'; form-action 'none'",
+    "Content-Security-Policy": f"{CONTENT_POLICY}'none'",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }

@@ -1,34 +1,38 @@
-"""Pages for people: the models, their runs and the queue; plain HTML that needs no script."""
+"""Pages for people: the models of server mode, their runs and the queue; plain HTML that needs no script.
+
+Those of the Moodle site, for managers of its models and for teachers, are in :mod:`.site`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, Request
 from fastapi import Path as InPath
-from fastapi.responses import HTMLResponse, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from moodlemlbackend import __version__
 from moodlemlbackend.commands import MODEL_ID
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import catalogue, limits
-from moodlemlbackend.server.login import User
+from moodlemlbackend.server.login import Anybody, User
+from moodlemlbackend.server.rendering import render, style
 from moodlemlbackend.server.worker import DIRHASH, RUNID
 
 if TYPE_CHECKING:
     from moodlemlbackend.server.worker import Parts
 
-TEMPLATES = Path(__file__).parent / "templates"
-
 UniqueId = Annotated[str, InPath(pattern=f"^{MODEL_ID.pattern}$")]
 DirHash = Annotated[str, InPath(pattern=f"^{DIRHASH.pattern}$")]
 RunId = Annotated[str, InPath(pattern=f"^{RUNID.pattern}$")]
 Figure = Annotated[str, InPath(pattern=f"^{catalogue.FIGURE.pattern}$")]
+
+_POLICY_OF_REPORTS = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'none'; sandbox"
+)
+"""A report comes with its style and its pictures in it, and needs nothing else."""
 
 _HIDDEN: dict[str, Any] = {"include_in_schema": False, "response_class": HTMLResponse}
 
@@ -37,12 +41,14 @@ def add_pages(app: FastAPI) -> None:
     """Add the pages to the application."""
 
     @app.get("/", **_HIDDEN)
-    async def index(request: Request, user: User) -> Response:
+    async def index(request: Request, user: Anybody) -> Response:
         state = request.app.state
+        if state.gate.is_person(user):
+            return RedirectResponse("/insights", 303)
         owner = _owner(request, user)
         local = "://" not in state.settings.directory
         entries = await asyncio.to_thread(catalogue.entries, state.storage, owner, read_models=local)
-        return await _page("index.html", user=user, entries=entries, lanes=_lanes(request, user), refresh=30)
+        return await _page(request, "index.html", user, entries=entries, lanes=_lanes(request, user), refresh=30)
 
     @app.get("/models/{uniqueid}/{dirhash}", **_HIDDEN)
     async def model(request: Request, user: User, uniqueid: UniqueId, dirhash: DirHash) -> Response:
@@ -58,26 +64,35 @@ def add_pages(app: FastAPI) -> None:
             raise RequestError("There is no such model.", 404)
         chart = catalogue.chart(runs)
         return await _page(
-            "model.html", user=user, uniqueid=uniqueid, dirhash=dirhash, runs=runs, model=facts, chart=chart
+            request, "model.html", user, uniqueid=uniqueid, dirhash=dirhash, runs=runs, model=facts, chart=chart
         )  # fmt: skip
+
+    @app.get(f"/models/{{uniqueid}}/{{dirhash}}/runs/{{runid}}/{catalogue.REPORT}", **_HIDDEN)
+    async def report(request: Request, user: User, uniqueid: UniqueId, dirhash: DirHash, runid: RunId) -> Response:
+        parts = (*_owner(request, user), uniqueid, dirhash)
+        storage = request.app.state.storage
+        content = await asyncio.to_thread(catalogue.content, storage, parts, runid, catalogue.REPORT)
+        if content is None:
+            raise RequestError("There is no such report.", 404)
+        return HTMLResponse(content, headers={"Content-Security-Policy": _POLICY_OF_REPORTS})
 
     @app.get("/models/{uniqueid}/{dirhash}/runs/{runid}/{name}", **_HIDDEN)
     async def figure(
         request: Request, user: User, uniqueid: UniqueId, dirhash: DirHash, runid: RunId, name: Figure
     ) -> Response:
         parts = (*_owner(request, user), uniqueid, dirhash)
-        content = await asyncio.to_thread(catalogue.figure, request.app.state.storage, parts, runid, name)
+        content = await asyncio.to_thread(catalogue.content, request.app.state.storage, parts, runid, name)
         if content is None:
             raise RequestError("There is no such figure.", 404)
         return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
     @app.get("/docs", **_HIDDEN)
     async def docs(request: Request) -> Response:
-        return await _page("docs.html", user=None, document=request.app.openapi())
+        return await _page(request, "docs.html", None, document=request.app.openapi())
 
     @app.get("/style.css", **_HIDDEN)
-    async def style() -> Response:
-        return Response(_style(), media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
+    async def styles() -> Response:
+        return Response(style(), media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
 
 
 def _owner(request: Request, user: str) -> Parts:
@@ -108,23 +123,12 @@ def _lanes(request: Request, user: str) -> list[dict[str, Any]]:
     ]
 
 
-async def _page(template: str, **values: Any) -> Response:
-    text = await asyncio.to_thread(_environment().get_template(template).render, version=__version__, **values)
-    return HTMLResponse(text)
+async def _page(request: Request, template: str, user: str | None, **values: Any) -> Response:
+    links = navigation(logged_in=user is not None, site=request.app.state.desk is not None)
+    return await asyncio.to_thread(render, template, user=user, links=links, **values)
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["size"] = limits.size
-    environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}"
-    environment.filters["count"] = lambda value: f"{value:,.0f}".replace(",", "\u202f")
-    return environment
-
-
-@cache
-def _style() -> bytes:
-    return (TEMPLATES / "style.css").read_bytes()
+def navigation(*, logged_in: bool, site: bool) -> list[tuple[str, str]]:
+    """Addresses, and names of their texts, of what every page of the server leads to."""
+    links = [("/", "models"), ("/docs", "interface")]
+    return [*links, ("/insights", "insights")] if site and logged_in else links

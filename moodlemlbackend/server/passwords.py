@@ -63,20 +63,23 @@ def make_entry(user: str, password: str) -> str:
     return ":".join([user, "scrypt", str(LOG_N), str(R), str(P), *encoded])
 
 
-def read_users(text: str) -> dict[str, Password]:
+def read_users(text: str, setting: str = "users") -> dict[str, Password]:
     """Return what is known of each user's password; UsageError, without any of it, when an entry cannot be used."""
     users: dict[str, Password] = {}
     entries = [entry.strip() for entry in text.split(",") if entry.strip()]
     if not entries:
-        raise UsageError("There is no user; set users to the output of moodlemlbackend passwd.")
+        raise UsageError(f"There is no user; set {setting} to the output of moodlemlbackend passwd.")
     for number, entry in enumerate(entries, start=1):
         user, colon, rest = entry.partition(":")
+        place = f"Entry {number} of {setting}"
         if not colon or not rest:
-            raise UsageError(f"Entry {number} of users is not user:password; a password holds no comma.")
-        _check_user(user)
+            raise UsageError(f"{place} is not user:password; a password holds no comma.")
+        _check_user(user, setting)
         if user.casefold() in {name.casefold() for name in users}:
-            raise UsageError(f"The user {user!r} is there twice in users; keep one, names differ in more than case.")
-        users[user] = _read(rest, number)
+            raise UsageError(
+                f"The user {user!r} is there twice in {setting}; keep one, names differ in more than case."
+            )
+        users[user] = _read(rest, place)
     return users
 
 
@@ -87,19 +90,19 @@ def unusable(*, slow: bool) -> Password:
     return Password("scrypt", b"-" * SALT_BYTES, secrets.token_bytes(KEY_BYTES), (LOG_N, R, P))
 
 
-def _check_user(user: str) -> None:
+def _check_user(user: str, setting: str = "users") -> None:
     if not _USER.fullmatch(user):
         raise UsageError(
-            "The name of a user in users has other than letters, digits and . _ @ -, begins with one of these, "
+            f"The name of a user in {setting} has other than letters, digits and . _ @ -, begins with one of these, "
             "or has more than 64 characters; choose another."
         )
 
 
-def _read(rest: str, number: int) -> Password:
+def _read(rest: str, place: str) -> Password:
     if rest.startswith("sha256:"):
         found = _SHA256.fullmatch(rest)
         if not found:
-            raise UsageError(f"Entry {number} of users is not user:sha256:salt:digest with a digest of 64 hex digits.")
+            raise UsageError(f"{place} is not user:sha256:salt:digest with a digest of 64 hex digits.")
         return Password("sha256", found["salt"].encode(), bytes.fromhex(found["digest"]))
     if rest.startswith("scrypt:"):
         found = _SCRYPT.fullmatch(rest)
@@ -110,7 +113,7 @@ def _read(rest: str, number: int) -> Password:
         except (binascii.Error, ValueError):
             usable, salt, key = False, b"", b""
         if not usable or len(key) < 16:
-            raise UsageError(f"Entry {number} of users is damaged; make it again with moodlemlbackend passwd.")
+            raise UsageError(f"{place} is damaged; make it again with moodlemlbackend passwd.")
         return Password("scrypt", salt, key, cost)
     salt = secrets.token_bytes(SALT_BYTES)
     return Password("plain", salt, hashlib.sha256(salt + rest.encode("utf-8", "surrogatepass")).digest())

@@ -25,6 +25,7 @@ class ServerSettings:
 
     directory: str = ""
     users: str = ""
+    people: str = ""
     namespaces: bool = False
     host: str = "127.0.0.1"
     port: int = 5000
@@ -130,6 +131,13 @@ SETTINGS: dict[str, ServerSetting] = {
             "who may use the server; moodlemlbackend passwd makes an entry",
             _parse_text,
             former="MOODLE_MLBACKEND_PYTHON_USERS",
+            hidden=True,
+        ),
+        ServerSetting(
+            "people",
+            "entries as those of users",
+            "who may see the pages of the Moodle site, and nothing else; the names are those of Moodle's users",
+            _parse_text,
             hidden=True,
         ),
         ServerSetting(

@@ -14,9 +14,10 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
+from moodlemlbackend._archives import MIB, size
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
-from moodlemlbackend.server.limits import Limits, size
+from moodlemlbackend.server.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import Message
 
 FORM_BYTES = limits.FIELDS * (limits.FIELD_BYTES + limits.PART_HEADERS * limits.PART_HEADER_BYTES)
-_WRITE_BYTES = limits.MIB
+_WRITE_BYTES = MIB
 
 
 class Scratch:

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moodlemlbackend import _reply, guard
-from moodlemlbackend.errors import BackendError, NotTrainedError, RequestError
+from moodlemlbackend import _archives, _reply, guard
+from moodlemlbackend.errors import ArchiveError, BackendError, NotTrainedError, RequestError
 from moodlemlbackend.guard import Streams
-from moodlemlbackend.server import archives, limits
+from moodlemlbackend.server import limits
 from moodlemlbackend.settings import load_settings
 from moodlemlbackend.storage import open_storage
 
@@ -115,9 +115,9 @@ def main(connection: Connection, settings: WorkerSettings) -> None:
 def preload() -> None:
     """Load what training and evaluation with the chosen processor need."""
     from moodlemlbackend.processor import get_processor
-    from moodlemlbackend.report.run_report import LIBRARIES_OF_EVALUATION
+    from moodlemlbackend.report.run_report import LIBRARIES_OF_REPORTS
 
-    for name in (*get_processor(load_settings().processor).libraries, *LIBRARIES_OF_EVALUATION):
+    for name in (*get_processor(load_settings().processor).libraries, *LIBRARIES_OF_REPORTS):
         importlib.import_module(name)
 
 
@@ -230,7 +230,7 @@ class Worker:
         with self._storage.checkout(parts, write=False) as folder:
             if not folder.is_dir():
                 raise RequestError("There is no run of this number.", 404)
-            archives.pack(folder, Path("answer"), alter=lambda _, log: self._cleaned(log))
+            _archives.pack(folder, Path("answer"), alter=lambda _, log: self._cleaned(log))
         return _archive()
 
     def _export(self, job: Job) -> Reply:
@@ -243,13 +243,20 @@ class Worker:
             except NotTrainedError:
                 raise RequestError("There is no trained model to be exported; train it first.", 404) from None
             commands.export(Streams(None, None), job.uniqueid, model, "exported", settings=load_settings())
-        archives.pack(Path("exported"), Path("answer"))
+        _archives.pack(Path("exported"), Path("answer"))
         return _archive()
 
     def _import(self, job: Job) -> Reply:
         from moodlemlbackend import commands
 
-        archives.unpack(Path("importzip"), Path("imported"), self._settings.limits)
+        allowed = self._settings.limits
+        try:
+            _archives.unpack(
+                Path("importzip"), Path("imported"),
+                entries=allowed.zip_entries, unpacked_bytes=allowed.uncompressed_bytes,
+            )  # fmt: skip
+        except ArchiveError as error:
+            raise RequestError(str(error), 413 if error.too_large else 400) from error
         try:
             with self._model(job, write=True) as model:
                 commands.import_model(
@@ -306,7 +313,7 @@ class Worker:
 
     def _cleaned(self, log: bytes) -> bytes:
         text = self._conceal(log).decode("utf-8", "replace")
-        return archives.without_tracebacks(text).encode()
+        return _archives.without_tracebacks(text).encode()
 
 
 def concealed_paths(directory: str) -> list[tuple[bytes, bytes]]:

@@ -1,0 +1,145 @@
+"""What people can do about an insight: go somewhere in Moodle, message the student, or say what they think of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from sqlalchemy import select
+
+from moodlemlbackend.analytics import definitions, feedback, models
+from moodlemlbackend.analytics.insights.texts import known, say
+from moodlemlbackend.analytics.store.schema import PREDICTION_ACTIONS, PREDICTIONS
+from moodlemlbackend.analytics.targets.base import Action, Tone
+from moodlemlbackend.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from moodlemlbackend.analytics.insights.samples import SampleInfo
+    from moodlemlbackend.analytics.models import Model
+    from moodlemlbackend.analytics.workspace import Workspace
+
+HIDING = frozenset({"fixed", "notuseful", "useful", "notapplicable", "incorrectlyflagged"})
+"""Who has done one of these no longer sees the prediction among the insights."""
+
+ADJUSTING = frozenset({"notuseful", "incorrectlyflagged"})
+"""These have the model adjusted."""
+
+ALIASES = {"acknowledge": "fixed", "not-useful": "notuseful", "not-applicable": "notapplicable"}
+"""Names for people."""
+
+COURSE = Action("viewcourse", "view", url="/course/view.php?id={course}")
+"""Offered for every sample that belongs to a course."""
+
+_MESSAGE, _DETAILS = "studentmessage", "predictiondetails"
+_TONES = {
+    "fixed": Tone.POSITIVE, "useful": Tone.POSITIVE, "notuseful": Tone.NEGATIVE, "incorrectlyflagged": Tone.NEGATIVE,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Offered:
+    """An action that a person can take: Moodle's name, what it is called, its tone, and where it leads, if anywhere."""
+
+    name: str
+    label: str
+    tone: Tone
+    url: str = ""
+
+
+def judgements(target: str) -> list[Offered]:
+    """What can be said of predictions of a target, of several at once, too."""
+    return [_offered(action) for action in definitions.target(target).bulk_actions if action.name in HIDING]
+
+
+def links(wwwroot: str, target: str, predictionid: int, sample: SampleInfo | None) -> list[Offered]:
+    """Where to look further: in Moodle, if its address is set, and the mail program for a message to a student."""
+    if sample is None:
+        return []
+    chosen = definitions.target(target)
+    found = []
+    if any(action.name == _MESSAGE for action in chosen.bulk_actions) and sample.email:
+        found.append(Offered(_MESSAGE, say(f"action {_MESSAGE}"), Tone.POSITIVE, mail_link([sample])))
+    actions = chosen.actions
+    if sample.courseid and all(action.name != COURSE.name for action in actions):
+        actions = (*actions, COURSE)
+    for action in actions if wwwroot else ():
+        place = action.url.format(prediction=predictionid, user=sample.userid, course=sample.courseid)
+        found.append(_offered(action, f"{wwwroot}{place}"))
+    return found
+
+
+def mail_link(samples: Sequence[SampleInfo]) -> str:
+    """A link that opens the teacher's mail program, to write to students of a course; they do not see each other."""
+    addresses = [sample.email for sample in samples if sample.email]
+    subject = say("message subject", course=samples[0].course_name)
+    if len(addresses) == 1:
+        body = quote(say("message greeting", name=samples[0].first_name) + "\n\n")
+        return f"mailto:{quote(addresses[0], safe='@')}?subject={quote(subject)}&body={body}"
+    return f"mailto:?bcc={','.join(quote(address, safe='@') for address in addresses)}&subject={quote(subject)}"
+
+
+def perform(workspace: Workspace, name: str, predictionids: Iterable[int]) -> int:
+    """Record that the workspace's user has done something about predictions; returns how many are to be learned from.
+
+    Raises
+    ------
+    UsageError
+        There is no such prediction, its model is disabled, or its target has no such action.
+    """
+    now, learned = workspace.clock(), 0
+    with workspace.store.write() as connection:
+        for predictionid in dict.fromkeys(predictionids):
+            row = connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id == predictionid)).one_or_none()
+            if row is None:
+                raise UsageError(f"There is no prediction {predictionid}; see moodlemlbackend insights list.")
+            model = models.get(connection, row.modelid)
+            if not model.enabled:
+                raise UsageError(f"The model {model.id} of prediction {predictionid} is disabled.")
+            action = _resolve(model, name)
+            values = {
+                "predictionid": predictionid, "userid": workspace.userid, "actionname": action, "timecreated": now,
+            }  # fmt: skip
+            connection.execute(PREDICTION_ACTIONS.insert().values(values))
+            if action in ADJUSTING:
+                learned += feedback.record(connection, workspace, model, row)
+    return learned
+
+
+def take_back(workspace: Workspace, predictionids: Iterable[int]) -> int:
+    """Undo what the workspace's user has said of predictions; returns how many marks of "not useful" are gone."""
+    reverted = 0
+    with workspace.store.write() as connection:
+        for predictionid in dict.fromkeys(predictionids):
+            said = (
+                PREDICTION_ACTIONS.c.predictionid == predictionid,
+                PREDICTION_ACTIONS.c.userid == workspace.userid,
+                PREDICTION_ACTIONS.c.actionname.in_(HIDING),
+            )
+            connection.execute(PREDICTION_ACTIONS.delete().where(*said))
+            still = (PREDICTION_ACTIONS.c.predictionid == predictionid, PREDICTION_ACTIONS.c.actionname.in_(ADJUSTING))
+            if not connection.execute(select(PREDICTION_ACTIONS.c.id).where(*still)).first():
+                reverted += feedback.revert(connection, workspace, predictionid)
+    return reverted
+
+
+def _offered(action: Action, url: str = "") -> Offered:
+    name = f"action {action.name}"
+    return Offered(action.name, say(name) if known(name) else action.name, action.tone, url)
+
+
+def _resolve(model: Model, name: str) -> str:
+    """Moodle's name of an action of a model's target; one of the same tone is as good, for names differ."""
+    chosen = definitions.target(model.target)
+    wanted = ALIASES.get(name, name)
+    offered = {action.name: action for action in (*chosen.bulk_actions, *chosen.actions, COURSE)}
+    if wanted in offered or wanted == _DETAILS:
+        return wanted
+    tone = _TONES.get(wanted)
+    same = [action for action in judgements(model.target) if action.tone is tone]
+    if not same:
+        choices = ", ".join([*(action.name for action in judgements(model.target)), *ALIASES])
+        raise UsageError(f"Predictions of model {model.id} have no action {name!r}; choose one of {choices}.")
+    return same[0].name

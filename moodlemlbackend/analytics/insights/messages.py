@@ -1,0 +1,203 @@
+"""What is written to the people who are told of new predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from moodlemlbackend.analytics import definitions
+from moodlemlbackend.analytics.insights import actions
+from moodlemlbackend.analytics.insights.capabilities import COURSE, USER, Capabilities
+from moodlemlbackend.analytics.insights.samples import describe
+from moodlemlbackend.analytics.insights.texts import class_label, say
+from moodlemlbackend.analytics.notifications.message import Message, Person
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from moodlemlbackend.analytics.insights.samples import SampleInfo
+    from moodlemlbackend.analytics.models import Model
+    from moodlemlbackend.analytics.settings import AnalyticsSettings
+    from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.workspace import Workspace
+
+MOST_NAMED = 20
+"""Samples that a message names; the others are counted."""
+
+MOST_REASONS = 3
+
+
+@dataclass(frozen=True)
+class NewPrediction:
+    """A prediction that has just been stored; ``reasons`` as :class:`.listing.Reason` has them."""
+
+    id: int
+    contextid: int
+    sampleid: int
+    prediction: float
+    score: float
+    probability: float | None
+    reasons: Sequence[dict[str, Any]] = ()
+
+
+def insights_url(settings: AnalyticsSettings, modelid: int, contextid: int, courseid: int = 0) -> str:
+    """Where a context's insights are read: in our own pages, else the course in Moodle."""
+    if settings.pages_url:
+        return f"{settings.pages_url}/insights?{urlencode({'model': modelid, 'context': contextid})}"
+    return f"{settings.wwwroot}/course/view.php?id={courseid}" if settings.wwwroot and courseid else settings.wwwroot
+
+
+def prediction_url(settings: AnalyticsSettings, predictionid: int) -> str:
+    """Where one insight is read, in our own pages; nothing without them."""
+    return f"{settings.pages_url}/insights/{predictionid}" if settings.pages_url else ""
+
+
+def write_messages(
+    workspace: Workspace, site: Site, model: Model, predictions: Sequence[NewPrediction]
+) -> list[Message]:
+    """Write to everybody who is to be told: of each prediction if it is an analysable's only one, else by context."""
+    if not predictions or not definitions.target(model.target).uses_insights:
+        return []
+    capabilities = Capabilities(site, workspace.clock())
+    analyser = definitions.analyser(model.target)
+    samples = describe(site, analyser.origin, [one.sampleid for one in predictions])
+    groups: dict[tuple[int, int], list[NewPrediction]] = {}
+    for one in predictions:
+        key = (one.contextid, one.id if analyser.one_sample_per_analysable else 0)
+        groups.setdefault(key, []).append(one)
+    recipients = {contextid: capabilities.recipients(contextid) for contextid, _ in groups}
+    people = _people(site, {user for users in recipients.values() for user in users})
+    names = _context_names(site, capabilities, recipients)
+    messages = []
+    for (contextid, predictionid), group in groups.items():
+        group.sort(key=lambda one: (-one.prediction, -one.score, one.id))
+        for user in recipients[contextid]:
+            if user in people:
+                name, courseid = names[contextid]
+                messages.append(
+                    _message(
+                        workspace, model, people[user], group, samples,
+                        contextid=contextid, context=name, courseid=courseid, predictionid=predictionid or None,
+                    )
+                )  # fmt: skip
+    return messages
+
+
+def _message(
+    workspace: Workspace,
+    model: Model,
+    person: Person,
+    group: Sequence[NewPrediction],
+    samples: dict[int, SampleInfo],
+    *,
+    contextid: int,
+    context: str,
+    courseid: int,
+    predictionid: int | None,
+) -> Message:
+    settings = workspace.settings
+    shown = [] if predictionid else group[:MOST_NAMED]
+    lines = [_line(model, one, samples.get(one.sampleid)) for one in shown]
+    if len(group) > len(shown) > 0:
+        lines.append(say("more", count=len(group) - len(shown)))
+    offered: list[tuple[str, str]] = []
+    url = prediction_url(settings, predictionid) if predictionid else ""
+    if predictionid:
+        found = actions.links(settings.wwwroot, model.target, predictionid, samples.get(group[0].sampleid))
+        offered = [(action.label, action.url) for action in found]
+        url = url or (offered[0][1] if offered else "")
+    else:
+        url = insights_url(settings, model.id, contextid, courseid)
+        if url:
+            offered = [(say("view") if settings.pages_url else say("view course"), url)]
+    greeting, body = say("greeting", name=person.first_name), say("body", model.target, context=context)
+    return Message(
+        to=person,
+        modelid=model.id,
+        contextid=contextid,
+        courseid=courseid,
+        subject=say("subject", model.target, context=context),
+        text=_text(greeting, body, lines, offered),
+        html=_html(greeting, body, lines, offered),
+        url=url,
+        predictionid=predictionid,
+        data={
+            "model": {"id": model.id, "name": model.name, "target": model.target},
+            "context": {"id": contextid, "name": context, "course": courseid},
+            "predictions": [_facts(model, one, samples.get(one.sampleid)) for one in group],
+        },
+    )
+
+
+def _line(model: Model, one: NewPrediction, sample: SampleInfo | None) -> str:
+    text = f"{sample.title if sample else say('unknown')}: {class_label(model.target, one.prediction)}"
+    if one.probability is not None:
+        text += f" ({one.probability:.0%})"
+    for_it = [reason for reason in one.reasons if reason["contribution"] > 0][:MOST_REASONS]
+    if for_it:
+        reasons = ", ".join(say("reason", label=reason["label"], value=reason["value"]) for reason in for_it)
+        text += f"; {say('because', reasons=reasons)}"
+    return text
+
+
+def _facts(model: Model, one: NewPrediction, sample: SampleInfo | None) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "sample": one.sampleid,
+        "prediction": one.prediction,
+        "label": class_label(model.target, one.prediction),
+        "score": one.score,
+        "probability": one.probability,
+        "user": {"id": sample.userid, "name": sample.title, "email": sample.email}
+        if sample and sample.userid
+        else None,
+        "course": {"id": sample.courseid, "name": sample.course_name} if sample and sample.courseid else None,
+        "reasons": list(one.reasons),
+    }
+
+
+def _text(greeting: str, body: str, lines: Sequence[str], offered: Sequence[tuple[str, str]]) -> str:
+    parts = [greeting, body[:1].upper() + body[1:]]
+    if lines:
+        parts.append("\n".join(f"- {line}" for line in lines))
+    parts += [f"{label}: {url}" for label, url in offered]
+    return "\n\n".join(parts) + "\n"
+
+
+def _html(greeting: str, body: str, lines: Sequence[str], offered: Sequence[tuple[str, str]]) -> str:
+    parts = [f"<p>{escape(greeting)}</p>", f"<p>{escape(body[:1].upper() + body[1:])}</p>"]
+    if lines:
+        parts.append("<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>")
+    parts += [f'<p><a href="{escape(url)}">{escape(label)}</a></p>' for label, url in offered]
+    return "<!DOCTYPE html>\n<html><body>\n" + "\n".join(parts) + "\n</body></html>\n"
+
+
+def _people(site: Site, users: set[int]) -> dict[int, Person]:
+    if not users:
+        return {}
+    rows = site.database.rows(
+        "SELECT id, firstname, lastname, email, suspended FROM {user} WHERE id IN :ids AND deleted = 0",
+        ids=sorted(users),
+    )
+    return {
+        user: Person(user, first or "", f"{first or ''} {last or ''}".strip(), "" if suspended else email or "")
+        for user, first, last, email, suspended in rows
+    }
+
+
+def _context_names(site: Site, capabilities: Capabilities, contexts: dict[int, Any]) -> dict[int, tuple[str, int]]:
+    """What each context is called, and the id of its course, 0 for none."""
+    courses = {course.context: course for course in site.courses}
+    found = {}
+    for contextid in contexts:
+        context = capabilities.context(contextid)
+        course = next((courses[one] for one in (context.path if context else ()) if one in courses), None)
+        if context and context.level >= COURSE and course:
+            found[contextid] = course.fullname, course.id
+        elif context and context.level == USER:
+            found[contextid] = "", 0
+        else:
+            found[contextid] = say("site"), 0
+    return found

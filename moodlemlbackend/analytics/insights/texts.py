@@ -1,0 +1,95 @@
+"""Every English text that people are told about models and insights, in one place for translation.
+
+:func:`say` gives a text by its name; a text for one target is found by the target's id after the name.
+"""
+
+from __future__ import annotations
+
+_COURSE = "\\core_course\\analytics\\target\\"
+_USER = "\\core_user\\analytics\\target\\"
+
+ENGLISH = {
+    # What a class of a target means.
+    f"class 0 {_COURSE}course_dropout": "not likely to drop out",
+    f"class 1 {_COURSE}course_dropout": "at risk of dropping out",
+    f"class 0 {_COURSE}course_completion": "likely to complete the course",
+    f"class 1 {_COURSE}course_completion": "at risk of not completing the course",
+    f"class 0 {_COURSE}course_competencies": "likely to achieve the course's competencies",
+    f"class 1 {_COURSE}course_competencies": "at risk of not achieving the course's competencies",
+    f"class 0 {_COURSE}course_gradetopass": "likely to reach the grade to pass",
+    f"class 1 {_COURSE}course_gradetopass": "at risk of not reaching the grade to pass",
+    f"class 0 {_COURSE}no_recent_accesses": "has visited the course recently",
+    f"class 1 {_COURSE}no_recent_accesses": "has not visited the course recently",
+    f"class 0 {_COURSE}no_access_since_course_start": "has visited the course",
+    f"class 1 {_COURSE}no_access_since_course_start": "has not visited the course yet",
+    f"class 0 {_COURSE}no_teaching": "has teachers and students",
+    f"class 1 {_COURSE}no_teaching": "has no teacher or no student",
+    f"class 0 {_USER}upcoming_activities_due": "nothing is due soon",
+    f"class 1 {_USER}upcoming_activities_due": "activities are due soon",
+    "class": "class {label}",
+    # Subjects and first sentences of notifications.
+    "subject": "Insights for {context}",
+    "body": "there are new insights for {context}.",
+    f"subject {_COURSE}course_dropout": "Students at risk in {context}",
+    f"body {_COURSE}course_dropout": "some students of {context} are at risk of dropping out.",
+    f"subject {_COURSE}course_completion": "Students at risk in {context}",
+    f"body {_COURSE}course_completion": "some students of {context} are at risk of not completing it.",
+    f"subject {_COURSE}course_competencies": "Students at risk in {context}",
+    f"body {_COURSE}course_competencies": "some students of {context} are at risk of not achieving its competencies.",
+    f"subject {_COURSE}course_gradetopass": "Students at risk in {context}",
+    f"body {_COURSE}course_gradetopass": "some students of {context} are at risk of not reaching the grade to pass.",
+    f"subject {_COURSE}no_recent_accesses": "Students at risk in {context}",
+    f"body {_COURSE}no_recent_accesses": "some students have not visited {context} recently.",
+    f"subject {_COURSE}no_access_since_course_start": "Students at risk in {context}",
+    f"body {_COURSE}no_access_since_course_start": "some students have not visited {context} since it began.",
+    f"subject {_COURSE}no_teaching": "Courses about to begin without teaching",
+    f"body {_COURSE}no_teaching": "some courses that begin about now have no teacher or no student.",
+    f"subject {_USER}upcoming_activities_due": "You have activities due soon",
+    f"body {_USER}upcoming_activities_due": "you have activities that are due soon.",
+    "greeting": "Hello {name},",
+    "more": "and {count} more",
+    "because": "above all because of: {reasons}",
+    "view": "See all of them",
+    "view course": "Open the course in Moodle",
+    "reason": "{label}: {value}",
+    # Actions.
+    "action predictiondetails": "Details",
+    "action viewoutlinereport": "Outline report",
+    "action viewcourse": "Course",
+    "action viewparticipants": "Participants",
+    "action viewupcoming": "Calendar",
+    "action studentmessage": "Send a message",
+    "action useful": "Useful",
+    "action notuseful": "Not useful",
+    "action fixed": "Acknowledge",
+    "action notapplicable": "Not applicable",
+    "action incorrectlyflagged": "Not useful",
+    # What a model's log says of them.
+    "feedback": (
+        "Prediction {prediction} was marked as not useful: it joins the next training as {weight} samples of class "
+        "{label}."
+    ),
+    "feedback reverted": "Prediction {prediction} is no longer marked as not useful; the next training is afresh.",
+    "feedback trained": "{count} predictions marked as not useful were trained with, each as {weights} samples.",
+    "message subject": "{course}",
+    "message greeting": "Hello {name},",
+    "site": "the site",
+    "unknown": "(no longer there)",
+}
+
+
+def say(name: str, target: str = "", /, **values: object) -> str:
+    """Return a text, the target's own if there is one, with the values filled in."""
+    text = ENGLISH.get(f"{name} {target}") or ENGLISH[name]
+    return text.format(**values)
+
+
+def known(name: str) -> bool:
+    """Whether there is a text of this name."""
+    return name in ENGLISH
+
+
+def class_label(target: str, label: float) -> str:
+    """What a class of a target means, as people say it of a sample."""
+    number = int(label) if float(label).is_integer() else label
+    return ENGLISH.get(f"class {number} {target}") or say("class", label=number)

@@ -1,0 +1,89 @@
+"""What training and prediction have in common: an analysis whose results are kept one by one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from moodlemlbackend import dataset
+from moodlemlbackend.analytics import model_files, registry
+from moodlemlbackend.analytics.analysis import Analysis, Result, Status, analyse
+from moodlemlbackend.analytics.datasets import metadata
+from moodlemlbackend.analytics.features import headers
+from moodlemlbackend.analytics.lifecycle.outcome import Analysed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from moodlemlbackend.analytics.analysis import Hooks
+    from moodlemlbackend.analytics.lifecycle.outcome import Outcome
+    from moodlemlbackend.analytics.models import Model
+    from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.workspace import Workspace
+
+    Shown = Callable[[Result], None]
+
+
+def analysis_of(
+    workspace: Workspace, model: Model, intervals: Sequence[str], *, training: bool, keeps: bool
+) -> Analysis:
+    """The analysis that a model asks for."""
+    return Analysis(
+        target=registry.get_target(model.target),
+        indicators=[registry.get_indicator(one) for one in model.indicators],
+        methods=[registry.get_time_splitting(one) for one in intervals],
+        now=workspace.clock(),
+        training=training,
+        contexts=model.contexts or (),
+        keeps=keeps,
+    )
+
+
+def run_analysis(
+    site: Site,
+    analysis: Analysis,
+    hooks: Hooks,
+    outcome: Outcome,
+    *,
+    time_limit: float | None = None,
+    shown: Shown | None = None,
+) -> Iterator[Result]:
+    """Yield the results, each noted in the outcome; begins no other analysable after ``time_limit`` seconds."""
+    begun = time.monotonic()
+    last = None
+    for result in analyse(site, analysis, hooks):
+        if (
+            time_limit is not None
+            and last not in (None, result.analysable.id)
+            and time.monotonic() - begun >= time_limit
+        ):
+            outcome.info.append(
+                f"The time limit of {time_limit:g} seconds is reached after {len(outcome.analysables)} analysables; "
+                "the next run goes on from there."
+            )
+            return
+        last = result.analysable.id
+        outcome.analysables.append(Analysed.of(result))
+        if shown:
+            shown(result)
+        yield result
+
+
+def write_part(workspace: Workspace, site: Site, model: Model, analysis: Analysis, area: str, result: Result) -> Path:
+    """Write the data set of one analysable."""
+    assert result.method is not None
+    assert result.features is not None
+    path = model_files.new_path(workspace, model, area, result.method.id, int(result.analysable.id))
+    columns = headers(analysis.indicators, result.method.range_columns)
+    about = metadata(site, analysis.target, analysis.indicators, result.method)
+    rows: dict[str, Any] = {"sample_ids": result.unique_ids}
+    if result.labels is not None:
+        rows = {"labels": result.labels if analysis.target.linear else result.labels.astype(int)}
+    dataset.write(path, about, columns, result.features.cells(), **rows)
+    return path
+
+
+def is_data(result: Result) -> bool:
+    """Whether a result has rows."""
+    return result.status is Status.OK and result.features is not None

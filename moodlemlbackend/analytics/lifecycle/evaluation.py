@@ -1,0 +1,225 @@
+"""Evaluation: how well a model can be learned with each interval, or how well it has been."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete
+
+from moodlemlbackend.analytics import backend, definitions, model_files, models, registry
+from moodlemlbackend.analytics.analysis import Result, Status
+from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
+from moodlemlbackend.analytics.lifecycle.outcome import Evaluated, Outcome, recorded
+from moodlemlbackend.analytics.lifecycle.registers import Calculations
+from moodlemlbackend.analytics.model_files import EVALUATION
+from moodlemlbackend.analytics.packages import remember_components
+from moodlemlbackend.analytics.store.schema import FILES, MODELS_LOG
+from moodlemlbackend.analytics.targets import Reason
+from moodlemlbackend.errors import BusyError, NotTrainedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from moodlemlbackend.analytics.lifecycle.analysing import Shown
+    from moodlemlbackend.analytics.model_files import DatasetFile
+    from moodlemlbackend.analytics.models import Model
+    from moodlemlbackend.analytics.ranges import Ranges
+    from moodlemlbackend.analytics.samples import Samples
+    from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.time_splitting import TimeSplitting
+    from moodlemlbackend.analytics.workspace import Workspace
+
+CONFIGURATION, TRAINED_MODEL = "configuration", "trainedmodel"
+MODES = (CONFIGURATION, TRAINED_MODEL)
+
+REUSE_SECONDS = 7 * 86_400
+"""Age up to which the data set of an analysable is used again."""
+
+REUSED = Reason("reused", "analytics", "Analysed in the last week; what was calculated then is used again.")
+
+
+def evaluate(
+    workspace: Workspace,
+    site: Site,
+    modelid: int,
+    *,
+    interval: str | None = None,
+    mode: str = CONFIGURATION,
+    reuse: bool = True,
+    shown: Shown | None = None,
+) -> Outcome:
+    """Evaluate a model's configuration with one interval or all that are enabled for it, or the trained model.
+
+    ``reuse`` uses the data sets of courses again that were analysed in the last week. The outcome's status is that of
+    the best interval.
+
+    Raises
+    ------
+    UsageError
+        The mode is unknown or does not go with an interval, or no interval can be used.
+    NotTrainedError
+        A trained model is to be rated, and there is none.
+    BusyError
+        Another process evaluates the model.
+    """
+    with workspace.store.lock(f"evaluation:{modelid}", 10) as held:
+        if not held:
+            raise BusyError(f"Another process evaluates model {modelid}; it is left to that one.")
+        with workspace.store.read() as connection:
+            model = models.get(connection, modelid)
+        outcome = Outcome("evaluate", modelid, model.name)
+        if model.static:
+            outcome.status = int(Status.NO_DATASET)
+            outcome.info.append("The model rests on assumptions: there is nothing to be evaluated.")
+            return outcome
+        if not model.indicators:
+            raise UsageError(f"Model {modelid} has no indicators; edit it to have some.")
+        intervals = _intervals(workspace, model, interval, mode)
+        with recorded(workspace, outcome):
+            remember_components(workspace, site)
+            _Evaluation(workspace, site, model, intervals, mode, reuse, outcome).run(shown)
+        return outcome
+
+
+def _intervals(workspace: Workspace, model: Model, interval: str | None, mode: str) -> list[str]:
+    if mode not in MODES:
+        raise UsageError(f"There is no mode {mode!r}; choose one of {', '.join(MODES)}.")
+    possible = definitions.intervals_for(model.target)
+    if mode == TRAINED_MODEL:
+        if interval:
+            raise UsageError("A trained model is rated with its own interval; leave the interval out.")
+        if not model.trained or not model.interval:
+            raise NotTrainedError(
+                f"Model {model.id} has not been trained yet; train it, or evaluate its configuration."
+            )
+        return [model.interval]
+    if interval:
+        chosen = registry.get_time_splitting(interval).id
+        if chosen not in possible:
+            raise UsageError(
+                f"The interval {interval} cannot be used with {model.name}; choose one of those it accepts."
+            )
+        return [chosen]
+    enabled = [one for one in workspace.settings.intervals if one in possible]
+    found = [one for one in enabled or possible if registry.get_time_splitting(one).valid_for_evaluation]
+    if not found:
+        raise UsageError(f"No interval is enabled for the evaluation of {model.name}; see the setting intervals.")
+    return found
+
+
+class _Hooks(Calculations):
+    """Has analysables left out whose data set of the last week is used again."""
+
+    def __init__(self, workspace: Workspace, known: dict[tuple[int, str], DatasetFile]) -> None:
+        super().__init__(workspace)
+        self._known = known
+
+    def select(self, samples: Samples, ranges: Ranges, method: TimeSplitting) -> tuple[Samples, Ranges] | Reason:
+        """What is known need not be calculated."""
+        if (int(samples.analysable.id), method.id) in self._known:
+            return REUSED
+        return samples, ranges
+
+
+class _Evaluation:
+    """One evaluation of a model."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        site: Site,
+        model: Model,
+        intervals: Sequence[str],
+        mode: str,
+        reuse: bool,
+        outcome: Outcome,
+    ) -> None:
+        self._workspace, self._site, self._model = workspace, site, model
+        self._intervals, self._mode, self._outcome = intervals, mode, outcome
+        self._analysis = analysis_of(workspace, model, intervals, training=True, keeps=False)
+        self._known = self._recent() if reuse else {}
+
+    def run(self, shown: Shown | None) -> None:
+        """Analyse once for all intervals, and judge each."""
+        files: dict[str, list[DatasetFile]] = {interval: [] for interval in self._intervals}
+        hooks = _Hooks(self._workspace, self._known)
+        with self._outcome.stage("analysis"):
+            for result in run_analysis(self._site, self._analysis, hooks, self._outcome, shown=shown):
+                if result.method is None:
+                    continue
+                if result.reason is REUSED:
+                    self._outcome.count("reused")
+                    files[result.method.id].append(self._known[int(result.analysable.id), result.method.id])
+                elif is_data(result):
+                    files[result.method.id].append(self._keep(result))
+        for interval, parts in files.items():
+            self._outcome.evaluations.append(self._judge(interval, parts))
+        best = max(self._outcome.evaluations, key=lambda one: (one.logid is not None, one.score))
+        self._outcome.status, self._outcome.info = best.status, [*self._outcome.info, *best.info]
+
+    def _recent(self) -> dict[tuple[int, str], DatasetFile]:
+        """The data sets that can be used again, by analysable and interval."""
+        since = self._workspace.clock() - REUSE_SECONDS
+        found = {}
+        with self._workspace.store.read() as connection:
+            for interval in self._intervals:
+                for file in model_files.of_analysables(connection, self._workspace, self._model, EVALUATION, interval):
+                    if file.created > since and file.analysable is not None and file.path.is_file():
+                        found[file.analysable, interval] = file
+        return found
+
+    def _keep(self, result: Result) -> DatasetFile:
+        """Write the data set of an analysable in the place of its former one."""
+        assert result.method is not None
+        assert result.features is not None
+        workspace, model, interval = self._workspace, self._model, result.method.id
+        analysable, rows = int(result.analysable.id), len(result.features)
+        path = write_part(workspace, self._site, model, self._analysis, EVALUATION, result)
+        with workspace.store.write() as connection:
+            former = [
+                one
+                for one in model_files.of_analysables(connection, workspace, model, EVALUATION, interval)
+                if one.analysable == analysable
+            ]
+            connection.execute(delete(FILES).where(FILES.c.id.in_([one.id for one in former])))
+            fileid = model_files.add(
+                connection, workspace, model, EVALUATION, interval, path, rows, analysable
+            )  # fmt: skip
+        model_files.remove(former)
+        return model_files.DatasetFile(fileid, path, interval, analysable, rows, workspace.clock(), {})
+
+    def _judge(self, interval: str, parts: Sequence[DatasetFile]) -> Evaluated:
+        """Have the processor judge one interval, and log what it says."""
+        if not parts:
+            reasons = sorted({one.reason for one in self._outcome.refused if one.interval in ("", interval)})
+            info = ["There is no data to evaluate: " + " ".join(reasons[:3])]
+            return Evaluated(interval, int(Status.NO_DATASET), 0.0, info)
+        path = model_files.new_path(self._workspace, self._model, EVALUATION, interval)
+        model_files.join([part.path for part in parts], path)
+        try:
+            with self._outcome.stage(f"evaluation {definitions.last_part(interval)}"):
+                verdict = backend.evaluate(
+                    self._workspace, self._model, interval, path, trained=self._mode == TRAINED_MODEL
+                )  # fmt: skip
+        finally:
+            path.unlink(missing_ok=True)
+        values = {
+            "modelid": self._model.id,
+            "version": self._model.version,
+            "evaluationmode": self._mode,
+            "target": self._model.target,
+            "indicators": json.dumps([*self._model.indicators]),
+            "timesplitting": interval,
+            "score": round(verdict.score, 5),
+            "info": json.dumps(verdict.info),
+            "dir": verdict.dir,
+            "timecreated": self._workspace.clock(),
+            "usermodified": self._workspace.userid,
+        }
+        with self._workspace.store.write() as connection:
+            key = connection.execute(MODELS_LOG.insert().values(values)).inserted_primary_key
+        return Evaluated(
+            interval, verdict.status, verdict.score, verdict.info, verdict.dir,
+            sum(part.rows for part in parts), int(key[0]) if key else None, verdict.result,
+        )  # fmt: skip

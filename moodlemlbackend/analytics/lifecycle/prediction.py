@@ -1,0 +1,312 @@
+"""Prediction: the samples that have not been predicted yet in the range that is ready, and whom to tell of it.
+
+Of a model that learns, each step is complete in the store before the next begins, as in :mod:`.training`: predictions,
+their explanations, the messages and the registers of use are one transaction. Of a static model everything is one.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from moodlemlbackend.analytics import backend, model_files, models
+from moodlemlbackend.analytics.features import headers
+from moodlemlbackend.analytics.insights.messages import NewPrediction, write_messages
+from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
+from moodlemlbackend.analytics.lifecycle.outcome import Outcome, recorded
+from moodlemlbackend.analytics.lifecycle.registers import PREDICTION, Registers
+from moodlemlbackend.analytics.model_files import PREDICTED, UNLABELLED
+from moodlemlbackend.analytics.notifications import outbox
+from moodlemlbackend.analytics.packages import remember_components
+from moodlemlbackend.analytics.php_json import to_json
+from moodlemlbackend.analytics.predictions import predict_static
+from moodlemlbackend.analytics.store.schema import EXPLANATIONS, PREDICTIONS
+from moodlemlbackend.dataset import read_unlabelled
+from moodlemlbackend.errors import ModelError, NotTrainedError, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from moodlemlbackend.analytics.analysis import Analysis, Result
+    from moodlemlbackend.analytics.lifecycle.analysing import Shown
+    from moodlemlbackend.analytics.model_files import DatasetFile
+    from moodlemlbackend.analytics.models import Model
+    from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.targets import Target
+    from moodlemlbackend.analytics.workspace import Workspace
+
+REASONS_KEPT = 10
+
+
+def predict(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None = None) -> Outcome:
+    """Have a model predict, keep the predictions that are news, and write to those who are to be told.
+
+    The messages are written to the store; :func:`moodlemlbackend.analytics.notifications.outbox.deliver` sends them.
+
+    Raises
+    ------
+    UsageError
+        The model is disabled, or has no interval or indicators.
+    NotTrainedError
+        The model has learned nothing yet.
+    BusyError
+        Another run works on the model.
+    """
+    with workspace.lock(modelid):
+        with workspace.store.read() as connection:
+            model = models.get(connection, modelid)
+        interval = model.require()
+        if not model.trained:
+            raise NotTrainedError(f"Model {modelid} has not been trained yet; train it first.")
+        outcome = Outcome("predict", modelid, model.name)
+        with recorded(workspace, outcome):
+            remember_components(workspace, site)
+            analysis = analysis_of(workspace, model, [interval], training=False, keeps=True)
+            run = _Prediction(workspace, site, model, analysis, outcome)
+            run.by_assumption(shown) if model.static else run.by_processor(interval, shown)
+        return outcome
+
+
+class _Prediction:
+    """One prediction of a model."""
+
+    def __init__(self, workspace: Workspace, site: Site, model: Model, analysis: Analysis, outcome: Outcome) -> None:
+        self._workspace, self._site, self._model, self._analysis = workspace, site, model, analysis
+        self._target: Target = analysis.target
+        self._outcome = outcome
+        self._registers = Registers(workspace, model, analysis.target, PREDICTION)
+
+    # Static models.
+
+    def by_assumption(self, shown: Shown | None) -> None:
+        """Compute the predictions of all analysables of this run from the indicators."""
+        results: list[Result] = []
+        with self._outcome.stage("analysis"):
+            for result in self._results(shown):
+                self._registers.analysed(result)
+                if is_data(result):
+                    results.append(result)
+                    self._count(result)
+        with self._outcome.stage("prediction"):
+            rows = [row for found in predict_static(self._target, results) for row in self._assumed(found)]
+        with self._outcome.stage("insights"), self._workspace.store.write() as connection:
+            self._registers.write(connection, results)
+            self._store(connection, rows, {})
+        if not results:
+            self._nothing()
+
+    def _assumed(self, found: Any) -> list[dict[str, Any]]:
+        """Rows of predictions of one result."""
+        result: Result = found.result
+        assert result.features is not None
+        assert result.samples is not None
+        assert result.ranges is not None
+        assert result.method is not None
+        columns = headers(self._analysis.indicators, result.method.range_columns)
+        cells = result.features.cells()
+        rows = []
+        for row, prediction in zip(found.rows.tolist(), found.classes.tolist(), strict=True):
+            if not self._is_news(prediction, 1.0):
+                continue
+            sample, number = int(result.features.samples[row]), int(result.features.ranges[row])
+            rows.append(
+                self._row(
+                    int(result.samples.ids[sample]), int(result.ranges.indexes[number]), prediction, 1.0,
+                    contextid=int(result.samples.contexts[sample]),
+                    bounds=(int(result.ranges.starts[number]), int(result.ranges.ends[number])),
+                    calculations=dict(zip(columns, map(_plain, cells[row]), strict=True)),
+                )
+            )  # fmt: skip
+        return rows
+
+    # Models that have learned.
+
+    def by_processor(self, interval: str, shown: Shown | None) -> None:
+        """Write the new samples, then have all that wait predicted."""
+        with self._outcome.stage("analysis"):
+            for result in self._results(shown):
+                self._registers.analysed(result)
+                if is_data(result):
+                    self._keep(result, interval)
+                    self._count(result)
+            with self._workspace.store.write() as connection:
+                self._registers.write(connection)
+        merged = self._merge(interval)
+        if merged is None:
+            self._nothing()
+            return
+        with self._outcome.stage("prediction"):
+            predicted = backend.predict(self._workspace, self._model, merged.path)
+            rows, features = self._predicted(merged, predicted)
+        with self._outcome.stage("explanation"):
+            explanations = self._explain(rows, features)
+        with self._outcome.stage("insights"), self._workspace.store.write() as connection:
+            self._store(connection, rows, explanations)
+            model_files.use(connection, self._workspace, self._model, merged.id, PREDICTED)
+
+    def _keep(self, result: Result, interval: str) -> None:
+        """Write one analysable's samples with what a prediction of them will need to know."""
+        assert result.samples is not None
+        assert result.ranges is not None
+        assert result.features is not None
+        path = write_part(self._workspace, self._site, self._model, self._analysis, UNLABELLED, result)
+        bounds = zip(result.ranges.starts.tolist(), result.ranges.ends.tolist(), strict=True)
+        details = {
+            "ranges": dict(zip(map(str, result.ranges.indexes.tolist()), bounds, strict=True)),
+            "contexts": dict(zip(map(str, result.samples.ids.tolist()), result.samples.contexts.tolist(), strict=True)),
+        }
+        with self._workspace.store.write() as connection:
+            model_files.add(
+                connection, self._workspace, self._model, UNLABELLED, interval, path, len(result.features),
+                int(result.analysable.id), details,
+            )  # fmt: skip
+            self._registers.write(connection, [result])
+
+    def _merge(self, interval: str) -> DatasetFile | None:
+        workspace, model = self._workspace, self._model
+        with self._outcome.stage("merge"):
+            with workspace.store.write() as connection:
+                new = model_files.of_analysables(connection, workspace, model, UNLABELLED, interval, merged=False)
+                waiting = model_files.pending(connection, workspace, model, UNLABELLED, interval, PREDICTED)
+                if not new and len(waiting) < 2:
+                    return waiting[0] if waiting else None
+                merged = model_files.merge(connection, workspace, model, UNLABELLED, new, waiting)
+            model_files.remove(waiting)
+            return merged
+
+    def _predicted(
+        self, merged: DatasetFile, predicted: Sequence[backend.Predicted]
+    ) -> tuple[list[dict[str, Any]], list[Any]]:
+        """Rows of the predictions that are news, and the features of each."""
+        data = read_unlabelled(merged.path)
+        contexts: dict[int, int] = {}
+        ranges: dict[str, tuple[int, int]] = {}
+        with self._workspace.store.read() as connection:
+            for part in model_files.parts_of(connection, self._workspace, merged):
+                for sample, context in part.details["contexts"].items():
+                    contexts[int(sample)] = context
+                    for index, bounds in part.details["ranges"].items():
+                        ranges[f"{sample}-{index}"] = bounds
+        rows, features = [], []
+        for (unique, prediction, score), cells in zip(predicted, data.features, strict=True):
+            if not self._is_news(prediction, score):
+                continue
+            sample, _, index = unique.rpartition("-")
+            rows.append(
+                self._row(
+                    int(sample), int(index), prediction, score,
+                    contextid=contexts[int(sample)], bounds=ranges[unique],
+                    calculations=dict(zip(data.header.columns, map(_shortest, cells), strict=True)),
+                )
+            )  # fmt: skip
+            features.append(cells)
+        return rows, features
+
+    def _explain(self, rows: Sequence[dict[str, Any]], features: Sequence[Any]) -> dict[int, dict[str, Any]]:
+        """Why each row is predicted as it is, by its position; nothing where the processor cannot say."""
+        if not rows:
+            return {}
+        columns = tuple(json.loads(rows[0]["calculations"]))
+        ids = [f"{row['sampleid']}-{row['rangeindex']}" for row in rows]
+        try:
+            found = backend.explain(self._workspace, self._model, columns, np.array(features), ids)
+        except ModelError as error:
+            self._outcome.info.append(str(error))
+            return {}
+        kept = {}
+        for position, one in enumerate(found):
+            sign = 1 if float(one.explained) == rows[position]["prediction"] else -1
+            kept[position] = {
+                "probability": round(one.probability if sign > 0 else 1 - one.probability, 5),
+                "reasons": [
+                    {"indicator": reason.indicator, "label": reason.label, "value": reason.value,
+                     "contribution": round(sign * reason.contribution, 4)}
+                    for reason in one.reasons[:REASONS_KEPT]
+                ],
+            }  # fmt: skip
+        return kept
+
+    # What both have in common.
+
+    def _results(self, shown: Shown | None) -> Any:
+        limit = self._workspace.settings.model_time_limit
+        return run_analysis(self._site, self._analysis, self._registers, self._outcome, time_limit=limit, shown=shown)
+
+    def _count(self, result: Result) -> None:
+        assert result.samples is not None
+        assert result.features is not None
+        self._outcome.count("analysables")
+        self._outcome.count("samples", len(result.samples))
+        self._outcome.count("rows", len(result.features))
+
+    def _nothing(self) -> None:
+        self._outcome.status = int(Status.NO_DATASET)
+        self._outcome.info.append("There is nothing new to predict.")
+
+    def _is_news(self, prediction: float, score: float) -> bool:
+        """Whether a prediction is kept: sure enough, and of a class that is not ignored."""
+        if self._target.minimum_score and score < self._target.minimum_score:
+            return False
+        return self._target.linear or prediction not in self._target.ignored_classes
+
+    def _row(
+        self,
+        sampleid: int,
+        rangeindex: int,
+        prediction: float,
+        score: float,
+        *,
+        contextid: int,
+        bounds: tuple[int, int],
+        calculations: dict[str, Any],
+    ) -> dict[str, Any]:
+        return {
+            "modelid": self._model.id,
+            "contextid": contextid,
+            "sampleid": sampleid,
+            "rangeindex": rangeindex,
+            "prediction": round(prediction, 2),
+            "predictionscore": round(score, 5),
+            "calculations": to_json(calculations),
+            "timecreated": self._workspace.clock(),
+            "timestart": bounds[0],
+            "timeend": bounds[1],
+        }
+
+    def _store(
+        self, connection: Connection, rows: Sequence[dict[str, Any]], explanations: dict[int, dict[str, Any]]
+    ) -> None:
+        """Write predictions, their explanations, and the messages to those who are to be told."""
+        stored = []
+        for position, row in enumerate(rows):
+            key = connection.execute(PREDICTIONS.insert().values(row)).inserted_primary_key
+            explanation = explanations.get(position)
+            reasons: list[dict[str, Any]] = explanation["reasons"] if explanation else []
+            stored.append(
+                NewPrediction(
+                    int(key[0]) if key else 0, row["contextid"], row["sampleid"], row["prediction"],
+                    row["predictionscore"], explanation["probability"] if explanation else None, reasons,
+                )
+            )  # fmt: skip
+            if explanation:
+                values = {**explanation, "predictionid": stored[-1].id, "reasons": json.dumps(reasons)}
+                connection.execute(EXPLANATIONS.insert().values(values))
+        self._outcome.count("predictions", len(stored))
+        messages = write_messages(self._workspace, self._site, self._model, stored)
+        self._outcome.count("notifications", outbox.put(connection, self._workspace, messages))
+
+
+def _plain(cell: Any) -> Any:
+    """A cell as the data set holds it: None for an empty one, text of a stored calculation as it is."""
+    if isinstance(cell, str):
+        return cell
+    return None if np.isnan(cell) else float(cell)
+
+
+def _shortest(cell: Any) -> Any:
+    """A float32 that was read from a file as the number that the file has."""
+    return None if np.isnan(cell) else float(str(cell))

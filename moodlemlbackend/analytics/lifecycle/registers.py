@@ -1,0 +1,230 @@
+"""What a model has used: which samples were trained with or predicted, which analysables were looked at, and when.
+
+:class:`Registers` are the hooks of an analysis. They read what is registered, and collect what is to be registered; the
+run writes that in one transaction with what the analysis gave.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import func, select, update
+
+from moodlemlbackend.analytics.analysis import NO_NEW_RANGES, NO_NEW_SAMPLES, Hooks, Status
+from moodlemlbackend.analytics.store.database import insert_rows
+from moodlemlbackend.analytics.store.schema import INDICATOR_CALC, PREDICT_SAMPLES, TRAIN_SAMPLES, USED_ANALYSABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy.typing as npt
+    from sqlalchemy import Connection
+
+    from moodlemlbackend.analytics.analysis import Result, Stored, Values
+    from moodlemlbackend.analytics.models import Model
+    from moodlemlbackend.analytics.ranges import Ranges
+    from moodlemlbackend.analytics.samples import Samples
+    from moodlemlbackend.analytics.targets import Reason, Target
+    from moodlemlbackend.analytics.time_splitting import TimeSplitting
+    from moodlemlbackend.analytics.workspace import Workspace
+
+TRAINING, PREDICTION = "training", "prediction"
+
+
+class Calculations(Hooks):
+    """Stored calculations are used again, with their two decimals; none are added."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def recall(self, samples: Samples, start: int, end: int) -> Stored:
+        """The stored values of a range, by indicator; null ones are calculated again."""
+        query = (
+            select(INDICATOR_CALC.c.indicator, INDICATOR_CALC.c.sampleid, INDICATOR_CALC.c.value)
+            .where(
+                INDICATOR_CALC.c.starttime == start,
+                INDICATOR_CALC.c.endtime == end,
+                INDICATOR_CALC.c.contextid == samples.analysable.context,
+                INDICATOR_CALC.c.sampleorigin == samples.origin,
+                INDICATOR_CALC.c.value.is_not(None),
+            )
+            .order_by(INDICATOR_CALC.c.id)
+        )
+        found: dict[str, tuple[list[int], list[float]]] = {}
+        with self._workspace.store.read() as connection:
+            for indicator, sampleid, value in connection.execute(query):
+                ids, values = found.setdefault(indicator, ([], []))
+                ids.append(sampleid)
+                values.append(value)
+        return {
+            indicator: (np.array(ids, np.int64), np.array(values, np.float64))
+            for indicator, (ids, values) in found.items()
+        }
+
+
+class Registers(Calculations):
+    """The hooks of a model's training or prediction."""
+
+    def __init__(self, workspace: Workspace, model: Model, target: Target, action: str) -> None:
+        super().__init__(workspace)
+        self._model, self._target, self._action = model, target, action
+        self._analysed, self._first = self._read_analysables()
+        self._calculations: list[dict[str, Any]] = []
+        self._times: dict[int, int] = {}
+
+    # What the analysis asks.
+
+    def order(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Those that were not analysed for longest come first."""
+        return sorted(rows, key=lambda row: self._analysed.get(_id(row), 0))
+
+    def first_analysis(self, analysable: int) -> int | None:
+        """When the model first analysed it, for training or prediction."""
+        return self._first.get(analysable)
+
+    def select(self, samples: Samples, ranges: Ranges, method: TimeSplitting) -> tuple[Samples, Ranges] | Reason:
+        """Leave out samples that were trained with, also in predictions, and those predicted in the range."""
+        with self._workspace.store.read() as connection:
+            if not self._target.static:
+                trained = self._registered(connection, TRAIN_SAMPLES, samples, method)
+                samples = samples.take(~np.isin(samples.ids, trained))
+                if not len(samples):
+                    return NO_NEW_SAMPLES
+            if self._action == PREDICTION:
+                predicted = self._registered(connection, PREDICT_SAMPLES, samples, method, int(ranges.indexes[0]))
+                samples = samples.take(~np.isin(samples.ids, predicted))
+                if not len(samples):
+                    return NO_NEW_RANGES
+        return samples, ranges
+
+    def keep(
+        self, samples: Samples, start: int, end: int, indicator: str, chosen: npt.NDArray[np.int64], values: Values
+    ) -> None:
+        """Collect new calculations; null ones need not be kept, for they are calculated again."""
+        known = ~np.isnan(values)
+        common = {
+            "starttime": start,
+            "endtime": end,
+            "contextid": int(samples.analysable.context),
+            "sampleorigin": samples.origin,
+            "indicator": indicator,
+            "timecreated": self._workspace.clock(),
+        }
+        ids = samples.ids[chosen[known]].tolist()
+        self._calculations += [
+            {**common, "sampleid": sample, "value": value}
+            for sample, value in zip(ids, values[known].tolist(), strict=True)
+        ]
+
+    # What the run writes.
+
+    def analysed(self, result: Result) -> None:
+        """Collect that an analysable was looked at, if that is to be registered."""
+        key = int(result.analysable.id)
+        if key not in self._analysed or self._target.always_update_analysis_time or result.status is Status.OK:
+            self._times[key] = self._workspace.clock()
+
+    def write(self, connection: Connection, results: Iterable[Result] = ()) -> None:
+        """Register what was collected, and the samples of results."""
+        for result in results:
+            self._write_samples(connection, result)
+        insert_rows(connection, INDICATOR_CALC, self._calculations)
+        self._calculations = []
+        self._write_times(connection)
+
+    def _write_samples(self, connection: Connection, result: Result) -> None:
+        assert result.samples is not None
+        assert result.method is not None
+        assert result.ranges is not None
+        now = self._workspace.clock()
+        ids = {str(key): key for key in result.samples.ids.tolist()}
+        values = {
+            "modelid": self._model.id,
+            "analysableid": int(result.analysable.id),
+            "timesplitting": result.method.id,
+            "timecreated": now,
+        }
+        if self._action == TRAINING:
+            connection.execute(TRAIN_SAMPLES.insert().values(**values, sampleids=json.dumps(ids)))
+            return
+        index = int(result.ranges.indexes[0])
+        same = (
+            PREDICT_SAMPLES.c.modelid == self._model.id,
+            PREDICT_SAMPLES.c.analysableid == values["analysableid"],
+            PREDICT_SAMPLES.c.timesplitting == result.method.id,
+            PREDICT_SAMPLES.c.rangeindex == index,
+        )
+        row = connection.execute(select(PREDICT_SAMPLES).where(*same)).first()
+        if row is None:
+            values |= {"rangeindex": index, "timemodified": now, "sampleids": json.dumps(ids)}
+            connection.execute(PREDICT_SAMPLES.insert().values(values))
+        else:
+            more = {"sampleids": json.dumps({**json.loads(row.sampleids), **ids}), "timemodified": now}
+            connection.execute(update(PREDICT_SAMPLES).where(PREDICT_SAMPLES.c.id == row.id).values(more))
+
+    def _write_times(self, connection: Connection) -> None:
+        new = [key for key in self._times if key not in self._analysed]
+        common = {"modelid": self._model.id, "action": self._action}
+        insert_rows(
+            connection,
+            USED_ANALYSABLES,
+            [
+                {**common, "analysableid": key, "firstanalysis": self._times[key], "timeanalysed": self._times[key]}
+                for key in new
+            ],
+        )
+        by_time: dict[int, list[int]] = {}
+        for key in self._times.keys() - set(new):
+            by_time.setdefault(self._times[key], []).append(key)
+        for time, keys in by_time.items():
+            for start in range(0, len(keys), 500):
+                connection.execute(
+                    update(USED_ANALYSABLES)
+                    .where(
+                        USED_ANALYSABLES.c.modelid == self._model.id,
+                        USED_ANALYSABLES.c.action == self._action,
+                        USED_ANALYSABLES.c.analysableid.in_(keys[start : start + 500]),
+                    )
+                    .values(timeanalysed=time)
+                )
+        self._analysed |= self._times
+        self._times = {}
+
+    # What is registered.
+
+    def _registered(
+        self, connection: Connection, table: Any, samples: Samples, method: TimeSplitting, index: int | None = None
+    ) -> npt.NDArray[np.int64]:
+        query = select(table.c.sampleids).where(
+            table.c.modelid == self._model.id,
+            table.c.analysableid == int(samples.analysable.id),
+            table.c.timesplitting == method.id,
+        )
+        if index is not None:
+            query = query.where(table.c.rangeindex == index)
+        found = [int(key) for text in connection.execute(query).scalars() for key in json.loads(text)]
+        return np.array(found, np.int64)
+
+    def _read_analysables(self) -> tuple[dict[int, int], dict[int, int]]:
+        """When each analysable was last analysed for this action, and first for any."""
+        used = USED_ANALYSABLES.c
+        with self._workspace.store.read() as connection:
+            last = connection.execute(
+                select(used.analysableid, used.timeanalysed).where(
+                    used.modelid == self._model.id, used.action == self._action
+                )
+            )
+            analysed = {row.analysableid: row.timeanalysed for row in last}
+            first = connection.execute(
+                select(used.analysableid, func.min(used.firstanalysis))
+                .where(used.modelid == self._model.id)
+                .group_by(used.analysableid)
+            )
+            return analysed, {row[0]: row[1] for row in first}
+
+
+def _id(row: Any) -> int:
+    """The id of an analysable as the analyser lists it; the site is one by itself."""
+    return int(getattr(row, "id", 0))

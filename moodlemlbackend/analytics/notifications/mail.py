@@ -1,0 +1,121 @@
+"""E-mail through an SMTP server."""
+
+from __future__ import annotations
+
+import hashlib
+import smtplib
+import ssl
+from contextlib import suppress
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+from moodlemlbackend.errors import DeliveryError, RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from moodlemlbackend.analytics.settings import AnalyticsSettings
+
+TIMEOUT_SECONDS = 30.0
+_UNSENDABLE = 500
+"""Reply codes from here on are final."""
+
+
+class Mailer:
+    """Sends e-mails through one connection, opened when the first one is sent."""
+
+    def __init__(self, settings: AnalyticsSettings) -> None:
+        self._settings = settings
+        self._server: smtplib.SMTP | None = None
+        if settings.smtp_user and settings.smtp_security == "none":
+            raise UsageError(
+                "The setting smtp_user would send a password unencrypted; set smtp_security to starttls or tls."
+            )
+
+    def __enter__(self) -> Mailer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._quit()
+
+    def send(self, row: Row[Any]) -> None:
+        """Send one notification to its address.
+
+        Raises
+        ------
+        RefusedError
+            The address is none, or the server does not take this message.
+        DeliveryError
+            The server cannot be used now.
+        """
+        message = self._message(row)
+        try:
+            self._open().send_message(message)
+        except smtplib.SMTPRecipientsRefused as error:
+            code, said = next(iter(error.recipients.values()))
+            self._refuse(code, said, row.address)
+        except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
+            self._refuse(error.smtp_code, error.smtp_error, row.address)
+        except (OSError, smtplib.SMTPException) as error:
+            self._quit()
+            raise DeliveryError(self._unreachable(error)) from error
+
+    def _refuse(self, code: int, said: bytes | str, address: str) -> None:
+        text = said.decode(errors="replace") if isinstance(said, bytes) else said
+        sentence = f"The mail server refuses the e-mail to {address}: {code} {' '.join(text.split())}."
+        raise RefusedError(sentence, final=code >= _UNSENDABLE)
+
+    def _unreachable(self, error: Exception) -> str:
+        place = f"{self._settings.smtp_host}:{self._settings.smtp_port}"
+        if isinstance(error, smtplib.SMTPAuthenticationError):
+            return f"The mail server {place} refuses the login; check smtp_user and smtp_password."
+        if isinstance(error, ssl.SSLError):
+            return f"The mail server {place} cannot be trusted ({error.reason}); check its certificate."
+        return f"The mail server {place} cannot be used ({error}); check smtp_host, smtp_port and smtp_security."
+
+    def _open(self) -> smtplib.SMTP:
+        if self._server is not None:
+            return self._server
+        chosen = self._settings
+        secure = ssl.create_default_context()
+        if chosen.smtp_security == "tls":
+            server: smtplib.SMTP = smtplib.SMTP_SSL(
+                chosen.smtp_host, chosen.smtp_port, timeout=TIMEOUT_SECONDS, context=secure
+            )
+        else:
+            server = smtplib.SMTP(chosen.smtp_host, chosen.smtp_port, timeout=TIMEOUT_SECONDS)
+        self._server = server
+        if chosen.smtp_security == "starttls":
+            server.starttls(context=secure)
+        if chosen.smtp_user:
+            server.login(chosen.smtp_user, chosen.smtp_password)
+        return server
+
+    def _quit(self) -> None:
+        if self._server is not None:
+            with suppress(OSError, smtplib.SMTPException):
+                self._server.quit()
+            self._server = None
+
+    def _message(self, row: Row[Any]) -> EmailMessage:
+        sender = self._settings.mail_from or f"moodlemlbackend@{self._settings.smtp_host}"
+        try:
+            message = EmailMessage()
+            message["From"] = sender
+            message["To"] = Address(addr_spec=row.address)
+            message["Subject"] = " ".join(row.subject.split())
+            message["Date"] = formatdate(row.timecreated)
+            message["Message-ID"] = self._message_id(row, sender)
+            message["Auto-Submitted"] = "auto-generated"
+        except (ValueError, IndexError, AttributeError) as error:
+            raise RefusedError(f"No e-mail can be sent from {sender} to {row.address!r}: {error}.") from error
+        message.set_content(row.fullmessage)
+        message.add_alternative(row.fullmessagehtml, subtype="html")
+        return message
+
+    def _message_id(self, row: Row[Any], sender: str) -> str:
+        """The same for the same notification, so that one sent twice can be recognised."""
+        digest = hashlib.sha256(f"{row.id} {row.timecreated} {row.address} {row.contexturl}".encode()).hexdigest()
+        return f"<insight-{digest[:32]}@{sender.rpartition('@')[2].strip('>') or 'localhost'}>"

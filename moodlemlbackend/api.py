@@ -1,0 +1,276 @@
+"""What the commands do, as Python functions: ``from moodlemlbackend import fit, evaluate, explain`` and so on.
+
+Arrays are NumPy's. A data set is a :class:`~moodlemlbackend.dataset.DataSet`, read from a file or made from a frame of
+polars or pandas. Everything that can be wrong with what is given is a
+:class:`~moodlemlbackend.errors.BackendError` with a sentence that says what to do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from moodlemlbackend import dataset
+from moodlemlbackend._libraries import import_quietly
+from moodlemlbackend.commands import processor_of, trained_in
+from moodlemlbackend.dataset import DataSet
+from moodlemlbackend.errors import UsageError
+from moodlemlbackend.processor import get_processor
+from moodlemlbackend.processor.base import Progress, TrainedModel, no_progress, require_every_class
+from moodlemlbackend.processor.decision import decide
+from moodlemlbackend.processor.evaluation import FIGURES, Rating, stratified_splits
+from moodlemlbackend.processor.explanation import Explanation, Explanations
+from moodlemlbackend.processor.explanation import explain as explain_rows
+from moodlemlbackend.processor.memory import remember
+from moodlemlbackend.processor.samples import Samples, samples_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Indices = npt.NDArray[np.int64]
+Features = DataSet | npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained model.
+
+    Attributes
+    ----------
+    trained:
+        classifier, columns, classes and threshold, as the processors use them.
+    processor:
+        name of the processor that trained it.
+    """
+
+    trained: TrainedModel
+    processor: str
+    _samples: Samples | None = field(default=None, repr=False)
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """Names of the features; None for a model of the reference package, which kept none."""
+        return self.trained.columns
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The K classes, as text."""
+        return self.trained.classes
+
+    @property
+    def threshold(self) -> float:
+        """The probability of class 1 from which on it is predicted, with two classes."""
+        return self.trained.threshold
+
+    def predict_proba(self, data: Features) -> npt.NDArray[np.float64]:
+        """Calibrated probabilities (rows, K) of a data set, or of (rows, columns) features with NaN for an empty cell.
+
+        Raises :class:`ModelError` for a data set of other columns or classes, and UsageError for such an array.
+        """
+        return self.trained.classifier.probabilities(self._features(data))
+
+    def predict(self, data: Features) -> Indices:
+        """Predicted classes (rows,) int64 as positions in ``classes``; parameters as of :meth:`predict_proba`."""
+        return decide(self.predict_proba(data), self.threshold)[0]
+
+    def decision_scores(self, data: Features) -> npt.NDArray[np.float64]:
+        """The score (rows,) of the predicted class that Moodle gets; parameters as of :meth:`predict_proba`."""
+        return decide(self.predict_proba(data), self.threshold)[1]
+
+    def save(self, outputdir: str | os.PathLike[str]) -> None:
+        """Put the model in force in a directory, where the commands and :func:`load_model` find it.
+
+        A model that was fitted in this process keeps its distinct rows there, so that training can go on.
+        """
+        from moodlemlbackend.store import ModelStore
+
+        store = ModelStore(Path(outputdir))
+        with store.lock():
+            get_processor(self.processor).store(
+                store, self.trained, {} if self._samples is None else remember(self._samples)
+            )
+
+    def _features(self, data: Features) -> npt.NDArray[np.float32]:
+        if isinstance(data, DataSet):
+            self.trained.check(data.header.source, data.header.columns, data.header.classes)
+            return data.features
+        features = np.asarray(data, np.float32)
+        if features.ndim != 2 or (self.columns is not None and features.shape[1] != len(self.columns)):
+            wanted = "any number of" if self.columns is None else len(self.columns)
+            raise UsageError(f"The features have the shape {features.shape}; the model needs rows of {wanted} columns.")
+        return features
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """How well a configuration does on splits, or a model on a data set.
+
+    Attributes
+    ----------
+    figures:
+        (iterations,) float64 by name: ``mcc``, ``auc``, ``accuracy``, ``balanced accuracy``, ``precision``, ``recall``
+        and ``f1_score``, as the command ``evaluate`` gives them.
+    ratings:
+        labels, probabilities and threshold for each split.
+    splits:
+        rows trained on and rows rated, for each split; empty for a trained model, which is rated on all rows.
+    """
+
+    figures: dict[str, npt.NDArray[np.float64]]
+    ratings: list[Rating]
+    splits: list[tuple[Indices, Indices]]
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """The mean of each figure."""
+        return {name: float(values.mean()) for name, values in self.figures.items()}
+
+    @property
+    def deviation(self) -> dict[str, float]:
+        """The standard deviation of each figure over the splits."""
+        return {name: float(values.std()) for name, values in self.figures.items()}
+
+    @property
+    def score(self) -> float:
+        """What Moodle compares with its minimum: the mean Matthews correlation, scaled to 0 … 1."""
+        return (self.mean["mcc"] + 1) / 2
+
+
+def read_dataset(path: str | os.PathLike[str]) -> DataSet:
+    """Read a data set file, labelled or not, plain or gzip; ``-`` is standard input. Raises :class:`DataSetError`."""
+    return dataset.read(path)
+
+
+def write_dataset(path: str | os.PathLike[str], data: DataSet) -> None:
+    """Write a data set file as Moodle does, whole or not at all; errors as of :func:`moodlemlbackend.dataset.write`."""
+    header = data.header
+    labels = None if data.labels is None else np.array(header.classes, object)[data.labels]
+    dataset.write(
+        path,
+        header.metadata,
+        header.columns,
+        data.features,
+        labels=labels,
+        sample_ids=data.sample_ids,
+        target=header.target,
+    )
+
+
+def fit(data: DataSet, *, processor: str = "neural_network", seed: int = 0, progress: Progress = no_progress) -> Model:
+    """Train a model on a labelled data set.
+
+    Parameters
+    ----------
+    processor:
+        ``neural_network``, ``logistic_regression``, or one that is installed.
+    seed:
+        of every random choice: the same seed and data give the same model.
+    progress:
+        called with the steps done and the steps in all.
+
+    Raises
+    ------
+    NotEnoughDataError
+        A class has no sample, or no cell is filled.
+    UsageError
+        The data set is not labelled, or there is no such processor.
+    """
+    trainer = get_processor(processor)
+    samples = _labelled(data)
+    require_every_class(samples)
+    import_quietly(*trainer.libraries)
+    fitted = trainer.fit(samples, seed=seed, progress=progress)
+    rows = float(len(samples))
+    trained = TrainedModel(fitted.classifier, samples.columns, samples.classes, fitted.threshold, rows)
+    return Model(trained, processor, samples)
+
+
+def load_model(outputdir: str | os.PathLike[str]) -> Model:
+    """Read the model trained in a directory, by the command ``train``, by Moodle, or by the reference package.
+
+    Raises :class:`NotTrainedError` where there is none and :class:`ModelError` when it cannot be used.
+    """
+    trained, stored = trained_in(os.fspath(outputdir))
+    return Model(trained, processor_of(stored).name)
+
+
+def splits(data: DataSet, *, iterations: int = 10, seed: int = 0) -> list[tuple[Indices, Indices]]:
+    """Draw the splits of :func:`evaluate`: rows to train on (80 % of each class) and rows to rate.
+
+    They can be given to scikit-learn as ``cv``. :class:`NotEnoughDataError` when a class has fewer than two rows.
+    """
+    drawn = stratified_splits(_labelled(data), iterations, seed)
+    return [(split.training, split.held_out) for split in drawn]
+
+
+def evaluate(
+    data: DataSet,
+    *,
+    model: Model | None = None,
+    processor: str = "neural_network",
+    iterations: int = 10,
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> Evaluation:
+    """Judge what can be learned from a labelled data set, or rate a trained ``model`` on it.
+
+    Without a model, trains on 80 % of the rows and rates the others, ``iterations`` times. Errors as of :func:`fit`,
+    and :class:`NotEnoughDataError` when a class has fewer than two rows.
+    """
+    samples = _labelled(data)
+    if model is not None:
+        chances = model.predict_proba(data)[:, [model.classes.index(name) for name in samples.classes]]
+        ratings, drawn = [Rating(samples.labels, chances, model.threshold)], []
+    else:
+        trainer = get_processor(processor)
+        import_quietly(*trainer.libraries)
+        rated = trainer.evaluate(samples, iterations=iterations, seed=seed, progress=progress)
+        ratings = [rating for rating, _ in rated]
+        drawn = splits(data, iterations=iterations, seed=seed)
+    figures = [rating.figures() for rating in ratings]
+    return Evaluation({name: np.array([one[name] for one in figures]) for name in FIGURES}, ratings, drawn)
+
+
+def explain(model: Model, data: Features, rows: Sequence[int] | Indices | None = None) -> Explanations:
+    """Say how much each indicator adds to the log-odds of predictions, for some rows or all.
+
+    The contributions of the package's own processors are exact; other processors' are estimates that add up.
+
+    Parameters
+    ----------
+    data:
+        a data set, or (rows, columns) features.
+    rows:
+        positions, from 0.
+
+    Raises
+    ------
+    ModelError
+        The data set has other columns or classes than the model, or contributions that do not add up.
+    """
+    features = model._features(data)
+    chosen = np.arange(len(features))[slice(None) if rows is None else np.asarray(rows, np.int64)]
+    ids = data.sample_ids if isinstance(data, DataSet) else None
+    names = [f"row {row}" for row in chosen.tolist()] if ids is None else [ids[row] for row in chosen]
+    columns = data.header.columns if isinstance(data, DataSet) else model.columns
+    columns = columns or tuple(f"column {column}" for column in range(features.shape[1]))
+    return explain_rows(model.trained, columns, features[chosen], names)
+
+
+def explanation_figure(explanation: Explanation, top: int = 10) -> Figure:
+    """Draw an explanation with matplotlib: the ``top`` largest contributions, and the others together."""
+    from moodlemlbackend.report.explanation import draw
+
+    return draw(explanation, top=top)
+
+
+def _labelled(data: DataSet) -> Samples:
+    if data.labels is None:
+        raise UsageError(f"{data.header.source} is not labelled; give a data set with the classes of its samples.")
+    return samples_of(data)

@@ -1,0 +1,222 @@
+"""What a run leaves for its report: ``report.json`` and ``report.npz`` in its folder.
+
+They hold all that figures and page are made of, and nothing that names a student, so that a report can be made again,
+and runs be compared, without the data set, the model or TensorFlow.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from moodlemlbackend._files import storage_errors
+from moodlemlbackend.errors import ModelError, UsageError
+
+FORMAT = 1
+JSON_NAME, ARRAYS_NAME = "report.json", "report.npz"
+
+EVALUATION, RATING, TRAINING = "evaluation", "rating", "training"
+"""Kinds of runs: a configuration is judged, a trained model is judged, a model is trained."""
+
+_JSON_BYTES = 64 << 20
+_MOST_CELLS = 1 << 28
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Rows that a classifier had not seen, and what it said of them.
+
+    Attributes
+    ----------
+    labels:
+        (rows,) the true classes.
+    probabilities:
+        (rows, K) float32, calibrated.
+    weights:
+        (rows,) float32: how many samples each row stands for.
+    threshold:
+        the decision threshold on the probability of class 1.
+    rows:
+        digest of which rows of the data set these are; empty where that is not known.
+    """
+
+    labels: npt.NDArray[np.int64]
+    probabilities: Floats
+    weights: Floats
+    threshold: float
+    rows: str = ""
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How much the AUC falls when an indicator is permuted: ``falls`` has a value a split."""
+
+    name: str
+    label: str
+    falls: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The figures of a training on ``rows`` samples, a part of those of split ``split``."""
+
+    split: int
+    rows: int
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """Everything that the report of one run is made of.
+
+    Attributes
+    ----------
+    kind:
+        one of :data:`EVALUATION`, :data:`RATING` and :data:`TRAINING`.
+    about:
+        model, data set, settings, versions and the command that repeats the run, as text by name.
+    facts:
+        of the data set, see :class:`moodlemlbackend.report.facts.Facts`, as JSON has them.
+    result:
+        what Moodle was answered.
+    classes:
+        names of the K classes.
+    held:
+        the rows that were held out, of each split.
+    histories:
+        of each split, figures by epoch.
+    importances, curve:
+        may be empty.
+    """
+
+    kind: str
+    about: dict[str, Any]
+    facts: dict[str, Any]
+    result: dict[str, Any]
+    classes: tuple[str, ...]
+    held: list[Held]
+    histories: list[list[dict[str, float]]] = field(default_factory=list)
+    importances: list[Importance] = field(default_factory=list)
+    curve: list[CurvePoint] = field(default_factory=list)
+
+
+def write_record(record: Record, folder: Path) -> None:
+    """Write a record to a run's folder; OSError when that is not possible."""
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for number, held in enumerate(record.held):
+        arrays[f"labels-{number}"] = held.labels.astype(np.uint16)
+        arrays[f"probabilities-{number}"] = held.probabilities
+        if not (held.weights == 1).all():
+            arrays[f"weights-{number}"] = held.weights
+    with (folder / ARRAYS_NAME).open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+    write_facts(record, folder)
+
+
+def write_facts(record: Record, folder: Path) -> None:
+    """Write what is no array, in place of what may be there; OSError when that is not possible."""
+    content = {
+        "format": FORMAT,
+        "kind": record.kind,
+        "about": record.about,
+        "facts": record.facts,
+        "result": record.result,
+        "classes": record.classes,
+        "held": [{"threshold": held.threshold, "rows": held.rows} for held in record.held],
+        "histories": record.histories,
+        "importances": [asdict(one) for one in record.importances],
+        "curve": [asdict(one) for one in record.curve],
+    }
+    scratch = folder / f".{JSON_NAME}"
+    scratch.write_text(json.dumps(_plain(content), allow_nan=False), "ascii")
+    scratch.replace(folder / JSON_NAME)
+
+
+def read_record(folder: Path) -> Record:
+    """Read the record of a run.
+
+    Raises
+    ------
+    UsageError
+        The folder has none.
+    ModelError
+        It is damaged, or of another version.
+    """
+    path = folder / JSON_NAME
+    if not path.is_file():
+        raise UsageError(
+            f"There is nothing to make a report of in {folder}: it has no {JSON_NAME}. Name the folder of a training "
+            "or evaluation, such as DIR/logs/1700000000000."
+        )
+    with storage_errors(path):
+        with path.open("rb") as file:
+            text = file.read(_JSON_BYTES)
+        try:
+            content = json.loads(text)
+            if content["format"] != FORMAT:
+                raise ValueError(f"its format is {content['format']}, and not {FORMAT}")
+            return _record(content, _read_arrays(folder / ARRAYS_NAME))
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, EOFError) as error:
+            raise _damaged(folder, error) from error
+        except (zipfile.BadZipFile, NotImplementedError) as error:
+            raise _damaged(folder, error) from error
+
+
+def _damaged(folder: Path, error: Exception) -> ModelError:
+    return ModelError(f"The files {JSON_NAME} and {ARRAYS_NAME} in {folder} cannot be used ({error}); run it again.")
+
+
+def _record(content: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Record:
+    if content["kind"] not in (EVALUATION, RATING, TRAINING):
+        raise ValueError(f"no kind {content['kind']!r} is known")
+    classes = tuple(map(str, content["classes"]))
+    held = []
+    for number, about in enumerate(content["held"]):
+        labels = arrays[f"labels-{number}"].astype(np.int64)
+        probabilities = arrays[f"probabilities-{number}"].astype(np.float32)
+        weights = arrays.get(f"weights-{number}", np.ones(len(labels), np.float32)).astype(np.float32)
+        fits = probabilities.shape == (len(labels), len(classes)) and weights.shape == labels.shape == (len(labels),)
+        if not fits or not len(labels) or labels.max() >= len(classes) or not np.isfinite(probabilities).all():
+            raise ValueError(f"the arrays of split {number + 1} do not fit")
+        held.append(Held(labels, probabilities, weights, float(about["threshold"]), str(about["rows"])))
+    histories = [[_numbers(figures) for figures in epochs] for epochs in content["histories"]]
+    importances = [
+        Importance(str(one["name"]), str(one["label"]), tuple(map(float, one["falls"])))
+        for one in content["importances"]
+    ]
+    curve = [CurvePoint(int(one["split"]), int(one["rows"]), _numbers(one["figures"])) for one in content["curve"]]
+    about, facts, result = (dict(content[name]) for name in ("about", "facts", "result"))
+    return Record(content["kind"], about, facts, result, classes, held, histories, importances, curve)
+
+
+def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+        arrays = {name: content[name] for name in content.files}
+    if sum(array.size for array in arrays.values()) > _MOST_CELLS:
+        raise ValueError("it is too large")
+    return arrays
+
+
+def _numbers(figures: Mapping[str, Any]) -> dict[str, float]:
+    return {str(name): math.nan if value is None else float(value) for name, value in figures.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Turn a value into what JSON has; a number that is not finite becomes null."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

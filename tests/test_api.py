@@ -1,0 +1,272 @@
+"""The Python API: resolved when used, the same results as the commands, data sets as frames and back."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from helpers import SHARED, needs_shared
+
+import moodlemlbackend
+from moodlemlbackend import (
+    BackendError,
+    DataSet,
+    evaluate,
+    explain,
+    explanation_figure,
+    fit,
+    load_model,
+    read_dataset,
+    write_dataset,
+)
+from moodlemlbackend.errors import DataSetError, ModelError, NotEnoughDataError, NotTrainedError, UsageError
+
+QUICK = "logistic_regression"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def training(courses) -> DataSet:
+    return read_dataset(courses.training)
+
+
+@pytest.fixture(scope="module")
+def prediction(courses) -> DataSet:
+    return read_dataset(courses.prediction)
+
+
+@pytest.fixture(scope="module")
+def model(training):
+    return fit(training, processor=QUICK, seed=1)
+
+
+# ---- names ----
+
+
+def test_every_name_is_there_and_documented():
+    for name in moodlemlbackend.__all__:
+        assert getattr(moodlemlbackend, name).__doc__, name
+    assert set(moodlemlbackend.__all__) <= set(dir(moodlemlbackend))
+    described = (ROOT / "docs" / "researchers.md").read_text("utf-8")
+    for name in moodlemlbackend.__all__:
+        assert f"`{name}`" in described, name
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        _ = moodlemlbackend.nonsense
+
+
+def test_what_type_checkers_see_is_what_there_is():
+    seen = (ROOT / "moodlemlbackend" / "__init__.py").read_text("utf-8").partition("\n__all__ = ")[0]
+    for name in moodlemlbackend.__all__:
+        home = getattr(moodlemlbackend, name).__module__
+        assert name in seen
+        assert home.startswith("moodlemlbackend.")
+
+
+def test_the_package_alone_imports_nothing(python):
+    script = "import sys; before = {*sys.modules}; import moodlemlbackend; print(*({*sys.modules} - before))"
+    assert python("-c", script).stdout.split() == ["moodlemlbackend"]
+
+
+@pytest.mark.parametrize(
+    ("name", "never"),
+    [
+        ("read_dataset", {"tensorflow", "sklearn", "polars", "pandas", "matplotlib"}),
+        ("fit", {"tensorflow", "sklearn", "polars", "pandas", "matplotlib"}),
+        ("MoodleClassifier", {"tensorflow", "polars", "matplotlib"}),
+        ("BackendError", {"numpy"}),
+    ],
+)
+def test_a_name_loads_no_more_than_it_needs(python, name, never):
+    script = f"import sys; from moodlemlbackend import {name}; print(*sys.modules)"
+    assert not set(python("-c", script).stdout.split()) & never
+
+
+# ---- data sets ----
+
+
+def test_a_file_and_its_frames_say_the_same(courses, training, prediction, tmp_path):
+    for data, path in ((training, courses.training), (prediction, courses.prediction)):
+        for frame in (data.to_polars(), data.to_pandas()):
+            assert len(frame) == len(data.features)
+            again = DataSet.from_frame(frame, data.header.metadata)
+            assert again.header.metadata == data.header.metadata
+            write_dataset(tmp_path / "again.csv", again)
+            assert (tmp_path / "again.csv").read_bytes() == path.read_bytes()
+
+
+def test_empty_cells_are_null_or_nan_and_metadata_is_kept(training):
+    empty = np.isnan(training.features).sum()
+    assert empty
+    polars, pandas = training.to_polars(), training.to_pandas()
+    assert sum(polars.null_count().row(0)) == empty
+    assert pandas.isna().to_numpy().sum() == empty
+    assert pandas.attrs == training.header.metadata
+    assert polars.schema[training.header.columns[0]] == pl.Float32
+    assert polars[training.header.target].to_list() == training.labels.tolist()
+
+
+def test_a_frame_with_a_column_of_ones_own(training):
+    name = r"\local_own\analytics\indicator\number"
+    frame = training.to_polars().with_columns(pl.lit(None, pl.Float64).alias(name))
+    made = DataSet.from_frame(frame, training.header.metadata)
+    assert made.header.columns == (*training.header.columns, name)
+    assert made.header.metadata["nfeatures"] == str(len(training.header.columns) + 1)
+    assert np.isnan(made.features[:, -1]).all()
+    np.testing.assert_array_equal(made.labels, training.labels)
+
+
+def test_classes_may_be_texts():
+    frame = pd.DataFrame({"a": [1.0, 0.5], "end": ["passed", "failed"]})
+    made = DataSet.from_frame(frame, {"targetcolumn": "end"})
+    assert made.header.classes == ("failed", "passed")
+    assert made.labels.tolist() == [1, 0]
+    assert made.to_pandas()["end"].tolist() == ["passed", "failed"]
+    assert json.loads(made.header.metadata["targetclasses"]) == ["failed", "passed"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "metadata", "sentence"),
+    [
+        ({"a": [1.0]}, {}, "must have either a column 'sampleid' or the class column"),
+        ({"sampleid": ["1"], "a": [1.0], "t": [1]}, {"targetcolumn": "t"}, "it has both"),
+        ({"a": ["much"], "t": [1]}, {"targetcolumn": "t"}, "The column 'a' of the frame holds something that is not"),
+        ({"a": [np.inf], "t": [1]}, {"targetcolumn": "t"}, "The column 'a' of the frame holds something that is not"),
+        (
+            {"a": [1.0], "t": [2]},
+            {"targetcolumn": "t", "targetclasses": "[0,1]"},
+            "The class '2' of the frame is none of targetclasses (0, 1) in metadata.",
+        ),
+        ({"t": [1]}, {"targetcolumn": "t"}, "has no column of features"),
+        ({"a": [], "t": []}, {"targetcolumn": "t"}, "has no row"),
+    ],
+)
+@pytest.mark.parametrize("library", [pl, pd])
+def test_a_frame_that_is_no_data_set_is_refused(library, columns, metadata, sentence):
+    with pytest.raises(DataSetError) as refused:
+        DataSet.from_frame(library.DataFrame(columns), metadata)
+    assert sentence in str(refused.value)
+
+
+def test_columns_of_one_name_are_no_frame(tmp_path):
+    path = tmp_path / "twice.csv"
+    path.write_text("nfeatures\n2\nsampleid,a,a\n1-0,1,0\n")
+    with pytest.raises(DataSetError, match=r"Two columns of .* are named 'a'"):
+        read_dataset(path).to_polars()
+
+
+def test_a_library_that_is_missing_is_named(training, monkeypatch):
+    original = builtins.__import__
+
+    def without(name, *arguments, **keywords):
+        if name in ("polars", "pandas"):
+            raise ImportError(name)
+        return original(name, *arguments, **keywords)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    for method in (training.to_polars, training.to_pandas):
+        with pytest.raises(UsageError, match="pip install p"):
+            method()
+
+
+# ---- models ----
+
+
+def test_fit_and_predict_are_the_commands(command, courses, model, prediction, tmp_path):
+    command("train", "m", tmp_path, courses.training, "--processor", QUICK, "--seed", "1")
+    printed = json.loads(command("predict", "m", tmp_path, courses.prediction).stdout)["predictions"]
+    loaded = load_model(tmp_path)
+    for one in (model, loaded):
+        assert [model.classes[label] for label in one.predict(prediction)] == [label for _, label, _ in printed]
+        np.testing.assert_allclose(
+            one.decision_scores(prediction), [float(score) for _, _, score in printed], rtol=1e-6
+        )
+    assert (loaded.columns, loaded.classes, loaded.threshold) == (model.columns, model.classes, model.threshold)
+    assert loaded.processor == QUICK
+
+
+def test_a_saved_model_predicts_the_same_and_goes_on_learning(command, courses, model, prediction, tmp_path):
+    model.save(tmp_path)
+    np.testing.assert_array_equal(load_model(tmp_path).predict_proba(prediction), model.predict_proba(prediction))
+    assert command("train", "m", tmp_path, courses.evaluation, "--seed", "1").returncode == 0
+    again = load_model(tmp_path)
+    assert again.trained.rows > model.trained.rows
+    assert not np.array_equal(again.predict_proba(prediction), model.predict_proba(prediction))
+
+
+def test_arrays_are_predicted_like_data_sets(model, prediction):
+    np.testing.assert_array_equal(model.predict_proba(prediction.features), model.predict_proba(prediction))
+    with pytest.raises(UsageError, match=r"shape \(3, 2\); the model needs rows of 98 columns"):
+        model.predict(np.zeros((3, 2)))
+    with pytest.raises(UsageError, match=r"shape \(98,\)"):
+        model.predict(np.zeros(98))
+
+
+def test_an_evaluation_is_the_commands(command, courses, training, tmp_path):
+    arguments = ("--processor", QUICK, "--seed", "3", "--iterations", "2", "--accepted-deviation", "1")
+    printed = json.loads(command("evaluate", "m", tmp_path, courses.training, *arguments).stdout)
+    steps = []
+    found = evaluate(
+        training, processor=QUICK, seed=3, iterations=2, progress=lambda done, total: steps.append((done, total))
+    )
+    for name, value in found.mean.items():
+        assert printed[name] == pytest.approx(value)
+    assert found.deviation["auc"] == pytest.approx(printed["auc_deviation"])
+    assert found.score == pytest.approx(printed["score"])
+    assert [len(values) for values in found.figures.values()] == [2] * 7
+    assert steps[-1] == (2, 2)
+    training_rows, held_out = found.splits[0]
+    assert len(training_rows) + len(held_out) == len(training.features)
+    assert len(found.ratings[0].labels) == len(held_out)
+
+
+def test_a_trained_model_is_rated_on_all_rows(model, training):
+    found = evaluate(training, model=model)
+    assert found.splits == []
+    predicted = model.predict(training)
+    assert found.mean["accuracy"] == pytest.approx((predicted == training.labels).mean())
+    assert found.deviation["accuracy"] == 0
+
+
+def test_explanations_of_some_rows(model, prediction):
+    every = explain(model, prediction)
+    some = explain(model, prediction, rows=[4, 2])
+    assert len(every) == len(prediction.features)
+    assert [one.sample for one in some] == [prediction.sample_ids[4], prediction.sample_ids[2]]
+    assert some[0] == every[4]
+    assert some[-1] == every[2]
+    assert [*every[2:5:2]] == [some[1], some[0]]
+    assert explain(model, prediction.features[4:5])[0].reasons == some[0].reasons
+    figure = explanation_figure(some[0], top=3)
+    assert len(figure.axes[0].get_yticks()) == 4
+    with pytest.raises(IndexError):
+        every[len(every)]
+
+
+def test_what_cannot_be_done_is_said(model, training, prediction, tmp_path):
+    with pytest.raises(NotTrainedError, match=f"There is no trained model in {tmp_path}"):
+        load_model(tmp_path)
+    with pytest.raises(UsageError, match=r"is not labelled; give a data set with the classes"):
+        fit(prediction)
+    with pytest.raises(UsageError, match="There is no processor 'magic'"):
+        fit(training, processor="magic")
+    with pytest.raises(NotEnoughDataError, match="no sample of class 1"):
+        fit(DataSet(training.header, training.features, np.zeros_like(training.labels), None))
+    fewer = DataSet.from_frame(prediction.to_polars().drop(prediction.header.columns[0]), prediction.header.metadata)
+    for use in (model.predict_proba, lambda data: explain(model, data)):
+        with pytest.raises(ModelError, match="trained on 98 columns but the frame has 97"):
+            use(fewer)
+    assert issubclass(ModelError, BackendError)
+
+
+@needs_shared
+def test_a_model_of_the_reference_package_is_loaded():
+    found = load_model(SHARED / "data" / "reference-model")
+    assert found.columns is None
+    data = read_dataset(SHARED / "data" / "split-evaluation-predict.csv.gz")
+    expected = json.loads((SHARED / "data" / "reference-model" / "predictions.json").read_text())["predictions"]
+    assert [found.classes[label] for label in found.predict(data)] == [str(label) for _, label, *_ in expected]
