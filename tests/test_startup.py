@@ -18,7 +18,7 @@ import subprocess
 import sys
 
 
-ARTIST = "report.artist" in "".join(sys.orig_argv)
+ARTIST = "import artist" in "".join(sys.orig_argv)
 
 
 class Record:
