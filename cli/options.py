@@ -65,6 +65,24 @@ class ModelCommand(click.Command):
                 formatter.write(f"{'':{formatter.current_indent}}{line}\n")
 
 
+def unix_time(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int | None:
+    """Read an ISO date, with a time of day if need be, in UTC unless it says otherwise; or Unix seconds."""
+    if text is None:
+        return None
+    try:
+        when = int(text) if text.isdecimal() else _parse_date(text)
+    except ValueError:
+        when = 0
+    if not 10**9 <= when < 2 * 10**9:
+        raise click.BadParameter(f"{text!r} is no time from 2001 to 2033; write 2026-03-01, or Unix seconds.")
+    return when
+
+
+def _parse_date(text: str) -> int:
+    when = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return int((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp())
+
+
 def run(
     name: str,
     call: Callable[..., Result],

@@ -58,6 +58,18 @@ def prepared(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def pages_server(prepared, tmp_path_factory):
+    """A server that shows the pages of that site, and the files of its own copies of the store and the site."""
+    from paging import pages
+
+    folder = tmp_path_factory.mktemp("pages")
+    with pages(prepared, folder) as server:
+        server.store = folder / "work" / "store.sqlite"
+        server.site = folder / "site.sqlite"
+        yield server
+
+
+@pytest.fixture(scope="session")
 def browser():
     """Chromium, without a window."""
     selenium = pytest.importorskip("selenium.webdriver", reason="needs selenium")

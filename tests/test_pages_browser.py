@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 from helpers import posix
-from paging import axe, ids, log_in, log_out, pages, reader, show, violations
+from paging import axe, ids, log_in, log_out, reader, show, violations
 
 pytestmark = posix
 
 
 @pytest.fixture(scope="module")
-def server(prepared, tmp_path_factory):
-    with pages(prepared, tmp_path_factory.mktemp("browser")) as server:
-        yield server
+def server(pages_server):
+    return pages_server
 
 
 @pytest.fixture
@@ -43,21 +42,20 @@ def addresses(server, prepared):
     }
 
 
-@pytest.mark.parametrize("width", [1280, 360])
-def test_every_page_fits_and_axe_finds_nothing(server, prepared, window, width, tmp_path):
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (360, False), (360, True)])
+def test_every_page_fits_and_axe_finds_nothing(server, prepared, window, width, dark, tmp_path):
     script = axe()
-    for dark in (False, True):
-        show(window, width, dark=dark)
-        for name, (user, path) in addresses(server, prepared).items():
-            log_in(window, user)
-            window.get(server.url + path)
-            page = window.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
-            assert page["width"] <= width, name
-            assert window.find_element("tag name", "h1").text
-            assert not violations(window, script), name
-            picture = tmp_path / f"{name}-{width}-{dark}.png"
-            window.save_screenshot(str(picture))
-            assert picture.stat().st_size > 5000
+    show(window, width, dark=dark)
+    for name, (user, path) in addresses(server, prepared).items():
+        log_in(window, user)
+        window.get(server.url + path)
+        page = window.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
+        assert page["width"] <= width, name
+        assert window.find_element("tag name", "h1").text
+        assert not violations(window, script), name
+        picture = tmp_path / f"{name}.png"
+        window.save_screenshot(str(picture))
+        assert picture.stat().st_size > 5000
     said = [one["message"] for one in window.get_log("browser") if one["level"] in ("SEVERE", "WARNING")]
     assert [one for one in said if "403 (Forbidden)" not in one] == []
 

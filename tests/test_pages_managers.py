@@ -128,10 +128,11 @@ def test_figures_come_from_the_folder_of_the_model_alone(server, manager, addres
 
 def test_a_report_is_shown_as_it_is_without_scripts(server, manager, address):
     [(logid, folder)] = store(server, "SELECT id, dir FROM analytics_models_log")
-    Path(folder, "report.html").write_text("<p>report</p>", "utf-8")
+    report = Path(folder, "report.html").read_text("utf-8")
     assert "The whole report" in manager.get(f"{address}/evaluations/{logid}").text
     found = manager.get(f"{address}/evaluations/{logid}/report.html")
     assert found.headers["content-type"] == "text/html; charset=utf-8"
+    assert found.text == report
     assert "sandbox" in found.headers["content-security-policy"]
     assert "script" not in found.headers["content-security-policy"]
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from helpers import posix
-from paging import HOSTILE, WWWROOT, add_like, ids, pages, post, reader, token, told
+from paging import HOSTILE, WWWROOT, add_like, ids, post, reader, token, told
 from serving import httpx
 
 pytestmark = posix
@@ -17,12 +17,8 @@ TITLE = "Students at risk of dropping out"
 
 
 @pytest.fixture(scope="module")
-def server(prepared, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("teachers")
-    with pages(prepared, folder) as server:
-        server.store = folder / "work" / "store.sqlite"
-        server.site = folder / "site.sqlite"
-        yield server
+def server(pages_server):
+    return pages_server
 
 
 @pytest.fixture(scope="module")

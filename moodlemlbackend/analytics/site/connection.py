@@ -62,7 +62,7 @@ class Location:
     def connect(self) -> Connected:
         """Open a connection; raises :class:`SiteError` or :class:`UsageError`, each with one sentence."""
         with self.told():
-            if self._driver not in ("", DRIVERS[self.dialect]):
+            if self.dialect != "sqlite" and self._driver not in ("", DRIVERS[self.dialect]):
                 return self._connect_otherwise()
             try:
                 return {"sqlite": self._sqlite, "postgresql": self._postgresql, "mysql": self._mysql}[self.dialect]()
@@ -124,12 +124,13 @@ class Location:
             raise self._not_installed(error) from None
         except sqlalchemy.exc.ArgumentError:
             raise UsageError(f"There is no driver {self._driver!r} for {self.dialect}; leave it out.") from None
-        made: Any = engine.raw_connection().driver_connection
-        if not hasattr(made, "cursor") or engine.dialect.is_async:
+        if engine.dialect.is_async:
             raise UsageError(f"The driver {self._driver!r} is not of the usual kind; leave it out of the URL.")
-        if hasattr(made, "autocommit") and not callable(made.autocommit):
+        pooled = engine.raw_connection()
+        made: Any = pooled.driver_connection
+        if not callable(getattr(made, "autocommit", len)):
             made.autocommit = True
-        return Connected(made, self.dialect, "named" if self.dialect == "sqlite" else "pyformat")
+        return Connected(pooled, self.dialect, "pyformat")
 
     def _not_installed(self, error: ModuleNotFoundError) -> UsageError:
         extra = "analytics" if error.name == "sqlalchemy" else self.dialect

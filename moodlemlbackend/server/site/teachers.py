@@ -49,7 +49,7 @@ def index(visit: Visit) -> Page:
     """The courses of a person that have insights, those at the greatest risk first."""
     with visit.workspace.store.read() as connection:
         found = listing.contexts(connection)
-        known = {one.modelid: models.get(connection, one.modelid) for one in found}
+        known = {modelid: models.get(connection, modelid) for modelid in {one.modelid for one in found}}
     candidates = places.concerning(visit, {one.contextid for one in found})
     readable = {
         (one.modelid, context)
