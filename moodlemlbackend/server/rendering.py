@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from moodlemlbackend import __version__
 from moodlemlbackend._archives import size
-from moodlemlbackend.server.texts import indicator_name, interval_name, say
+from moodlemlbackend.server.texts import counted, indicator_name, interval_name, say
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -34,7 +34,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.globals.update(say=say, indicator_name=indicator_name, interval_name=interval_name)
+    environment.globals.update(say=say, counted=counted, indicator_name=indicator_name, interval_name=interval_name)
     environment.filters["size"] = size
     environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}"
     environment.filters["count"] = lambda value: f"{value:,.0f}".replace(",", "\u202f")

@@ -283,7 +283,20 @@ ENGLISH = {
     "run too long": "The run was stopped because it took longer than {seconds} s; see the setting time_limit.",
     "run score": "{interval}: {score}",
     "figures": "Counted",
-    "figure": "{number} {name}",
+    "counted analysables": "{count} courses or other elements that were new",
+    "counted analysables one": "one course or other element that was new",
+    "counted samples": "{count} samples",
+    "counted samples one": "one sample",
+    "counted rows": "{count} rows",
+    "counted rows one": "one row",
+    "counted predictions": "{count} predictions",
+    "counted predictions one": "one prediction",
+    "counted notifications": "{count} notifications",
+    "counted notifications one": "one notification",
+    "counted reused": "{count} courses used again from the last week",
+    "counted reused one": "one course used again from the last week",
+    "counted marks": "{count} predictions marked as not useful",
+    "counted marks one": "one prediction marked as not useful",
     "server folder": "the folder of the server",
     # Predictions by course.
     "predictions title": "Predictions: {model}",
@@ -376,6 +389,12 @@ def say(name: str, /, **values: object) -> str:
     """Return a text with the values filled in; that for one when ``count`` is 1 and there is one."""
     text = ENGLISH.get(f"{name} one") if values.get("count") == 1 else None
     return (text or ENGLISH[name]).format(**values)
+
+
+def counted(figures: dict[str, int]) -> str:
+    """What a run has counted, in words; what there is no word for is named as it is."""
+    told = ((f"counted {name}", name, number) for name, number in figures.items())
+    return ", ".join(say(text, count=number) if text in ENGLISH else f"{number} {name}" for text, name, number in told)
 
 
 def interval_name(interval: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from html import escape
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,7 +163,8 @@ def evaluation_file(visit: Visit, modelid: int, logid: int, name: str) -> Respon
     if path is None or not path.is_file() or path.is_symlink():
         raise RequestError(say("no such file"), 404)
     if name == REPORT:
-        return Response(path.read_bytes(), media_type="text/html; charset=utf-8", headers=_REPORT_HEADERS)
+        text = _without_paths(visit, path.read_text("utf-8", "replace"))
+        return Response(text, media_type="text/html; charset=utf-8", headers=_REPORT_HEADERS)
     return Response(path.read_bytes(), media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
 
@@ -235,5 +237,6 @@ def _plotted(judged: Sequence[dict[str, Any]]) -> list[Plotted]:
 
 
 def _without_paths(visit: Visit, text: str) -> str:
-    """A sentence for a page: without the folders of the server."""
-    return re.sub(rf"{re.escape(str(visit.workspace.folder))}[^\s;,]*", say("server folder"), text)
+    """A text for a page, which may be HTML: without the folders of the server."""
+    folder = str(visit.workspace.folder)
+    return re.sub(rf"({re.escape(folder)}|{re.escape(escape(folder))})[^\s;,<>\"']*", say("server folder"), text)
