@@ -145,8 +145,8 @@ def _events(site: Site, users: list[int], courses: set[int]) -> tuple[dict[int, 
     )
     by_course: dict[int, list[Event]] = defaultdict(list)
     by_user: dict[int, list[Event]] = defaultdict(list)
-    for row in rows:
-        event = Event(*row)._replace(name=str(row[-1] or ""))
+    for course, group, user, module, instance, time, name in rows:
+        event = Event(course, group, user, module, instance, time, str(name or ""))
         (by_course[event.course] if event.course else by_user[event.user]).append(event)
     return by_course, by_user
 

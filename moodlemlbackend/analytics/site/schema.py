@@ -71,11 +71,7 @@ TABLES: dict[str, Table] = {
     "competency_usercompcourse": _table("userid courseid competencyid proficiency"),
     "config_plugins": _table("plugin name value"),
     "event": _table(
-        "id courseid userid modulename instance timesort",
-        groupid="0",
-        type="0",
-        visible="1",
-        eventtype="''",
+        "id courseid userid modulename instance timesort", groupid="0", type="0", visible="1", eventtype="''",
         name="''",
     ),
     "groups_members": _table("groupid userid"),
