@@ -189,6 +189,6 @@ def test_the_changelog_begins_with_this_version():
 def test_files_that_the_contributors_guide_names_exist():
     layout = (ROOT / "docs" / "contributors.md").read_text("utf-8").split("```text\n")[1].split("```")[0]
     for line in layout.splitlines()[1:]:
-        for name in re.findall(r"^(?: {4})?((?:[\w./]+ ?)+?)(?: {2,}|$)", line):
-            for one in name.split():
-                assert (ROOT / "moodlemlbackend" / one).exists() if line.startswith(" ") else (ROOT / one).exists(), one
+        indent = len(line) - len(line.lstrip())
+        for name in line.strip().partition("  ")[0].split() if indent <= 4 else []:
+            assert (ROOT / ("moodlemlbackend" if indent else "") / name).exists(), name
