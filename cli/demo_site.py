@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from .options import ModelCommand
+from .options import ModelCommand, unix_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,24 +21,6 @@ moodlemlbackend demo site -o site.db
 moodlemlbackend demo site --courses 400 --students 60 --seed 1 -o postgresql://me@localhost/moodle
 moodlemlbackend demo site --schema 3.7 --now 2026-03-01 -o mariadb://me:password@localhost/old
 """
-
-
-def _unix_time(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int | None:
-    """Read an ISO date, with a time of day if need be, in UTC unless it says otherwise; or Unix seconds."""
-    if text is None:
-        return None
-    try:
-        when = int(text) if text.isdecimal() else _parse_date(text)
-    except ValueError:
-        when = 0
-    if not 10**9 <= when < 2 * 10**9:
-        raise click.BadParameter(f"{text!r} is no time from 2001 to 2033; write 2026-03-01, or Unix seconds.")
-    return when
-
-
-def _parse_date(text: str) -> int:
-    when = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return int((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp())
 
 
 @click.command("site", cls=ModelCommand, epilog=EXAMPLES)
@@ -57,7 +39,7 @@ def _parse_date(text: str) -> int:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the simulation.")
 @click.option(
     "--now",
-    callback=_unix_time,
+    callback=unix_time,
     metavar="TIME",
     help="When the site is looked at: a date or Unix seconds.  [default: now]",
 )

@@ -124,16 +124,14 @@ def invalid(session: Session, modelid: int, as_json: bool) -> None:
 
 
 def show_outcome(outcome: Outcome, everything: bool, as_json: bool) -> int:
-    """Print what came of a run; returns the exit code, 0 when there was nothing to do."""
+    """Print what came of a run and of what was not used; returns the exit code, 0 when there was nothing to do."""
     from moodlemlbackend.errors import Status
 
     code = 0 if outcome.status == Status.NO_DATASET else outcome.status
     if as_json:
         print_json({**outcome.summary(), "analysables": [vars(one) for one in outcome.analysables]})
         return code
-    click.echo(f"{outcome.name} (model {outcome.modelid}): {_figures(outcome.figures) or 'nothing'}.")
-    for sentence in outcome.info:
-        click.echo(f"  {sentence}")
+    show_figures(outcome)
     reasons: dict[str, int] = {}
     for one in outcome.refused:
         reasons[one.reason] = reasons.get(one.reason, 0) + 1
@@ -143,6 +141,13 @@ def show_outcome(outcome: Outcome, everything: bool, as_json: bool) -> int:
         for reason, number in sorted(reasons.items(), key=lambda item: -item[1]):
             click.echo(f"  not used, {number}: {reason}")
     return code
+
+
+def show_figures(outcome: Outcome) -> None:
+    """Print what a run gave, and what there is to say."""
+    click.echo(f"{outcome.name} (model {outcome.modelid}): {_figures(outcome.figures) or 'nothing'}.")
+    for sentence in outcome.info:
+        click.echo(f"  {sentence}")
 
 
 def show_evaluation(outcome: Outcome, as_json: bool) -> None:

@@ -33,19 +33,6 @@ _ABOUT_ARGUMENTS = {
 }
 
 
-def unix_time(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int | None:
-    """Read a date, a date with a time of day, or Unix seconds; UTC unless it says otherwise."""
-    if text is None:
-        return None
-    if text.isascii() and text.isdecimal() and len(text) < 12:
-        return int(text)
-    try:
-        when = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no time; write 2026-03-01, 2026-03-01T08:00, or Unix seconds.") from None
-    return int((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp())
-
-
 class ModelCommand(click.Command):
     """A command on a model: its help explains the arguments and ends with examples, its epilog's lines."""
 
@@ -63,6 +50,24 @@ class ModelCommand(click.Command):
         with formatter.section("Examples"):
             for line in (self.epilog or "").splitlines():
                 formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+def unix_time(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int | None:
+    """Read an ISO date, with a time of day if need be, in UTC unless it says otherwise; or Unix seconds."""
+    if text is None:
+        return None
+    try:
+        when = int(text) if text.isdecimal() else _parse_date(text)
+    except ValueError:
+        when = 0
+    if not 10**9 <= when < 2 * 10**9:
+        raise click.BadParameter(f"{text!r} is no time from 2001 to 2033; write 2026-03-01, or Unix seconds.")
+    return when
+
+
+def _parse_date(text: str) -> int:
+    when = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return int((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp())
 
 
 def run(

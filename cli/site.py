@@ -46,13 +46,12 @@ PREFIX = click.option("--prefix", default="mdl_", show_default=True, help="Prefi
 TIME_ZONE = click.option("--time-zone", metavar="NAME", help="Time zone, such as Europe/Madrid.  [default: the site's]")
 
 
-def _unix_time(ctx: click.Context, param: click.Parameter, text: str | None) -> int:
-    """Read a time; the present unless it is given."""
-    found = unix_time(ctx, param, text)
-    return int(time.time()) if found is None else found
-
-
-NOW = click.option("--now", metavar="TIME", callback=_unix_time, help="When the site is looked at.  [default: now]")
+NOW = click.option(
+    "--now",
+    metavar="TIME",
+    callback=lambda *given: unix_time(*given) or int(time.time()),
+    help="When the site is looked at.  [default: now]",
+)
 
 
 class _Site(ModelCommand, click.Group):

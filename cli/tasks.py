@@ -8,7 +8,7 @@ import click
 
 from ._analytics import LazyGroup, Session, print_json, progress
 from ._analytics import command as make
-from .models_run import show_outcome
+from .models_run import show_figures
 
 if TYPE_CHECKING:
     from moodlemlbackend.analytics.tasks import TaskSummary
@@ -61,7 +61,7 @@ def _show(summary: TaskSummary, as_json: bool) -> int:
     for sentence in summary.info:
         click.echo(sentence)
     for outcome in summary.outcomes:
-        show_outcome(outcome, everything=False, as_json=False)
+        show_figures(outcome)
     if summary.removed:
         click.echo("Removed: " + ", ".join(f"{number} {name}" for name, number in summary.removed.items()) + ".")
     if summary.delivered:

@@ -34,8 +34,6 @@ pytestmark = needs_oracle
 
 FOLDER = ORACLE / "datasets/evaluation"
 NAMES = sorted({path.name.partition(".")[0] for path in FOLDER.glob("*.csv.gz")}) if FOLDER.is_dir() else []
-WITH_IDS = [name for name in NAMES if (FOLDER / f"{name}.with-ids.rows.csv.gz").is_file()]
-PLAIN = [name for name in NAMES if (FOLDER / f"{name}.csv.gz").is_file()]
 MOVING_END = "ten_percent_after_start"
 """Ends now, which went on while Moodle ran."""
 
@@ -57,7 +55,17 @@ MESSAGES = {
 }
 """Part of Moodle's message for each reason."""
 
-TARGETS = {"m1": "course_dropout", "m6": "course_completion", "m7": "course_gradetopass", "m8": "course_competencies"}
+MODELS = {"course_dropout": "m1", "course_completion": "m6", "course_gradetopass": "m7", "course_competencies": "m8"}
+
+
+def refusals():
+    if not ORACLE.is_dir():
+        return []
+    with (ORACLE / "expected/invalid_analysables.csv").open(newline="") as file:
+        return [(row["run"], row["model"], row["message"]) for row in csv.DictReader(file)]
+
+
+RUNS_REFUSED = {run for run, _, _ in refusals()}
 
 
 @pytest.fixture(scope="session")
@@ -81,41 +89,50 @@ def one_site(sqlite_url):
         yield opened
 
 
-def written(site, plan):
-    file = io.BytesIO()
-    write_dataset(file, site, plan)
-    return file.getvalue().decode().splitlines()
+def refused(run, model=""):
+    """Reasons for which Moodle refused courses in a run, by name."""
+    return {
+        message.split()[1]: next(reason for part, reason in MESSAGES.items() if part in message)
+        for one, title, message in refusals()
+        if (one, title) == (run, model)
+    }
 
 
-@pytest.mark.parametrize("name", WITH_IDS)
-def test_every_cell_and_range_is_moodles(site, name):
-    expected = read_with_ids(name)
-    plan = analysis(*name.split("--"))
-    lines = iter(written(site, plan)[3:])
-    found, blocks = {}, []
-    for result in analyse(site, plan):
+@pytest.mark.parametrize("name", NAMES)
+def test_every_cell_range_line_and_refusal_is_moodles(site, name):
+    target, method = name.split("--")
+    plan, file, results = analysis(target, method), io.BytesIO(), []
+    write_dataset(file, site, plan, progress=results.append)
+    lines = file.getvalue().decode().splitlines()
+    if (FOLDER / f"{name}.csv.gz").is_file():
+        moodles = read_lines(FOLDER / f"{name}.csv.gz")
+        assert lines[:3] == moodles[:3]
+        assert Counter(lines[3:]) == Counter(moodles[3:])
+    if run := [run for run in RUNS_REFUSED if run == f"eval_{MODELS[target]}_{method}"]:
+        found = {one.analysable.name: one.reason for one in results if one.status is not Status.OK}
+        assert found == refused(run[0])
+    if (FOLDER / f"{name}.with-ids.rows.csv.gz").is_file():
+        compare_by_id(read_with_ids(name), results, lines[3:], moves=method == MOVING_END)
+
+
+def compare_by_id(expected, results, lines, *, moves):
+    """Rows by analysable and sample, their ranges, and the order of analysables and ranges, which is Moodle's."""
+    rows = iter(lines)
+    found = {}
+    for result in results:
         if result.status is Status.OK:
             starts, ends = (
-                bound[result.features.ranges].tolist() for bound in (result.ranges.starts, result.ranges.ends)
+                times[result.features.ranges].tolist() for times in (result.ranges.starts, result.ranges.ends)
             )
             for unique, start, end in zip(result.unique_ids, starts, ends, strict=True):
-                found[result.analysable.id, unique] = (next(lines), start, end)
-    assert next(lines, None) is None
+                found[result.analysable.id, unique] = (next(rows), start, end)
     assert found.keys() == expected.keys()
-    moves = name.endswith(MOVING_END)
-    different = [key for key, row in expected.items() if found[key] != (*row[:2], found[key][2] if moves else row.end)]
-    assert different == []
-    blocks = [[(key[0], key[1].partition("-")[2]) for key in rows] for rows in (found, expected)]
-    assert [[block for block, _ in itertools.groupby(rows)] for rows in blocks[:1]] == [
-        [block for block, _ in itertools.groupby(rows)] for rows in blocks[1:]
-    ]
-
-
-@pytest.mark.parametrize("name", PLAIN)
-def test_the_file_is_moodles(site, name):
-    ours, moodles = written(site, analysis(*name.split("--"))), read_lines(FOLDER / f"{name}.csv.gz")
-    assert ours[:3] == moodles[:3]
-    assert Counter(ours[3:]) == Counter(moodles[3:])
+    assert [key for key, row in expected.items() if found[key] != (*row[:2], found[key][2] if moves else row.end)] == []
+    ours, moodles = (
+        [block for block, _ in itertools.groupby((analysable, unique.partition("-")[2]) for analysable, unique in rows)]
+        for rows in (found, expected)
+    )
+    assert ours == moodles
 
 
 # The runs of the scheduled tasks: what was stored before each, and when it ran.
@@ -180,33 +197,18 @@ def test_calculated_values_are_those_that_moodle_stored(one_site):
     assert compared > 465_000
 
 
-def refusals():
-    if not ORACLE.is_dir():
-        return []
-    with (ORACLE / "expected/invalid_analysables.csv").open(newline="") as file:
-        return [(row["run"], row["model"], row["message"]) for row in csv.DictReader(file)]
-
-
-@pytest.mark.parametrize("run", sorted({(run, model) for run, model, _ in refusals()}), ids=lambda run: "-".join(run))
-def test_courses_are_refused_for_moodles_reasons(site, run):
+@pytest.mark.parametrize("run", sorted({(run, model) for run, model, _ in refusals() if model}), ids="-".join)
+def test_scheduled_runs_refuse_courses_for_moodles_reasons(one_site, run):
     from moodlemlbackend.analytics import registry
 
     name, title = run
-    if title:
-        target = next(one for one in registry.list_targets() if one.title == title)
-        models = {r"\core_course\analytics\target\course_competencies": "deciles"}
-        method = target.time_splitting or models.get(target.id, "quarters")
-        training, target_id = name.startswith("train"), target.id
-    else:
-        model, _, method = name.removeprefix("eval_").partition("_")
-        training, target_id = True, TARGETS[model]
-    plan = analysis(target_id, method, 1795366506 if title and not training else NOW, training=training)
-    found = {result.analysable.name: result.reason for result in analyse(site, plan) if result.status is not Status.OK}
-    expected = {}
-    for one, model, message in refusals():
-        if (one, model) == run:
-            expected[message.split()[1]] = next(reason for part, reason in MESSAGES.items() if part in message)
-    assert found == expected
+    target = next(one for one in registry.list_targets() if one.title == title)
+    methods = {r"\core_course\analytics\target\course_competencies": "deciles"}
+    method = target.time_splitting or methods.get(target.id, "quarters")
+    training = name.startswith("train")
+    plan = analysis(target.id, method, NOW if training else 1795366506, training=training)
+    found = {one.analysable.name: one.reason for one in analyse(one_site, plan) if one.status is not Status.OK}
+    assert found == refused(name, title)
 
 
 STATIC = [

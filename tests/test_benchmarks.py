@@ -113,3 +113,11 @@ def test_server():
     assert float(predictions["requests a second"][0]) > 1
     assert all(name.endswith(": 200") or not name for name in found["Requests by status"])
     assert len(found["Memory under mixed load"]) >= 3
+
+
+def test_what_marks_of_not_useful_do():
+    lines = [line.strip("|").split("|") for line in benchmark("feedback.py").splitlines() if line.startswith("| 1 ")]
+    assert len(lines) == 9
+    for line in lines:
+        _, _, _, before, after, *_ = (cell.strip() for cell in line)
+        assert float(after) < float(before)

@@ -11,7 +11,7 @@ from reports import HOSTILE, record
 
 from moodlemlbackend.report import curves, style
 from moodlemlbackend.report.figures import FIGURES, draw_all
-from moodlemlbackend.report.record import RATING, TRAINING, Held
+from moodlemlbackend.report.record import RATING, TRAINING, Held, Importance
 
 SEVEN = {
     "roc-curve",
@@ -68,6 +68,13 @@ def test_indicators_are_named_and_ordered(drawn):
     labels = texts(drawn / "importance.svg")
     assert "forum: cognitive depth" in labels
     assert labels.index("forum: cognitive depth") < labels.index("any write")
+
+
+def test_indicators_that_only_harm_are_shown_where_there_are_no_others(tmp_path):
+    made = record()
+    made.importances[:] = [Importance("a", "noise", (-0.02, -0.01))]
+    assert "importance" in draw_all(made, tmp_path)
+    assert "noise" in texts(tmp_path / "importance.svg")
 
 
 def test_text_from_outside_stays_text(tmp_path):

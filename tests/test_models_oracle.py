@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from living import new_workspace
@@ -193,6 +194,19 @@ def test_as_often_as_moodle_tells_them(lived):
             expected[int(one["modelid"]), int(one["contextid"]), int(one["sampleid"]), int(row["useridto"])] += 1
     assert told == expected
     assert sum(told.values()) == 159
+
+
+def test_who_has_something_to_do_is_told_what(lived):
+    """Moodle names the first activity; here all of the week are named."""
+    of_moodle = {row["id"]: int(row["sampleid"]) for row in table("analytics_predictions")}
+    own = {row["useridto"]: row["fullmessage"] for row in ours(lived[0], NOTIFICATIONS) if row["modelid"] == 3}
+    named = 0
+    for row in table("notifications"):
+        found = re.search(r"predictionid=(\d+)&forwardurl=(\S+)", row["contexturl"])
+        if found and "view.php" in unquote(found[2]) and "calendar" not in found[2]:
+            assert unquote(found[2]) in own[of_moodle[found[1]]]
+            named += 1
+    assert named > 100
 
 
 def test_invalid_elements(lived, site):

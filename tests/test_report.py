@@ -18,7 +18,8 @@ from reports import HOSTILE, record
 
 from moodlemlbackend.cli.report import command
 from moodlemlbackend.errors import ModelError, UsageError
-from moodlemlbackend.report import importance, run_report
+from moodlemlbackend.processor import evaluation
+from moodlemlbackend.report import curves, importance, run_report
 from moodlemlbackend.report.artist import Artist, make
 from moodlemlbackend.report.cautions import cautions
 from moodlemlbackend.report.facts import facts_of, kinds_of, repeated
@@ -119,6 +120,21 @@ def test_the_command_can_be_run_as_it_stands(tmp_path):
     evaluate.make_parser(evaluate.make_context("evaluate", words[2:])).parse_args(words[2:])
 
 
+@posix
+@pytest.mark.parametrize("width", [1200, 360])
+def test_in_a_browser(browser, tmp_path, width):
+    page_of(record(classes=(HOSTILE, "1" * 40), **{"data set": "a" * 200}), tmp_path)
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    )
+    browser.get((tmp_path / "report.html").as_uri())
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    images = browser.find_elements("css selector", "figure img")
+    assert len(images) == 7
+    assert all(int(image.get_property("naturalWidth")) > 100 for image in images)
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
 # ---- what a careful statistician says ----
 
 
@@ -182,6 +198,35 @@ def test_rows_that_repeat_and_contradict():
     assert repeated(kinds, np.array([0, 2]), np.array([1, 3])).tolist() == [True, False]
     found = facts_of(samples)
     assert (found.distinct_rows, found.contradicted) == (3, 0.5)
+
+
+# ---- learning curve ----
+
+
+@pytest.mark.parametrize(
+    ("few", "splits", "sizes"), [(4000, 10, [40, 80, 160] * 3), (0, 10, [40, 112] * 2), (0, 4, [])]
+)
+def test_parts_of_the_training_rows(monkeypatch, few, splits, sizes):
+    """Three splits where there are few samples; else so few that they cost a third more time at the most."""
+    monkeypatch.setattr(evaluation, "FEW_SAMPLES", few)
+    features, labels = course_rows(400)
+    samples = samples_of(features, labels)
+    drawn = evaluation.stratified_splits(samples, splits, 1)
+    parts = evaluation.smaller_splits(samples, drawn, 1)
+    assert [len(rows) for _, rows in parts] == sizes
+    for number, rows in parts:
+        assert set(rows) < set(drawn[number].training)
+        assert abs(labels[rows].mean() - 0.5) < 0.01
+
+
+def test_a_learning_curve_is_no_part_of_the_verdict(evaluated):
+    folder, result = evaluated
+    made = read_record(folder)
+    assert len(made.curve) == 9
+    assert [one.rows for one in made.curve[:3]] == sorted(one.rows for one in made.curve[:3])
+    assert len(made.held) == 5
+    scores = [(verdict["mcc"] + 1) / 2 for verdict in map(curves.figures_of, made.held)]
+    assert np.mean(scores) == pytest.approx(result["score"], abs=1e-6)
 
 
 # ---- importance ----

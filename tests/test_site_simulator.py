@@ -493,10 +493,10 @@ def test_a_signal_leaves_nothing(number, tmp_path):
         ("postgresql://me:secret@127.0.0.1:1/moodle", "Cannot open .*me:\\*\\*\\*@127.0.0.1:1.* check the host"),
         ("mariadb://me:secret@127.0.0.1:1/moodle", "Cannot open .*me:\\*\\*\\*@127.0.0.1:1.* check the host"),
         ("postgresql://me:secret@no-such-host.invalid/moodle", "Cannot open .*no-such-host.invalid"),
-        ("elsewhere://me:secret@host/moodle", "kind of database that is not known here"),
+        ("elsewhere://me:secret@host/moodle", "The site cannot be in 'elsewhere'"),
         ("postgresql//site.db", "Cannot use postgresql/site.db: No such file"),
-        ("://me:secret@host", "cannot be read; write postgresql"),
-        ("sqlite://", "names no file"),
+        ("://me:secret@host", "The site is no URL of a database; write one such as postgresql"),
+        ("sqlite://", "needs a file"),
         ("no/such/folder/site.db", "Cannot use no/such/folder/site.db: No such file or directory"),
     ],
 )
@@ -517,7 +517,9 @@ def test_a_wrong_password_is_not_repeated():
 
 def test_a_missing_driver_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(UsageError, match=r"psycopg .* not installed: pip install moodlemlbackend\[postgresql\]"):
+    with pytest.raises(
+        UsageError, match=r"psycopg, .* not installed; install it with pip install 'moodlemlbackend\[postgresql\]'"
+    ):
         write_site("postgresql://me@host/moodle")
 
 

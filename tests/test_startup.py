@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from helpers import MODELID, QUICK, ROOT, answer, environment, run, write_courses
+from small_site import NOW, START, SmallSite
 
 from moodlemlbackend.commands import load_in_background
 
@@ -17,7 +18,7 @@ import subprocess
 import sys
 
 
-ARTIST = "report.artist" in "".join(sys.orig_argv)
+ARTIST = "import artist" in "".join(sys.orig_argv)
 
 
 class Record:
@@ -105,6 +106,27 @@ def test_training_a_network_leaves_keras_and_scikit_learn_alone(imported, files,
     found = imported("training", MODELID, tmp_path / "m", files[0], MOODLEMLBACKEND_PROCESSOR="neural_network")
     assert "tensorflow" in found
     assert not found & {"keras", "sklearn", "matplotlib", "pandas"}
+
+
+def test_a_data_set_of_a_site_needs_numpy_alone(imported, tmp_path):
+    small = SmallSite(tmp_path / "site.sqlite")
+    course = small.course()
+    for user in small.students(course, 2):
+        for number in range(12):
+            small.log(course, user, START + 1 + number)
+    options = [
+        "--target",
+        "course_dropout",
+        "--time-splitting",
+        "quarters",
+        "--now",
+        str(NOW),
+        "-o",
+        tmp_path / "x.csv",
+    ]
+    found = imported("__main__", "site", "dataset", "--site", small.commit(), *options)
+    assert "numpy" in found
+    assert not found & {*HEAVY, "sqlalchemy", "psycopg", "pymysql", "pyarrow", "rich", "polars"}
 
 
 @pytest.mark.parametrize("modules", [("this_module_does_not_exist",), ("colorsys", "this_module_does_not_exist")])

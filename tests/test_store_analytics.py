@@ -14,8 +14,9 @@ from helpers import posix
 pytest.importorskip("alembic", reason="needs the extra analytics")
 
 from databases import KINDS, new_database
-from sqlalchemy import create_engine, inspect, select, text
+from sqlalchemy import inspect, select, text
 
+from moodlemlbackend._databases import make_engine, parse_url
 from moodlemlbackend.analytics.store import Store, database, open_store
 from moodlemlbackend.analytics.store.database import HEAD, VERSION_TABLE, insert_rows
 from moodlemlbackend.analytics.store.schema import INDICATOR_CALC, METADATA, MODELS, RUNS
@@ -161,7 +162,7 @@ def test_a_newer_store_is_refused(url, tmp_path, request):
 
 def test_the_tables_of_a_moodle_are_left_alone(url, tmp_path, request):
     with new_database(request.node.callspec.params["url"], tmp_path) as moodle:
-        engine = create_engine(database._parse(moodle))
+        engine = make_engine(parse_url(moodle, "The database"))
         with engine.begin() as connection:
             connection.execute(text("CREATE TABLE analytics_models (id INTEGER)"))
         with pytest.raises(StorageError, match="a database of its own"):
@@ -182,7 +183,7 @@ def test_the_newest_migration_is_the_head():
     [
         ("nonsense", "no URL"),
         ("sqlite://", "needs a file"),
-        ("oracle://scott:tiger@host/db", "cannot be kept in 'oracle'"),
+        ("oracle://scott:tiger@host/db", "cannot be in 'oracle'"),
         ("postgresql://nobody:secret@127.0.0.1:1/none", "cannot be used"),
         ("mysql://nobody:secret@127.0.0.1:1/none", "cannot be used"),
     ],
@@ -207,7 +208,7 @@ def _make_at(url: str, revision: str) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
-    engine = create_engine(database._parse(url))
+    engine = make_engine(parse_url(url, "The database"))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)

@@ -21,15 +21,7 @@ from moodlemlbackend.report.tensorboard import EventWriter, roc_points
 
 SPLITS = 3
 EPOCH = {"loss", "mcc", "auc", "held_out_loss", "held_out_mcc", "held_out_auc", "learning_rate"}
-PICTURES = {
-    "roc-curve",
-    "precision-recall",
-    "calibration",
-    "learning-curve",
-    "score-distribution",
-    "confusion-matrix",
-    "importance",
-}
+PICTURES = {"roc-curve", "confusion-matrix"}
 FIGURES = ("mcc", "auc", "accuracy", "balanced accuracy", "precision", "recall", "f1_score")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from moodlemlbackend.analytics.analysables import Course, Courses, SiteWide, User, Users
 from moodlemlbackend.analytics.analysables.user import list_users
 from moodlemlbackend.analytics.samples import Samples
+from moodlemlbackend.analytics.site.database import Integers
 from moodlemlbackend.analytics.site.site import CourseRow, Site
 
 COURSES_A_BATCH = 50
@@ -50,6 +51,10 @@ class Analyser(ABC):
 def _parts(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
+
+
+def _one(id: int) -> Integers:  # noqa: A002
+    return np.array([id], np.int64)
 
 
 class _ByCourse(Analyser):
@@ -101,7 +106,7 @@ class CoursesAnalyser(_ByCourse):
     def samples(self, analysable: Course) -> Samples:
         """The course."""
         return Samples(
-            analysable, self.origin, np.array([analysable.id]), np.array([analysable.context]),
+            analysable, self.origin, _one(analysable.id), _one(analysable.context),
             courses=(analysable,), course_index=np.zeros(1, np.int64),
         )  # fmt: skip
 
@@ -157,8 +162,8 @@ class UsersAnalyser(Analyser):
     def samples(self, analysable: User) -> Samples:
         """The user."""
         return Samples(
-            analysable, self.origin, np.array([analysable.id]), np.array([analysable.context]),
-            np.array([analysable.id]), user_facts=(analysable,),
+            analysable, self.origin, _one(analysable.id), _one(analysable.context),
+            _one(analysable.id), user_facts=(analysable,),
         )  # fmt: skip
 
 

@@ -266,7 +266,6 @@ def _values(
     recalled = [hooks.recall(samples, *bound) if method.caches_calculations else {} for bound in bounds]
     values: dict[str, Values] = {}
     marks: dict[str, npt.NDArray[np.bool_]] = {}
-    name = analysis_name(samples)
     for indicator in analysis.indicators:
         known = _known([stored.get(indicator.id) for stored in recalled], samples.ids)
         if known is None:
@@ -276,7 +275,7 @@ def _values(
         values[indicator.id] = known
         if not mark.all():
             values[indicator.id] = np.where(mark, known, _calculated(indicator, samples, ranges))
-    check_values(analysis.indicators, values, name)
+    check_values(analysis.indicators, values, _name(samples))
     if analysis.keeps and method.caches_calculations:
         for indicator_id, own in values.items():
             for number, bound in enumerate(bounds):
@@ -297,10 +296,9 @@ def _calculated(indicator: Indicator, samples: Samples, ranges: Ranges) -> Value
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{type(error).__name__} in line {frame.lineno} of {Path(frame.filename).name}"
         raise SiteError(
-            f"The indicator {indicator.id} failed for {analysis_name(samples)}: {error} ({where}); "
-            "correct it or leave it out."
+            f"The indicator {indicator.id} failed for {_name(samples)}: {error} ({where}); correct it or leave it out."
         ) from error
-    return shaped(indicator, made, (len(ranges), len(samples)), analysis_name(samples))
+    return shaped(indicator, made, (len(ranges), len(samples)), _name(samples))
 
 
 def _known(stored: Sequence[tuple[npt.NDArray[np.int64], Values] | None], ids: npt.NDArray[np.int64]) -> Values | None:
@@ -318,6 +316,6 @@ def _known(stored: Sequence[tuple[npt.NDArray[np.int64], Values] | None], ids: n
     return found
 
 
-def analysis_name(samples: Samples) -> str:
+def _name(samples: Samples) -> str:
     """How messages call the analysable of samples."""
     return f"{samples.analysable.name} (id {samples.analysable.id})"

@@ -22,6 +22,7 @@ from moodlemlbackend.analytics.store.schema import (
     PREDICT_SAMPLES,
     PREDICTION_ACTIONS,
     PREDICTIONS,
+    RUNS,
     TRAIN_SAMPLES,
     USED_ANALYSABLES,
 )
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     Shown = Callable[[Model], Callable[[Result], None] | None]
 
 DAY = 86_400
+RUNS_KEPT_SECONDS = 400 * DAY
 ERROR_LOG = "errors.log"
 _AT_ONCE = 500
 
@@ -94,6 +96,8 @@ def clean_up(workspace: Workspace, site: Site) -> TaskSummary:
     summary = TaskSummary("cleanup")
     contexts = {context for (context,) in site.database.rows("SELECT id FROM {context}")}
     with workspace.store.write() as connection:
+        oldest = workspace.clock() - RUNS_KEPT_SECONDS
+        summary.removed["runs"] = connection.execute(delete(RUNS).where(RUNS.c.timestarted < oldest)).rowcount
         summary.removed["predictions"] = _forget_contexts(connection, contexts)
         summary.removed["calculations"] = _forget_calculations(connection, workspace, contexts)
     with workspace.store.read() as connection:

@@ -46,8 +46,6 @@ class Workspace:
         Returns the time in Unix seconds.
     userid
         Moodle's id of the user who acts.
-    tableprefix
-        The site's table prefix, a part of the models' unique ids.
     """
 
     store: Store
@@ -55,7 +53,6 @@ class Workspace:
     settings: AnalyticsSettings
     clock: Callable[[], int] = field(default=_now)
     userid: int = COMMAND_LINE
-    tableprefix: str = "mdl_"
 
     def modeldir(self, model: Model) -> Path:
         """The folder of a model, all of its versions."""
@@ -79,7 +76,7 @@ class Workspace:
 
     def unique_id(self, model: Model) -> str:
         """The id that a processor knows a model's version by, as Moodle makes it."""
-        text = f"{self.settings.wwwroot}$${self.tableprefix}$${model.id}$${model.version}"
+        text = f"{self.settings.wwwroot}$${self.settings.prefix}$${model.id}$${model.version}"
         return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     @contextmanager

@@ -211,7 +211,8 @@ def confusion_matrix(record: Record) -> Figure | None:
 
 def importance(record: Record) -> Figure | None:
     """How much the area under the ROC curve falls when an indicator is shuffled: the most important indicators."""
-    found = [one for one in record.importances if np.mean(one.falls) > 0][:MOST_INDICATORS]
+    helpful = [one for one in record.importances if np.mean(one.falls) > 0]
+    found = (helpful or record.importances)[:MOST_INDICATORS]
     if not found:
         return None
     labels = [_wrapped(one.label, 24) for one in found]

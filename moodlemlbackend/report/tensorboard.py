@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 PR_THRESHOLDS = 127
 BUCKETS = 30
+IMAGES = ("roc-curve", "confusion-matrix")
+"""Few: the checksum of an image is computed in Python, and costs as much as drawing it."""
 
 
 def write_events(record: Record, fits: list[Fitted], folder: Path) -> None:
@@ -63,10 +65,12 @@ def write_events(record: Record, fits: list[Fitted], folder: Path) -> None:
 
 
 def write_images(figures: Path, folder: Path) -> None:
-    """Write the PNG files of a run's folder as images."""
+    """Write the figures of :data:`IMAGES` that a run's folder has as images."""
     with EventWriter(folder, "images") as events:
-        for path in sorted(figures.glob("*.png")):
-            events.image(path.stem, path)
+        for name in IMAGES:
+            path = figures / f"{name}.png"
+            if path.is_file():
+                events.image(name, path)
 
 
 class EventWriter:

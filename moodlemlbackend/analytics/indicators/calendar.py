@@ -52,17 +52,28 @@ class ActivitiesDue(Indicator):
         return yes_or_no(np.array(found, bool).reshape(len(ranges), len(samples)))
 
 
-class _Event(NamedTuple):
+class Event(NamedTuple):
+    """Something to do, by the calendar; ``time`` is a Unix time, ``course`` 0 for a user's own events."""
+
     course: int
     group: int
     user: int
     module: str
     instance: int
     time: int
+    name: str
 
 
 def due_times(site: Site, users: Sequence[int], now: int) -> dict[int, Integers]:
-    """Unix times of what each user has to do, by the calendar: events of the user's courses, groups, and own ones.
+    """Unix times of what each user has to do; see :func:`due_events`."""
+    return {
+        user: np.array([event.time for event in events], np.int64)
+        for user, events in due_events(site, users, now).items()
+    }
+
+
+def due_events(site: Site, users: Sequence[int], now: int) -> dict[int, list[Event]]:
+    """What each user has to do, by time: events of the user's courses, groups, and own ones.
 
     What the user has completed or handed in is no longer due. Visibility follows the event and its course; other
     restrictions of an activity are not looked at.
@@ -89,19 +100,19 @@ def due_times(site: Site, users: Sequence[int], now: int) -> dict[int, Integers]
         for row in site.database.rows(sql, users=wanted)
     }
     may_attempt = _may_attempt(site, wanted)
-    times: dict[int, Integers] = {}
+    due: dict[int, list[Event]] = {}
     for user in wanted:
         events = [event for course in courses.get(user, ()) for event in by_course.get(course, ())]
         chosen = [
-            event.time
+            event
             for event in events + by_user.get(user, [])
             if (not event.group or event.group in groups[user])
             and (event.module, user, event.instance) not in done
             and (user, modules.get((event.module, event.instance))) not in completed
             and (event.module != "quiz" or (user, event.course) in may_attempt or event.course == 0)
         ]
-        times[user] = np.array(sorted(chosen), np.int64)
-    return times
+        due[user] = sorted(chosen, key=lambda event: event.time)
+    return due
 
 
 def _active_courses(site: Site, users: list[int], now: int) -> dict[int, set[int]]:
@@ -121,9 +132,9 @@ def _active_courses(site: Site, users: list[int], now: int) -> dict[int, set[int
     return found
 
 
-def _events(site: Site, users: list[int], courses: set[int]) -> tuple[dict[int, list[_Event]], dict[int, list[_Event]]]:
+def _events(site: Site, users: list[int], courses: set[int]) -> tuple[dict[int, list[Event]], dict[int, list[Event]]]:
     """Visible events that ask for an action, by course and, those of no course, by user."""
-    columns = "courseid, groupid, userid, modulename, instance, timesort"
+    columns = "courseid, groupid, userid, modulename, instance, timesort, name"
     rows = site.database.rows(
         f"SELECT {columns} FROM {{event}} WHERE type = 1 AND visible = 1 AND modulename <> '' "
         "AND modulename <> :without AND timesort IS NOT NULL "
@@ -132,10 +143,10 @@ def _events(site: Site, users: list[int], courses: set[int]) -> tuple[dict[int, 
         courses=sorted(courses) or [-1],
         users=users,
     )
-    by_course: dict[int, list[_Event]] = defaultdict(list)
-    by_user: dict[int, list[_Event]] = defaultdict(list)
-    for row in rows:
-        event = _Event(*row)
+    by_course: dict[int, list[Event]] = defaultdict(list)
+    by_user: dict[int, list[Event]] = defaultdict(list)
+    for course, group, user, module, instance, time, name in rows:
+        event = Event(course, group, user, module, instance, time, str(name or ""))
         (by_course[event.course] if event.course else by_user[event.user]).append(event)
     return by_course, by_user
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from moodlemlbackend.analytics import definitions
+from moodlemlbackend.analytics.indicators.calendar import due_events
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import COURSE, USER, Capabilities
 from moodlemlbackend.analytics.insights.samples import describe
@@ -28,6 +30,8 @@ MOST_NAMED = 20
 
 MOST_REASONS = 3
 
+ACTIVITIES_DUE = r"\core_user\analytics\target\upcoming_activities_due"
+
 
 @dataclass(frozen=True)
 class NewPrediction:
@@ -40,6 +44,8 @@ class NewPrediction:
     score: float
     probability: float | None
     reasons: Sequence[dict[str, Any]] = ()
+    start: int = 0
+    end: int = 0
 
 
 def insights_url(settings: AnalyticsSettings, modelid: int, contextid: int, courseid: int = 0) -> str:
@@ -71,6 +77,7 @@ def write_messages(
     people = _people(site, {user for users in recipients.values() for user in users})
     names = _context_names(site, capabilities, recipients)
     messages = []
+    due = _activities_due(workspace, site, model, predictions)
     for (contextid, predictionid), group in groups.items():
         group.sort(key=lambda one: (-one.prediction, -one.score, one.id))
         for user in recipients[contextid]:
@@ -80,6 +87,7 @@ def write_messages(
                     _message(
                         workspace, model, people[user], group, samples,
                         contextid=contextid, context=name, courseid=courseid, predictionid=predictionid or None,
+                        more=due.get(group[0].sampleid, []),
                     )
                 )  # fmt: skip
     return messages
@@ -96,10 +104,11 @@ def _message(
     context: str,
     courseid: int,
     predictionid: int | None,
+    more: Sequence[str],
 ) -> Message:
     settings = workspace.settings
     shown = [] if predictionid else group[:MOST_NAMED]
-    lines = [_line(model, one, samples.get(one.sampleid)) for one in shown]
+    lines = [*(_line(model, one, samples.get(one.sampleid)) for one in shown), *more]
     if len(group) > len(shown) > 0:
         lines.append(say("more", count=len(group) - len(shown)))
     offered: list[tuple[str, str]] = []
@@ -129,6 +138,36 @@ def _message(
             "predictions": [_facts(model, one, samples.get(one.sampleid)) for one in group],
         },
     )
+
+
+def _activities_due(
+    workspace: Workspace, site: Site, model: Model, predictions: Sequence[NewPrediction]
+) -> dict[int, list[str]]:
+    """What each user has to do in the predicted range, with links, for the target that asks this; by user."""
+    if model.target != ACTIVITIES_DUE:
+        return {}
+    ranges = {one.sampleid: (one.start, one.end) for one in predictions}
+    due = due_events(site, sorted(ranges), workspace.clock())
+    courses = {course.id: course.fullname for course in site.courses}
+    places = {
+        (module, instance): place
+        for module, instance, place in site.database.rows(
+            "SELECT n.name, m.instance, m.id FROM {course_modules} m JOIN {modules} n ON n.id = m.module "
+            "WHERE m.course IN :courses",
+            courses=sorted({event.course for events in due.values() for event in events}) or [-1],
+        )
+    }
+    wwwroot = workspace.settings.wwwroot
+    lines: dict[int, list[str]] = {}
+    for user, events in due.items():
+        start, end = ranges[user]
+        for event in [one for one in events if start <= one.time <= end][:MOST_NAMED]:
+            when = datetime.fromtimestamp(event.time, site.zone).strftime("%Y-%m-%d %H:%M")
+            text = ", ".join(filter(None, (event.name, courses.get(event.course, ""), when)))
+            place = places.get((event.module, event.instance))
+            url = f": {wwwroot}/mod/{event.module}/view.php?id={place}" if wwwroot and place else ""
+            lines.setdefault(user, []).append(text + url)
+    return lines
 
 
 def _line(model: Model, one: NewPrediction, sample: SampleInfo | None) -> str:

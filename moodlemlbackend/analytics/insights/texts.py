@@ -65,11 +65,6 @@ ENGLISH = {
     "action notapplicable": "Not applicable",
     "action incorrectlyflagged": "Not useful",
     # What a model's log says of them.
-    "feedback": (
-        "Prediction {prediction} was marked as not useful: it joins the next training as {weight} samples of class "
-        "{label}."
-    ),
-    "feedback reverted": "Prediction {prediction} is no longer marked as not useful; the next training is afresh.",
     "feedback trained": "{count} predictions marked as not useful were trained with, each as {weights} samples.",
     "message subject": "{course}",
     "message greeting": "Hello {name},",

@@ -290,6 +290,7 @@ class _Prediction:
                 NewPrediction(
                     int(key[0]) if key else 0, row["contextid"], row["sampleid"], row["prediction"],
                     row["predictionscore"], explanation["probability"] if explanation else None, reasons,
+                    row["timestart"] or 0, row["timeend"] or 0,
                 )
             )  # fmt: skip
             if explanation:

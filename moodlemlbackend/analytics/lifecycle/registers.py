@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import func, select, update
 
+from moodlemlbackend.analytics import definitions
 from moodlemlbackend.analytics.analysis import NO_NEW_RANGES, NO_NEW_SAMPLES, Hooks, Status
 from moodlemlbackend.analytics.store.database import insert_rows
 from moodlemlbackend.analytics.store.schema import INDICATOR_CALC, PREDICT_SAMPLES, TRAIN_SAMPLES, USED_ANALYSABLES
@@ -71,6 +72,8 @@ class Registers(Calculations):
         super().__init__(workspace)
         self._model, self._target, self._action = model, target, action
         self._analysed, self._first = self._read_analysables()
+        self._many = definitions.analyser(target.id).one_sample_per_analysable
+        self._known: dict[tuple[str, str, int | None], dict[int, list[int]]] = {}
         self._calculations: list[dict[str, Any]] = []
         self._times: dict[int, int] = {}
 
@@ -128,13 +131,14 @@ class Registers(Calculations):
 
     def write(self, connection: Connection, results: Iterable[Result] = ()) -> None:
         """Register what was collected, and the samples of results."""
-        for result in results:
-            self._write_samples(connection, result)
+        new = [row for result in results if (row := self._write_samples(connection, result))]
+        insert_rows(connection, TRAIN_SAMPLES if self._action == TRAINING else PREDICT_SAMPLES, new)
         insert_rows(connection, INDICATOR_CALC, self._calculations)
         self._calculations = []
         self._write_times(connection)
 
-    def _write_samples(self, connection: Connection, result: Result) -> None:
+    def _write_samples(self, connection: Connection, result: Result) -> dict[str, Any] | None:
+        """Return the row that registers the samples of a result; None when they joined the row of earlier ones."""
         assert result.samples is not None
         assert result.method is not None
         assert result.ranges is not None
@@ -146,10 +150,14 @@ class Registers(Calculations):
             "timesplitting": result.method.id,
             "timecreated": now,
         }
+        values["sampleids"] = json.dumps(ids)
         if self._action == TRAINING:
-            connection.execute(TRAIN_SAMPLES.insert().values(**values, sampleids=json.dumps(ids)))
-            return
+            return values
         index = int(result.ranges.indexes[0])
+        values |= {"rangeindex": index, "timemodified": now}
+        known = self._known.get((PREDICT_SAMPLES.name, result.method.id, index))
+        if known is not None and values["analysableid"] not in known:
+            return values
         same = (
             PREDICT_SAMPLES.c.modelid == self._model.id,
             PREDICT_SAMPLES.c.analysableid == values["analysableid"],
@@ -158,11 +166,10 @@ class Registers(Calculations):
         )
         row = connection.execute(select(PREDICT_SAMPLES).where(*same)).first()
         if row is None:
-            values |= {"rangeindex": index, "timemodified": now, "sampleids": json.dumps(ids)}
-            connection.execute(PREDICT_SAMPLES.insert().values(values))
-        else:
-            more = {"sampleids": json.dumps({**json.loads(row.sampleids), **ids}), "timemodified": now}
-            connection.execute(update(PREDICT_SAMPLES).where(PREDICT_SAMPLES.c.id == row.id).values(more))
+            return values
+        more = {"sampleids": json.dumps({**json.loads(row.sampleids), **ids}), "timemodified": now}
+        connection.execute(update(PREDICT_SAMPLES).where(PREDICT_SAMPLES.c.id == row.id).values(more))
+        return None
 
     def _write_times(self, connection: Connection) -> None:
         new = [key for key in self._times if key not in self._analysed]
@@ -197,15 +204,19 @@ class Registers(Calculations):
     def _registered(
         self, connection: Connection, table: Any, samples: Samples, method: TimeSplitting, index: int | None = None
     ) -> npt.NDArray[np.int64]:
-        query = select(table.c.sampleids).where(
-            table.c.modelid == self._model.id,
-            table.c.analysableid == int(samples.analysable.id),
-            table.c.timesplitting == method.id,
+        query = select(table.c.analysableid, table.c.sampleids).where(
+            table.c.modelid == self._model.id, table.c.timesplitting == method.id
         )
         if index is not None:
             query = query.where(table.c.rangeindex == index)
-        found = [int(key) for text in connection.execute(query).scalars() for key in json.loads(text)]
-        return np.array(found, np.int64)
+        analysable = int(samples.analysable.id)
+        if not self._many:
+            query = query.where(table.c.analysableid == analysable)
+            return np.array(_ids(connection.execute(query)).get(analysable, []), np.int64)
+        key = table.name, method.id, index
+        if key not in self._known:  # analysables are many and each has one sample: one question for all of them
+            self._known[key] = _ids(connection.execute(query))
+        return np.array(self._known[key].get(analysable, []), np.int64)
 
     def _read_analysables(self) -> tuple[dict[int, int], dict[int, int]]:
         """When each analysable was last analysed for this action, and first for any."""
@@ -223,6 +234,14 @@ class Registers(Calculations):
                 .group_by(used.analysableid)
             )
             return analysed, {row[0]: row[1] for row in first}
+
+
+def _ids(rows: Iterable[Any]) -> dict[int, list[int]]:
+    """Registered samples by analysable."""
+    found: dict[int, list[int]] = {}
+    for analysable, text in rows:
+        found.setdefault(analysable, []).extend(map(int, json.loads(text)))
+    return found
 
 
 def _id(row: Any) -> int:

@@ -31,6 +31,12 @@ def preferences(connection: Connection, userid: int) -> dict[str, bool]:
     return {**dict.fromkeys(CHANNELS, True), **{row.channel: bool(row.enabled) for row in chosen}}
 
 
+def unwanted(connection: Connection) -> set[tuple[int, str]]:
+    """The channels that users have switched off: pairs of user and channel."""
+    chosen = connection.execute(select(PREFERENCES).where(PREFERENCES.c.enabled == 0))
+    return {(row.userid, row.channel) for row in chosen}
+
+
 def choose(connection: Connection, userid: int, wanted: Mapping[str, bool]) -> None:
     """Set which channels a user wants; UsageError for one that there is not."""
     for channel, enabled in wanted.items():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
-from moodlemlbackend.analytics.notifications.channels import EMAIL, KEPT, WEBHOOK, available, preferences
+from moodlemlbackend.analytics.notifications.channels import EMAIL, KEPT, WEBHOOK, available, unwanted
 from moodlemlbackend.analytics.notifications.mail import Mailer
 from moodlemlbackend.analytics.notifications.webhook import post
 from moodlemlbackend.analytics.store.schema import DELIVERIES, NOTIFICATIONS
@@ -46,11 +46,11 @@ class Delivered:
 def put(connection: Connection, workspace: Workspace, messages: Iterable[Message]) -> int:
     """Write notifications in the caller's transaction, for the channels that each person wants; returns how many."""
     offered = available(workspace.settings)
+    off = unwanted(connection)
     now = workspace.clock()
     written = 0
     for message in messages:
-        wants = preferences(connection, message.to.id)
-        channels = [channel for channel in offered if wants[channel]]
+        channels = [channel for channel in offered if (message.to.id, channel) not in off]
         if EMAIL in channels and not message.to.email:
             channels.remove(EMAIL)
         if not channels:

@@ -13,17 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from moodlemlbackend._databases import CONNECT_SECONDS, DRIVERS, KINDS, not_installed, said
 from moodlemlbackend.errors import SiteError, UsageError
-
-CONNECT_SECONDS = 10
-"""Time after which a server that does not answer is given up."""
-
-DIALECTS = {"postgres": "postgresql", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql",
-            "sqlite": "sqlite"}  # fmt: skip
-"""Kind of database by the name in its URL."""
-
-DRIVERS = {"postgresql": "psycopg", "mysql": "pymysql", "sqlite": "pysqlite"}
-"""Driver that is called for a URL that names none, or this one."""
 
 MYSQL_PORT = 3306
 
@@ -49,9 +40,9 @@ class Location:
             raise UsageError(_NO_URL) from None
         if not re.fullmatch(r"\w+", kind) or not rest:
             raise UsageError(_NO_URL)
-        if kind not in DIALECTS:
+        if kind not in KINDS:
             raise UsageError(f"The site's database is {kind!r}; choose postgresql, mysql, mariadb or sqlite.")
-        self.url, self.dialect = url, DIALECTS[kind]
+        self.url, self.dialect = url, KINDS[kind]
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
         self._path, self._query = parts.path, parts.query
         self._rest = rest
@@ -62,12 +53,12 @@ class Location:
     def connect(self) -> Connected:
         """Open a connection; raises :class:`SiteError` or :class:`UsageError`, each with one sentence."""
         with self.told():
-            if self._driver not in ("", DRIVERS[self.dialect]):
+            if self.dialect != "sqlite" and self._driver not in ("", DRIVERS[self.dialect]):
                 return self._connect_otherwise()
             try:
                 return {"sqlite": self._sqlite, "postgresql": self._postgresql, "mysql": self._mysql}[self.dialect]()
             except ModuleNotFoundError as error:
-                raise self._not_installed(error) from None
+                raise not_installed(error, self.dialect) from None
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -117,37 +108,27 @@ class Location:
         try:
             import sqlalchemy
         except ModuleNotFoundError as error:
-            raise self._not_installed(error) from None
+            raise not_installed(error, self.dialect) from None
         try:
             engine = sqlalchemy.create_engine(self.url, poolclass=sqlalchemy.NullPool)
         except ModuleNotFoundError as error:
-            raise self._not_installed(error) from None
+            raise not_installed(error, self.dialect) from None
         except sqlalchemy.exc.ArgumentError:
             raise UsageError(f"There is no driver {self._driver!r} for {self.dialect}; leave it out.") from None
-        made: Any = engine.raw_connection().driver_connection
-        if not hasattr(made, "cursor") or engine.dialect.is_async:
+        if engine.dialect.is_async:
             raise UsageError(f"The driver {self._driver!r} is not of the usual kind; leave it out of the URL.")
-        if hasattr(made, "autocommit") and not callable(made.autocommit):
+        pooled = engine.raw_connection()
+        made: Any = pooled.driver_connection
+        if not callable(getattr(made, "autocommit", len)):
             made.autocommit = True
-        return Connected(made, self.dialect, "named" if self.dialect == "sqlite" else "pyformat")
-
-    def _not_installed(self, error: ModuleNotFoundError) -> UsageError:
-        extra = "analytics" if error.name == "sqlalchemy" else self.dialect
-        return UsageError(
-            f"The package {error.name}, which reads {self.dialect}, is not installed; "
-            f"install it with pip install 'moodlemlbackend[{extra}]'."
-        )
+        return Connected(pooled, self.dialect, "pyformat")
 
     def _sentence(self, error: Exception) -> str:
-        said = " ".join(str(getattr(error, "orig", None) or error).split())
-        if self._password:
-            said = said.replace(self._password, "***")
+        reason = said(error, self._password)
         for words, advice in _ADVICE:
-            if any(word in said.lower() for word in words):
+            if any(word in reason.lower() for word in words):
                 return f"The site's database {self.shown} cannot be used: {advice}."
-        return (
-            f"The site's database {self.shown} cannot be read: {said[:300].rstrip('.')}; check the URL and the tables."
-        )
+        return f"The site's database {self.shown} cannot be read: {reason[:300]}; check the URL and the tables."
 
 
 _NO_URL = (

@@ -8,7 +8,7 @@ connection has its own; a read transaction on a file opened with ``mode=ro`` on 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -76,18 +76,18 @@ class Database:
         self.shown = self._location.shown
         self._connection, self.dialect, paramstyle = self._location.connect()
         self._mark = _MARK[paramstyle]
-        self.schema = Schema(prefix, {})
+        self.schema = Schema(prefix)
         join = [f"SET TRANSACTION SNAPSHOT '{snapshot}'"] if snapshot and _SNAPSHOT_ID.fullmatch(snapshot) else []
         for statement in (_BEGIN[self.dialect], *join, *_TUNE.get(self.dialect, ())):
             self._execute(statement, {})
 
-    def inspect(self, tables: Sequence[str]) -> None:
+    def inspect(self, tables: Iterable[str]) -> None:
         """Find out which of these tables the site has, and which columns."""
         columns: dict[str, set[str]] = {}
-        names = [self.prefix + table for table in tables]
-        for table, column in self.rows(_COLUMNS[self.dialect], names=names):
+        named = sorted(tables)
+        for table, column in self.rows(_COLUMNS[self.dialect], names=[self.prefix + table for table in named]):
             columns.setdefault(table, set()).add(column)
-        self.schema = Schema(self.prefix, {table: frozenset(found) for table, found in columns.items()})
+        self.schema.learn(named, {table: frozenset(found) for table, found in columns.items()})
 
     def rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query; a parameter that is a list stands for the values of ``IN``."""
@@ -120,6 +120,8 @@ class Database:
 
     def _bound(self, sql: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """The text with names of tables and marks of parameters, and the values, those of a list one by one."""
+        if unknown := self.schema.unknown(sql):
+            self.inspect(unknown)
         values: dict[str, Any] = {}
 
         def mark(match: re.Match[str]) -> str:

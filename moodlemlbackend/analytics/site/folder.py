@@ -115,10 +115,19 @@ def _batches(file: Path) -> Iterator[tuple[list[str], list[tuple[Any, ...]]]]:
                 yield names, _rows(batch)
         return
     import csv
-    import gzip
     import sys
 
-    csv.field_size_limit(sys.maxsize)
+    limit = csv.field_size_limit(sys.maxsize)
+    try:
+        yield from _csv_batches(file)
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _csv_batches(file: Path) -> Iterator[tuple[list[str], list[tuple[Any, ...]]]]:
+    import csv
+    import gzip
+
     with (gzip.open(file, "rt", newline="", encoding="utf-8-sig") if file.suffix == ".gz"
           else file.open(newline="", encoding="utf-8-sig")) as stream:  # fmt: skip
         reader = csv.reader(stream)

@@ -8,7 +8,7 @@ sentence when it is needed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from moodlemlbackend.errors import SiteError, UsageError
@@ -36,6 +36,8 @@ class Table:
 def _table(required: str, *, optional: bool = True, **defaults: str) -> Table:
     return Table({**dict.fromkeys(required.split(), REQUIRED), **defaults}, optional)
 
+
+_UNDESCRIBED = Table({}, optional=False)  # a table that only code of one's own reads
 
 TABLES: dict[str, Table] = {
     "config": _table("name value"),
@@ -69,7 +71,8 @@ TABLES: dict[str, Table] = {
     "competency_usercompcourse": _table("userid courseid competencyid proficiency"),
     "config_plugins": _table("plugin name value"),
     "event": _table(
-        "id courseid userid modulename instance timesort", groupid="0", type="0", visible="1", eventtype="''"
+        "id courseid userid modulename instance timesort", groupid="0", type="0", visible="1", eventtype="''",
+        name="''",
     ),
     "groups_members": _table("groupid userid"),
     "course_modules_completion": _table("coursemoduleid userid completionstate"),
@@ -96,9 +99,19 @@ def activity_table(name: str, *columns: str) -> None:
 class Schema:
     """The tables of one site: fills the names of tables into SQL, as ``{course}``."""
 
-    def __init__(self, prefix: str, columns: Mapping[str, frozenset[str]]) -> None:
+    def __init__(self, prefix: str) -> None:
         self.prefix = prefix
-        self._columns = columns
+        self._columns: dict[str, frozenset[str]] = {}
+        self._inspected: set[str] = set()
+
+    def learn(self, tables: Iterable[str], columns: Mapping[str, frozenset[str]]) -> None:
+        """Take the columns of those of some tables that the site has, by their names with the prefix."""
+        self._inspected |= set(tables)
+        self._columns.update(columns)
+
+    def unknown(self, sql: str) -> set[str]:
+        """Tables that a text names and about which nothing was learnt."""
+        return {match[1] for match in _PLACEHOLDER.finditer(sql)} - self._inspected
 
     def has(self, table: str) -> bool:
         """Whether the site has a table, named without its prefix."""
@@ -116,7 +129,7 @@ class Schema:
         return _PLACEHOLDER.sub(lambda match: self._source(match[1]) + (match["alias"] or " AS t"), sql)
 
     def _source(self, name: str) -> str:
-        table, found = TABLES[name], self._columns.get(self.prefix + name)
+        table, found = TABLES.get(name, _UNDESCRIBED), self._columns.get(self.prefix + name)
         if found is None:
             if not table.optional:
                 raise SiteError(

@@ -199,9 +199,8 @@ def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX,
     try:
         from moodlemlbackend.analytics.indicators import modules  # noqa: F401  their tables join the list
 
-        database.inspect(list(TABLES))
-        if not database.schema.has("course"):
-            database.schema.fill("{course}")
+        database.inspect(TABLES)
+        database.schema.fill("{course}")
     except BaseException:
         database.close()
         raise

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, Table, event, inspect, text
+from sqlalchemy.exc import SQLAlchemyError
 
+from moodlemlbackend._databases import make_engine, parse_url, said
 from moodlemlbackend._files import storage_errors
 from moodlemlbackend.analytics.store.locks import locked
-from moodlemlbackend.errors import StorageError, UsageError
+from moodlemlbackend.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,15 +23,6 @@ HEAD = "0002"
 """The schema that this package reads and writes: the newest of ``migrations/versions``."""
 
 VERSION_TABLE = "analytics_store_version"
-DRIVERS = {
-    "sqlite": ("sqlite", ""),
-    "postgresql": ("postgresql+psycopg", "postgresql"),
-    "postgres": ("postgresql+psycopg", "postgresql"),
-    "mysql": ("mysql+pymysql", "mysql"),
-    "mariadb": ("mysql+pymysql", "mysql"),
-}
-"""Driver and extra of this package by the database's name in a URL."""
-
 WAIT_SECONDS = 60.0
 UPGRADE_LOCK = "upgrade of the store"
 
@@ -80,7 +71,7 @@ def open_store(url: str) -> Store:
     StorageError
         The store cannot be reached or written, is newer than this package, or belongs to something else.
     """
-    engine = _engine(_parse(url))
+    engine = _engine(parse_url(url, "The store"))
     store = Store(engine)
     try:
         with store.read() as connection:
@@ -108,26 +99,6 @@ def insert_rows(connection: Connection, into: Table, rows: Sequence[dict[str, An
             copy.write_row([row[name] for name in names])
 
 
-def _parse(written: str) -> URL:
-    try:
-        url = make_url(written)
-    except ArgumentError:
-        raise UsageError(
-            "The store is no URL of a database; write one such as sqlite:////srv/store.sqlite "
-            "or postgresql://user@host/database."
-        ) from None
-    name = url.get_backend_name()
-    if name not in DRIVERS:
-        raise UsageError(f"A store cannot be kept in {name!r}; use sqlite, postgresql or mysql (also for MariaDB).")
-    if name == "sqlite" and url.database in (None, "", ":memory:"):
-        raise UsageError("A store in SQLite needs a file: for example sqlite:////srv/store.sqlite.")
-    if "+" not in url.drivername:
-        url = url.set(drivername=DRIVERS[name][0])
-    if name in ("mysql", "mariadb") and "charset" not in url.query:
-        url = url.update_query_dict({"charset": "utf8mb4"})
-    return url
-
-
 def _engine(url: URL) -> Engine:
     name = url.get_backend_name()
     options: dict[str, Any] = {"pool_pre_ping": True}
@@ -136,16 +107,9 @@ def _engine(url: URL) -> Engine:
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         options = {"connect_args": {"timeout": WAIT_SECONDS, "check_same_thread": False}}
-    elif name in ("mysql", "mariadb"):
+    elif name != "postgresql":
         options["isolation_level"] = "READ COMMITTED"
-    try:
-        engine = create_engine(url, **options)
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"The store needs the package {error.name}: install moodlemlbackend[{DRIVERS[name][1]}]."
-        ) from error
-    except (NoSuchModuleError, ArgumentError) as error:
-        raise UsageError(f"The store's URL cannot be used: {error}.") from error
+    engine = make_engine(url, **options)
     if name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -208,8 +172,6 @@ def _told(store: Store) -> Iterator[None]:
     """Turn what a database says into one sentence."""
     try:
         yield
-    except DBAPIError as error:
-        said = " ".join(str(error.orig).split())
-        raise StorageError(f"The store {store} cannot be used: {said}; check the database and its URL.") from error
     except SQLAlchemyError as error:
-        raise StorageError(f"The store {store} cannot be used: {' '.join(str(error).split())}.") from error
+        reason = said(error, store.engine.url.password)
+        raise StorageError(f"The store {store} cannot be used: {reason}; check the database and its URL.") from error

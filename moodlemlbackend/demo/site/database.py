@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moodlemlbackend._databases import DRIVERS, make_engine, parse_url, said
 from moodlemlbackend._files import storage_errors
 from moodlemlbackend.demo.site.loader import Loader
 from moodlemlbackend.demo.site.tables import Column, indexes, tables
@@ -24,15 +25,6 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine, MetaData, Table
 
 PREFIX = re.compile(r"(?:[a-z][a-z0-9_]{0,15})?")
-CONNECT_SECONDS = 10
-
-_DRIVERS = {
-    "postgresql": "postgresql+psycopg",
-    "postgres": "postgresql+psycopg",
-    "mysql": "mysql+pymysql",
-    "mariadb": "mariadb+pymysql",
-}
-_EXTRAS = {"psycopg": "postgresql", "pymysql": "mysql"}
 
 
 @contextmanager
@@ -97,7 +89,7 @@ def _written(
             _drop(engine, made)
         if _is_of_database(error):
             raise StorageError(
-                f"Cannot write the site into {shown}: {_reason(error, target)}; nothing of it was kept."
+                f"Cannot write the site into {shown}: {said(error, target.password)}; nothing of it was kept."
             ) from error
         raise
     finally:
@@ -108,21 +100,10 @@ def _written(
 
 
 def _parse(text: str) -> URL:
-    """Return the URL with the driver that the extras bring."""
-    try:
-        from sqlalchemy import URL, make_url
-        from sqlalchemy.exc import ArgumentError
-    except ModuleNotFoundError as error:
-        raise UsageError("A database needs SQLAlchemy: pip install moodlemlbackend[analytics]") from error
-    if "://" not in text:
-        return URL.create("sqlite", database=text)
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError) as error:
-        raise UsageError("The URL of the database cannot be read; write postgresql://user@host/database.") from error
-    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
-        raise UsageError("The URL names no file; write sqlite:///site.db.")
-    return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    """Read a URL, or the path of an SQLite file."""
+    if "://" in text:
+        return parse_url(text, "The site")
+    return parse_url("sqlite:///path", "The site").set(database=text)
 
 
 def _new_file(url: URL) -> Path | None:
@@ -135,41 +116,23 @@ def _new_file(url: URL) -> Path | None:
 
 
 def _connect(url: URL, shown: str) -> tuple[Engine, Connection]:
-    from sqlalchemy import create_engine
-    from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+    from sqlalchemy.exc import DBAPIError
 
-    sqlite = url.get_backend_name() == "sqlite"
+    engine = make_engine(url)
     try:
-        engine = create_engine(url, connect_args={} if sqlite else {"connect_timeout": CONNECT_SECONDS})
         return engine, engine.connect()
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(error.name or "")
-        what = f"moodlemlbackend[{extra}]" if extra else error.name
-        raise UsageError(f"The driver {error.name} of this database is not installed: pip install {what}") from error
-    except NoSuchModuleError as error:
-        raise UsageError(
-            f"{shown} names a kind of database that is not known here; take sqlite, postgresql, mariadb or mysql."
-        ) from error
     except DBAPIError as error:
         advice = "check the host, the port, the user, the password and that the database exists"
-        if sqlite:
+        if url.get_backend_name() == "sqlite":
             advice = "check that it is an SQLite file and that you may write to its directory"
-        raise StorageError(f"Cannot open {shown}: {_reason(error, url)}; {advice}.") from error
+        raise StorageError(f"Cannot open {shown}: {said(error, url.password)}; {advice}.") from error
 
 
 def _is_of_database(error: BaseException) -> bool:
     """Whether a database or its driver raised it; COPY goes past SQLAlchemy."""
     from sqlalchemy.exc import DBAPIError
 
-    return isinstance(error, DBAPIError) or type(error).__module__.partition(".")[0] in _EXTRAS
-
-
-def _reason(error: BaseException, url: URL) -> str:
-    """What the driver says, on one line and without the password."""
-    raised = getattr(error, "orig", None) or error
-    said = str(raised.args[-1] if raised.args else raised).strip()
-    line = (said.splitlines() or [type(raised).__name__])[0].rstrip(".")
-    return line.replace(str(url.password), "***") if url.password else line
+    return isinstance(error, DBAPIError) or type(error).__module__.partition(".")[0] in DRIVERS.values()
 
 
 def _refuse_tables(connection: Connection, prefix: str, shown: str) -> None:
@@ -231,7 +194,6 @@ def _table(metadata: MetaData, name: str, columns: tuple[Column, ...]) -> Table:
             for column in columns
         ),
         mysql_charset="utf8mb4",
-        mariadb_charset="utf8mb4",
     )
 
 
@@ -250,7 +212,7 @@ def _finish(connection: Connection, table: Table) -> None:
     """Make the indexes of a table, and tell the database's planner what it holds."""
     quote = connection.dialect.identifier_preparer
     made = sorted(table.indexes, key=lambda index: str(index.name))
-    if connection.dialect.name in {"mysql", "mariadb"}:  # all in one pass over the table
+    if connection.dialect.name == "mysql":  # all in one pass over the table
         parts = []
         for index in made:
             columns = ", ".join(quote.quote(column.name) for column in index.columns)

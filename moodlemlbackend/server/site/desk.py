@@ -135,7 +135,7 @@ class Desk:
             person = _person(site, user)
             capabilities = Capabilities(site, workspace.clock())
             manages = capabilities.may(person.id, MANAGE_MODELS, site.system_context)
-            own = replace(workspace, userid=person.id, tableprefix=settings.prefix)
+            own = replace(workspace, userid=person.id)
             yield Visit(user, person, own, site, capabilities, manages, tokens, self.runs)
 
     def _open(self) -> tuple[Workspace, Tokens]:
