@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 from helpers import posix
 from paging import HOSTILE, WWWROOT, add_like, ids, post, reader, token, told
-from serving import httpx
+from serving import httpx, sentence
 
 pytestmark = posix
 
@@ -337,6 +337,15 @@ def test_a_form_from_another_site_is_refused_even_with_a_token(server, teacher, 
     for headers in ({"Sec-Fetch-Site": "same-origin"}, {"Origin": f"http://{host}"}):
         assert teacher.post("/insights/act", data=fields, headers=headers).status_code == 303
     post(teacher, "/insights/act", page, one=f"takeback-{one}")
+
+
+def test_no_page_of_another_site_calls_the_server_as_moodle_does(server):
+    manager = reader(server, "manager")
+    fields = {"uniqueid": (None, "0" * 40)}
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}):
+        for path in ("deletemodel", "training", "import"):
+            assert "not sent from a page" in sentence(manager.post(f"/{path}", files=fields, headers=headers), 403)
+    assert manager.post("/deletemodel", files=fields).status_code == 200
 
 
 def test_what_is_no_form_is_refused(teacher):

@@ -14,7 +14,7 @@ from moodlemlbackend.server.rendering import TEMPLATES
 from moodlemlbackend.server.texts import ENGLISH, indicator_name, interval_name, say
 
 SITE = sorted((TEMPLATES / "site").glob("*.html"))
-PYTHON = [*(Path(texts.__file__).parent / "site").glob("*.py"), Path(texts.__file__)]
+PYTHON = sorted(Path(texts.__file__).parent.rglob("*.py"))
 BUILT = r"say\((?:f\"([^\"{]+)\{|\"([^\"]+)\" ~ )"
 """Calls that put a name together: its begin."""
 

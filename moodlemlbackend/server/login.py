@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBasic
 
 from moodlemlbackend.errors import RequestError
+from moodlemlbackend.server.origin import check_origin
 
 
 class _Authorization(HTTPBasic):
@@ -29,7 +30,12 @@ Anybody = Annotated[str, Depends(login)]
 
 
 async def user_login(request: Request, user: Anybody) -> str:
-    """Return the user's name; RequestError also of 403 for people, who may see the pages of the site only."""
+    """Return the user's name; RequestError also of 403 for people, who may see the pages of the site only.
+
+    What changes something must not have been asked for by a page of another site, either.
+    """
+    if request.method == "POST":
+        check_origin(request)
     if request.app.state.gate.is_person(user):
         raise RequestError(
             "This login is for the insights of the Moodle site, at /insights, and for nothing else.", 403

@@ -12,12 +12,13 @@ import hashlib
 import hmac
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.requests import ClientDisconnect
 
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
+from moodlemlbackend.server.origin import check_origin
 from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ async def read_form(request: Request) -> Form:
     RequestError
         403 for a request from elsewhere, 400, 408, 413 or 415 for what is no form of ours.
     """
-    _check_origin(request)
+    check_origin(request)
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         raise RequestError(say("no form"), 415)
     try:
@@ -103,14 +104,3 @@ async def _body(request: Request) -> bytes:
         if len(body) > limits.FORM_BYTES:
             raise RequestError(say("form too large"), 413)
     return body
-
-
-def _check_origin(request: Request) -> None:
-    """Refuse what a browser says was asked for by another site."""
-    fetched = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin")
-    if fetched is not None:
-        if fetched != "same-origin":
-            raise RequestError(say("from elsewhere"), 403)
-    elif origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
-        raise RequestError(say("from elsewhere"), 403)

@@ -29,6 +29,8 @@ from moodlemlbackend.server.texts import indicator_name, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import Connection
+
     from moodlemlbackend.analytics.models import Model
     from moodlemlbackend.server.catalogue import Chart
     from moodlemlbackend.server.site.desk import Visit
@@ -78,7 +80,7 @@ def model(visit: Visit, modelid: int, done: str = "") -> Page:
     """One model: what it is, what can be done with it, and how its evaluations went."""
     found = _model(visit, modelid)
     with visit.workspace.store.read() as connection:
-        judged = evaluations(connection, modelid)
+        judged = _evaluations(visit, connection, modelid)
         predicted = models.count(connection, PREDICTIONS, modelid)
     values = {
         "model": found, "run": visit.runs.latest(modelid), "predicted": predicted, "judged": judged[:SHOWN_EVALUATIONS],
@@ -133,9 +135,9 @@ def log(visit: Visit, modelid: int) -> Page:
     """Everything that has been done with a model."""
     found = _model(visit, modelid)
     with visit.workspace.store.read() as connection:
-        judged, ran = evaluations(connection, modelid), runs(connection, modelid)
+        judged, ran = _evaluations(visit, connection, modelid), runs(connection, modelid)
         marks = feedback.listed(connection, modelid)
-    for one in (*judged, *ran):
+    for one in ran:
         one["info"] = [_without_paths(visit, text) for text in one["info"]]
     values = {"model": found, "judged": judged, "runs": ran, "marks": marks[::-1]}
     return Page("log.html", {**values, "minimum": backend.MINIMUM_SCORE})
@@ -148,7 +150,7 @@ def evaluation(visit: Visit, modelid: int, logid: int) -> Page:
     folder = _folder(visit, found, one)
     names = sorted(path.name for path in folder.iterdir() if path.is_file()) if folder else []
     values = {
-        "model": found, "one": one, "info": [_without_paths(visit, text) for text in one["info"]],
+        "model": found, "one": one,
         "figures": [name for name in names if FIGURE.fullmatch(name)], "report": REPORT in names,
         "minimum": backend.MINIMUM_SCORE,
     }  # fmt: skip
@@ -210,9 +212,17 @@ def _model(visit: Visit, modelid: int) -> Model:
     return found
 
 
+def _evaluations(visit: Visit, connection: Connection, modelid: int) -> list[dict[str, Any]]:
+    """The log of a model's evaluations, newest first, for a page."""
+    found = evaluations(connection, modelid)
+    for one in found:
+        one["info"] = [_without_paths(visit, text) for text in one["info"]]
+    return found
+
+
 def _evaluation(visit: Visit, modelid: int, logid: int) -> dict[str, Any]:
     with visit.workspace.store.read() as connection:
-        found = next((one for one in evaluations(connection, modelid) if one["id"] == logid), None)
+        found = next((one for one in _evaluations(visit, connection, modelid) if one["id"] == logid), None)
     if found is None:
         raise RequestError(say("no evaluation"), 404)
     return found
