@@ -68,7 +68,8 @@ def test_nobody_is_a_user_and_a_person():
 
 
 def test_pages_without_their_extra_are_one_sentence(python, tmp_path):
-    code = "import sys; sys.modules['sqlalchemy'] = None; from moodlemlbackend.cli import main; main(['serve', '--port', '0'])"
+    without = "import sys; sys.modules['sqlalchemy'] = None"
+    code = f"{without}; from moodlemlbackend.cli import main; main(['serve', '--port', '0'])"
     given = {"DIRECTORY": str(tmp_path), "USERS": "a:b"}
     env = {f"MOODLEMLBACKEND_SERVER_{name}": value for name, value in given.items()}
     done = python("-c", code, env={**env, "MOODLEMLBACKEND_SITE": "sqlite:///site.db"})
