@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,8 @@ from moodlemlbackend.analytics.site import Site, open_site
 from moodlemlbackend.analytics.workspace import Workspace, open_workspace
 from moodlemlbackend.demo.site.build import write_site
 
-os.environ["MOODLEMLBACKEND_PROCESSOR"] = "logistic_regression"  # quick; what differs between processors has tests
+PROCESSOR = "logistic_regression"
+"""The quick one; what differs between processors has tests of its own."""
 
 NOW = 1_795_366_777
 DAY = 86_400
@@ -91,7 +91,7 @@ def model_of(workspace: Workspace, target: str) -> int:
 
 def enabled(workspace: Workspace, indicators: tuple[str, ...] = SHORT, interval: str = QUARTERS) -> int:
     """A model of dropping out with few indicators, enabled."""
-    made = models.create(workspace, DROPOUT, indicators, interval=interval)
+    made = models.create(workspace, DROPOUT, indicators, interval=interval, processor=PROCESSOR)
     models.enable(workspace, made.id)
     return made.id
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 import shutil
 import sqlite3
@@ -25,8 +24,6 @@ from moodlemlbackend.analytics.settings import AnalyticsSettings
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.analytics.workspace import open_workspace
 from moodlemlbackend.demo.site.build import write_site
-
-os.environ["MOODLEMLBACKEND_PROCESSOR"] = "logistic_regression"  # quick; what differs between processors has tests
 
 NOW = 1_795_366_777
 PASSWORD = "correct horse"
@@ -68,7 +65,7 @@ def prepare(folder: Path) -> Prepared:
     with open_site(url) as opened, workspace.store.read() as connection:
         found = {model.target: model for model in models.listed(connection)}
         dropout = found.pop(DROPOUT).id
-    models.enable(workspace, dropout, QUARTERS)
+    models.edit(workspace, dropout, enabled=True, interval=QUARTERS, processor="logistic_regression")
     with open_site(url) as opened:
         assert lifecycle.train(workspace, opened, dropout).status == 0
         for modelid in (dropout, *(model.id for model in found.values())):

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from living import new_workspace
+from living import PROCESSOR, new_workspace
 from oracle import ORACLE, load_sqlite, needs_oracle, table
 
 from moodlemlbackend.analytics import dates, lifecycle, models
@@ -73,7 +73,8 @@ def lived(site, tmp_path_factory):
             modelid, indicators = int(row["id"]), json.loads(row["indicators"])
             if modelid > 5:
                 assert models.create(workspace, row["target"], indicators).id == modelid
-            made = models.edit(workspace, modelid, interval=row["timesplitting"], enabled=True)
+            processor = {} if modelid in (2, 3, 4, 5) else {"processor": PROCESSOR}
+            made = models.edit(workspace, modelid, interval=row["timesplitting"], enabled=True, **processor)
             assert (made.target, [*made.indicators]) == (row["target"], indicators)
     for task, times in (("train", TRAINED_AT), ("predict", PREDICTED_AT)):
         for modelid, now in times.items():

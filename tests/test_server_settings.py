@@ -56,6 +56,30 @@ def test_entries_that_cannot_be_used(users):
     assert "secret" not in str(caught.value)
 
 
+def test_nobody_is_a_user_and_a_person():
+    from moodlemlbackend.server.auth import Gate
+
+    gate = Gate("moodle:secret", "ana:secret")
+    assert [gate.is_person(name) for name in ("moodle", "ana", "nobody")] == [False, True, False]
+    for people in ("Moodle:secret", "ana:secret,ana:secret", "ana", ","):
+        with pytest.raises(UsageError, match="people") as caught:
+            Gate("moodle:secret", people)
+        assert "secret" not in str(caught.value)
+
+
+def test_pages_without_their_extra_are_one_sentence(python, tmp_path):
+    without = "import sys; sys.modules['sqlalchemy'] = None"
+    code = f"{without}; from moodlemlbackend.cli import main; main(['serve', '--port', '0'])"
+    given = {"DIRECTORY": str(tmp_path), "USERS": "a:b"}
+    env = {f"MOODLEMLBACKEND_SERVER_{name}": value for name, value in given.items()}
+    done = python("-c", code, env={**env, "MOODLEMLBACKEND_SITE": "sqlite:///site.db"})
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1] == (
+        "The pages of the Moodle site need the package sqlalchemy: install moodlemlbackend[server,analytics], "
+        "or set no site."
+    )
+
+
 def test_an_unknown_user_costs_as_much_as_a_known_one():
     assert not passwords.unusable(slow=False).slow
     nobody = passwords.unusable(slow=True)
