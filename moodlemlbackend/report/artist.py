@@ -13,13 +13,18 @@ Where matplotlib is loaded already, or no process can be started, the run draws 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from moodlemlbackend._files import explain
+
+if TYPE_CHECKING:
+    from moodlemlbackend.report.record import Record
 
 SECONDS = 120.0
 """What a drawing may take."""
@@ -114,7 +119,7 @@ def main() -> None:
     from moodlemlbackend.report.record import read_record
 
     def do() -> None:
-        drawn = draw_all(read_record(folder), folder, [name for name in FIGURES if name not in LATE])
+        drawn = _draw_by_two(read_record(folder), folder, [name for name in FIGURES if name not in LATE])
         if sys.stdin.buffer.readline():
             record = read_record(folder)
             write_page(record, [*drawn, *draw_all(record, folder, LATE)], folder)
@@ -123,6 +128,26 @@ def main() -> None:
     if line:
         folder = Path(json.loads(line))
         sys.stdout.buffer.write((_attempt(do, folder) or "").encode())
+
+
+def _draw_by_two(record: Record, folder: Path, names: list[str]) -> list[str]:
+    """Draw every other figure in a copy of this process, which has all libraries loaded; returns all drawn."""
+    from moodlemlbackend.report.figures import draw_all
+
+    if not hasattr(os, "fork"):
+        return draw_all(record, folder, names)
+    receive, send = os.pipe()
+    child = os.fork()
+    if not child:
+        with suppress(BaseException):
+            os.write(send, json.dumps(draw_all(record, folder, names[1::2])).encode())
+        os._exit(0)
+    os.close(send)
+    with os.fdopen(receive, "rb") as answer:
+        drawn = draw_all(record, folder, names[::2])
+        told = answer.read()
+    os.waitpid(child, 0)
+    return drawn + (json.loads(told) if told else draw_all(record, folder, names[1::2]))
 
 
 def _attempt(do: Callable[[], None], folder: Path) -> str | None:
