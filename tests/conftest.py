@@ -69,9 +69,9 @@ def pages_server(prepared, tmp_path_factory):
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium, without a window."""
+    """Chromium, without a window; a new one for each file, which may change its settings."""
     selenium = pytest.importorskip("selenium.webdriver", reason="needs selenium")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
