@@ -366,7 +366,7 @@ def test_most_rows_have_an_honest_prediction(samples, fitted):
 def test_the_course_of_a_training(fitted):
     history = fitted.history
     assert len(history) >= 6
-    expected = {"loss", "held_out_loss", "held_out_mcc", "held_out_auc", "learning_rate"}
+    expected = {"loss", "mcc", "auc", "held_out_loss", "held_out_mcc", "held_out_auc", "learning_rate"}
     assert all(set(epoch) == expected for epoch in history)
     assert history[-1]["loss"] < history[0]["loss"]
     assert history[-1]["held_out_auc"] > 0.7
