@@ -24,18 +24,18 @@ from data import data_sets, simulated
 from moodlemlbackend.metrics import best_threshold, expected_calibration_error, roc_auc
 from moodlemlbackend.model.fitting import fit_splits
 from moodlemlbackend.model.training import Options
-from moodlemlbackend.processor.base import Processor, TrainedModel
 from moodlemlbackend.processor.decision import decision_threshold
 from moodlemlbackend.processor.evaluation import Rating, Split, stratified_splits
 from moodlemlbackend.processor.logistic_regression import LogisticRegression
 from moodlemlbackend.processor.neural_network import NeuralNetwork
-from moodlemlbackend.processor.samples import Samples
-from moodlemlbackend.runs import Run
-from moodlemlbackend.store import ModelStore, StoredModel, read_model
+from moodlemlbackend.processor.processor import Processor, TrainedModel
+from moodlemlbackend.processor.training_rows import TrainingRows
+from moodlemlbackend.runtime.run import Run
+from moodlemlbackend.storage.model_store import ModelStore, StoredModel, read_model
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
-Method = Callable[[Samples, list[Split], int], list[Rating]]
+Method = Callable[[TrainingRows, list[Split], int], list[Rating]]
 """Trains on the training rows of each split and rates the held-out ones; the last argument is the seed."""
 
 FIGURES = ("MCC", "AUC", "balanced accuracy", "Brier", "ECE")
@@ -57,7 +57,7 @@ def evaluated(processor: Processor) -> Method:
 def trained(processor: Processor) -> Method:
     """A training for each split, which does not see even the features of the held-out rows."""
 
-    def rate(samples: Samples, splits: list[Split], seed: int) -> list[Rating]:
+    def rate(samples: TrainingRows, splits: list[Split], seed: int) -> list[Rating]:
         ratings = []
         for split in splits:
             fitted = processor.fit(samples.take(split.training), seed=seed)
@@ -71,7 +71,7 @@ def trained(processor: Processor) -> Method:
 def peer(make: Callable[[int], Any]) -> Method:
     """A scikit-learn classifier, made from a seed; its threshold is tuned on a fifth of the training rows."""
 
-    def rate(samples: Samples, splits: list[Split], seed: int) -> list[Rating]:
+    def rate(samples: TrainingRows, splits: list[Split], seed: int) -> list[Rating]:
         ratings = []
         for split in splits:
             threshold = 0.5
@@ -87,13 +87,13 @@ def peer(make: Callable[[int], Any]) -> Method:
     return rate
 
 
-def _predicted(model: Any, samples: Samples, training: Indices, held_out: Indices) -> Floats:
+def _predicted(model: Any, samples: TrainingRows, training: Indices, held_out: Indices) -> Floats:
     """Probabilities (held-out rows, K) after training."""
     probabilities: Floats = model.fit(*_features(samples, training)).predict_proba(_features(samples, held_out)[0])
     return probabilities
 
 
-def _features(samples: Samples, rows: Indices) -> tuple[npt.NDArray[np.float32], Indices]:
+def _features(samples: TrainingRows, rows: Indices) -> tuple[npt.NDArray[np.float32], Indices]:
     """Features (rows, columns) with NaN for empty cells, and labels (rows,)."""
     return samples.coded.take(rows).decode(), samples.labels[rows]
 
@@ -164,7 +164,7 @@ def figures(rating: Rating) -> Floats:
     return np.array([named["mcc"], auc, named["balanced accuracy"], brier, ece])
 
 
-def judge(title: str, samples: Samples, splits: list[Split], seed: int, contestants: Mapping[str, Method]) -> None:
+def judge(title: str, samples: TrainingRows, splits: list[Split], seed: int, contestants: Mapping[str, Method]) -> None:
     """Print the table of one data set."""
     shape = f"{len(samples):,} × {len(samples.columns)}, mean of {len(splits)} splits"
     print(f"\n{title}: {shape}\n\n| | {' | '.join(FIGURES)} | seconds a split |\n|---|{'---|' * (len(FIGURES) + 1)}")
@@ -176,7 +176,7 @@ def judge(title: str, samples: Samples, splits: list[Split], seed: int, contesta
         print(f"| {name} | {' | '.join(f'{value:.4f}' for value in mean)} | {seconds:.2f} |", flush=True)
 
 
-def few_rows(samples: Samples, rows: int, repeats: int, seed: int) -> list[Split]:
+def few_rows(samples: TrainingRows, rows: int, repeats: int, seed: int) -> list[Split]:
     """Draw training sets of so many rows with their share of every class, two of each at least; the rest is rated."""
     rng = np.random.default_rng(seed)
     by_class = [np.flatnonzero(samples.labels == k) for k in range(len(samples.classes))]
@@ -199,7 +199,7 @@ def load_libraries(*, peers: bool) -> None:
 # ---- training that goes on ----
 
 
-def go_on(title: str, samples: Samples, splits: list[Split], seed: int) -> None:
+def go_on(title: str, samples: TrainingRows, splits: list[Split], seed: int) -> None:
     """Print what is left of one half of the rows after training goes on with the other half."""
     courses = ("one half", "the other half after it", "the same, from an exported model", "both at once")
     mcc = np.array([list(_course(samples, split, seed)) for split in splits])
@@ -208,7 +208,7 @@ def go_on(title: str, samples: Samples, splits: list[Split], seed: int) -> None:
         print(f"| {name} | {value:.4f} |", flush=True)
 
 
-def _course(samples: Samples, split: Split, seed: int) -> Iterator[float]:
+def _course(samples: TrainingRows, split: Split, seed: int) -> Iterator[float]:
     """MCC on the held-out rows after each way to train on the others."""
     rng = np.random.default_rng(seed)
     rows = rng.permutation(split.training)
@@ -219,7 +219,7 @@ def _course(samples: Samples, split: Split, seed: int) -> Iterator[float]:
 
     with tempfile.TemporaryDirectory() as folder, Run.start(Path(folder)) as run:
 
-        def mcc(name: str, part: Samples, former: StoredModel | None = None) -> float:
+        def mcc(name: str, part: TrainingRows, former: StoredModel | None = None) -> float:
             store = ModelStore(Path(folder) / name)
             known = None if former is None else (processor.load(former), former)
             with store.lock():
@@ -246,7 +246,7 @@ def _in_force(store: ModelStore, processor: Processor) -> TrainedModel:
 # ---- accuracy against time ----
 
 
-def curve(path: Path, title: str, samples: Samples, splits: list[Split], seed: int, *, peers: bool) -> None:
+def curve(path: Path, title: str, samples: TrainingRows, splits: list[Split], seed: int, *, peers: bool) -> None:
     """Print and draw MCC and AUC against seconds, for networks of several widths and numbers of epochs."""
     import matplotlib as mpl
 
@@ -290,7 +290,7 @@ def curve(path: Path, title: str, samples: Samples, splits: list[Split], seed: i
 def _network(options: Options) -> Method:
     """The network with other options than its own, as an evaluation trains it."""
 
-    def rate(samples: Samples, splits: list[Split], seed: int) -> list[Rating]:
+    def rate(samples: TrainingRows, splits: list[Split], seed: int) -> list[Rating]:
         training = [split.training for split in splits]
         ratings = []
         fits = fit_splits(samples.coded, samples.targets, training, seed=seed, options=options)

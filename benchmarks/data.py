@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend import dataset
-from moodlemlbackend.demo.simulator import SimulatedDataSet, simulate
+from moodlemlbackend.dataset import data_set
 from moodlemlbackend.model.codes import code
-from moodlemlbackend.processor.samples import Samples, read_samples
+from moodlemlbackend.processor.training_rows import TrainingRows, read_samples
+from moodlemlbackend.simulation.courses import SimulatedDataSet, simulate
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -33,7 +33,7 @@ ROWS_AT_ONCE = 20_000
 # ---- to be judged on ----
 
 
-def data_sets(paths: Sequence[Path], *, quick: bool = False) -> dict[str, Samples]:
+def data_sets(paths: Sequence[Path], *, quick: bool = False) -> dict[str, TrainingRows]:
     """Read data sets, by name: those given, or else the real ones, or else one of simulated courses."""
     real = [path for path in (TEST_366, SPLIT_EVALUATION) if path.is_file() and not quick]
     if paths or real:
@@ -41,7 +41,7 @@ def data_sets(paths: Sequence[Path], *, quick: bool = False) -> dict[str, Sample
     return {"simulated": simulated(2, quick=quick)}
 
 
-def simulated(classes: int, *, quick: bool = False) -> Samples:
+def simulated(classes: int, *, quick: bool = False) -> TrainingRows:
     """Simulated courses: their 2 or 3 outcomes, or 10 classes of what a student does in the quarter that follows."""
     size = (8, 20) if quick else (30, 40)
     if classes == 10:
@@ -52,7 +52,7 @@ def simulated(classes: int, *, quick: bool = False) -> Samples:
     return _samples(data, data.features, data.labels, classes)
 
 
-def _next_quarter(data: SimulatedDataSet) -> Samples:
+def _next_quarter(data: SimulatedDataSet) -> TrainingRows:
     """Rows of all quarters but the last, by the mean cognitive depth of the next one.
 
     Class 0 does nothing there; classes 1 to 9 are ninths of the others.
@@ -75,10 +75,10 @@ def _next_quarter(data: SimulatedDataSet) -> Samples:
     return _samples(data, data.features[rows], labels, 10)
 
 
-def _samples(data: SimulatedDataSet, features: npt.NDArray[np.float64], labels: Labels, classes: int) -> Samples:
+def _samples(data: SimulatedDataSet, features: npt.NDArray[np.float64], labels: Labels, classes: int) -> TrainingRows:
     """Code (rows, columns) features; ``labels`` (rows,) are positions among the classes."""
     coded = code([features.astype(np.float32)], len(data.columns))
-    return Samples(data.columns, tuple(map(str, range(classes))), coded, np.eye(classes, dtype=np.float32)[labels])
+    return TrainingRows(data.columns, tuple(map(str, range(classes))), coded, np.eye(classes, dtype=np.float32)[labels])
 
 
 # ---- to be timed on: plain files, as Moodle hands them over ----
@@ -111,7 +111,7 @@ def write_repeated(path: Path, rows: int, columns: int, *, labelled: bool, seed:
                 else {"sample_ids": [f"{start + number}-0" for number in range(len(drawn))]}
             )
             part = io.BytesIO()
-            dataset.write(part, {**metadata, "targetclasses": json.dumps([0, 1])}, names, cells, **edge)
+            data_set.write(part, {**metadata, "targetclasses": json.dumps([0, 1])}, names, cells, **edge)
             part.seek(0)
             if start:
                 for _ in range(3):
@@ -122,7 +122,7 @@ def write_repeated(path: Path, rows: int, columns: int, *, labelled: bool, seed:
 def _rows_of_a_site(columns: int) -> tuple[Floats, Labels]:
     """Features (rows, columns) and labels (rows,)."""
     if SPLIT_EVALUATION.is_file():
-        data = dataset.read_labelled(SPLIT_EVALUATION)
+        data = data_set.read_labelled(SPLIT_EVALUATION)
         if data.labels is not None and data.features.shape[1] >= columns:
             return np.ascontiguousarray(data.features[:, :columns]), data.labels
     site = simulate(60, 60)

@@ -12,8 +12,8 @@ import numpy as np
 from data import data_sets
 
 from moodlemlbackend.processor import get_processor
-from moodlemlbackend.processor.base import TrainedModel
 from moodlemlbackend.processor.explanation import explain
+from moodlemlbackend.processor.processor import TrainedModel
 
 REPEATS = 5
 ROWS = 4096

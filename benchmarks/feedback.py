@@ -2,7 +2,7 @@
 
 A network learns 80 % of the rows of dropping out that Moodle trained with on the oracle's site. Of its positive
 predictions of the ongoing courses the surest, the middle and the last one are marked, each on its own, with several
-weights; the next training learns that, as :mod:`moodlemlbackend.analytics.feedback` has it. The other 20 % tell what
+weights; the next training learns that, as :mod:`moodlemlbackend.analytics.db.feedback` has it. The other 20 % tell what
 became of the rest.
 """
 
@@ -16,11 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from moodlemlbackend import commands, dataset, metrics
-from moodlemlbackend.demo.simulator import write_demo
-from moodlemlbackend.guard import Streams
-from moodlemlbackend.settings import Settings
-from moodlemlbackend.store import ModelStore
+from moodlemlbackend import metrics
+from moodlemlbackend.dataset import data_set
+from moodlemlbackend.operations import commands
+from moodlemlbackend.runtime.supervisor import Streams
+from moodlemlbackend.settings.backend import Settings
+from moodlemlbackend.simulation.courses import write_demo
+from moodlemlbackend.storage.model_store import ModelStore
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "oracle" / "datasets" / "execution"
 WEIGHTS = (1, 5, 20)
@@ -28,19 +30,19 @@ REPEATS = 3
 STREAMS = Streams(None, None)
 
 
-def read(quick: bool, scratch: Path) -> tuple[dataset.DataSet, dataset.DataSet]:
+def read(quick: bool, scratch: Path) -> tuple[data_set.DataSet, data_set.DataSet]:
     """Rows to learn from, and rows to predict."""
     if quick:
         files = write_demo(scratch / "demo", courses=6, students=20)
-        return dataset.read_labelled(files.training), dataset.read_unlabelled(files.prediction)
+        return data_set.read_labelled(files.training), data_set.read_unlabelled(files.prediction)
     training = next(FOLDER.glob("course_dropout--quarters--train-*.csv.gz"))
     prediction = next(FOLDER.glob("course_dropout--quarters--predict-*.csv.gz"))
-    return dataset.read_labelled(training), dataset.read_unlabelled(prediction)
+    return data_set.read_labelled(training), data_set.read_unlabelled(prediction)
 
 
-def train(folder: Path, data: dataset.DataSet, features: object, labels: object, settings: Settings) -> None:
+def train(folder: Path, data: data_set.DataSet, features: object, labels: object, settings: Settings) -> None:
     path = folder.with_suffix(".csv")
-    dataset.write(path, data.header.metadata, data.header.columns, features, labels=labels)
+    data_set.write(path, data.header.metadata, data.header.columns, features, labels=labels)
     commands.train(STREAMS, "feedback", str(folder), str(path), settings=settings)
 
 

@@ -48,18 +48,18 @@ def measure(what: str, path: Path) -> None:
     """Print the seconds of one reading and the peak memory of this process in MB."""
     import numpy as np
 
-    from moodlemlbackend import dataset
+    from moodlemlbackend.dataset import data_set
 
     if what == "write":
-        data = dataset.read_labelled(path)
+        data = data_set.read_labelled(path)
         labels = np.array(data.header.classes)[data.labels]
     start = time.perf_counter()
     if what == "whole":
-        rows = len(dataset.read_labelled(path).features)
+        rows = len(data_set.read_labelled(path).features)
     elif what == "batches":
-        rows = sum(len(batch.features) for batch in dataset.read_batches(path, labelled=True)[1])
+        rows = sum(len(batch.features) for batch in data_set.read_batches(path, labelled=True)[1])
     elif what == "write":
-        dataset.write(io.BytesIO(), data.header.metadata, data.header.columns, data.features, labels=labels)
+        data_set.write(io.BytesIO(), data.header.metadata, data.header.columns, data.features, labels=labels)
         rows = len(labels)
     else:
         rows = len(np.genfromtxt(path, delimiter=",", skip_header=3))

@@ -33,7 +33,7 @@ from pathlib import Path
 import httpx
 from data import SPLIT_EVALUATION, SPLIT_EVALUATION_ASKED, TEST_366
 
-from moodlemlbackend.demo.simulator import write_demo
+from moodlemlbackend.simulation.courses import write_demo
 
 ROOT = Path(__file__).resolve().parents[1]
 AT_ONCE, ROWS = 200, 1_000

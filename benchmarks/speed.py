@@ -261,7 +261,7 @@ def stages(path: Path, splits: int | None) -> list[Stage]:
     importlib.import_module("tensorflow")
     tensorflow = time.perf_counter() - started
     from moodlemlbackend.processor.neural_network import NeuralNetwork
-    from moodlemlbackend.processor.samples import read_samples
+    from moodlemlbackend.processor.training_rows import read_samples
     from moodlemlbackend.report.run_report import LIBRARIES_OF_REPORTS
 
     for name in LIBRARIES_OF_REPORTS:
@@ -349,12 +349,12 @@ def _arithmetic(fits: list[Any], samples: Any, steps: int) -> tuple[float, float
 
 def _write(processor: Any, samples: Any, work: Any) -> float:
     """Seconds of writing what a training (``work``: what was fitted) or an evaluation leaves, in this process alone."""
-    from moodlemlbackend.processor.base import Fitted, TrainedModel
     from moodlemlbackend.processor.evaluation import verdict
     from moodlemlbackend.processor.memory import remember
+    from moodlemlbackend.processor.processor import Fitted, TrainedModel
     from moodlemlbackend.report.run_report import RunReport
-    from moodlemlbackend.runs import Run
-    from moodlemlbackend.store import ModelStore
+    from moodlemlbackend.runtime.run import Run
+    from moodlemlbackend.storage.model_store import ModelStore
 
     about = {"processor": processor.name, "seed": 0}
     with tempfile.TemporaryDirectory() as folder, Run.start(Path(folder)) as run, RunReport(run) as report:

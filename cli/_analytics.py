@@ -18,10 +18,10 @@ from .options import ModelCommand, unix_time
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from moodlemlbackend.analytics.analysis import Result
-    from moodlemlbackend.analytics.models import Model
+    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.features.analysis import Result
+    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.site import Site
-    from moodlemlbackend.analytics.workspace import Workspace
 
 SITE = click.option("--site", metavar="URL", help="The Moodle site: a database's URL, or a folder of its tables.")
 PREFIX = click.option("--prefix", metavar="TEXT", help="Prefix of the site's tables; mdl_ unless given.")
@@ -67,7 +67,7 @@ class Session:
     """The store, and the site once it is asked for, of one command."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        from moodlemlbackend.analytics.settings import load_analytics_settings
+        from moodlemlbackend.settings.analytics import load_analytics_settings
 
         chosen = {key: options.get(key) for key in ("site", "prefix", "time_zone", "store", "directory")}
         self.settings = load_analytics_settings(**chosen)
@@ -79,7 +79,7 @@ class Session:
     def workspace(self) -> Workspace:
         """The store and its folder."""
         if self._workspace is None:
-            from moodlemlbackend.analytics.workspace import COMMAND_LINE, open_workspace
+            from moodlemlbackend.analytics.lifecycle.workspace import COMMAND_LINE, open_workspace
 
             userid = COMMAND_LINE if self._user is None else self._user
             self._workspace = open_workspace(self.settings, now=self._now, userid=userid)
@@ -205,7 +205,7 @@ def last(name: str | None) -> str:
     return (name or "").rpartition("\\")[2]
 
 
-def progress(model: Model) -> Callable[[Result], None] | None:
+def progress(model: AnalyticsModel) -> Callable[[Result], None] | None:
     """Show a line an analysable on standard error, where that is a terminal."""
     if not sys.stderr.isatty():
         return None

@@ -77,8 +77,8 @@ class _Demo:
 
     def run(self, courses: int, students: int, seed: int) -> None:
         """Perform all steps and say what came of them."""
-        from moodlemlbackend.demo.simulator import write_demo
-        from moodlemlbackend.store import ModelStore
+        from moodlemlbackend.simulation.courses import write_demo
+        from moodlemlbackend.storage.model_store import ModelStore
 
         begun = time.perf_counter()
         evaluation, execution, exported, imported = (

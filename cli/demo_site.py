@@ -66,8 +66,8 @@ def command(
 
     A database that has tables of that prefix is left alone. When something fails, nothing is left behind.
     """
-    from moodlemlbackend.demo.site.build import write_site
     from moodlemlbackend.errors import BackendError
+    from moodlemlbackend.simulation.site.build import write_site
 
     begun = time.perf_counter()
     try:

@@ -27,7 +27,7 @@ def command(folder: str | None, as_json: bool) -> None:
     Best run as the user of Moodle's web server and cron. DIR is where Moodle keeps its models: the setting "Models
     output directory", or models in Moodle's data directory. Exit code 1 when there is a problem.
     """
-    from moodlemlbackend.doctor import Level, examine
+    from moodlemlbackend.doctor.doctor import Level, examine
 
     findings = []
     for finding in examine(Path(folder) if folder else None):

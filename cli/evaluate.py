@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from moodlemlbackend.settings import SETTINGS
+from moodlemlbackend.settings.backend import SETTINGS
 
 from .options import MODELID, OUTPUTDIR, PROCESSOR, SEED, ModelCommand, run
 
@@ -59,7 +59,7 @@ def command(
     and TensorBoard files in logs/; a model trained there stays as it is. Several data sets, such as the analysis
     intervals of a model, are judged one after the other; the result then lists them and names the best.
     """
-    from moodlemlbackend import commands
+    from moodlemlbackend.operations import commands
 
     run(
         "evaluation",

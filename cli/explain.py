@@ -36,10 +36,10 @@ def command(
     Prints how much each indicator adds to the log-odds of the prediction, the largest first. The sample is named by its
     id, or by its row: a labelled data set has no ids.
     """
-    from moodlemlbackend import commands
     from moodlemlbackend.errors import BackendError
-    from moodlemlbackend.guard import set_library_defaults
+    from moodlemlbackend.operations import commands
     from moodlemlbackend.report import explanation
+    from moodlemlbackend.runtime.supervisor import set_library_defaults
 
     set_library_defaults()
     try:

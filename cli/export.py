@@ -20,6 +20,6 @@ def command(modelid: str, outputdir: str, exportdir: str) -> None:
 
     The export holds what prediction needs and no sample that the model was trained with.
     """
-    from moodlemlbackend import commands
+    from moodlemlbackend.operations import commands
 
     run("export", commands.export, modelid, outputdir, exportdir)

@@ -11,7 +11,7 @@ from ._analytics import Session, moment, print_json, print_table
 from ._analytics import command as make
 
 if TYPE_CHECKING:
-    from moodlemlbackend.analytics.dates import Proposal
+    from moodlemlbackend.analytics.features.course_dates import Proposal
 
 TOKEN_VARIABLE = "MOODLEMLBACKEND_MOODLE_TOKEN"  # noqa: S105  a name
 
@@ -50,18 +50,20 @@ def guess_course_start_and_end(
     Moodle's database is never written to: --sql prints the statements, --update asks Moodle itself. Check the dates
     before you set them.
     """
-    from moodlemlbackend.analytics import dates
+    from moodlemlbackend.analytics.features import course_dates
     from moodlemlbackend.errors import UsageError
 
     try:
         courses = {int(one) for one in only.split(",") if one.strip()}
     except ValueError:
         raise UsageError(f"The filter {only!r} is no list of course ids separated by commas.") from None
-    found = [*dates.propose(session.site, session.now, start=start, end=end, everything=everything, only=courses)]
+    found = [
+        *course_dates.propose(session.site, session.now, start=start, end=end, everything=everything, only=courses)
+    ]
     if as_json:
         print_json([{**vars(one), "changes": one.changes} for one in found])
     elif as_sql:
-        for statement in dates.to_sql(found, session.settings.prefix):
+        for statement in course_dates.to_sql(found, session.settings.prefix):
             click.echo(statement)
         click.echo("-- afterwards: php admin/cli/purge_caches.php")
     else:
@@ -69,7 +71,9 @@ def guess_course_start_and_end(
         columns = ("ID", "Course", "Start (UTC)", "Proposed", "End (UTC)", "Proposed")
         print_table("", columns, rows)
     if update:
-        warnings = dates.update_by_web_service(session.settings.wwwroot, os.environ.get(TOKEN_VARIABLE, ""), found)
+        warnings = course_dates.update_by_web_service(
+            session.settings.wwwroot, os.environ.get(TOKEN_VARIABLE, ""), found
+        )
         for warning in warnings:
             click.echo(warning, err=True)
         click.echo(f"Moodle has set the dates of {sum(bool(one.changes) for one in found)} courses.", err=True)

@@ -49,7 +49,7 @@ def list(  # noqa: A001
 
     With --user only those that this user may see and has not dealt with.
     """
-    from moodlemlbackend.analytics import models
+    from moodlemlbackend.analytics.db import models
     from moodlemlbackend.analytics.insights import listing
     from moodlemlbackend.analytics.insights.capabilities import Capabilities
     from moodlemlbackend.errors import UsageError

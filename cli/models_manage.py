@@ -9,7 +9,7 @@ import click
 from ._analytics import MODEL, YES, Session, command, confirm, last, moment, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
-    from moodlemlbackend.analytics.models import Model
+    from moodlemlbackend.analytics.db.models import AnalyticsModel
 
 _TARGET = click.option("--target", metavar="NAME", required=True, help="Target: its class in Moodle, or the last part.")
 _INDICATOR = click.option(
@@ -25,7 +25,7 @@ _CONTEXT = click.option(
 )  # fmt: skip
 
 
-def facts(model: Model) -> dict[str, Any]:
+def facts(model: AnalyticsModel) -> dict[str, Any]:
     """A model as JSON has it."""
     return {
         "id": model.id,
@@ -47,8 +47,8 @@ def facts(model: Model) -> dict[str, Any]:
 @command(examples="moodlemlbackend models list\nmoodlemlbackend models list --json")
 def list(session: Session, as_json: bool) -> None:  # noqa: A001
     """List the models."""
-    from moodlemlbackend.analytics import models
-    from moodlemlbackend.analytics.store.schema import PREDICTIONS
+    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics.db.schema import PREDICTIONS
 
     with session.workspace.store.read() as connection:
         found = models.listed(connection)
@@ -69,8 +69,8 @@ def list(session: Session, as_json: bool) -> None:  # noqa: A001
 @command(MODEL, examples="moodlemlbackend models show 1")
 def show(session: Session, modelid: int, as_json: bool) -> None:
     """Show all that is known of a model."""
-    from moodlemlbackend.analytics import feedback, models
-    from moodlemlbackend.analytics.store.schema import PREDICTIONS
+    from moodlemlbackend.analytics.db import feedback, models
+    from moodlemlbackend.analytics.db.schema import PREDICTIONS
 
     workspace = session.workspace
     with workspace.store.read() as connection:
@@ -114,7 +114,8 @@ def create(
     as_json: bool,
 ) -> None:
     """Make a model; without --indicator it gets those of its target's core model."""
-    from moodlemlbackend.analytics import definitions, models, registry
+    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics.features import definitions, registry
 
     full = registry.get_target(target).id
     made = models.create(
@@ -158,8 +159,9 @@ def edit(
 
     Other indicators, another interval or processor delete its predictions and what it has learned.
     """
-    from moodlemlbackend.analytics import definitions, models, registry
-    from moodlemlbackend.analytics.models import KEEP
+    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics.db.models import KEEP
+    from moodlemlbackend.analytics.features import definitions, registry
 
     with session.workspace.store.read() as connection:
         model = models.get(connection, modelid)
@@ -180,7 +182,8 @@ def edit(
 @command(MODEL, _INTERVAL, examples="moodlemlbackend models enable 1 --interval quarters")
 def enable(session: Session, modelid: int, interval: str | None, as_json: bool) -> None:
     """Enable a model: from now on the tasks train it and have it predict."""
-    from moodlemlbackend.analytics import models, registry
+    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics.features import registry
 
     chosen = registry.get_time_splitting(interval).id if interval else None
     _say(models.enable(session.workspace, modelid, chosen), "enabled", as_json)
@@ -189,7 +192,7 @@ def enable(session: Session, modelid: int, interval: str | None, as_json: bool) 
 @command(MODEL, examples="moodlemlbackend models disable 1")
 def disable(session: Session, modelid: int, as_json: bool) -> None:
     """Disable a model; its insights are not shown until it is enabled again."""
-    from moodlemlbackend.analytics import models
+    from moodlemlbackend.analytics.db import models
 
     _say(models.edit(session.workspace, modelid, enabled=False), "disabled", as_json)
 
@@ -197,7 +200,7 @@ def disable(session: Session, modelid: int, as_json: bool) -> None:
 @command(MODEL, YES, examples="moodlemlbackend models clear 1 --yes")
 def clear(session: Session, modelid: int, yes: bool, as_json: bool) -> None:
     """Delete all predictions of a model and what it has learned."""
-    from moodlemlbackend.analytics import models
+    from moodlemlbackend.analytics.db import models
 
     confirm(f"All predictions of model {modelid} and what it has learned will be deleted. Go on?", yes=yes)
     _say(models.clear(session.workspace, modelid), "cleared", as_json)
@@ -206,7 +209,7 @@ def clear(session: Session, modelid: int, yes: bool, as_json: bool) -> None:
 @command(MODEL, YES, examples="moodlemlbackend models delete 6 --yes")
 def delete(session: Session, modelid: int, yes: bool, as_json: bool) -> None:
     """Delete a model with everything that belongs to it."""
-    from moodlemlbackend.analytics import models
+    from moodlemlbackend.analytics.db import models
 
     confirm(f"Model {modelid} and everything that belongs to it will be deleted. Go on?", yes=yes)
     models.remove(session.workspace, modelid)
@@ -219,7 +222,7 @@ def delete(session: Session, modelid: int, yes: bool, as_json: bool) -> None:
 @command(examples="moodlemlbackend models restore")
 def restore(session: Session, as_json: bool) -> None:
     """Make the core models again that are missing or have other indicators now."""
-    from moodlemlbackend.analytics.core_models import restore_core_models
+    from moodlemlbackend.analytics.lifecycle.core_models import restore_core_models
 
     made = restore_core_models(session.workspace)
     if as_json:
@@ -231,7 +234,7 @@ def restore(session: Session, as_json: bool) -> None:
         click.echo("All core models are there.")
 
 
-def _say(model: Model, done: str, as_json: bool) -> None:
+def _say(model: AnalyticsModel, done: str, as_json: bool) -> None:
     if as_json:
         print_json(facts(model))
     else:

@@ -21,7 +21,7 @@ def export(session: Session, modelid: int, file: Path, weights: bool, as_json: b
 
     Nothing in it says which site it comes from. A site, if named, gives the versions of the components it needs.
     """
-    from moodlemlbackend.analytics import packages
+    from moodlemlbackend.analytics.lifecycle import packages
 
     if session.settings.site:
         packages.remember_components(session.workspace, session.site)
@@ -38,7 +38,7 @@ def export(session: Session, modelid: int, file: Path, weights: bool, as_json: b
 )  # fmt: skip
 def import_(session: Session, file: Path, weights: bool, name: str, ignore_versions: bool, as_json: bool) -> None:
     """Make a model, disabled, from a package."""
-    from moodlemlbackend.analytics import packages
+    from moodlemlbackend.analytics.lifecycle import packages
 
     if session.settings.site:
         packages.remember_components(session.workspace, session.site)
@@ -52,7 +52,7 @@ def import_(session: Session, file: Path, weights: bool, name: str, ignore_versi
 @command(MODEL, _FILE, examples="moodlemlbackend models export-data 1 training-data.csv")
 def export_data(session: Session, modelid: int, file: Path, as_json: bool) -> None:
     """Write what a model was trained with on this site, without anything that identifies the site or a person."""
-    from moodlemlbackend.analytics import packages
+    from moodlemlbackend.analytics.lifecycle import packages
 
     rows = packages.export_training_data(session.workspace, modelid, file)
     _say(f"{rows} rows are in {file}.", {"model": modelid, "file": str(file), "rows": rows}, as_json)

@@ -10,8 +10,8 @@ import click
 from ._analytics import MODEL, Session, command, last, moment, print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from moodlemlbackend.analytics.lifecycle import Outcome
-    from moodlemlbackend.analytics.models import Model
+    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.lifecycle import RunResult
 
 INTERVAL = click.option(
     "--interval", metavar="NAME", help="The one analysis interval to try; all enabled ones without."
@@ -26,9 +26,9 @@ REUSE = click.option(
 _ALL = click.option("--all", "everything", is_flag=True, help="Name every course that gave nothing, too.")
 
 
-def model_of(session: Session, modelid: int) -> Model:
+def model_of(session: Session, modelid: int) -> AnalyticsModel:
     """Read a model."""
-    from moodlemlbackend.analytics import models
+    from moodlemlbackend.analytics.db import models
 
     with session.workspace.store.read() as connection:
         return models.get(connection, modelid)
@@ -74,8 +74,8 @@ def predict(session: Session, modelid: int, everything: bool, as_json: bool) -> 
 @command(MODEL, examples="moodlemlbackend models log 1")
 def log(session: Session, modelid: int, as_json: bool) -> None:
     """Show a model's evaluations, its runs, and predictions marked as not useful."""
-    from moodlemlbackend.analytics import feedback, models
-    from moodlemlbackend.analytics.history import evaluations, runs
+    from moodlemlbackend.analytics.db import feedback, models
+    from moodlemlbackend.analytics.db.history import evaluations, runs
 
     with session.workspace.store.read() as connection:
         models.get(connection, modelid)
@@ -107,7 +107,7 @@ def log(session: Session, modelid: int, as_json: bool) -> None:
 @command(MODEL, site=True, examples="moodlemlbackend models invalid 1")
 def invalid(session: Session, modelid: int, as_json: bool) -> None:
     """List what on the site a model cannot use, and why."""
-    from moodlemlbackend.analytics.invalid import invalid_elements
+    from moodlemlbackend.analytics.features.invalid import invalid_elements
 
     found = [*invalid_elements(session.site, model_of(session, modelid), session.now)]
     if as_json:
@@ -123,7 +123,7 @@ def invalid(session: Session, modelid: int, as_json: bool) -> None:
     print_table("", ("ID", "Name", "Not for training", "Not for prediction"), rows)
 
 
-def show_outcome(outcome: Outcome, everything: bool, as_json: bool) -> int:
+def show_outcome(outcome: RunResult, everything: bool, as_json: bool) -> int:
     """Print what came of a run and of what was not used; returns the exit code, 0 when there was nothing to do."""
     from moodlemlbackend.errors import Status
 
@@ -143,14 +143,14 @@ def show_outcome(outcome: Outcome, everything: bool, as_json: bool) -> int:
     return code
 
 
-def show_figures(outcome: Outcome) -> None:
+def show_figures(outcome: RunResult) -> None:
     """Print what a run gave, and what there is to say."""
     click.echo(f"{outcome.name} (model {outcome.modelid}): {_figures(outcome.figures) or 'nothing'}.")
     for sentence in outcome.info:
         click.echo(f"  {sentence}")
 
 
-def show_evaluation(outcome: Outcome, as_json: bool) -> None:
+def show_evaluation(outcome: RunResult, as_json: bool) -> None:
     """Print what came of an evaluation."""
     if as_json:
         summary = outcome.summary()

@@ -11,8 +11,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from moodlemlbackend._reply import Result
-    from moodlemlbackend.guard import Streams
+    from moodlemlbackend.runtime.reply import Result
+    from moodlemlbackend.runtime.supervisor import Streams
 
 MODELID = click.argument("modelid", metavar="MODELID")
 OUTPUTDIR = click.argument("outputdir", metavar="DIR")
@@ -77,12 +77,12 @@ def run(
     chosen: Mapping[str, str | None] | None = None,
     **limits: Any,
 ) -> NoReturn:
-    """Run a command of :mod:`moodlemlbackend.commands` as Moodle would, and end the process.
+    """Run a command of :mod:`moodlemlbackend.operations.commands` as Moodle would, and end the process.
 
     ``chosen`` are the settings that have an option, None where it was not given.
     """
-    from moodlemlbackend.guard import run_command
-    from moodlemlbackend.settings import load_settings
+    from moodlemlbackend.runtime.supervisor import run_command
+    from moodlemlbackend.settings.backend import load_settings
 
     def perform(streams: Streams) -> Result:
         return call(streams, *arguments, settings=load_settings(**(chosen or {})), **limits)

@@ -23,7 +23,7 @@ def command(user: str) -> None:
     which holds a key made of the password by scrypt.
     """
     from moodlemlbackend.errors import UsageError
-    from moodlemlbackend.server.passwords import make_entry
+    from moodlemlbackend.server.auth.passwords import make_entry
 
     if sys.stdin.isatty():
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)

@@ -22,9 +22,9 @@ def command(folders: tuple[Path, ...]) -> None:
     RUNDIR is the folder of an evaluation or training. Its files report.json and report.npz hold all that is needed:
     neither the data set nor the model has to be there. Prints where the page is.
     """
-    from moodlemlbackend.guard import set_library_defaults
-    from moodlemlbackend.report.artist import make
     from moodlemlbackend.report.page import PAGE_NAME
+    from moodlemlbackend.report.render_process import make
+    from moodlemlbackend.runtime.supervisor import set_library_defaults
 
     set_library_defaults()
     for folder in folders:

@@ -30,7 +30,7 @@ def command(directory: str | None, host: str | None, port: str | None) -> None:
     try:
         try:
             from moodlemlbackend.server.main import run_server
-            from moodlemlbackend.server.settings import load_server_settings
+            from moodlemlbackend.settings.server import load_server_settings
         except ModuleNotFoundError as error:
             raise UsageError(f"The server needs the package {error.name}: install moodlemlbackend[server].") from error
         run_server(load_server_settings(directory=directory, host=host, port=port))

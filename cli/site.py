@@ -16,7 +16,7 @@ from .options import ModelCommand, unix_time
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from moodlemlbackend.analytics.analysis import Result
+    from moodlemlbackend.analytics.features.analysis import Result
     from moodlemlbackend.analytics.site.check import SiteFindings
 
 EXAMPLES = """\
@@ -77,7 +77,7 @@ def check(location: str, prefix: str, time_zone: str | None, now: int, target: s
     A course that can be neither trained on nor predicted is one of Moodle's "invalid site elements".
     """
     with _told():
-        from moodlemlbackend.analytics.registry import get_target
+        from moodlemlbackend.analytics.features.registry import get_target
         from moodlemlbackend.analytics.site import open_site
         from moodlemlbackend.analytics.site.check import check_site
 
@@ -124,9 +124,9 @@ def dataset(
     predict.
     """
     with _told():
-        from moodlemlbackend.analytics import registry
-        from moodlemlbackend.analytics.analysis import Analysis
-        from moodlemlbackend.analytics.datasets import write_dataset
+        from moodlemlbackend.analytics.features import registry
+        from moodlemlbackend.analytics.features.analysis import Analysis
+        from moodlemlbackend.analytics.features.datasets import write_dataset
         from moodlemlbackend.analytics.site import open_site
 
         chosen, method = registry.get_target(target), registry.get_time_splitting(time_splitting)

@@ -11,7 +11,7 @@ from ._analytics import command as make
 from .models_run import show_figures
 
 if TYPE_CHECKING:
-    from moodlemlbackend.analytics.tasks import TaskSummary
+    from moodlemlbackend.analytics.lifecycle.tasks import TaskSummary
 
 _MODULE = "tasks"
 
@@ -33,7 +33,7 @@ def command() -> None:
 @make(site=True, examples="moodlemlbackend tasks train")
 def train(session: Session, as_json: bool) -> int:
     """Train every enabled model with what is new on the site."""
-    from moodlemlbackend.analytics.tasks import train_models
+    from moodlemlbackend.analytics.lifecycle.tasks import train_models
 
     return _show(train_models(session.workspace, session.site, shown=progress), as_json)
 
@@ -41,7 +41,7 @@ def train(session: Session, as_json: bool) -> int:
 @make(site=True, examples="moodlemlbackend tasks predict")
 def predict(session: Session, as_json: bool) -> int:
     """Have every enabled and trained model predict, and tell people of it."""
-    from moodlemlbackend.analytics.tasks import predict_models
+    from moodlemlbackend.analytics.lifecycle.tasks import predict_models
 
     return _show(predict_models(session.workspace, session.site, shown=progress), as_json)
 
@@ -49,7 +49,7 @@ def predict(session: Session, as_json: bool) -> int:
 @make(site=True, examples="moodlemlbackend tasks cleanup")
 def cleanup(session: Session, as_json: bool) -> int:
     """Remove what belongs to courses and users that are gone, and calculations past their time."""
-    from moodlemlbackend.analytics.tasks import clean_up
+    from moodlemlbackend.analytics.lifecycle.tasks import clean_up
 
     return _show(clean_up(session.workspace, session.site), as_json)
 

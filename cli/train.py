@@ -21,7 +21,7 @@ gunzip -c training.csv.gz | moodlemlbackend train dropout model -
 @SEED
 def command(modelid: str, outputdir: str, dataset: str, afresh: bool, processor: str | None, seed: str | None) -> None:
     """Train a model with labelled samples, or continue training one."""
-    from moodlemlbackend import commands
+    from moodlemlbackend.operations import commands
 
     run(
         "training",

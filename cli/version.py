@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from moodlemlbackend.settings import reported_version
+from moodlemlbackend.settings.backend import reported_version
 
 
 @click.command("version")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         splits,
         write_dataset,
     )
-    from moodlemlbackend.dataset import DataSet
+    from moodlemlbackend.dataset.data_set import DataSet
     from moodlemlbackend.errors import BackendError
     from moodlemlbackend.estimator import MoodleClassifier
     from moodlemlbackend.processor.explanation import Explanation, Explanations
@@ -50,7 +50,7 @@ if not TYPE_CHECKING:  # or every name would be of type object
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        elsewhere = {"BackendError": "errors", "DataSet": "dataset", "MoodleClassifier": "estimator"}
+        elsewhere = {"BackendError": "errors", "DataSet": "dataset.data_set", "MoodleClassifier": "estimator"}
         home = "processor.explanation" if name.startswith("Explanation") else elsewhere.get(name, "api")
         value = getattr(import_module(f"{__name__}.{home}"), name)
         globals()[name] = value

@@ -1,6 +1,6 @@
 """What the commands do, as Python functions: ``from moodlemlbackend import fit, evaluate, explain`` and so on.
 
-Arrays are NumPy's. A data set is a :class:`~moodlemlbackend.dataset.DataSet`, read from a file or made from a frame of
+Arrays are NumPy's. A data set is a :class:`~moodlemlbackend.dataset.data_set.DataSet`, read from a file or made from a frame of
 polars or pandas. Everything that can be wrong with what is given is a
 :class:`~moodlemlbackend.errors.BackendError` with a sentence that says what to do.
 """
@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend import dataset
-from moodlemlbackend._libraries import import_quietly
-from moodlemlbackend.commands import processor_of, trained_in
-from moodlemlbackend.dataset import DataSet
+from moodlemlbackend.dataset import data_set
+from moodlemlbackend.dataset.data_set import DataSet
 from moodlemlbackend.errors import UsageError
+from moodlemlbackend.operations.commands import processor_of, trained_in
 from moodlemlbackend.processor import get_processor
-from moodlemlbackend.processor.base import Progress, TrainedModel, no_progress, require_every_class
 from moodlemlbackend.processor.decision import decide
 from moodlemlbackend.processor.evaluation import FIGURES, Rating, stratified_splits
 from moodlemlbackend.processor.explanation import Explanation, Explanations
 from moodlemlbackend.processor.explanation import explain as explain_rows
 from moodlemlbackend.processor.memory import remember
-from moodlemlbackend.processor.samples import Samples, samples_of
+from moodlemlbackend.processor.processor import Progress, TrainedModel, no_progress, require_every_class
+from moodlemlbackend.processor.training_rows import TrainingRows, samples_of
+from moodlemlbackend.runtime.quiet_imports import import_quietly
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +51,7 @@ class Model:
 
     trained: TrainedModel
     processor: str
-    _samples: Samples | None = field(default=None, repr=False)
+    _samples: TrainingRows | None = field(default=None, repr=False)
 
     @property
     def columns(self) -> tuple[str, ...] | None:
@@ -88,7 +88,7 @@ class Model:
 
         A model that was fitted in this process keeps its distinct rows there, so that training can go on.
         """
-        from moodlemlbackend.store import ModelStore
+        from moodlemlbackend.storage.model_store import ModelStore
 
         store = ModelStore(Path(outputdir))
         with store.lock():
@@ -144,14 +144,14 @@ class Evaluation:
 
 def read_dataset(path: str | os.PathLike[str]) -> DataSet:
     """Read a data set file, labelled or not, plain or gzip; ``-`` is standard input. Raises :class:`DataSetError`."""
-    return dataset.read(path)
+    return data_set.read(path)
 
 
 def write_dataset(path: str | os.PathLike[str], data: DataSet) -> None:
-    """Write a data set file as Moodle does, whole or not at all; errors as of :func:`moodlemlbackend.dataset.write`."""
+    """Write a data set file as Moodle does, whole or not at all; errors as of :func:`moodlemlbackend.dataset.data_set.write`."""
     header = data.header
     labels = None if data.labels is None else np.array(header.classes, object)[data.labels]
-    dataset.write(
+    data_set.write(
         path,
         header.metadata,
         header.columns,
@@ -270,7 +270,7 @@ def explanation_figure(explanation: Explanation, top: int = 10) -> Figure:
     return draw(explanation, top=top)
 
 
-def _labelled(data: DataSet) -> Samples:
+def _labelled(data: DataSet) -> TrainingRows:
     if data.labels is None:
         raise UsageError(f"{data.header.source} is not labelled; give a data set with the classes of its samples.")
     return samples_of(data)

@@ -12,13 +12,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from moodlemlbackend._libraries import import_quietly
 from moodlemlbackend.model.codes import code
 from moodlemlbackend.model.fitting import fit
 from moodlemlbackend.model.training import Options
-from moodlemlbackend.processor.base import TrainedModel
 from moodlemlbackend.processor.decision import decision_threshold
 from moodlemlbackend.processor.neural_network import NetworkClassifier, NeuralNetwork
+from moodlemlbackend.processor.processor import TrainedModel
+from moodlemlbackend.runtime.quiet_imports import import_quietly
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -2,7 +2,7 @@
 
 import sys
 
-from moodlemlbackend.door import door
+from moodlemlbackend.entrypoint import call_from_moodle
 
 if __name__ == "__main__":
-    sys.exit(door("training"))
+    sys.exit(call_from_moodle("training"))

@@ -2,7 +2,7 @@
 
 import sys
 
-from moodlemlbackend.settings import reported_version
+from moodlemlbackend.settings.backend import reported_version
 
 if __name__ == "__main__":
     sys.stdout.write(f"{reported_version()}\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from moodlemlbackend.demo.simulator import DemoFiles, write_demo
+from moodlemlbackend.simulation.courses import DemoFiles, write_demo
 
 Finished = subprocess.CompletedProcess[str]
 

@@ -14,12 +14,13 @@ import matplotlib.figure  # noqa: F401  loaded, so that runs in this process dra
 import numpy as np
 import pytest
 
-from moodlemlbackend import commands, dataset
-from moodlemlbackend.demo.simulator import SimulatedDataSet, simulate
-from moodlemlbackend.guard import Streams
+from moodlemlbackend.dataset import data_set
 from moodlemlbackend.model.codes import code
-from moodlemlbackend.processor.samples import Samples
-from moodlemlbackend.settings import Settings
+from moodlemlbackend.operations import commands
+from moodlemlbackend.processor.training_rows import TrainingRows
+from moodlemlbackend.runtime.supervisor import Streams
+from moodlemlbackend.settings.backend import Settings
+from moodlemlbackend.simulation.courses import SimulatedDataSet, simulate
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -54,7 +55,7 @@ def metadata(columns: int, classes: int) -> dict[str, str]:
 
 def write_labelled(path: Path, features: Any, labels: Any, classes: int = 2, columns: list[str] | None = None) -> Path:
     width = np.shape(features)[1]
-    dataset.write(path, metadata(width, classes), columns or names(width), features, labels=labels)
+    data_set.write(path, metadata(width, classes), columns or names(width), features, labels=labels)
     return path
 
 
@@ -62,7 +63,7 @@ def write_unlabelled(path: Path, features: Any, columns: list[str] | None = None
     """Write rows with the sample ids ``1-0``, ``2-0``, …"""
     rows, width = np.shape(features)
     ids = [f"{row + 1}-0" for row in range(rows)]
-    dataset.write(path, metadata(width, classes), columns or names(width), features, sample_ids=ids)
+    data_set.write(path, metadata(width, classes), columns or names(width), features, sample_ids=ids)
     return path
 
 
@@ -92,11 +93,11 @@ def simulated(courses: int = 4, students: int = 12, seed: int = 1, classes: int 
     return simulate(courses, students, seed=seed, classes=classes)
 
 
-def samples_of(features: Any, labels: Any, classes: int = 2) -> Samples:
+def samples_of(features: Any, labels: Any, classes: int = 2) -> TrainingRows:
     features = np.asarray(features, np.float32)
     width = features.shape[1]
     targets = np.eye(classes, dtype=np.float32)[np.asarray(labels)]
-    return Samples(tuple(names(width)), tuple(map(str, range(classes))), code([features], width), targets)
+    return TrainingRows(tuple(names(width)), tuple(map(str, range(classes))), code([features], width), targets)
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:

@@ -14,11 +14,12 @@ pytest.importorskip("sqlalchemy", reason="needs the extra analytics")
 
 from sqlalchemy import func, select
 
-from moodlemlbackend.analytics import lifecycle, models
-from moodlemlbackend.analytics.settings import AnalyticsSettings
+from moodlemlbackend.analytics import lifecycle
+from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics.lifecycle.workspace import Workspace, open_workspace
 from moodlemlbackend.analytics.site import Site, open_site
-from moodlemlbackend.analytics.workspace import Workspace, open_workspace
-from moodlemlbackend.demo.site.build import write_site
+from moodlemlbackend.settings.analytics import AnalyticsSettings
+from moodlemlbackend.simulation.site.build import write_site
 
 PROCESSOR = "logistic_regression"
 """The quick one; what differs between processors has tests of its own."""

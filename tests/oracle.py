@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from helpers import SHARED
 
-from moodlemlbackend.analytics import registry
-from moodlemlbackend.analytics.analysis import Analysis, Hooks, Result, Stored
-from moodlemlbackend.analytics.samples import Samples
+from moodlemlbackend.analytics.features import registry
+from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamples
+from moodlemlbackend.analytics.features.analysis import Analysis, Hooks, Result, Stored
 from moodlemlbackend.analytics.site.schema import TABLES
 
 ORACLE = SHARED / "oracle"
@@ -220,7 +220,7 @@ class Recalled(Hooks):
         self.before = before
         self.kept: dict[tuple[int, int, int, str, str], dict[int, float]] = {}
 
-    def recall(self, samples: Samples, start: int, end: int) -> Stored:
+    def recall(self, samples: AnalysableSamples, start: int, end: int) -> Stored:
         if not self.before:
             return {}
         found = calculations().get((start, end, samples.analysable.context, samples.origin), {})
@@ -230,7 +230,7 @@ class Recalled(Hooks):
             stored[indicator] = (ids[chosen], values[chosen])
         return stored
 
-    def keep(self, samples: Samples, start: int, end: int, indicator: str, chosen: Any, values: Any) -> None:
+    def keep(self, samples: AnalysableSamples, start: int, end: int, indicator: str, chosen: Any, values: Any) -> None:
         key = (start, end, samples.analysable.context, samples.origin, indicator)
         self.kept.setdefault(key, {}).update(zip(samples.ids[chosen].tolist(), values.tolist(), strict=True))
 

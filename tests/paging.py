@@ -19,11 +19,12 @@ pytest.importorskip("alembic", reason="needs the extra analytics")
 
 from serving import served
 
-from moodlemlbackend.analytics import lifecycle, models
-from moodlemlbackend.analytics.settings import AnalyticsSettings
+from moodlemlbackend.analytics import lifecycle
+from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics.lifecycle.workspace import open_workspace
 from moodlemlbackend.analytics.site import open_site
-from moodlemlbackend.analytics.workspace import open_workspace
-from moodlemlbackend.demo.site.build import write_site
+from moodlemlbackend.settings.analytics import AnalyticsSettings
+from moodlemlbackend.simulation.site.build import write_site
 
 NOW = 1_795_366_777
 PASSWORD = "correct horse"

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from moodlemlbackend.analytics.analysables import Course, Courses
-from moodlemlbackend.analytics.indicators import Indicator
-from moodlemlbackend.analytics.indicators.base import events_of
-from moodlemlbackend.analytics.ranges import Ranges
-from moodlemlbackend.analytics.registry import ANALYSERS, get_indicator
+from moodlemlbackend.analytics.features.analysables import Course, Courses
+from moodlemlbackend.analytics.features.indicators import Indicator
+from moodlemlbackend.analytics.features.indicators.indicator import events_of
+from moodlemlbackend.analytics.features.ranges import Ranges
+from moodlemlbackend.analytics.features.registry import ANALYSERS, get_indicator
 from moodlemlbackend.analytics.site import Site, open_site
 from moodlemlbackend.analytics.site.schema import TABLES
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from moodlemlbackend.storage import Storage, open_storage
-from moodlemlbackend.store import ModelStore
+from moodlemlbackend.storage.model_store import ModelStore
 
 MODEL = ("af5e26b33fe5", "d41d8cd98f00")
 

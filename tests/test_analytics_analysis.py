@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from small_site import DAY, END, NOW, START, STUDENT, TEACHER, WEEK, SmallSite, one_course
 
-from moodlemlbackend.analytics import registry
-from moodlemlbackend.analytics.analysis import Analysis, Hooks, Status, analyse
-from moodlemlbackend.analytics.datasets import write_dataset
-from moodlemlbackend.analytics.features import Features, assemble, headers
-from moodlemlbackend.analytics.indicators import Indicator, Kind
-from moodlemlbackend.analytics.predictions import predict_static
-from moodlemlbackend.analytics.samples import Samples
-from moodlemlbackend.analytics.targets import Window
-from moodlemlbackend.analytics.targets.enrolments import active_enrolments
+from moodlemlbackend.analytics.features import registry
+from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamples
+from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, Hooks, analyse
+from moodlemlbackend.analytics.features.datasets import write_dataset
+from moodlemlbackend.analytics.features.feature_matrix import Features, assemble, headers
+from moodlemlbackend.analytics.features.indicators import Indicator, Kind
+from moodlemlbackend.analytics.features.static_predictions import predict_static
+from moodlemlbackend.analytics.features.targets import Window
+from moodlemlbackend.analytics.features.targets.enrolments import active_enrolments
 from moodlemlbackend.errors import UsageError
 
 READS = r"\core\analytics\indicator\read_actions"
@@ -97,14 +97,14 @@ def test_a_stored_binary_value_keeps_its_text():
 def test_the_golden_data_set(small):
     """Two students; the second is null in a range where the mean is, too."""
     target, method = registry.get_target("course_dropout"), registry.get_time_splitting("quarters")
-    from moodlemlbackend import dataset
-    from moodlemlbackend.analytics.datasets import metadata
+    from moodlemlbackend.analytics.features.datasets import metadata
+    from moodlemlbackend.dataset import data_set
 
     reads = registry.get_indicator(READS)
     file = io.BytesIO()
     with small.open() as site:
         header = metadata(site, target, [reads], method)
-    with dataset.writing(file, header, headers([reads], 4), labelled=True) as add:
+    with data_set.writing(file, header, headers([reads], 4), labelled=True) as add:
         add(np.array([[1, 0, 0, 0, -0.33, -0.5]]), [1])
         add(np.array([[0, 1, 0, 0, np.nan, np.nan]]), [0])
     assert file.getvalue().decode() == (
@@ -239,7 +239,7 @@ class Lifecycle(Hooks):
         self.locked.append(-analysable.id)
 
     def select(self, samples, ranges, method):
-        from moodlemlbackend.analytics.analysis import NO_NEW_SAMPLES
+        from moodlemlbackend.analytics.features.analysis import NO_NEW_SAMPLES
 
         left = samples.take(np.array([sample not in self.used for sample in samples.ids.tolist()], bool))
         return (left, ranges) if len(left) else NO_NEW_SAMPLES
@@ -261,7 +261,7 @@ def test_hooks_order_choose_and_lock(small):
         first = next(results)
         assert (first.analysable.id, first.status, first.reason.identifier) == (
             3,
-            Status.NO_DATASET,
+            AnalysisStatus.NO_DATASET,
             "analysisinprogress",
         )
         second = next(results)
@@ -390,7 +390,7 @@ def test_activities_due_are_those_still_to_do(small):
 
 def test_a_window_holds_the_values_of_indicators():
     target = registry.get_target("upcoming_activities_due")
-    samples = Samples(None, "user", np.arange(2), np.arange(2), np.arange(2))
+    samples = AnalysableSamples(None, "user", np.arange(2), np.arange(2), np.arange(2))
     due = {target.indicators[0]: np.array([1.0, -1.0])}
     assert target.calculate(samples, Window(0, 9, due)).tolist() == [1, 0]
     assert target.calculate(samples).tolist() == [0, 0]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from small_site import DAY, END, START, STUDENT, TEACHER, WEEK, SmallSite, values
 
-from moodlemlbackend.analytics.analysers import ANALYSERS
-from moodlemlbackend.analytics.indicators import CORE, MODULES
-from moodlemlbackend.analytics.ranges import Ranges
-from moodlemlbackend.analytics.registry import STUDENTS_AT_RISK, get_indicator
+from moodlemlbackend.analytics.features.analysers import ANALYSERS
+from moodlemlbackend.analytics.features.indicators import CORE, MODULES
+from moodlemlbackend.analytics.features.ranges import Ranges
+from moodlemlbackend.analytics.features.registry import STUDENTS_AT_RISK, get_indicator
 from moodlemlbackend.errors import SiteError
 
 MIDDLE = START + 5 * WEEK

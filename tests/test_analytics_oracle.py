@@ -24,11 +24,11 @@ from oracle import (
     table,
 )
 
-from moodlemlbackend.analytics.analysis import NO_RANGES, WRONG_DATES, Status, analyse
-from moodlemlbackend.analytics.datasets import write_dataset
-from moodlemlbackend.analytics.predictions import predict_static
+from moodlemlbackend.analytics.features.analysis import NO_RANGES, WRONG_DATES, AnalysisStatus, analyse
+from moodlemlbackend.analytics.features.datasets import write_dataset
+from moodlemlbackend.analytics.features.static_predictions import predict_static
+from moodlemlbackend.analytics.features.targets import enrolments
 from moodlemlbackend.analytics.site import open_site
-from moodlemlbackend.analytics.targets import enrolments
 
 pytestmark = needs_oracle
 
@@ -109,7 +109,7 @@ def test_every_cell_range_line_and_refusal_is_moodles(site, name):
         assert lines[:3] == moodles[:3]
         assert Counter(lines[3:]) == Counter(moodles[3:])
     if run := [run for run in RUNS_REFUSED if run == f"eval_{MODELS[target]}_{method}"]:
-        found = {one.analysable.name: one.reason for one in results if one.status is not Status.OK}
+        found = {one.analysable.name: one.reason for one in results if one.status is not AnalysisStatus.OK}
         assert found == refused(run[0])
     if (FOLDER / f"{name}.with-ids.rows.csv.gz").is_file():
         compare_by_id(read_with_ids(name), results, lines[3:], moves=method == MOVING_END)
@@ -120,7 +120,7 @@ def compare_by_id(expected, results, lines, *, moves):
     rows = iter(lines)
     found = {}
     for result in results:
-        if result.status is Status.OK:
+        if result.status is AnalysisStatus.OK:
             starts, ends = (
                 times[result.features.ranges].tolist() for times in (result.ranges.starts, result.ranges.ends)
             )
@@ -151,18 +151,18 @@ RUNS = [
 @pytest.mark.parametrize(("name", "now", "before"), RUNS)
 def test_scheduled_runs_send_what_moodle_sent(one_site, name, now, before):
     """Stored calculations come back rounded to two decimals, binary ones as texts, and means are of the rounded."""
-    from moodlemlbackend import dataset
-    from moodlemlbackend.analytics.datasets import metadata
-    from moodlemlbackend.analytics.features import headers
+    from moodlemlbackend.analytics.features.datasets import metadata
+    from moodlemlbackend.analytics.features.feature_matrix import headers
+    from moodlemlbackend.dataset import data_set
 
     target, method, kind, _ = name.replace("--train-", "--train--").replace("--predict-", "--predict--").split("--")
     plan = analysis(target, method, now, training=kind == "train")
     columns = headers(plan.indicators, plan.methods[0].range_columns)
     header = metadata(one_site, plan.target, plan.indicators, plan.methods[0])
     file = io.BytesIO()
-    with dataset.writing(file, header, columns, labelled=plan.training) as add:
+    with data_set.writing(file, header, columns, labelled=plan.training) as add:
         for result in analyse(one_site, plan, Recalled(before)):
-            if result.status is Status.OK:
+            if result.status is AnalysisStatus.OK:
                 add(result.features.cells(), result.labels.astype(int) if plan.training else result.unique_ids)
     ours, moodles = file.getvalue().decode().splitlines(), read_lines(ORACLE / "datasets/execution" / f"{name}.csv.gz")
     assert ours[:3] == moodles[:3]
@@ -199,7 +199,7 @@ def test_calculated_values_are_those_that_moodle_stored(one_site):
 
 @pytest.mark.parametrize("run", sorted({(run, model) for run, model, _ in refusals() if model}), ids="-".join)
 def test_scheduled_runs_refuse_courses_for_moodles_reasons(one_site, run):
-    from moodlemlbackend.analytics import registry
+    from moodlemlbackend.analytics.features import registry
 
     name, title = run
     target = next(one for one in registry.list_targets() if one.title == title)
@@ -207,7 +207,7 @@ def test_scheduled_runs_refuse_courses_for_moodles_reasons(one_site, run):
     method = target.time_splitting or methods.get(target.id, "quarters")
     training = name.startswith("train")
     plan = analysis(target.id, method, NOW if training else 1795366506, training=training)
-    found = {one.analysable.name: one.reason for one in analyse(one_site, plan) if one.status is not Status.OK}
+    found = {one.analysable.name: one.reason for one in analyse(one_site, plan) if one.status is not AnalysisStatus.OK}
     assert found == refused(name, title)
 
 
@@ -220,7 +220,7 @@ STATIC = [
 
 @pytest.mark.parametrize(("model", "target", "now"), STATIC)
 def test_static_predictions_are_moodles(site, model, target, now):
-    from moodlemlbackend.analytics import registry
+    from moodlemlbackend.analytics.features import registry
 
     plan = analysis(target, registry.get_target(target).time_splitting, now, training=False)
     found = {}
@@ -260,8 +260,8 @@ def test_upcoming_activities_are_moodles(site):
 
 
 def test_dates_are_guessed_as_moodle_guesses(site):
-    from moodlemlbackend.analytics.analysables import Courses
-    from moodlemlbackend.analytics.analysables.guess import guess_end, guess_start
+    from moodlemlbackend.analytics.features.analysables import Courses
+    from moodlemlbackend.analytics.features.analysables.guess import guess_end, guess_start
 
     with (ORACLE / "expected/guess_raw.csv").open(newline="") as file:
         expected = {

@@ -80,8 +80,8 @@ def test_without_the_package_there_is_no_such_indicator(small, command):
 
 
 METHOD = """
-from moodlemlbackend.analytics.ranges import Ranges
-from moodlemlbackend.analytics.time_splitting import TimeSplitting
+from moodlemlbackend.analytics.features.ranges import Ranges
+from moodlemlbackend.analytics.features.time_splitting import TimeSplitting
 
 
 class Half(TimeSplitting):
@@ -93,7 +93,7 @@ class Half(TimeSplitting):
 TARGET = """
 import numpy as np
 
-from moodlemlbackend.analytics.targets import CourseEnrolments
+from moodlemlbackend.analytics.features.targets import CourseEnrolments
 
 
 class Quiet(CourseEnrolments):
@@ -133,7 +133,7 @@ BROKEN = {
 BASE = f"""
 import numpy as np
 
-from moodlemlbackend.analytics.indicators import CourseIndicator
+from moodlemlbackend.analytics.features.indicators import CourseIndicator
 
 
 class Mine(CourseIndicator):

@@ -12,14 +12,9 @@ import pytest
 from oracle import load_postgresql, needs_oracle
 from small_site import DAY, END, MODULE_IDS, NOW, START, WEEK, SmallSite, one_course
 
-from moodlemlbackend.analytics.analysis import Analysis, Status, analyse
-from moodlemlbackend.analytics.datasets import write_dataset
-from moodlemlbackend.analytics.registry import (
-    get_indicator,
-    get_target,
-    get_time_splitting,
-    indicators_of,
-)
+from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, analyse
+from moodlemlbackend.analytics.features.datasets import write_dataset
+from moodlemlbackend.analytics.features.registry import get_indicator, get_target, get_time_splitting, indicators_of
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.analytics.site.check import check_site
 from moodlemlbackend.analytics.site.schema import TABLES
@@ -235,7 +230,7 @@ def test_a_course_of_nothing_but_such_modules_is_left_out_with_a_sentence(small)
             small.log(course, user, START + 1 + number, context=context)
     with small.open() as site:
         [result] = analyse(site, plan())
-    assert result.status is Status.NO_DATASET
+    assert result.status is AnalysisStatus.NO_DATASET
     assert "potential_cognitive_depth gives -1.5 for C1" in result.reason.text
 
 
@@ -530,7 +525,7 @@ def test_tables_that_only_code_of_ones_own_reads(small):
 def test_an_activity_of_ones_own_joins_after_the_site_was_opened(small):
     from small_site import values
 
-    from moodlemlbackend.analytics.indicators import MODULES, CognitiveDepth, Module
+    from moodlemlbackend.analytics.features.indicators import MODULES, CognitiveDepth, Module
 
     small.set("CREATE TABLE mdl_thirdparty (id, course, closes)")
     small.set(f"INSERT INTO mdl_thirdparty VALUES (1, 1, {START + WEEK})")

@@ -30,7 +30,7 @@ from helpers import (
 )
 
 from moodlemlbackend import __version__
-from moodlemlbackend.store import ModelStore
+from moodlemlbackend.storage.model_store import ModelStore
 
 OTHER_ID = "4be2fdb15598ad36c96f022fae7fd0652dfaaf21"
 LIMITS = (0.7, 0.05, 10)
@@ -287,7 +287,7 @@ def test_a_processor_that_another_package_registers(tmp_path, files):
     (about / "entry_points.txt").write_text("[moodlemlbackend.processors]\ncoin = coin:Coin\n")
     (package / "coin.py").write_text(
         "import numpy as np\n"
-        "from moodlemlbackend.processor.base import Classifier, Fitted, Processor\n"
+        "from moodlemlbackend.processor.processor import Classifier, Fitted, Processor\n"
         "class Shares(Classifier):\n"
         "    def __init__(self, shares): self.shares = shares\n"
         "    def probabilities(self, features): return np.tile(self.shares, (len(features), 1))\n"

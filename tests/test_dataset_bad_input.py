@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from moodlemlbackend.dataset import read_batches, read_labelled, read_unlabelled
+from moodlemlbackend.dataset.data_set import read_batches, read_labelled, read_unlabelled
 from moodlemlbackend.errors import DataSetError, NoDataSetError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -94,7 +94,7 @@ def test_empty_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("standard_input", [b"", None])
 def test_standard_input_empty_or_closed(standard_input: bytes | None) -> None:
     code = (
-        "from moodlemlbackend.dataset import read_labelled\n"
+        "from moodlemlbackend.dataset.data_set import read_labelled\n"
         "try: read_labelled('-')\nexcept Exception as error: print(repr(error))"
     )
     close = "<&-" if standard_input is None else ""

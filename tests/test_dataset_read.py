@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from moodlemlbackend.dataset import DataSet, read_batches, read_labelled, read_unlabelled
+from moodlemlbackend.dataset.data_set import DataSet, read_batches, read_labelled, read_unlabelled
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -271,7 +271,7 @@ def test_file_name_that_is_not_utf8(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", [bytes, gzip.compress])
 def test_standard_input(change) -> None:
-    code = "from moodlemlbackend.dataset import read_unlabelled as r; d = r('-'); print(d.header.source, d.sample_ids)"
+    code = "from moodlemlbackend.dataset.data_set import read_unlabelled as r; d = r('-'); print(d.header.source, d.sample_ids)"
     run = subprocess.run(
         [sys.executable, "-c", code], input=change(UNLABELLED), capture_output=True, check=True, cwd=ROOT
     )

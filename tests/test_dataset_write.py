@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
-from moodlemlbackend.dataset import DataSet, read_labelled, read_unlabelled, write
+from moodlemlbackend.dataset.data_set import DataSet, read_labelled, read_unlabelled, write
 from moodlemlbackend.errors import DataSetError, StorageError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 from living import NOW, site, site_url
 
-from moodlemlbackend.analytics import dates
-from moodlemlbackend.analytics.dates import Proposal
+from moodlemlbackend.analytics.features import course_dates
+from moodlemlbackend.analytics.features.course_dates import Proposal
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.cli import main
 from moodlemlbackend.errors import SiteError, UsageError
@@ -59,7 +59,7 @@ def by_name(found):
 
 
 def test_finished_courses_get_dates_near_the_true_ones(site):
-    found = by_name(dates.propose(site, NOW, everything=True))
+    found = by_name(course_dates.propose(site, NOW, everything=True))
     assert len(found) == len(site.courses)
     judged = 0
     for course in site.courses:
@@ -72,20 +72,20 @@ def test_finished_courses_get_dates_near_the_true_ones(site):
 
 
 def test_courses_with_dates_are_left_alone(site):
-    assert {one.name for one in dates.propose(site, NOW)} <= {
+    assert {one.name for one in course_dates.propose(site, NOW)} <= {
         course.shortname for course in site.courses if not course.start and not course.end
     }
     without_end = {course.shortname for course in site.courses if not course.end}
-    assert {one.name for one in dates.propose(site, NOW, start=False)} == without_end
-    [only] = dates.propose(site, NOW, everything=True, only=[site.courses[0].id])
+    assert {one.name for one in course_dates.propose(site, NOW, start=False)} == without_end
+    [only] = course_dates.propose(site, NOW, everything=True, only=[site.courses[0].id])
     assert only.courseid == site.courses[0].id
 
 
 def test_an_ongoing_course_gets_no_end(site):
-    found = by_name(dates.propose(site, NOW, everything=True))
+    found = by_name(course_dates.propose(site, NOW, everything=True))
     ongoing = [one for name, one in found.items() if name.startswith("ONGOING")]
     assert ongoing
-    assert all(one.new_end is None or one.end_note == dates.BY_FORMAT for one in ongoing)
+    assert all(one.new_end is None or one.end_note == course_dates.BY_FORMAT for one in ongoing)
 
 
 @pytest.mark.parametrize(
@@ -105,15 +105,15 @@ def test_a_course_that_would_be_too_long_gets_no_end(site_url, tmp_path, years, 
         database.execute(f"UPDATE mdl_course SET startdate = 0, enddate = 0, format = 'topics' WHERE id = {course}")
     database.close()
     with open_site(f"sqlite:///{path}") as changed:
-        [one] = dates.propose(changed, NOW)
+        [one] = course_dates.propose(changed, NOW)
     assert one.new_start
     assert (one.new_end is not None) == proposed
-    assert one.end_note == ("" if proposed else dates.TOO_LONG)
+    assert one.end_note == ("" if proposed else course_dates.TOO_LONG)
 
 
 def test_statements():
     found = [Proposal(2, "A", 0, 0, 5, 9), Proposal(3, "B", 5, 0, None, 9), Proposal(4, "C", 5, 9, None, None)]
-    assert dates.to_sql(found, "m_") == [
+    assert course_dates.to_sql(found, "m_") == [
         "UPDATE m_course SET startdate = 5, enddate = 9 WHERE id = 2;",
         "UPDATE m_course SET enddate = 9 WHERE id = 3;",
     ]
@@ -122,8 +122,8 @@ def test_statements():
 def test_moodle_is_asked_to_set_them():
     found = [Proposal(2, "A", 0, 0, 5, 9), Proposal(4, "C", 5, 9, None, None), Proposal(3, "B", 5, 0, None, 9)]
     with moodle({"warnings": [{"message": "careful"}]}) as (url, asked):
-        assert dates.update_by_web_service(url, TOKEN, found) == ["careful"]
-        assert dates.update_by_web_service(url, TOKEN, found[1:2]) == []
+        assert course_dates.update_by_web_service(url, TOKEN, found) == ["careful"]
+        assert course_dates.update_by_web_service(url, TOKEN, found[1:2]) == []
     [(path, fields)] = asked
     assert path == "/webservice/rest/server.php"
     assert fields == {
@@ -136,15 +136,15 @@ def test_moodle_is_asked_to_set_them():
 @pytest.mark.parametrize("answer", [{"exception": "x", "message": "Invalid token"}, ["nonsense"]])
 def test_a_web_service_that_refuses(answer):
     with moodle(answer) as (url, _), pytest.raises(SiteError, match="refuses") as raised:
-        dates.update_by_web_service(url, TOKEN, [Proposal(2, "A", 0, 0, 5, 9)])
+        course_dates.update_by_web_service(url, TOKEN, [Proposal(2, "A", 0, 0, 5, 9)])
     assert TOKEN not in str(raised.value)
 
 
 def test_without_a_token_nobody_is_asked():
     with pytest.raises(UsageError, match="token"):
-        dates.update_by_web_service("https://moodle.example", "", [])
+        course_dates.update_by_web_service("https://moodle.example", "", [])
     with pytest.raises(SiteError, match="cannot be used"):
-        dates.update_by_web_service("http://127.0.0.1:1", TOKEN, [Proposal(2, "A", 0, 0, 5, 9)])
+        course_dates.update_by_web_service("http://127.0.0.1:1", TOKEN, [Proposal(2, "A", 0, 0, 5, 9)])
 
 
 def test_the_command(site_url, tmp_path, monkeypatch):

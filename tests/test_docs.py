@@ -19,9 +19,9 @@ import pytest
 
 from moodlemlbackend import __version__
 from moodlemlbackend.cli import COMMANDS
-from moodlemlbackend.doctor import MOODLE_VERSIONS
+from moodlemlbackend.doctor.doctor import MOODLE_VERSIONS
 from moodlemlbackend.errors import Status
-from moodlemlbackend.settings import FILE_NAME, FILE_VARIABLE, SETTINGS
+from moodlemlbackend.settings.backend import FILE_NAME, FILE_VARIABLE, SETTINGS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -147,7 +147,7 @@ def test_no_other_setting_is_described():
 
 def test_every_setting_of_the_server_is_described():
     pytest.importorskip("fsspec", reason="needs the extra server")
-    from moodlemlbackend.server.settings import SETTINGS as SERVER_SETTINGS
+    from moodlemlbackend.settings.server import SETTINGS as SERVER_SETTINGS
 
     lines = (ROOT / "docs" / "server.md").read_text("utf-8").splitlines()
     machine = {"training_workers": "half of the cores", "prediction_workers": "the cores, at most 4"}
@@ -162,7 +162,7 @@ def test_every_setting_of_the_server_is_described():
 
 
 def test_every_setting_of_the_analytics_is_described():
-    from moodlemlbackend.analytics.settings import SETTINGS as ANALYTICS_SETTINGS
+    from moodlemlbackend.settings.analytics import SETTINGS as ANALYTICS_SETTINGS
 
     lines = (ROOT / "docs" / "models.md").read_text("utf-8").splitlines()
     for key, setting in ANALYTICS_SETTINGS.items():

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from moodlemlbackend import __version__, doctor
-from moodlemlbackend.doctor import MOODLE_VERSIONS, Level, accepting
-from moodlemlbackend.settings import SETTINGS, Settings
+from moodlemlbackend import __version__
+from moodlemlbackend.doctor import doctor
+from moodlemlbackend.doctor.doctor import MOODLE_VERSIONS, Level, accepting
+from moodlemlbackend.settings.backend import SETTINGS, Settings
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +128,7 @@ def test_which_moodle_accepts_a_version(version, moodles):
 
 
 def test_the_short_versions_satisfy_every_moodle(monkeypatch):
-    from moodlemlbackend.settings import load_settings
+    from moodlemlbackend.settings.backend import load_settings
 
     answers = []
     for number in "123":

@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from moodlemlbackend import DataSet, MoodleClassifier, evaluate, fit, splits
-from moodlemlbackend.dataset import Header
+from moodlemlbackend.dataset.data_set import Header
 
 
 def data_set(classes: int = 2) -> DataSet:

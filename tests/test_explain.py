@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from helpers import SHARED, Backend, course_rows, names, needs_shared, samples_of, simulated
 
-from moodlemlbackend.dataset import read_unlabelled
+from moodlemlbackend.dataset.columns import indicators_of
+from moodlemlbackend.dataset.data_set import read_unlabelled
 from moodlemlbackend.errors import ModelError
-from moodlemlbackend.indicators import indicators_of
 from moodlemlbackend.model.contributions import Contributions, network_contributions
 from moodlemlbackend.model.network import Network
 from moodlemlbackend.processor import get_processor
-from moodlemlbackend.processor.base import Classifier, TrainedModel
 from moodlemlbackend.processor.explanation import EMPTY, TOLERANCE, explain
+from moodlemlbackend.processor.processor import Classifier, TrainedModel
 
 
 @lru_cache
@@ -172,7 +172,7 @@ def test_a_model_without_memory_is_explained_as_before(tmp_path):
     features, labels = course_rows(40)
     backend.train(features, labels)
     backend.import_model(backend.export(), model="imported")
-    from moodlemlbackend.commands import explain as explain_sample
+    from moodlemlbackend.operations.commands import explain as explain_sample
 
     path = tmp_path / "prediction"
     backend.predict(features)
@@ -185,7 +185,7 @@ def test_a_model_without_memory_is_explained_as_before(tmp_path):
 
 @needs_shared
 def test_a_model_of_the_reference_package_is_estimated():
-    from moodlemlbackend.commands import explain as explain_sample
+    from moodlemlbackend.operations.commands import explain as explain_sample
 
     path = SHARED / "data" / "split-evaluation-predict.csv.gz"
     sample_id = read_unlabelled(path).sample_ids[0]

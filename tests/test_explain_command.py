@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from moodlemlbackend.processor.explanation import Explanation, Reason
+from moodlemlbackend.processor.explanation import Contribution, Explanation
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -85,7 +85,7 @@ def test_figures(command, trained, courses, first_id, tmp_path):
 def test_labels_of_figures_are_text_and_never_mathematics():
     from moodlemlbackend.report.explanation import draw
 
-    reason = Reason("a$b", r"cost $\frac{", "a very long value " * 9, -0.5)
+    reason = Contribution("a$b", r"cost $\frac{", "a very long value " * 9, -0.5)
     figure = draw(Explanation("1-$0", "0", "1", 0.2, 0.4, 0.7, -0.9, -1.4, "the average", True, (reason,)))
     figure.canvas.draw()
     (label,) = [text.get_text() for text in figure.axes[0].get_yticklabels()]

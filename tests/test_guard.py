@@ -19,8 +19,8 @@ PREAMBLE = """
 import os, signal, sys, time
 from pathlib import Path
 from moodlemlbackend.errors import *
-from moodlemlbackend.guard import run_command, take_arguments
-from moodlemlbackend.runs import Run
+from moodlemlbackend.runtime.supervisor import run_command, take_arguments
+from moodlemlbackend.runtime.run import Run
 folder = Path(sys.argv[1])
 """
 ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
@@ -263,8 +263,8 @@ def test_the_guard_is_light():
     code = "import sys; from moodlemlbackend import guard; guard.run_command('x', lambda _: ' '.join(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, check=True)
     modules = set(result.stdout.decode().split())
-    assert "moodlemlbackend.guard" in modules
-    assert not modules & {"numpy", "logging", "tempfile", "subprocess", "threading", "moodlemlbackend.runs"}
+    assert "moodlemlbackend.runtime.supervisor" in modules
+    assert not modules & {"numpy", "logging", "tempfile", "subprocess", "threading", "moodlemlbackend.runtime.run"}
 
 
 # ---- failures ----

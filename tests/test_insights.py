@@ -19,7 +19,10 @@ from living import (
     trained_folder,
 )
 
-from moodlemlbackend.analytics import feedback, lifecycle, models
+from moodlemlbackend.analytics import lifecycle
+from moodlemlbackend.analytics.db import feedback, models
+from moodlemlbackend.analytics.db.schema import FEEDBACK, NOTIFICATIONS, PREDICTION_ACTIONS, PREDICTIONS
+from moodlemlbackend.analytics.features.targets.target import Tone
 from moodlemlbackend.analytics.insights import actions, listing, texts
 from moodlemlbackend.analytics.insights.capabilities import (
     LIST_INSIGHTS,
@@ -29,8 +32,6 @@ from moodlemlbackend.analytics.insights.capabilities import (
 )
 from moodlemlbackend.analytics.insights.samples import SampleInfo, describe
 from moodlemlbackend.analytics.site import open_site
-from moodlemlbackend.analytics.store.schema import FEEDBACK, NOTIFICATIONS, PREDICTION_ACTIONS, PREDICTIONS
-from moodlemlbackend.analytics.targets.base import Tone
 from moodlemlbackend.cli import main
 from moodlemlbackend.errors import UsageError
 
@@ -312,8 +313,8 @@ def probability(workspace, predictionid: int) -> float:
     """Of class 1, by the model as it is now, of the row that a prediction was of."""
     import numpy as np
 
-    from moodlemlbackend import commands
-    from moodlemlbackend.store import ModelStore
+    from moodlemlbackend.operations import commands
+    from moodlemlbackend.storage.model_store import ModelStore
 
     [row] = rows(workspace, PREDICTIONS, PREDICTIONS.c.id == predictionid)
     with workspace.store.read() as connection:
@@ -330,7 +331,7 @@ def test_a_message_to_several_students_hides_them_from_each_other():
 
 
 def test_every_action_and_class_has_a_text():
-    from moodlemlbackend.analytics import definitions
+    from moodlemlbackend.analytics.features import definitions
 
     for target in definitions.targets().values():
         for action in (*target.actions, *target.bulk_actions):

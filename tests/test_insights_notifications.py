@@ -20,17 +20,18 @@ pytest.importorskip("aiosmtpd", reason="needs aiosmtpd")
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from moodlemlbackend.analytics import lifecycle, models
+from moodlemlbackend.analytics import lifecycle
+from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics.db.schema import DELIVERIES, NOTIFICATIONS
 from moodlemlbackend.analytics.notifications import channels, outbox
-from moodlemlbackend.analytics.notifications.message import Message, Person
+from moodlemlbackend.analytics.notifications.message import Message, Recipient
 from moodlemlbackend.analytics.notifications.outbox import ATTEMPTS, FIRST_DELAY_SECONDS
 from moodlemlbackend.analytics.notifications.webhook import signature
-from moodlemlbackend.analytics.store.schema import DELIVERIES, NOTIFICATIONS
 from moodlemlbackend.errors import UsageError
 
 _ = (site, site_url, trained, trained_folder)  # fixtures
 
-TEACHER = Person(7, "Ana", "Ana García", "ana@example.org")
+TEACHER = Recipient(7, "Ana", "Ana García", "ana@example.org")
 SECRET = "only between us"
 
 
@@ -212,7 +213,7 @@ def test_one_refused_address_does_not_stop_the_others(tmp_path):
     inbox = Inbox()
     inbox.finally_, inbox.temporarily = "gone@example.org", "busy@example.org"
     people = [
-        Person(n, "N", "N", address) for n, address in enumerate((inbox.finally_, inbox.temporarily, "a@b.org"), 1)
+        Recipient(n, "N", "N", address) for n, address in enumerate((inbox.finally_, inbox.temporarily, "a@b.org"), 1)
     ]
     with smtp_server(inbox) as port:
         chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none"}

@@ -27,9 +27,9 @@ from living import (
     workspace,
 )
 
-from moodlemlbackend.analytics import lifecycle, models
-from moodlemlbackend.analytics.core_models import restore_core_models
-from moodlemlbackend.analytics.store.schema import (
+from moodlemlbackend.analytics import lifecycle
+from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics.db.schema import (
     FILES,
     MODELS_LOG,
     NOTIFICATIONS,
@@ -39,6 +39,7 @@ from moodlemlbackend.analytics.store.schema import (
     USED_ANALYSABLES,
     USED_FILES,
 )
+from moodlemlbackend.analytics.lifecycle.core_models import restore_core_models
 from moodlemlbackend.cli import main
 from moodlemlbackend.errors import BusyError, UsageError
 
@@ -197,7 +198,7 @@ def test_clearing_a_static_model_lets_it_predict_again(workspace, site):
 
 
 def test_a_model_in_use_is_left_alone(workspace, monkeypatch):
-    monkeypatch.setattr("moodlemlbackend.analytics.workspace.LOCK_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("moodlemlbackend.analytics.lifecycle.workspace.LOCK_WAIT_SECONDS", 0.2)
     modelid = enabled(workspace)
     with new_workspace(workspace.folder) as other, workspace.lock(modelid):
         for change in (models.clear, models.remove, models.enable):

@@ -22,8 +22,9 @@ from living import (
     trained_folder,
 )
 
-from moodlemlbackend.analytics import lifecycle, models
-from moodlemlbackend.analytics.store.schema import (
+from moodlemlbackend.analytics import lifecycle
+from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics.db.schema import (
     FILES,
     NOTIFICATIONS,
     PREDICT_SAMPLES,
@@ -32,7 +33,7 @@ from moodlemlbackend.analytics.store.schema import (
     USED_FILES,
 )
 from moodlemlbackend.errors import Status
-from moodlemlbackend.store import ModelStore
+from moodlemlbackend.storage.model_store import ModelStore
 
 _ = (site, site_url, trained, trained_folder)  # fixtures
 pytestmark = posix
@@ -44,7 +45,7 @@ from pathlib import Path
 from living import new_workspace
 from moodlemlbackend.analytics import backend, lifecycle
 from moodlemlbackend.analytics.site import open_site
-from moodlemlbackend.analytics.store import Store
+from moodlemlbackend.analytics.db import Store
 
 folder, site, task, modelid, place, moment = sys.argv[1:]
 write, train = Store.write, backend.train

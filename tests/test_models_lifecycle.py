@@ -31,12 +31,9 @@ from living import (
     workspace,
 )
 
-from moodlemlbackend.analytics import history, lifecycle, models
-from moodlemlbackend.analytics.analysis import analyse
-from moodlemlbackend.analytics.lifecycle.analysing import analysis_of
-from moodlemlbackend.analytics.lifecycle.evaluation import REUSE_SECONDS, TRAINED_MODEL
-from moodlemlbackend.analytics.site import open_site
-from moodlemlbackend.analytics.store.schema import (
+from moodlemlbackend.analytics import lifecycle
+from moodlemlbackend.analytics.db import history, models
+from moodlemlbackend.analytics.db.schema import (
     EXPLANATIONS,
     FILES,
     INDICATOR_CALC,
@@ -48,8 +45,12 @@ from moodlemlbackend.analytics.store.schema import (
     USED_ANALYSABLES,
     USED_FILES,
 )
+from moodlemlbackend.analytics.features.analysis import analyse
+from moodlemlbackend.analytics.lifecycle.analysing import analysis_of
+from moodlemlbackend.analytics.lifecycle.evaluation import REUSE_SECONDS, TRAINED_MODEL
+from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.errors import NotTrainedError, Status, UsageError
-from moodlemlbackend.store import ModelStore
+from moodlemlbackend.storage.model_store import ModelStore
 
 _ = (site, site_url, trained, trained_folder, workspace)  # fixtures
 

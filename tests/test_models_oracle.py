@@ -13,18 +13,20 @@ import pytest
 from living import PROCESSOR, new_workspace
 from oracle import ORACLE, load_sqlite, needs_oracle, table
 
-from moodlemlbackend.analytics import dates, lifecycle, models
-from moodlemlbackend.analytics.analysables import Courses
-from moodlemlbackend.analytics.insights.capabilities import Capabilities
-from moodlemlbackend.analytics.invalid import invalid_elements
-from moodlemlbackend.analytics.site import open_site
-from moodlemlbackend.analytics.store.schema import (
+from moodlemlbackend.analytics import lifecycle
+from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics.db.schema import (
     NOTIFICATIONS,
     PREDICT_SAMPLES,
     PREDICTIONS,
     TRAIN_SAMPLES,
     USED_ANALYSABLES,
 )
+from moodlemlbackend.analytics.features import course_dates
+from moodlemlbackend.analytics.features.analysables import Courses
+from moodlemlbackend.analytics.features.invalid import invalid_elements
+from moodlemlbackend.analytics.insights.capabilities import Capabilities
+from moodlemlbackend.analytics.site import open_site
 
 pytestmark = needs_oracle
 
@@ -228,15 +230,17 @@ def test_guessed_dates_are_moodles(site):
     with (ORACLE / "expected" / "guess_raw.csv").open(newline="") as file:
         expected = {row["shortname"]: (int(row["guess_start"]), int(row["guess_end"])) for row in csv.DictReader(file)}
     courses = Courses(site, site.courses, GUESSED_AT)
-    assert {course.name: (dates.guess_start(course), dates.guess_end(course)) for course in courses} == expected
+    assert {
+        course.name: (course_dates.guess_start(course), course_dates.guess_end(course)) for course in courses
+    } == expected
 
 
 def test_proposed_dates_are_those_of_moodles_tool(site):
     """Its start dates; and the end dates that it withholds as too long, for its comparison is inverted."""
-    says = {"Can't guess the start date": dates.UNKNOWN, "Can't guess the end date": dates.UNKNOWN}
+    says = {"Can't guess the start date": course_dates.UNKNOWN, "Can't guess the end date": course_dates.UNKNOWN}
     text = Path(ORACLE, "expected", "guess_all.txt").read_text()
     told = dict(re.findall(r"^(\w+) \(id = \d+\): \n((?:  .*\n)+)", text, re.MULTILINE))
-    found = {one.name: one for one in dates.propose(site, 1_795_365_564, everything=True)}
+    found = {one.name: one for one in course_dates.propose(site, 1_795_365_564, everything=True)}
     assert set(told) == set(found)
     for name, lines in told.items():
         start, end = (line.strip() for line in lines.splitlines())

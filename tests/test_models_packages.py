@@ -30,14 +30,16 @@ from living import (
     workspace,
 )
 
-from moodlemlbackend import commands
-from moodlemlbackend.analytics import lifecycle, models, packages
-from moodlemlbackend.analytics.store.schema import MODELS
-from moodlemlbackend.analytics.workspace import write_fact
+from moodlemlbackend.analytics import lifecycle
+from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics.db.schema import MODELS
+from moodlemlbackend.analytics.lifecycle import packages
+from moodlemlbackend.analytics.lifecycle.workspace import write_fact
 from moodlemlbackend.cli import main
 from moodlemlbackend.errors import ArchiveError, BackendError, ModelError, NotTrainedError, PackageError, UsageError
+from moodlemlbackend.operations import commands
 from moodlemlbackend.processor.memory import MEMORY
-from moodlemlbackend.store import ModelStore, read_model
+from moodlemlbackend.storage.model_store import ModelStore, read_model
 
 _ = (site, site_url, trained, trained_folder, workspace)  # fixtures
 
@@ -276,7 +278,9 @@ def test_what_is_no_archive(workspace, tmp_path, content):
 
 
 def test_a_zip_bomb_is_refused(workspace, tmp_path, monkeypatch):
-    monkeypatch.setattr("moodlemlbackend._archives.unpack.__kwdefaults__", {"entries": 9, "unpacked_bytes": 1 << 20})
+    monkeypatch.setattr(
+        "moodlemlbackend.storage.archives.unpack.__kwdefaults__", {"entries": 9, "unpacked_bytes": 1 << 20}
+    )
     path = package(tmp_path / "model.zip", CONFIGURATION)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
         file.writestr("mlbackend/bomb.npy", bytes(2 << 20))

@@ -14,15 +14,15 @@ from databases import KINDS, new_database
 from helpers import posix
 from paging import WWWROOT
 
-from moodlemlbackend.analytics.settings import AnalyticsSettings
-from moodlemlbackend.analytics.store import open_store
-from moodlemlbackend.analytics.store.schema import EXPLANATIONS, MODELS, PREDICTION_ACTIONS, PREDICTIONS
+from moodlemlbackend.analytics.db import open_store
+from moodlemlbackend.analytics.db.schema import EXPLANATIONS, MODELS, PREDICTION_ACTIONS, PREDICTIONS
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
-from moodlemlbackend.server.settings import ServerSettings
-from moodlemlbackend.server.site import queries
-from moodlemlbackend.server.site.desk import Desk
-from moodlemlbackend.server.site.forms import whole
+from moodlemlbackend.server.pages.site import queries
+from moodlemlbackend.server.pages.site.forms import whole
+from moodlemlbackend.server.pages.site.request_context import RequestContexts
+from moodlemlbackend.settings.analytics import AnalyticsSettings
+from moodlemlbackend.settings.server import ServerSettings
 
 pytestmark = posix
 
@@ -38,7 +38,7 @@ def settings(prepared, tmp_path):
 
 def ask(settings, user, make=lambda visit: visit.person.name, people=("ana",), **server):
     async def once():
-        desk = Desk(ServerSettings(**server), settings, lambda name: name in people)
+        desk = RequestContexts(ServerSettings(**server), settings, lambda name: name in people)
         try:
             return await desk.ask(user, make)
         finally:
@@ -89,7 +89,7 @@ def test_too_many_at_a_time_are_refused(settings, monkeypatch):
     go_on = threading.Event()
 
     async def two():
-        desk = Desk(ServerSettings(), settings, lambda name: True)
+        desk = RequestContexts(ServerSettings(), settings, lambda name: True)
         first = asyncio.ensure_future(desk.ask("ana", lambda visit: go_on.wait(30)))
         await asyncio.sleep(0)
         with pytest.raises(RequestError) as caught:

@@ -57,7 +57,7 @@ def ended(manager, address, seconds=180):
 
 
 def children(server):
-    found = subprocess.run(["pgrep", "-f", "moodlemlbackend.server.site.work"], capture_output=True, text=True)
+    found = subprocess.run(["pgrep", "-f", "moodlemlbackend.server.jobs.run_worker"], capture_output=True, text=True)
     return [pid for pid in map(int, found.stdout.split()) if f"PPid:\t{server.process.pid}\n" in about(pid)]
 
 

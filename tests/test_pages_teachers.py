@@ -358,7 +358,7 @@ def test_what_is_no_form_is_refused(teacher):
 
 
 def test_tokens_hold_on_another_server_of_the_same_store(prepared, tmp_path_factory):
-    from moodlemlbackend.server.site.forms import Tokens
+    from moodlemlbackend.server.pages.site.forms import Tokens
 
     one, two = Tokens(b"k" * 32), Tokens(b"k" * 32)
     assert two.hold("a", one.make("a"))

@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra server")
 
-from moodlemlbackend.server import texts
-from moodlemlbackend.server.rendering import TEMPLATES
-from moodlemlbackend.server.texts import ENGLISH, indicator_name, interval_name, say
+from moodlemlbackend.server.pages import texts
+from moodlemlbackend.server.pages.rendering import TEMPLATES
+from moodlemlbackend.server.pages.texts import ENGLISH, indicator_name, interval_name, say
 
 SITE = sorted((TEMPLATES / "site").glob("*.html"))
 PYTHON = sorted(Path(texts.__file__).parent.rglob("*.py"))
@@ -58,7 +58,7 @@ def test_texts_are_filled_in_and_count():
 
 def test_what_insights_offer_has_a_meaning():
     pytest.importorskip("polars", reason="needs the extra analytics")
-    from moodlemlbackend.analytics import definitions, registry
+    from moodlemlbackend.analytics.features import definitions, registry
     from moodlemlbackend.analytics.insights import actions
 
     for target in definitions.targets():

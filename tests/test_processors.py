@@ -15,13 +15,14 @@ import pytest
 from helpers import Backend, course_rows, names, samples_of, simulated, snapshot, write_labelled
 from hypothesis import settings
 
-from moodlemlbackend import commands, processor
+from moodlemlbackend import processor
 from moodlemlbackend.errors import ModelError, NotEnoughDataError, NotTrainedError, UsageError
-from moodlemlbackend.guard import Streams
+from moodlemlbackend.operations import commands
 from moodlemlbackend.processor import get_processor
 from moodlemlbackend.processor.memory import MOST_TEACHING, taught
-from moodlemlbackend.processor.samples import Samples
-from moodlemlbackend.store import ModelStore
+from moodlemlbackend.processor.training_rows import TrainingRows
+from moodlemlbackend.runtime.supervisor import Streams
+from moodlemlbackend.storage.model_store import ModelStore
 
 quick = settings(max_examples=60, deadline=None, database=None)
 
@@ -34,7 +35,7 @@ import numpy as np
 
 from moodlemlbackend.model.codes import encode_like
 from moodlemlbackend.model.encoding import varying
-from moodlemlbackend.processor.base import Classifier, Fitted, Processor, no_progress
+from moodlemlbackend.processor.processor import Classifier, Fitted, Processor, no_progress
 
 
 @dataclass(frozen=True)
@@ -364,7 +365,7 @@ def test_a_repeated_row_weighs_as_two(name, fitted):
     twice = samples.take(np.concatenate([np.arange(len(samples)), some]))
     targets = samples.targets.copy()
     targets[some] *= 2
-    weighted = Samples(samples.columns, samples.classes, samples.coded, targets)
+    weighted = TrainingRows(samples.columns, samples.classes, samples.coded, targets)
     features = samples.coded.decode()
     np.testing.assert_array_equal(chances(name, twice, features), chances(name, weighted, features))
 

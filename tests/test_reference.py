@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from moodlemlbackend.dataset import read_unlabelled
+from moodlemlbackend.dataset.data_set import read_unlabelled
 from moodlemlbackend.errors import ModelError
 from moodlemlbackend.reference import ReferenceNetwork, is_reference_model, read_reference_model
 from moodlemlbackend.reference.checksum import masked_crc32c

@@ -20,12 +20,12 @@ from moodlemlbackend.cli.report import command
 from moodlemlbackend.errors import ModelError, UsageError
 from moodlemlbackend.processor import evaluation
 from moodlemlbackend.report import curves, importance, run_report
-from moodlemlbackend.report.artist import Artist, make
-from moodlemlbackend.report.cautions import cautions
+from moodlemlbackend.report.diagnostics import diagnostics
 from moodlemlbackend.report.facts import facts_of, kinds_of, repeated
 from moodlemlbackend.report.figures import FIGURES, draw_all
 from moodlemlbackend.report.page import render, write_page
 from moodlemlbackend.report.record import RATING, TRAINING, read_record, write_record
+from moodlemlbackend.report.render_process import RenderProcess, make
 
 
 class Page(HTMLParser):
@@ -139,7 +139,7 @@ def test_in_a_browser(browser, tmp_path, width):
 
 
 def titles(made) -> set[str]:
-    return {caution.title for caution in cautions(made)}
+    return {caution.title for caution in diagnostics(made)}
 
 
 def test_nothing_to_warn_of():
@@ -173,7 +173,9 @@ def test_each_warning_where_it_is_due(title, changes):
 
 def test_warnings_come_before_notes(tmp_path):
     made = record(facts={"empty": 0.9, "classes": {"0": 1000, "1": 12}})
-    assert [caution.grave for caution in cautions(made)] == sorted((c.grave for c in cautions(made)), reverse=True)
+    assert [caution.grave for caution in diagnostics(made)] == sorted(
+        (c.grave for c in diagnostics(made)), reverse=True
+    )
     assert "1 warning below" in page_of(made, tmp_path)
 
 
@@ -252,8 +254,8 @@ def test_what_the_class_depends_on_is_important(processor, tmp_path):
 
 def test_a_network_takes_the_short_way_to_the_same_probabilities():
     from moodlemlbackend.model.codes import code
-    from moodlemlbackend.processor.base import Classifier
     from moodlemlbackend.processor.neural_network import NeuralNetwork
+    from moodlemlbackend.processor.processor import Classifier
 
     data = simulated()
     coded = code([data.features], data.features.shape[1])
@@ -350,7 +352,7 @@ def test_a_command_leaves_its_report(tmp_path):
 def test_without_a_process_the_run_draws_for_itself(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.executable", "")
     write_record(record(splits=2), tmp_path)
-    artist = Artist()
+    artist = RenderProcess()
     artist.begin(tmp_path)
     artist.complete()
     assert artist.finish() is None

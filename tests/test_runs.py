@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from moodlemlbackend.errors import NotTrainedError, StorageError
-from moodlemlbackend.runs import Run
+from moodlemlbackend.runtime.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -99,7 +99,7 @@ def test_fifty_processes_in_the_same_millisecond(tmp_path):
     code = """
 import os, sys, time
 from pathlib import Path
-from moodlemlbackend.runs import Run
+from moodlemlbackend.runtime.run import Run
 now = time.time_ns()
 time.time_ns = lambda: now
 gate, opener = os.pipe()

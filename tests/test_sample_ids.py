@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moodlemlbackend._sample_ids import SampleIds
+from moodlemlbackend.dataset.sample_ids import SampleIds
 
 
 @given(st.lists(st.lists(st.integers(0, 60).map(str), min_size=1, max_size=12), max_size=12))
@@ -25,7 +25,7 @@ def test_the_first_repetition_is_found(batches):
 
 
 def test_memory_is_16_bytes_a_row(monkeypatch):
-    monkeypatch.setattr("moodlemlbackend._sample_ids.LARGEST_MERGED", 30_000)
+    monkeypatch.setattr("moodlemlbackend.dataset.sample_ids.LARGEST_MERGED", 30_000)
     seen = SampleIds()
     for start in range(0, 100_000, 1000):
         assert seen.add([f"{number}-0" for number in range(start, start + 1000)], start) is None

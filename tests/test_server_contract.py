@@ -226,7 +226,7 @@ def test_the_former_packages_variables(tmp_path, files):
     }
     os_environ = dict(os.environ)
     assert not set(variables) & set(os_environ)
-    from moodlemlbackend.server.settings import load_server_settings
+    from moodlemlbackend.settings.server import load_server_settings
 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():

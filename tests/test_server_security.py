@@ -17,7 +17,7 @@ import pytest
 from helpers import MODELID, course_rows, posix, write_labelled, write_unlabelled
 from serving import HASH, LOGIN, OTHER, basic, httpx, predict, send, sentence, served, train
 
-from moodlemlbackend.server.passwords import make_entry
+from moodlemlbackend.server.auth.passwords import make_entry
 
 pytestmark = posix
 LIMITS = {"ROWS": "1000", "COLUMNS": "50", "UPLOAD_BYTES": "3000000", "UNCOMPRESSED_BYTES": "8000000"}

@@ -10,8 +10,8 @@ import socket
 import pytest
 
 from moodlemlbackend.errors import UsageError
-from moodlemlbackend.server import passwords
-from moodlemlbackend.server.passwords import make_entry, read_users
+from moodlemlbackend.server.auth import passwords
+from moodlemlbackend.server.auth.passwords import make_entry, read_users
 
 
 def test_the_three_forms_of_a_password(monkeypatch):
@@ -57,13 +57,13 @@ def test_entries_that_cannot_be_used(users):
 
 
 def test_nobody_is_a_user_and_a_person():
-    from moodlemlbackend.server.auth import Gate
+    from moodlemlbackend.server.auth.authenticator import Authenticator
 
-    gate = Gate("moodle:secret", "ana:secret")
+    gate = Authenticator("moodle:secret", "ana:secret")
     assert [gate.is_person(name) for name in ("moodle", "ana", "nobody")] == [False, True, False]
     for people in ("Moodle:secret", "ana:secret,ana:secret", "ana", ","):
         with pytest.raises(UsageError, match="people") as caught:
-            Gate("moodle:secret", people)
+            Authenticator("moodle:secret", people)
         assert "secret" not in str(caught.value)
 
 
@@ -92,7 +92,7 @@ def test_an_unknown_user_costs_as_much_as_a_known_one():
 def load(tmp_path, monkeypatch):
     """Return a function that loads the settings from a file of this content."""
     pytest.importorskip("fsspec")
-    from moodlemlbackend.server.settings import load_server_settings
+    from moodlemlbackend.settings.server import load_server_settings
 
     for name in os.environ:
         if name.startswith(("MOODLEMLBACKEND_", "MOODLE_MLBACKEND_")):
@@ -107,7 +107,7 @@ def load(tmp_path, monkeypatch):
 
 
 def test_the_section_of_the_settings_file(load):
-    from moodlemlbackend.settings import load_settings
+    from moodlemlbackend.settings.backend import load_settings
 
     text = "[moodlemlbackend]\nscore = f1\n[server]\ndirectory = d\nnamespaces = on\nport = 8000\nrows = 7\n"
     found = load(text, port="9000")

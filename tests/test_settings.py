@@ -12,7 +12,7 @@ import pytest
 
 from moodlemlbackend import __version__
 from moodlemlbackend.errors import UsageError
-from moodlemlbackend.settings import FILE_NAME, SETTINGS, Settings, load_settings, reported_version
+from moodlemlbackend.settings.backend import FILE_NAME, SETTINGS, Settings, load_settings, reported_version
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moodlemlbackend import dataset, metrics
-from moodlemlbackend.demo import simulator
-from moodlemlbackend.demo.simulator import SimulatedDataSet, simulate, write_demo
+from moodlemlbackend import metrics
+from moodlemlbackend.dataset import data_set
 from moodlemlbackend.errors import StorageError, UsageError
+from moodlemlbackend.simulation import courses
+from moodlemlbackend.simulation.courses import SimulatedDataSet, simulate, write_demo
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 MOODLE_DATA_SET = SHARED / "oracle" / "datasets" / "evaluation" / "course_dropout--quarters.csv.gz"
@@ -77,7 +78,7 @@ def test_some_columns_say_nothing_and_some_rows_repeat(data: SimulatedDataSet) -
 
 
 def test_activity_types_without_activities_are_empty(data: SimulatedDataSet) -> None:
-    for kind in simulator.ACTIVITY_TYPES:
+    for kind in courses.ACTIVITY_TYPES:
         names = [f"mod_{kind.name}\\analytics\\indicator\\{depth}" for depth in ("cognitive_depth", "social_breadth")]
         empty = [np.isnan(column(data, name + suffix)) for name in names for suffix in ("", "/mean")]
         assert all((other == empty[0]).all() for other in empty), kind.name
@@ -99,14 +100,14 @@ def test_means_are_of_the_course_and_the_quarter() -> None:
 def test_an_empty_value_counts_as_zero_in_a_mean() -> None:
     values = np.full((4, 49), np.nan)
     values[:3, 3] = -1, np.nan, 0.33
-    cells = simulator._columns(values, first=np.array([0, 3]), size=np.array([3, 1]))
+    cells = courses._columns(values, first=np.array([0, 3]), size=np.array([3, 1]))
     np.testing.assert_array_equal(cells[:, 3], [-1, np.nan, 0.33, np.nan])
     np.testing.assert_array_equal(cells[:, 4], [-0.22, -0.22, -0.22, np.nan])
     assert cells.shape == (4, 94)
 
 
 def test_halves_are_rounded_away_from_zero() -> None:
-    rounded = simulator._two_decimals(np.array([0.125, -0.125, 1.005, -0.004, 0.3333, np.nan]))
+    rounded = courses._two_decimals(np.array([0.125, -0.125, 1.005, -0.004, 0.3333, np.nan]))
     np.testing.assert_array_equal(rounded, [0.13, -0.13, 1.01, 0, 0.33, np.nan])
     assert not np.signbit(rounded[3])
 
@@ -131,8 +132,8 @@ def test_depth_and_breadth_follow_from_what_was_done(
     cognitive: float,
     social: float,
 ) -> None:
-    types = [each.name for each in simulator.ACTIVITY_TYPES]
-    course = simulator._draw_courses(np.ones(1, dtype=bool), np.random.default_rng(0))
+    types = [each.name for each in courses.ACTIVITY_TYPES]
+    course = courses._draw_courses(np.ones(1, dtype=bool), np.random.default_rng(0))
     one, nothing = np.zeros((1, len(types)), dtype=int), np.zeros((1, len(types)), dtype=int)
     one[0, types.index(kind)] = 1
     course = replace(
@@ -141,8 +142,8 @@ def test_depth_and_breadth_follow_from_what_was_done(
         answered=np.repeat((answered * one)[:, :, None], 4, axis=2),
         feedback_level=5 * one,
     )
-    work = simulator._Work(opened * one, contributed * one, opened_answered * one, nothing)
-    depths = simulator._community_of_inquiry(course, np.zeros(1, dtype=int), work, quarter=2)
+    work = courses._Work(opened * one, contributed * one, opened_answered * one, nothing)
+    depths = courses._community_of_inquiry(course, np.zeros(1, dtype=int), work, quarter=2)
     index = 2 * types.index(kind)
     np.testing.assert_allclose(depths[0, index : index + 2], [cognitive, social])
     assert np.isnan(np.delete(depths[0], [index, index + 1])).all()
@@ -152,7 +153,7 @@ def test_without_completion_who_dropped_out_left_no_trace_in_the_last_quarter(da
     last = (data.features[:, 3] == 1) & (column(data, "completion_enabled") == -1)
     gone = last & (data.labels == 1)
     traces = ["any_access_after_end", "any_write_action_in_course", r"indicator\read_actions"]
-    traces += [rf"mod_{kind.name}\analytics\indicator\cognitive_depth" for kind in simulator.ACTIVITY_TYPES]
+    traces += [rf"mod_{kind.name}\analytics\indicator\cognitive_depth" for kind in courses.ACTIVITY_TYPES]
     values = np.column_stack([column(data, name) for name in traces])
     assert gone.sum() > 50
     assert set(np.unique(values[gone][~np.isnan(values[gone])])) == {-1}
@@ -196,15 +197,15 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
 
 def test_demo_files_read_back(tmp_path: Path) -> None:
     files = write_demo(tmp_path / "made" / "here", courses=12, students=10, seed=4)
-    labelled = [dataset.read_labelled(path) for path in (files.training, files.evaluation)]
+    labelled = [data_set.read_labelled(path) for path in (files.training, files.evaluation)]
     for data in labelled:
         assert data.features.shape[1] == 98
-        assert data.header.columns == simulator.COLUMNS
+        assert data.header.columns == courses.COLUMNS
         assert data.labels is not None
         assert 0 < data.labels.mean() < 0.4
     assert not np.array_equal(labelled[0].features, labelled[1].features)
 
-    ongoing = dataset.read_unlabelled(files.prediction)
+    ongoing = data_set.read_unlabelled(files.prediction)
     assert ongoing.sample_ids is not None
     answers = dict(list(csv.reader(files.answers.read_text(encoding="utf-8").splitlines()))[1:])
     assert list(answers) == list(ongoing.sample_ids)

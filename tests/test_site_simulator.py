@@ -22,10 +22,10 @@ sa = pytest.importorskip("sqlalchemy", reason="needs the extra analytics")
 
 from moodlemlbackend import metrics  # noqa: E402
 from moodlemlbackend.cli.demo_site import command as demo_site  # noqa: E402
-from moodlemlbackend.demo.site.activities import KINDS  # noqa: E402
-from moodlemlbackend.demo.site.build import SimulatedSite, write_site  # noqa: E402
-from moodlemlbackend.demo.site.tables import SCHEMAS, tables  # noqa: E402
 from moodlemlbackend.errors import BackendError, StorageError, UsageError  # noqa: E402
+from moodlemlbackend.simulation.site.activities import KINDS  # noqa: E402
+from moodlemlbackend.simulation.site.build import SimulatedSite, write_site  # noqa: E402
+from moodlemlbackend.simulation.site.tables import SCHEMAS, tables  # noqa: E402
 
 NOW = 1_795_000_000
 COURSES, STUDENTS = 20, 16

@@ -11,7 +11,7 @@ import pytest
 from helpers import MODELID, QUICK, ROOT, answer, environment, run, write_courses
 from small_site import NOW, START, SmallSite
 
-from moodlemlbackend.commands import load_in_background
+from moodlemlbackend.operations.commands import load_in_background
 
 RECORD = """
 import subprocess
@@ -143,8 +143,8 @@ def test_a_server_without_a_site_leaves_the_analytics_alone(tmp_path):
     pytest.importorskip("fastapi", reason="needs the extra server")
     code = (
         "import sys; from moodlemlbackend.server import main; "
-        "from moodlemlbackend.server.settings import ServerSettings; "
-        "from moodlemlbackend.analytics.settings import load_analytics_settings; "
+        "from moodlemlbackend.settings.server import ServerSettings; "
+        "from moodlemlbackend.settings.analytics import load_analytics_settings; "
         f"main.create_app(ServerSettings(directory={str(tmp_path)!r}, users='a:b'), load_analytics_settings()); "
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )

@@ -22,7 +22,7 @@ from storing import MODEL
 
 from moodlemlbackend.errors import ModelError, StorageError, UsageError
 from moodlemlbackend.storage import base_of_reference, lease, open_storage, remote
-from moodlemlbackend.store import ModelStore
+from moodlemlbackend.storage.model_store import ModelStore
 
 pytest.importorskip("fsspec", reason="the extra [server] is not installed")
 

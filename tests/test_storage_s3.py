@@ -18,11 +18,11 @@ import storing
 from helpers import ROOT, Backend, course_rows, posix
 from storing import MODEL
 
-from moodlemlbackend import commands
 from moodlemlbackend.errors import StorageError
-from moodlemlbackend.guard import Streams
+from moodlemlbackend.operations import commands
+from moodlemlbackend.runtime.supervisor import Streams
 from moodlemlbackend.storage import lease, remote
-from moodlemlbackend.store import ModelStore
+from moodlemlbackend.storage.model_store import ModelStore
 
 pytestmark = pytest.mark.skipif(
     not all(map(find_spec, ("s3fs", "moto", "flask", "flask_cors"))), reason="s3fs and moto's server are not installed"
@@ -38,7 +38,7 @@ from pathlib import Path
 import numpy as np
 from moodlemlbackend.errors import BackendError
 from moodlemlbackend.storage import lease, objects, open_storage
-from moodlemlbackend.store import ModelStore
+from moodlemlbackend.storage.model_store import ModelStore
 lease.LEASE_SECONDS, lease.SKEW_SECONDS, lease.SETTLE_SECONDS = {LEASE_SECONDS}, {SKEW_SECONDS}, {SETTLE_SECONDS}
 base, cache, *arguments = sys.argv[1:]
 storage = open_storage(base, cache=Path(cache), wait=60)

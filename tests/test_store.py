@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from moodlemlbackend import __version__
 from moodlemlbackend.errors import BackendError, ModelError, StorageError
-from moodlemlbackend.store import DTYPES, FORMAT, ModelStore, read_model, write_model
+from moodlemlbackend.storage.model_store import DTYPES, FORMAT, ModelStore, read_model, write_model
 
 ROOT = Path(__file__).resolve().parents[1]
 posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX")
@@ -38,7 +38,9 @@ def versions(store: ModelStore) -> list[str]:
 
 def script(code: str, *arguments: object, **options) -> subprocess.CompletedProcess[str]:
     preamble = "import os, sys, time\nimport numpy as np, filelock\nfrom pathlib import Path\n"
-    preamble += "from moodlemlbackend.errors import *\nfrom moodlemlbackend.store import ModelStore, read_model\n"
+    preamble += (
+        "from moodlemlbackend.errors import *\nfrom moodlemlbackend.storage.model_store import ModelStore, read_model\n"
+    )
     command = [sys.executable, "-c", preamble + code, *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60, **options)
 
@@ -435,7 +437,9 @@ with ModelStore(Path(sys.argv[1])).lock():
     print("held", flush=True)
     time.sleep(60)
 """
-    preamble = "import sys, time; from pathlib import Path; from moodlemlbackend.store import ModelStore\n"
+    preamble = (
+        "import sys, time; from pathlib import Path; from moodlemlbackend.storage.model_store import ModelStore\n"
+    )
     holder = subprocess.Popen([sys.executable, "-c", preamble + code, tmp_path], cwd=ROOT, stdout=subprocess.PIPE)
     try:
         assert holder.stdout.readline() == b"held\n"
@@ -519,7 +523,7 @@ def test_a_full_disk_leaves_the_old_model(tmp_path):
     if not possible:
         pytest.skip("this user cannot mount a small file system")
     preamble = "import os, sys, time\nimport numpy as np\nfrom pathlib import Path\n"
-    preamble += "from moodlemlbackend.errors import *\nfrom moodlemlbackend.store import ModelStore\n"
+    preamble += "from moodlemlbackend.errors import *\nfrom moodlemlbackend.storage.model_store import ModelStore\n"
     code = preamble + FULL.replace("LIMIT", "pass")
     result = subprocess.run(
         [*mounted, sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False

@@ -16,10 +16,10 @@ pytest.importorskip("alembic", reason="needs the extra analytics")
 from databases import KINDS, new_database
 from sqlalchemy import inspect, select, text
 
-from moodlemlbackend._databases import make_engine, parse_url
-from moodlemlbackend.analytics.store import Store, database, open_store
-from moodlemlbackend.analytics.store.database import HEAD, VERSION_TABLE, insert_rows
-from moodlemlbackend.analytics.store.schema import INDICATOR_CALC, METADATA, MODELS, RUNS
+from moodlemlbackend.analytics.databases import make_engine, parse_url
+from moodlemlbackend.analytics.db import Store, database, open_store
+from moodlemlbackend.analytics.db.database import HEAD, VERSION_TABLE, insert_rows
+from moodlemlbackend.analytics.db.schema import INDICATOR_CALC, METADATA, MODELS, RUNS
 from moodlemlbackend.errors import StorageError, UsageError
 
 RUN = {"task": "train", "modelid": 1, "timestarted": 5}
@@ -30,7 +30,7 @@ CALCULATION = {
 
 HOLDER = """
 import sys, time
-from moodlemlbackend.analytics.store import open_store
+from moodlemlbackend.analytics.db import open_store
 with open_store(sys.argv[1]).lock("model:1") as held:
     print(held, flush=True)
     time.sleep(60)

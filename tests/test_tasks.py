@@ -29,9 +29,8 @@ from living import (
     workspace,
 )
 
-from moodlemlbackend.analytics import models, tasks
-from moodlemlbackend.analytics.site import open_site
-from moodlemlbackend.analytics.store.schema import (
+from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics.db.schema import (
     EXPLANATIONS,
     FEEDBACK,
     FILES,
@@ -45,6 +44,8 @@ from moodlemlbackend.analytics.store.schema import (
     USED_ANALYSABLES,
     USED_FILES,
 )
+from moodlemlbackend.analytics.lifecycle import tasks
+from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.cli import main
 from moodlemlbackend.errors import Status
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from helpers import MODELID, QUICK, SHARED, Backend, answer, environment, needs_shared, run, sentence, snapshot
 
-from moodlemlbackend.dataset import read_labelled, read_unlabelled
+from moodlemlbackend.dataset.data_set import read_labelled, read_unlabelled
 from moodlemlbackend.metrics import matthews_correlation
-from moodlemlbackend.store import ModelStore
+from moodlemlbackend.storage.model_store import ModelStore
 
 pytestmark = needs_shared
 

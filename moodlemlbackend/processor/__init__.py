@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from moodlemlbackend.errors import UsageError
 
 if TYPE_CHECKING:
-    from moodlemlbackend.processor.base import Processor
+    from moodlemlbackend.processor.processor import Processor
 
 GROUP = "moodlemlbackend.processors"
 """Entry point group under which a third party registers a subclass of ``Processor``."""
@@ -31,7 +31,7 @@ def get_processor(name: str) -> Processor:
         return LogisticRegression()
     from importlib.metadata import entry_points
 
-    from moodlemlbackend.processor.base import Processor
+    from moodlemlbackend.processor.processor import Processor
 
     registered = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in registered:

@@ -18,8 +18,8 @@ from moodlemlbackend.errors import NotEnoughDataError, Status
 from moodlemlbackend.processor.decision import decide
 
 if TYPE_CHECKING:
-    from moodlemlbackend.processor.base import Fitted
-    from moodlemlbackend.processor.samples import Samples
+    from moodlemlbackend.processor.processor import Fitted
+    from moodlemlbackend.processor.training_rows import TrainingRows
 
 Indices = npt.NDArray[np.int64]
 
@@ -83,7 +83,7 @@ class Smaller:
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class SplitRatings:
     """What judging a configuration came to; iterates over the rating and the fit of each split.
 
     ``learning_curve`` has no entry unless it was asked for.
@@ -97,7 +97,7 @@ class Evaluation:
         return iter(self.rated)
 
 
-def smaller_splits(samples: Samples, splits: list[Split], seed: int) -> list[tuple[int, Indices]]:
+def smaller_splits(samples: TrainingRows, splits: list[Split], seed: int) -> list[tuple[int, Indices]]:
     """Draw parts of the splits' training rows for a learning curve; the number of each one's split and its rows.
 
     Where there are few samples, which take little time to train on, more parts of more splits. Each has its share of
@@ -118,7 +118,7 @@ def smaller_splits(samples: Samples, splits: list[Split], seed: int) -> list[tup
     return drawn
 
 
-def stratified_splits(samples: Samples, iterations: int, seed: int) -> list[Split]:
+def stratified_splits(samples: TrainingRows, iterations: int, seed: int) -> list[Split]:
     """Draw splits that hold out a fifth of every class, and at least one sample of it.
 
     Raises

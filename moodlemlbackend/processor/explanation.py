@@ -15,10 +15,10 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend.dataset.columns import IndicatorColumns, indicators_of
 from moodlemlbackend.errors import ModelError
-from moodlemlbackend.indicators import Indicator, indicators_of
-from moodlemlbackend.processor.base import Classifier, Floats, Probabilities, TrainedModel
 from moodlemlbackend.processor.decision import decide
+from moodlemlbackend.processor.processor import Classifier, Floats, Probabilities, TrainedModel
 
 TOLERANCE = 1e-3
 """How far, in log-odds, contributions may miss the prediction."""
@@ -35,7 +35,7 @@ _ROWS_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
-class Reason:
+class Contribution:
     """What one indicator adds to a prediction: ``contribution`` in log-odds, ``value`` as people read it."""
 
     indicator: str
@@ -82,14 +82,14 @@ class Explanation:
     logit: float
     baseline_is: str
     exact: bool
-    reasons: tuple[Reason, ...]
+    reasons: tuple[Contribution, ...]
 
-    def largest(self, top: int) -> list[Reason]:
+    def largest(self, top: int) -> list[Contribution]:
         """The ``top`` largest reasons, and one that is the sum of the others."""
         others = self.reasons[top:]
         if len(others) < 2:
             return [*self.reasons]
-        rest = Reason("", f"{len(others)} others together", "", sum(reason.contribution for reason in others))
+        rest = Contribution("", f"{len(others)} others together", "", sum(reason.contribution for reason in others))
         return [*self.reasons[:top], rest]
 
     def sentences(self) -> list[str]:
@@ -135,7 +135,7 @@ class Explanations(Sequence[Explanation]):
     samples: tuple[str, ...]
     classes: tuple[str, ...]
     threshold: float
-    indicators: tuple[Indicator, ...]
+    indicators: tuple[IndicatorColumns, ...]
     features: Floats
     contributions: npt.NDArray[np.float64]
     explained: npt.NDArray[np.int64]
@@ -159,7 +159,7 @@ class Explanations(Sequence[Explanation]):
         labels, scores = decide(self.probabilities[row : row + 1], self.threshold)
         order = np.argsort(-np.abs(self.contributions[row]), kind="stable")
         reasons = (
-            Reason(indicator.name, indicator.label, indicator.value(self.features[row]), float(contribution))
+            Contribution(indicator.name, indicator.label, indicator.value(self.features[row]), float(contribution))
             for indicator, contribution in ((self.indicators[i], self.contributions[row, i]) for i in order)
             if contribution
         )
@@ -229,7 +229,7 @@ def explain(model: TrainedModel, columns: tuple[str, ...], features: Floats, sam
 
 
 def _explain(
-    classifier: Classifier, indicators: tuple[Indicator, ...], features: Floats, explained: npt.NDArray[np.int64]
+    classifier: Classifier, indicators: tuple[IndicatorColumns, ...], features: Floats, explained: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], bool]:
     """Contributions (rows, indicators), baseline (rows,), and whether they are exact."""
     exact = classifier.contributions(features)
@@ -278,7 +278,7 @@ def _against_rest(
 
 
 def _sampled(
-    classifier: Classifier, indicators: tuple[Indicator, ...], features: Floats
+    classifier: Classifier, indicators: tuple[IndicatorColumns, ...], features: Floats
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Estimate contributions: fill an empty row with the indicators in random orders, and see what each changes."""
     rng = np.random.default_rng(0)

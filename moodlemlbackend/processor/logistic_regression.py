@@ -13,7 +13,7 @@ from moodlemlbackend.model.contributions import Contributions, by_column
 from moodlemlbackend.model.encoding import Encoder, count_kinds, distinct, fit_encoder, varying
 from moodlemlbackend.model.folds import deal
 from moodlemlbackend.model.network import softmax
-from moodlemlbackend.processor.base import (
+from moodlemlbackend.processor.processor import (
     Arrays,
     Classifier,
     Fitted,
@@ -23,7 +23,7 @@ from moodlemlbackend.processor.base import (
     Progress,
     no_progress,
 )
-from moodlemlbackend.processor.samples import Samples
+from moodlemlbackend.processor.training_rows import TrainingRows
 
 FOLDS = 5
 INVERSE_REGULARISATION = 0.1
@@ -61,7 +61,7 @@ class LogisticRegression(Processor):
     name = "logistic_regression"
     libraries = ("sklearn.linear_model",)
 
-    def fit(self, samples: Samples, *, seed: int, progress: Progress = no_progress) -> Fitted:
+    def fit(self, samples: TrainingRows, *, seed: int, progress: Progress = no_progress) -> Fitted:
         """Train on all samples, and on all but a fifth of them five times for the decision threshold."""
         columns = varying(samples.coded.codes)
         first, kind = distinct(samples.coded.codes, columns)

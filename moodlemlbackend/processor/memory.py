@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from moodlemlbackend.model.codes import CodedRows, Floats, code
 from moodlemlbackend.model.encoding import count_kinds, distinct
-from moodlemlbackend.processor.samples import Samples
+from moodlemlbackend.processor.training_rows import TrainingRows
 
 if TYPE_CHECKING:
-    from moodlemlbackend.store import StoredModel
+    from moodlemlbackend.storage.model_store import StoredModel
 
 MOST_ROWS = 50_000
 """Distinct rows remembered. Of more, a random part is kept and counts for all; of rare classes all rows."""
@@ -43,7 +43,7 @@ class Teacher(Protocol):
         """Probabilities (rows, K)."""
 
 
-def remember(samples: Samples) -> Mapping[str, npt.NDArray[Any]]:
+def remember(samples: TrainingRows) -> Mapping[str, npt.NDArray[Any]]:
     """Return the arrays that keep the samples' distinct rows."""
     codes, values = samples.coded.codes, samples.coded.values
     columns = np.flatnonzero(samples.coded.varies)
@@ -71,7 +71,7 @@ def _some_of_each_class(targets: Floats) -> npt.NDArray[np.int64]:
     return np.sort(np.argsort(rank, kind="stable")[:MOST_ROWS])
 
 
-def recall(stored: StoredModel, like: Samples) -> Samples | None:
+def recall(stored: StoredModel, like: TrainingRows) -> TrainingRows | None:
     """Return the rows that a stored model remembers, with the columns of ``like``; None when it has no memory."""
     if not set(MEMORY) <= set(stored.specs):
         return None
@@ -81,10 +81,10 @@ def recall(stored: StoredModel, like: Samples) -> Samples | None:
     codes, values = np.repeat(row.codes, len(targets), axis=1), row.values.copy()
     codes[columns], values[columns] = arrays[_CODES], arrays[_VALUES]
     classes = tuple(map(str, stored.settings["classes"]))
-    return Samples(like.columns, classes, CodedRows(codes, values), targets)
+    return TrainingRows(like.columns, classes, CodedRows(codes, values), targets)
 
 
-def taught(teacher: Teacher, classes: tuple[str, ...], rows: float, samples: Samples) -> Samples:
+def taught(teacher: Teacher, classes: tuple[str, ...], rows: float, samples: TrainingRows) -> TrainingRows:
     """Return the samples as their teacher sees them.
 
     They count for as many samples as the teacher has learned from (``rows``; 0, unknown: as many as are new), but for
@@ -92,4 +92,4 @@ def taught(teacher: Teacher, classes: tuple[str, ...], rows: float, samples: Sam
     """
     chances = teacher.probabilities_of_coded(samples.coded)
     weight = min(rows / len(samples), MOST_TEACHING) if rows else 1.0
-    return Samples(samples.columns, classes, samples.coded, (chances * weight).astype(np.float32))
+    return TrainingRows(samples.columns, classes, samples.coded, (chances * weight).astype(np.float32))

@@ -14,7 +14,7 @@ from moodlemlbackend.model.encoding import Indices
 from moodlemlbackend.model.fitting import Fit, fit, fit_splits
 from moodlemlbackend.model.network import Network
 from moodlemlbackend.model.permutation import permuted_probabilities
-from moodlemlbackend.processor.base import (
+from moodlemlbackend.processor.processor import (
     Arrays,
     Classifier,
     Fitted,
@@ -24,7 +24,7 @@ from moodlemlbackend.processor.base import (
     Progress,
     no_progress,
 )
-from moodlemlbackend.processor.samples import Samples
+from moodlemlbackend.processor.training_rows import TrainingRows
 from moodlemlbackend.reference import ReferenceNetwork
 
 SPLITS_AT_ONCE = 20
@@ -82,12 +82,12 @@ class NeuralNetwork(Processor):
     name = "neural_network"
     libraries = ("tensorflow",)
 
-    def fit(self, samples: Samples, *, seed: int, progress: Progress = no_progress) -> Fitted:
+    def fit(self, samples: TrainingRows, *, seed: int, progress: Progress = no_progress) -> Fitted:
         """Train on all samples."""
         return _fitted(fit(samples.coded, samples.targets, seed=seed, progress=progress))
 
     def fit_splits(
-        self, samples: Samples, splits: list[npt.NDArray[np.int64]], *, seed: int, progress: Progress = no_progress
+        self, samples: TrainingRows, splits: list[npt.NDArray[np.int64]], *, seed: int, progress: Progress = no_progress
     ) -> list[Fitted]:
         """Train the networks of several splits side by side."""
         fits: list[Fit] = []

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from moodlemlbackend._files import storage_errors
 from moodlemlbackend.errors import ModelError
+from moodlemlbackend.files import storage_errors
 
 _REMEDY = "restore it from a backup, or clear the model in Moodle and train it again"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from moodlemlbackend._files import storage_errors
+from moodlemlbackend.files import storage_errors
 from moodlemlbackend.reference.files import naming
 from moodlemlbackend.reference.network import Layer, ReferenceNetwork
 from moodlemlbackend.reference.pickled import read_attributes

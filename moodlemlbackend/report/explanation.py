@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from moodlemlbackend._files import storage_errors
 from moodlemlbackend.errors import UsageError
+from moodlemlbackend.files import storage_errors
 from moodlemlbackend.report import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from moodlemlbackend.processor.explanation import Explanation, Reason
+    from moodlemlbackend.processor.explanation import Contribution, Explanation
 
 FORMATS = (".png", ".svg")
 
@@ -61,7 +61,7 @@ def draw(found: Explanation, *, top: int = 10) -> Figure:
     return figure
 
 
-def _draw_bars(axes: Axes, begin: float, reasons: list[Reason]) -> None:
+def _draw_bars(axes: Axes, begin: float, reasons: list[Contribution]) -> None:
     """Draw each change from where the one before it ended."""
     for position, reason in enumerate(reasons):
         end = begin + reason.contribution
@@ -75,7 +75,7 @@ def _draw_bars(axes: Axes, begin: float, reasons: list[Reason]) -> None:
     axes.set_yticks(range(len(reasons)), labels)
 
 
-def _draw_frame(axes: Axes, found: Explanation, reasons: list[Reason]) -> None:
+def _draw_frame(axes: Axes, found: Explanation, reasons: list[Contribution]) -> None:
     ends = found.baseline + np.cumsum([0, *(reason.contribution for reason in reasons)])
     room = 0.08 * max(np.ptp(ends), 1)
     axes.set_xlim(ends.min() - room, ends.max() + 2 * room)  # the bars' numbers stand at the right

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.indicators import TIME, Indicator, indicators_of
+from moodlemlbackend.dataset.columns import TIME, IndicatorColumns, indicators_of
 from moodlemlbackend.model.encoding import Indices, count_kinds, distinct, varying
 
 if TYPE_CHECKING:
-    from moodlemlbackend.processor.samples import Samples
+    from moodlemlbackend.processor.training_rows import TrainingRows
 
 MOST_NAMES = 20
 """Names listed of columns that are of one sort."""
@@ -77,7 +77,7 @@ class Facts:
         return asdict(self)
 
 
-def facts_of(samples: Samples, kinds: Indices | None = None) -> Facts:
+def facts_of(samples: TrainingRows, kinds: Indices | None = None) -> Facts:
     """Look at a data set; ``kinds`` are those of :func:`kinds_of`, if they are known."""
     codes = samples.coded.codes
     kind = kinds_of(samples) if kinds is None else kinds
@@ -105,7 +105,7 @@ def facts_of(samples: Samples, kinds: Indices | None = None) -> Facts:
     )
 
 
-def kinds_of(samples: Samples) -> Indices:
+def kinds_of(samples: TrainingRows) -> Indices:
     """(rows,) a number that rows share when they are equal in every indicator."""
     codes = samples.coded.codes
     return distinct(codes, np.flatnonzero(samples.coded.varies))[1]
@@ -123,12 +123,12 @@ def digest_of_rows(rows: Indices) -> str:
     return hashlib.blake2b(rows.astype(np.int64).tobytes(), digest_size=8).hexdigest()
 
 
-def _names(indicators: tuple[Indicator, ...], chosen: npt.NDArray[np.bool_]) -> tuple[str, ...]:
+def _names(indicators: tuple[IndicatorColumns, ...], chosen: npt.NDArray[np.bool_]) -> tuple[str, ...]:
     """Labels of the indicators all of whose columns are chosen."""
     return tuple(one.label for one in indicators if chosen[list(one.columns)].all())[:MOST_NAMES]
 
 
-def _parts(samples: Samples) -> dict[str, int]:
+def _parts(samples: TrainingRows) -> dict[str, int]:
     """Samples by part of the course: where its ``range`` column is 1."""
     found = {}
     for indicator in indicators_of(samples.columns):
@@ -139,7 +139,7 @@ def _parts(samples: Samples) -> dict[str, int]:
     return found
 
 
-def _alone(samples: Samples) -> dict[str, float]:
+def _alone(samples: TrainingRows) -> dict[str, float]:
     """Find columns that predict the class alone.
 
     A row's class is guessed as that of most of the other rows with the same cell, which a column of ever different
@@ -166,7 +166,7 @@ def _alone(samples: Samples) -> dict[str, float]:
     return dict(largest[:MOST_NAMES])
 
 
-def _digest(samples: Samples) -> str:
+def _digest(samples: TrainingRows) -> str:
     digest = hashlib.blake2b(digest_size=16)
     digest.update("\0".join((*samples.columns, "", *samples.classes)).encode())
     for array in (samples.coded.codes, samples.coded.values, samples.targets):

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.indicators import indicators_of
+from moodlemlbackend.dataset.columns import indicators_of
 from moodlemlbackend.report.record import Importance
 
 if TYPE_CHECKING:
     from moodlemlbackend.model.encoding import Indices
-    from moodlemlbackend.processor.base import Classifier
-    from moodlemlbackend.processor.samples import Samples
+    from moodlemlbackend.processor.processor import Classifier
+    from moodlemlbackend.processor.training_rows import TrainingRows
 
 MOST_PREDICTIONS = 120_000
 """Predictions that all of it may take: with many indicators fewer rows of each split are used."""
@@ -33,7 +33,7 @@ _PAIRS_AT_ONCE = 8_000_000
 
 
 def permutation_importances(
-    classifiers: list[Classifier], held_out: list[Indices], samples: Samples, *, seed: int
+    classifiers: list[Classifier], held_out: list[Indices], samples: TrainingRows, *, seed: int
 ) -> list[Importance]:
     """Importance of every indicator that varies, the largest mean first.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from moodlemlbackend.errors import Status
 from moodlemlbackend.report import curves
-from moodlemlbackend.report.cautions import cautions
+from moodlemlbackend.report.diagnostics import diagnostics
 from moodlemlbackend.report.facts import MOST_NAMES
 from moodlemlbackend.report.record import EVALUATION, RATING, TRAINING, Record
 
@@ -72,7 +72,7 @@ def write_page(record: Record, figures: list[str], folder: Path) -> Path:
 
 def render(record: Record, figures: list[str], folder: Path) -> str:
     """Make the page's text."""
-    found = cautions(record)
+    found = diagnostics(record)
     bad = int(record.result.get("status") or 0) != 0
     title, subtitle = _titles(record)
     shown = [
@@ -86,7 +86,7 @@ def render(record: Record, figures: list[str], folder: Path) -> str:
         measured |= {"thresholds": _thresholds(record), "thresholds_note": _thresholds_note(record)}
     return template().render(
         title=title, subtitle=subtitle, bad=bad, verdict=_verdict(record, sum(caution.grave for caution in found)),
-        cautions=found, facts=_facts(record), figures=shown, importances=_importances(record),
+        diagnostics=found, facts=_facts(record), figures=shown, importances=_importances(record),
         command=record.about.get("command"), settings=_settings(record), **measured,
     )  # fmt: skip
 

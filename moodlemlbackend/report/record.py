@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend._files import storage_errors
 from moodlemlbackend.errors import ModelError, UsageError
+from moodlemlbackend.files import storage_errors
 
 FORMAT = 1
 JSON_NAME, ARRAYS_NAME = "report.json", "report.npz"

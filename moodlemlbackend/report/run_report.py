@@ -24,9 +24,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moodlemlbackend import __version__
-from moodlemlbackend._files import explain
 from moodlemlbackend.errors import InterruptedRunError
-from moodlemlbackend.report.artist import LIBRARIES, Artist
+from moodlemlbackend.files import explain
 from moodlemlbackend.report.curves import mean_and_deviation
 from moodlemlbackend.report.facts import digest_of_rows, facts_of, kinds_of, repeated
 from moodlemlbackend.report.record import (
@@ -39,6 +38,7 @@ from moodlemlbackend.report.record import (
     write_facts,
     write_record,
 )
+from moodlemlbackend.report.render_process import LIBRARIES, RenderProcess
 
 LIBRARIES_OF_EVENTS = ("tensorboard.summary.writer.record_writer", "tensorboard.plugins.hparams.summary_v2")
 LIBRARIES_OF_REPORTS = (*LIBRARIES, *LIBRARIES_OF_EVENTS)
@@ -48,10 +48,10 @@ _NOT_COMPLETE = "The figures of this run are not complete."
 
 if TYPE_CHECKING:
     from moodlemlbackend.model.encoding import Indices
-    from moodlemlbackend.processor.base import Classifier, Fitted, TrainedModel
-    from moodlemlbackend.processor.evaluation import Evaluation, Rating
-    from moodlemlbackend.processor.samples import Samples
-    from moodlemlbackend.runs import Run
+    from moodlemlbackend.processor.evaluation import Rating, SplitRatings
+    from moodlemlbackend.processor.processor import Classifier, Fitted, TrainedModel
+    from moodlemlbackend.processor.training_rows import TrainingRows
+    from moodlemlbackend.runtime.run import Run
 
 
 class RunReport:
@@ -59,8 +59,8 @@ class RunReport:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._artist = Artist()
-        self._samples: Samples | None = None
+        self._artist = RenderProcess()
+        self._samples: TrainingRows | None = None
         self._about: dict[str, Any] = {}
         self._facts: dict[str, Any] = {}
         self._kinds: Indices | None = None
@@ -74,7 +74,7 @@ class RunReport:
         self._artist.close()
 
     def begin(
-        self, samples: Samples, command: str, modelid: str, outputdir: str, dataset: str, **settings: Any
+        self, samples: TrainingRows, command: str, modelid: str, outputdir: str, dataset: str, **settings: Any
     ) -> None:
         """Look at the data set, best while something else is being loaded; the rest is the command's arguments."""
         with self._dispensable():
@@ -106,7 +106,7 @@ class RunReport:
         everything = np.arange(len(rating.labels))
         self._publish(RATING, result, [_held(rating, everything)], [], [model.classifier], [everything])
 
-    def evaluation(self, evaluation: Evaluation, result: Mapping[str, Any]) -> None:
+    def evaluation(self, evaluation: SplitRatings, result: Mapping[str, Any]) -> None:
         """Report the evaluation of a configuration."""
         rows = [split.held_out for split in evaluation.splits]
         fits = [fitted for _, fitted in evaluation]
@@ -157,7 +157,7 @@ class RunReport:
             else:
                 write_images(self._run.dir, self._run.tensor_dir)
 
-    def _repeated(self, evaluation: Evaluation) -> dict[str, float]:
+    def _repeated(self, evaluation: SplitRatings) -> dict[str, float]:
         """How many held-out samples equal one of the training, and the AUC on the others."""
         from moodlemlbackend import metrics
 

@@ -24,7 +24,7 @@ from moodlemlbackend.report.curves import figures_of
 from moodlemlbackend.report.record import TRAINING, Held, Record
 
 if TYPE_CHECKING:
-    from moodlemlbackend.processor.base import Classifier, Fitted
+    from moodlemlbackend.processor.processor import Classifier, Fitted
 
 PR_THRESHOLDS = 127
 BUCKETS = 30

@@ -19,27 +19,29 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from moodlemlbackend import __version__
-from moodlemlbackend._archives import MIB
-from moodlemlbackend.commands import MODEL_ID
 from moodlemlbackend.errors import BackendError, RequestError, UsageError
-from moodlemlbackend.server import metrics, openapi, pages
-from moodlemlbackend.server.auth import Gate
-from moodlemlbackend.server.jobs import Jobs
-from moodlemlbackend.server.login import User, logged
+from moodlemlbackend.operations.commands import MODEL_ID
+from moodlemlbackend.server import metrics
+from moodlemlbackend.server.api import openapi
+from moodlemlbackend.server.api.uploads import Scratch, UploadForm, receive
+from moodlemlbackend.server.auth.authenticator import Authenticator
+from moodlemlbackend.server.auth.login import User, logged
+from moodlemlbackend.server.jobs.queue import Jobs
+from moodlemlbackend.server.jobs.worker import DIRHASH, RUNID, Job
 from moodlemlbackend.server.middleware import Surroundings
-from moodlemlbackend.server.uploads import Form, Scratch, receive
-from moodlemlbackend.server.worker import DIRHASH, RUNID, Job
-from moodlemlbackend.settings import reported_version
+from moodlemlbackend.server.pages import models
+from moodlemlbackend.settings.backend import reported_version
 from moodlemlbackend.storage import open_storage
+from moodlemlbackend.storage.archives import MIB
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from starlette.types import Receive, Scope, Send
 
-    from moodlemlbackend.analytics.settings import AnalyticsSettings
-    from moodlemlbackend.server.settings import ServerSettings
-    from moodlemlbackend.server.worker import Reply
+    from moodlemlbackend.server.jobs.worker import WorkerReply
+    from moodlemlbackend.settings.analytics import AnalyticsSettings
+    from moodlemlbackend.settings.server import ServerSettings
 
 log = logging.getLogger("moodlemlbackend.server")
 
@@ -72,7 +74,7 @@ def create_app(settings: ServerSettings, analytics: AnalyticsSettings | None = N
     )  # fmt: skip
     app.state.settings = settings
     app.state.metrics = counted
-    app.state.gate = Gate(settings.users, settings.people, counted.failed_logins.inc)
+    app.state.gate = Authenticator(settings.users, settings.people, counted.failed_logins.inc)
     app.state.storage = open_storage(settings.directory)
     app.state.store_reached = False
     app.state.analytics = analytics if analytics and analytics.site else None
@@ -83,7 +85,7 @@ def create_app(settings: ServerSettings, analytics: AnalyticsSettings | None = N
     app.add_exception_handler(RequestValidationError, _on_invalid)
     _add_calls(app)
     _add_health(app)
-    pages.add_pages(app)
+    models.add_pages(app)
     if app.state.analytics is not None:
         _add_site_pages(app)
     return app
@@ -91,7 +93,7 @@ def create_app(settings: ServerSettings, analytics: AnalyticsSettings | None = N
 
 def _add_site_pages(app: FastAPI) -> None:
     try:
-        from moodlemlbackend.server.site.routes import add_site_pages
+        from moodlemlbackend.server.pages.site.routes import add_site_pages
     except ModuleNotFoundError as error:
         raise UsageError(
             f"The pages of the Moodle site need the package {error.name}: install moodlemlbackend[server,analytics], "
@@ -108,9 +110,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.jobs = Jobs(state.settings, state.metrics)
     state.jobs.start()
     if state.analytics is not None:
-        from moodlemlbackend.server.site.desk import Desk
+        from moodlemlbackend.server.pages.site.request_context import RequestContexts
 
-        state.desk = Desk(state.settings, state.analytics, state.gate.is_person)
+        state.desk = RequestContexts(state.settings, state.analytics, state.gate.is_person)
     watch = asyncio.ensure_future(_watch_store(app))
     try:
         yield
@@ -158,12 +160,12 @@ def _add_calls(app: FastAPI) -> None:
     async def evaluationlog(
         request: Request, user: User, uniqueid: UniqueId, dirhash: DirHash, runid: RunId
     ) -> Response:
-        form = Form({"uniqueid": uniqueid, "dirhash": dirhash, "runid": runid})
+        form = UploadForm({"uniqueid": uniqueid, "dirhash": dirhash, "runid": runid})
         return await _fetch(request, user, "evaluationlog", form)
 
     @app.get("/export", **openapi.call("export"))
     async def export(request: Request, user: User, uniqueid: UniqueId, dirhash: DirHash) -> Response:
-        return await _fetch(request, user, "export", Form({"uniqueid": uniqueid, "dirhash": dirhash}))
+        return await _fetch(request, user, "export", UploadForm({"uniqueid": uniqueid, "dirhash": dirhash}))
 
     @app.post("/import", **openapi.call("import"))
     async def import_model(request: Request, user: User) -> Response:
@@ -177,7 +179,7 @@ def _add_calls(app: FastAPI) -> None:
 async def _upload(request: Request, user: str, kind: str, file: str | None) -> Response:
     """Receive a form, have its job done, and answer."""
 
-    async def form_of(scratch: Scratch) -> Form:
+    async def form_of(scratch: Scratch) -> UploadForm:
         files = () if file is None else (file,)
         form = await receive(request, scratch, files=files, allowed=request.app.state.settings.limits)
         if file is not None and file not in form.files:
@@ -187,16 +189,18 @@ async def _upload(request: Request, user: str, kind: str, file: str | None) -> R
     return await _perform(request, user, kind, form_of)
 
 
-async def _fetch(request: Request, user: str, kind: str, form: Form) -> Response:
+async def _fetch(request: Request, user: str, kind: str, form: UploadForm) -> Response:
     """Have a job without a form done, and answer."""
 
-    async def form_of(_scratch: Scratch) -> Form:
+    async def form_of(_scratch: Scratch) -> UploadForm:
         return form
 
     return await _perform(request, user, kind, form_of)
 
 
-async def _perform(request: Request, user: str, kind: str, form_of: Callable[[Scratch], Awaitable[Form]]) -> Response:
+async def _perform(
+    request: Request, user: str, kind: str, form_of: Callable[[Scratch], Awaitable[UploadForm]]
+) -> Response:
     """Take a place, have the job of a form done, and answer; a scratch folder that nobody needs any more goes."""
     state = request.app.state
     with state.jobs.admit(kind, user) as ticket:
@@ -216,7 +220,7 @@ async def _answer(request: Request, ticket: Any, job: Job, scratch: Scratch) -> 
         while (await request.receive())["type"] != "http.disconnect":
             pass
 
-    reply: Reply = await request.app.state.jobs.perform(ticket, job, gone)
+    reply: WorkerReply = await request.app.state.jobs.perform(ticket, job, gone)
     logged(request).update(status=reply.status, rows=reply.rows, **({"fault": reply.fault} if reply.fault else {}))
     if reply.file is not None:
         return _ScratchFile(scratch, reply.file, reply.media)
@@ -245,7 +249,7 @@ def _remove(scratch: Scratch) -> None:
     asyncio.get_running_loop().run_in_executor(None, scratch.remove)
 
 
-def _job(settings: ServerSettings, user: str, kind: str, form: Form, scratch: Scratch) -> Job:
+def _job(settings: ServerSettings, user: str, kind: str, form: UploadForm, scratch: Scratch) -> Job:
     """Read the fields of a call; RequestError for one that is missing or cannot be used."""
     values: dict[str, Any] = {}
     uniqueid = _field(form, "uniqueid", MODEL_ID, "letters, digits, - and _, at most 128 of them")
@@ -262,7 +266,7 @@ def _job(settings: ServerSettings, user: str, kind: str, form: Form, scratch: Sc
     return Job(kind, owner, uniqueid, str(scratch.folder), dirhash, values)
 
 
-def _field(form: Form, name: str, pattern: re.Pattern[str], allowed: str) -> str:
+def _field(form: UploadForm, name: str, pattern: re.Pattern[str], allowed: str) -> str:
     value = form.values.get(name)
     if value is None:
         raise RequestError(f"The field {name!r} is missing; send it in the form.")
@@ -271,7 +275,7 @@ def _field(form: Form, name: str, pattern: re.Pattern[str], allowed: str) -> str
     return value
 
 
-def _number(form: Form, name: str) -> float:
+def _number(form: UploadForm, name: str) -> float:
     try:
         number = float(_field(form, name, re.compile("[0-9.eE+-]{1,32}"), "a number of 0 or more"))
     except ValueError:

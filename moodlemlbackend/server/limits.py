@@ -1,7 +1,7 @@
 """How much a request may bring, in one place; what an admin may want to change is a setting of the same name.
 
 An upload passes three gates: bytes while it is received (:mod:`.uploads`), the shape of a data set or the entries of an
-archive before anything is computed (here and :mod:`moodlemlbackend._archives`), and what the backend itself refuses.
+archive before anything is computed (here and :mod:`moodlemlbackend.storage.archives`), and what the backend itself refuses.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moodlemlbackend import _archives
-from moodlemlbackend._archives import MIB, size
 from moodlemlbackend.errors import RequestError
+from moodlemlbackend.storage import archives
+from moodlemlbackend.storage.archives import MIB, size
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 UPLOAD_BYTES = 1024 * MIB
 """Body of one request."""
-UNCOMPRESSED_BYTES = _archives.UNPACKED_BYTES
+UNCOMPRESSED_BYTES = archives.UNPACKED_BYTES
 """A compressed data set, or all files of an archive, unpacked."""
 ROWS = 10_000_000
 """Rows of a data set."""
 COLUMNS = 20_000
 """Columns of a data set."""
-ZIP_ENTRIES = _archives.ENTRIES
+ZIP_ENTRIES = archives.ENTRIES
 """Files in an archive."""
 
 FIELDS = 16
@@ -104,7 +104,7 @@ def check_dataset(path: Path, limits: Limits) -> int:
 
     Reads the file once in chunks; what is no data set at all is for its reader to say.
     """
-    from moodlemlbackend._dataset_csv import opened
+    from moodlemlbackend.dataset.csv_text import opened
 
     rows = total = 0
     header = b""

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from datetime import datetime, timezone
 from typing import Any
 
-from moodlemlbackend.server.worker import fault
+from moodlemlbackend.server.jobs.worker import fault
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from moodlemlbackend._files import explain
-from moodlemlbackend.analytics.settings import load_analytics_settings
 from moodlemlbackend.errors import UsageError
+from moodlemlbackend.files import explain
 from moodlemlbackend.server import limits, logs
 from moodlemlbackend.server.app import create_app
-from moodlemlbackend.settings import load_settings
+from moodlemlbackend.settings.analytics import load_analytics_settings
+from moodlemlbackend.settings.backend import load_settings
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from fastapi import FastAPI
 
-    from moodlemlbackend.server.settings import ServerSettings
+    from moodlemlbackend.settings.server import ServerSettings
 
 log = logging.getLogger("moodlemlbackend.server")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
-    from moodlemlbackend.server.jobs import Jobs
+    from moodlemlbackend.server.jobs.queue import Jobs
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

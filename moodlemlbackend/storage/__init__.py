@@ -8,7 +8,7 @@
         logs/{runid}/                     one folder a run
         .lease                            remote bases only: who trains this model, and until when
 
-A local base is the layout of :mod:`moodlemlbackend.store` itself. A remote one is used through a cache of directories
+A local base is the layout of :mod:`moodlemlbackend.storage.model_store` itself. A remote one is used through a cache of directories
 with that same layout, so that commands never know the difference.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.errors import UsageError
-from moodlemlbackend.storage.base import Storage
+from moodlemlbackend.storage.storage import Storage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,7 +21,7 @@ from moodlemlbackend.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from moodlemlbackend.storage.objects import Objects
+    from moodlemlbackend.storage.object_store import Objects
 
 LEASE_SECONDS = 60.0
 SKEW_SECONDS = 30.0

@@ -8,9 +8,9 @@ import uuid
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from moodlemlbackend._files import storage_errors
 from moodlemlbackend.errors import StorageError
-from moodlemlbackend.storage.base import Storage, check_parts
+from moodlemlbackend.files import storage_errors
+from moodlemlbackend.storage.storage import Storage, check_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class LocalStorage(Storage):
-    """Model directories used in place; :class:`~moodlemlbackend.store.ModelStore` keeps trainers of one apart."""
+    """Model directories used in place; :class:`~moodlemlbackend.storage.model_store.ModelStore` keeps trainers of one apart."""
 
     def __init__(self, base: Path) -> None:
         self._base = base.absolute()

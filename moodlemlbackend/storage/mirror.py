@@ -2,7 +2,7 @@
 
 The pointer is read from the base each time, the files of a version once: they never change. Several threads and
 processes may use a cache; who changes it holds a lock, who reads finds a pointer replaced in one step, as in
-:class:`~moodlemlbackend.store.ModelStore`.
+:class:`~moodlemlbackend.storage.model_store.ModelStore`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import uuid
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from moodlemlbackend._files import fsync, storage_errors
 from moodlemlbackend.errors import ModelError, StorageError
-from moodlemlbackend.storage.base import LOGS
-from moodlemlbackend.storage.objects import MissingObjectError
+from moodlemlbackend.files import fsync, storage_errors
+from moodlemlbackend.storage.object_store import MissingObjectError
+from moodlemlbackend.storage.storage import LOGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from moodlemlbackend.storage.objects import Objects
+    from moodlemlbackend.storage.object_store import Objects
 
 CLASSIFIER = "classifier"
 POINTER = "current"
@@ -169,7 +169,7 @@ class Mirror:
             self._sweep(keep={version, before[:9].decode() if before else version})
 
     def _fetch_version(self, version: str, sha256: str, folder: Path) -> None:
-        from moodlemlbackend.store import read_model
+        from moodlemlbackend.storage.model_store import read_model
 
         key = f"{self.key}/{CLASSIFIER}/{version}"
         self._objects.download([(f"{key}/manifest.json", folder / "manifest.json")])
@@ -187,7 +187,7 @@ class Mirror:
 
     def _fetch_reference(self) -> None:
         """Fetch a model of the reference package, which somebody may have copied to the base."""
-        from moodlemlbackend.store import REFERENCE_FILES
+        from moodlemlbackend.storage.model_store import REFERENCE_FILES
 
         key = f"{self.key}/{CLASSIFIER}"
         if set(REFERENCE_FILES) & set(self._objects.children(key)):
@@ -229,7 +229,7 @@ class Mirror:
 
 def _is_whole(folder: Path, sha256: str) -> bool:
     """Whether a cached version is the published one; its files were verified when they were fetched."""
-    from moodlemlbackend.store import read_model
+    from moodlemlbackend.storage.model_store import read_model
 
     try:
         return read_model(folder).sha256 == sha256

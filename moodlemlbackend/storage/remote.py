@@ -17,17 +17,17 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moodlemlbackend._files import storage_errors
 from moodlemlbackend.errors import BackendError, StorageError
-from moodlemlbackend.storage.base import LOGS, Storage, check_parts
+from moodlemlbackend.files import storage_errors
 from moodlemlbackend.storage.lease import Lease
 from moodlemlbackend.storage.mirror import CLASSIFIER, POINTER, VERSION, Mirror
-from moodlemlbackend.storage.objects import open_objects
+from moodlemlbackend.storage.object_store import open_objects
+from moodlemlbackend.storage.storage import LOGS, Storage, check_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from moodlemlbackend.storage.objects import Objects
+    from moodlemlbackend.storage.object_store import Objects
 
 GRACE_SECONDS = 900.0
 """How long a version that was replaced stays for readers that are still fetching it."""
@@ -226,7 +226,7 @@ def _remove_work(folder: Path) -> None:
 
 def _usual_cache() -> Path:
     """Return this user's own folder for caches among the temporary files."""
-    from moodlemlbackend.guard import private_folder
+    from moodlemlbackend.runtime.supervisor import private_folder
 
     folder = private_folder()
     if folder is None:

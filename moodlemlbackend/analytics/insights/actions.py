@@ -8,18 +8,19 @@ from urllib.parse import quote
 
 from sqlalchemy import select
 
-from moodlemlbackend.analytics import definitions, feedback, models
+from moodlemlbackend.analytics.db import feedback, models
+from moodlemlbackend.analytics.db.schema import PREDICTION_ACTIONS, PREDICTIONS
+from moodlemlbackend.analytics.features import definitions
+from moodlemlbackend.analytics.features.targets.target import Action, Tone
 from moodlemlbackend.analytics.insights.texts import known, say
-from moodlemlbackend.analytics.store.schema import PREDICTION_ACTIONS, PREDICTIONS
-from moodlemlbackend.analytics.targets.base import Action, Tone
 from moodlemlbackend.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.insights.samples import SampleInfo
-    from moodlemlbackend.analytics.models import Model
-    from moodlemlbackend.analytics.workspace import Workspace
+    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
 
 HIDING = frozenset({"fixed", "notuseful", "useful", "notapplicable", "incorrectlyflagged"})
 """Who has done one of these no longer sees the prediction among the insights."""
@@ -130,7 +131,7 @@ def _offered(action: Action, url: str = "") -> Offered:
     return Offered(action.name, say(name) if known(name) else action.name, action.tone, url)
 
 
-def _resolve(model: Model, name: str) -> str:
+def _resolve(model: AnalyticsModel, name: str) -> str:
     """Moodle's name of an action of a model's target; one of the same tone is as good, for names differ."""
     chosen = definitions.target(model.target)
     wanted = ALIASES.get(name, name)

@@ -9,33 +9,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import and_, func, select
 
-from moodlemlbackend.analytics import definitions, models
+from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics.db.schema import EXPLANATIONS, MODELS, PREDICTION_ACTIONS, PREDICTIONS
+from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, LIST_OWN_INSIGHTS, MANAGE_MODELS, USER
 from moodlemlbackend.analytics.insights.samples import describe
 from moodlemlbackend.analytics.insights.texts import class_label
-from moodlemlbackend.analytics.store.schema import EXPLANATIONS, MODELS, PREDICTION_ACTIONS, PREDICTIONS
+from moodlemlbackend.dataset.columns import TIME, indicators_of
 from moodlemlbackend.errors import UsageError
-from moodlemlbackend.indicators import TIME, indicators_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from sqlalchemy import Connection, Row
 
+    from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.insights.actions import Offered
     from moodlemlbackend.analytics.insights.capabilities import Capabilities
     from moodlemlbackend.analytics.insights.samples import SampleInfo
-    from moodlemlbackend.analytics.models import Model
+    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.site import Site
-    from moodlemlbackend.analytics.workspace import Workspace
 
 PAGE = 100
 LARGEST_PAGE = 1000
 
 
 @dataclass(frozen=True)
-class Reason:
+class InsightReason:
     """What one indicator adds to a prediction, in log-odds of the predicted class."""
 
     indicator: str
@@ -73,7 +74,7 @@ class Insight:
     """
 
     id: int
-    model: Model
+    model: AnalyticsModel
     contextid: int
     sampleid: int
     rangeindex: int
@@ -86,7 +87,7 @@ class Insight:
     end: int | None
     sample: SampleInfo | None
     indicators: tuple[IndicatorValue, ...]
-    reasons: tuple[Reason, ...]
+    reasons: tuple[InsightReason, ...]
     links: tuple[Offered, ...]
     judgements: tuple[Offered, ...]
     done: tuple[str, ...]
@@ -120,7 +121,7 @@ def contexts(connection: Connection, modelid: int | None = None) -> list[Context
     return [ContextInsights(*row) for row in connection.execute(query)]
 
 
-def readable(capabilities: Capabilities, userid: int, model: Model, contextids: Iterable[int]) -> set[int]:
+def readable(capabilities: Capabilities, userid: int, model: AnalyticsModel, contextids: Iterable[int]) -> set[int]:
     """In which of these contexts a user may read the insights of a model.
 
     A user's own need one capability, all others another; those that no report links to are for managers of models.
@@ -225,7 +226,7 @@ def _query(modelid: int | None, contextids: Collection[int] | None, userid: int 
 
 
 def _insights(
-    workspace: Workspace, site: Site, connection: Connection, found: dict[int, Model], rows: Sequence[Row[Any]]
+    workspace: Workspace, site: Site, connection: Connection, found: dict[int, AnalyticsModel], rows: Sequence[Row[Any]]
 ) -> list[Insight]:
     samples: dict[tuple[str, int], SampleInfo] = {}
     for model in found.values():
@@ -243,7 +244,11 @@ def _insights(
 
 
 def _insight(
-    workspace: Workspace, model: Model, row: Row[Any], samples: dict[tuple[str, int], SampleInfo], done: list[str]
+    workspace: Workspace,
+    model: AnalyticsModel,
+    row: Row[Any],
+    samples: dict[tuple[str, int], SampleInfo],
+    done: list[str],
 ) -> Insight:
     sample = samples.get((definitions.analyser(model.target).origin, row.sampleid))
     return Insight(
@@ -261,7 +266,7 @@ def _insight(
         end=row.timeend,
         sample=sample,
         indicators=indicator_values(json.loads(row.calculations)),
-        reasons=tuple(Reason(**reason) for reason in json.loads(row.reasons)) if row.reasons else (),
+        reasons=tuple(InsightReason(**reason) for reason in json.loads(row.reasons)) if row.reasons else (),
         links=tuple(actions.links(workspace.settings.wwwroot, model.target, row.id, sample)),
         judgements=tuple(actions.judgements(model.target)),
         done=tuple(done),

@@ -8,22 +8,22 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from moodlemlbackend.analytics import definitions
-from moodlemlbackend.analytics.indicators.calendar import due_events
+from moodlemlbackend.analytics.features import definitions
+from moodlemlbackend.analytics.features.indicators.calendar import due_events
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import COURSE, USER, Capabilities
 from moodlemlbackend.analytics.insights.samples import describe
 from moodlemlbackend.analytics.insights.texts import class_label, say
-from moodlemlbackend.analytics.notifications.message import Message, Person
+from moodlemlbackend.analytics.notifications.message import Message, Recipient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.insights.samples import SampleInfo
-    from moodlemlbackend.analytics.models import Model
-    from moodlemlbackend.analytics.settings import AnalyticsSettings
+    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.site import Site
-    from moodlemlbackend.analytics.workspace import Workspace
+    from moodlemlbackend.settings.analytics import AnalyticsSettings
 
 MOST_NAMED = 20
 """Samples that a message names; the others are counted."""
@@ -61,7 +61,7 @@ def prediction_url(settings: AnalyticsSettings, predictionid: int) -> str:
 
 
 def write_messages(
-    workspace: Workspace, site: Site, model: Model, predictions: Sequence[NewPrediction]
+    workspace: Workspace, site: Site, model: AnalyticsModel, predictions: Sequence[NewPrediction]
 ) -> list[Message]:
     """Write to everybody who is to be told: of each prediction if it is an analysable's only one, else by context."""
     if not predictions or not definitions.target(model.target).uses_insights:
@@ -95,8 +95,8 @@ def write_messages(
 
 def _message(
     workspace: Workspace,
-    model: Model,
-    person: Person,
+    model: AnalyticsModel,
+    person: Recipient,
     group: Sequence[NewPrediction],
     samples: dict[int, SampleInfo],
     *,
@@ -141,7 +141,7 @@ def _message(
 
 
 def _activities_due(
-    workspace: Workspace, site: Site, model: Model, predictions: Sequence[NewPrediction]
+    workspace: Workspace, site: Site, model: AnalyticsModel, predictions: Sequence[NewPrediction]
 ) -> dict[int, list[str]]:
     """What each user has to do in the predicted range, with links, for the target that asks this; by user."""
     if model.target != ACTIVITIES_DUE:
@@ -170,7 +170,7 @@ def _activities_due(
     return lines
 
 
-def _line(model: Model, one: NewPrediction, sample: SampleInfo | None) -> str:
+def _line(model: AnalyticsModel, one: NewPrediction, sample: SampleInfo | None) -> str:
     text = f"{sample.title if sample else say('unknown')}: {class_label(model.target, one.prediction)}"
     if one.probability is not None:
         text += f" ({one.probability:.0%})"
@@ -181,7 +181,7 @@ def _line(model: Model, one: NewPrediction, sample: SampleInfo | None) -> str:
     return text
 
 
-def _facts(model: Model, one: NewPrediction, sample: SampleInfo | None) -> dict[str, Any]:
+def _facts(model: AnalyticsModel, one: NewPrediction, sample: SampleInfo | None) -> dict[str, Any]:
     return {
         "id": one.id,
         "sample": one.sampleid,
@@ -213,7 +213,7 @@ def _html(greeting: str, body: str, lines: Sequence[str], offered: Sequence[tupl
     return "<!DOCTYPE html>\n<html><body>\n" + "\n".join(parts) + "\n</body></html>\n"
 
 
-def _people(site: Site, users: set[int]) -> dict[int, Person]:
+def _people(site: Site, users: set[int]) -> dict[int, Recipient]:
     if not users:
         return {}
     rows = site.database.rows(
@@ -221,7 +221,7 @@ def _people(site: Site, users: set[int]) -> dict[int, Person]:
         ids=sorted(users),
     )
     return {
-        user: Person(user, first or "", f"{first or ''} {last or ''}".strip(), "" if suspended else email or "")
+        user: Recipient(user, first or "", f"{first or ''} {last or ''}".strip(), "" if suspended else email or "")
         for user, first, last, email, suspended in rows
     }
 

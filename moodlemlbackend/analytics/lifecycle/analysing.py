@@ -5,28 +5,29 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from moodlemlbackend import dataset
-from moodlemlbackend.analytics import model_files, registry
-from moodlemlbackend.analytics.analysis import Analysis, Result, Status, analyse
-from moodlemlbackend.analytics.datasets import metadata
-from moodlemlbackend.analytics.features import headers
-from moodlemlbackend.analytics.lifecycle.outcome import Analysed
+from moodlemlbackend.analytics.db import dataset_files
+from moodlemlbackend.analytics.features import registry
+from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, Result, analyse
+from moodlemlbackend.analytics.features.datasets import metadata
+from moodlemlbackend.analytics.features.feature_matrix import headers
+from moodlemlbackend.analytics.lifecycle.run_result import Analysed
+from moodlemlbackend.dataset import data_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from moodlemlbackend.analytics.analysis import Hooks
-    from moodlemlbackend.analytics.lifecycle.outcome import Outcome
-    from moodlemlbackend.analytics.models import Model
+    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.features.analysis import Hooks
+    from moodlemlbackend.analytics.lifecycle.run_result import RunResult
+    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.site import Site
-    from moodlemlbackend.analytics.workspace import Workspace
 
     Shown = Callable[[Result], None]
 
 
 def analysis_of(
-    workspace: Workspace, model: Model, intervals: Sequence[str], *, training: bool, keeps: bool
+    workspace: Workspace, model: AnalyticsModel, intervals: Sequence[str], *, training: bool, keeps: bool
 ) -> Analysis:
     """The analysis that a model asks for."""
     return Analysis(
@@ -44,7 +45,7 @@ def run_analysis(
     site: Site,
     analysis: Analysis,
     hooks: Hooks,
-    outcome: Outcome,
+    outcome: RunResult,
     *,
     time_limit: float | None = None,
     shown: Shown | None = None,
@@ -70,20 +71,22 @@ def run_analysis(
         yield result
 
 
-def write_part(workspace: Workspace, site: Site, model: Model, analysis: Analysis, area: str, result: Result) -> Path:
+def write_part(
+    workspace: Workspace, site: Site, model: AnalyticsModel, analysis: Analysis, area: str, result: Result
+) -> Path:
     """Write the data set of one analysable."""
     assert result.method is not None
     assert result.features is not None
-    path = model_files.new_path(workspace, model, area, result.method.id, int(result.analysable.id))
+    path = dataset_files.new_path(workspace, model, area, result.method.id, int(result.analysable.id))
     columns = headers(analysis.indicators, result.method.range_columns)
     about = metadata(site, analysis.target, analysis.indicators, result.method)
     rows: dict[str, Any] = {"sample_ids": result.unique_ids}
     if result.labels is not None:
         rows = {"labels": result.labels if analysis.target.linear else result.labels.astype(int)}
-    dataset.write(path, about, columns, result.features.cells(), **rows)
+    data_set.write(path, about, columns, result.features.cells(), **rows)
     return path
 
 
 def is_data(result: Result) -> bool:
     """Whether a result has rows."""
-    return result.status is Status.OK and result.features is not None
+    return result.status is AnalysisStatus.OK and result.features is not None

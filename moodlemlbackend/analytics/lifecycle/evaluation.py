@@ -7,28 +7,30 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete
 
-from moodlemlbackend.analytics import backend, definitions, model_files, models, registry
-from moodlemlbackend.analytics.analysis import Result, Status
+from moodlemlbackend.analytics.db import dataset_files, models
+from moodlemlbackend.analytics.db.dataset_files import EVALUATION
+from moodlemlbackend.analytics.db.schema import FILES, MODELS_LOG
+from moodlemlbackend.analytics.db.used_samples import Calculations
+from moodlemlbackend.analytics.features import definitions, registry
+from moodlemlbackend.analytics.features.analysis import AnalysisStatus, Result
+from moodlemlbackend.analytics.features.targets import Refusal
+from moodlemlbackend.analytics.lifecycle import backend
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
-from moodlemlbackend.analytics.lifecycle.outcome import Evaluated, Outcome, recorded
-from moodlemlbackend.analytics.lifecycle.registers import Calculations
-from moodlemlbackend.analytics.model_files import EVALUATION
-from moodlemlbackend.analytics.packages import remember_components
-from moodlemlbackend.analytics.store.schema import FILES, MODELS_LOG
-from moodlemlbackend.analytics.targets import Reason
+from moodlemlbackend.analytics.lifecycle.packages import remember_components
+from moodlemlbackend.analytics.lifecycle.run_result import Evaluated, RunResult, recorded
 from moodlemlbackend.errors import BusyError, NotTrainedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from moodlemlbackend.analytics.db.dataset_files import DatasetFile
+    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamples
+    from moodlemlbackend.analytics.features.ranges import Ranges
+    from moodlemlbackend.analytics.features.time_splitting import TimeSplitting
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
-    from moodlemlbackend.analytics.model_files import DatasetFile
-    from moodlemlbackend.analytics.models import Model
-    from moodlemlbackend.analytics.ranges import Ranges
-    from moodlemlbackend.analytics.samples import Samples
+    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.site import Site
-    from moodlemlbackend.analytics.time_splitting import TimeSplitting
-    from moodlemlbackend.analytics.workspace import Workspace
 
 CONFIGURATION, TRAINED_MODEL = "configuration", "trainedmodel"
 MODES = (CONFIGURATION, TRAINED_MODEL)
@@ -36,7 +38,7 @@ MODES = (CONFIGURATION, TRAINED_MODEL)
 REUSE_SECONDS = 7 * 86_400
 """Age up to which the data set of an analysable is used again."""
 
-REUSED = Reason("reused", "analytics", "Analysed in the last week; what was calculated then is used again.")
+REUSED = Refusal("reused", "analytics", "Analysed in the last week; what was calculated then is used again.")
 
 
 def evaluate(
@@ -48,7 +50,7 @@ def evaluate(
     mode: str = CONFIGURATION,
     reuse: bool = True,
     shown: Shown | None = None,
-) -> Outcome:
+) -> RunResult:
     """Evaluate a model's configuration with one interval or all that are enabled for it, or the trained model.
 
     ``reuse`` uses the data sets of courses again that were analysed in the last week. The outcome's status is that of
@@ -68,9 +70,9 @@ def evaluate(
             raise BusyError(f"Another process evaluates model {modelid}; it is left to that one.")
         with workspace.store.read() as connection:
             model = models.get(connection, modelid)
-        outcome = Outcome("evaluate", modelid, model.name)
+        outcome = RunResult("evaluate", modelid, model.name)
         if model.static:
-            outcome.status = int(Status.NO_DATASET)
+            outcome.status = int(AnalysisStatus.NO_DATASET)
             outcome.info.append("The model rests on assumptions: there is nothing to be evaluated.")
             return outcome
         if not model.indicators:
@@ -82,7 +84,7 @@ def evaluate(
         return outcome
 
 
-def _intervals(workspace: Workspace, model: Model, interval: str | None, mode: str) -> list[str]:
+def _intervals(workspace: Workspace, model: AnalyticsModel, interval: str | None, mode: str) -> list[str]:
     if mode not in MODES:
         raise UsageError(f"There is no mode {mode!r}; choose one of {', '.join(MODES)}.")
     possible = definitions.intervals_for(model.target)
@@ -115,7 +117,9 @@ class _Hooks(Calculations):
         super().__init__(workspace)
         self._known = known
 
-    def select(self, samples: Samples, ranges: Ranges, method: TimeSplitting) -> tuple[Samples, Ranges] | Reason:
+    def select(
+        self, samples: AnalysableSamples, ranges: Ranges, method: TimeSplitting
+    ) -> tuple[AnalysableSamples, Ranges] | Refusal:
         """What is known need not be calculated."""
         if (int(samples.analysable.id), method.id) in self._known:
             return REUSED
@@ -129,11 +133,11 @@ class _Evaluation:
         self,
         workspace: Workspace,
         site: Site,
-        model: Model,
+        model: AnalyticsModel,
         intervals: Sequence[str],
         mode: str,
         reuse: bool,
-        outcome: Outcome,
+        outcome: RunResult,
     ) -> None:
         self._workspace, self._site, self._model = workspace, site, model
         self._intervals, self._mode, self._outcome = intervals, mode, outcome
@@ -164,7 +168,9 @@ class _Evaluation:
         found = {}
         with self._workspace.store.read() as connection:
             for interval in self._intervals:
-                for file in model_files.of_analysables(connection, self._workspace, self._model, EVALUATION, interval):
+                for file in dataset_files.of_analysables(
+                    connection, self._workspace, self._model, EVALUATION, interval
+                ):
                     if file.created > since and file.analysable is not None and file.path.is_file():
                         found[file.analysable, interval] = file
         return found
@@ -179,24 +185,24 @@ class _Evaluation:
         with workspace.store.write() as connection:
             former = [
                 one
-                for one in model_files.of_analysables(connection, workspace, model, EVALUATION, interval)
+                for one in dataset_files.of_analysables(connection, workspace, model, EVALUATION, interval)
                 if one.analysable == analysable
             ]
             connection.execute(delete(FILES).where(FILES.c.id.in_([one.id for one in former])))
-            fileid = model_files.add(
+            fileid = dataset_files.add(
                 connection, workspace, model, EVALUATION, interval, path, rows, analysable
             )  # fmt: skip
-        model_files.remove(former)
-        return model_files.DatasetFile(fileid, path, interval, analysable, rows, workspace.clock(), {})
+        dataset_files.remove(former)
+        return dataset_files.DatasetFile(fileid, path, interval, analysable, rows, workspace.clock(), {})
 
     def _judge(self, interval: str, parts: Sequence[DatasetFile]) -> Evaluated:
         """Have the processor judge one interval, and log what it says."""
         if not parts:
             reasons = sorted({one.reason for one in self._outcome.refused if one.interval in ("", interval)})
             info = ["There is no data to evaluate: " + " ".join(reasons[:3])]
-            return Evaluated(interval, int(Status.NO_DATASET), 0.0, info)
-        path = model_files.new_path(self._workspace, self._model, EVALUATION, interval)
-        model_files.join([part.path for part in parts], path)
+            return Evaluated(interval, int(AnalysisStatus.NO_DATASET), 0.0, info)
+        path = dataset_files.new_path(self._workspace, self._model, EVALUATION, interval)
+        dataset_files.join([part.path for part in parts], path)
         try:
             with self._outcome.stage(f"evaluation {definitions.last_part(interval)}"):
                 verdict = backend.evaluate(

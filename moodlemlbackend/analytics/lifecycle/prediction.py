@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from moodlemlbackend.analytics import backend, model_files, models
-from moodlemlbackend.analytics.features import headers
+from moodlemlbackend.analytics.db import dataset_files, models
+from moodlemlbackend.analytics.db.dataset_files import PREDICTED, UNLABELLED
+from moodlemlbackend.analytics.db.schema import EXPLANATIONS, PREDICTIONS
+from moodlemlbackend.analytics.db.used_samples import PREDICTION, UsedSamples
+from moodlemlbackend.analytics.features.feature_matrix import headers
+from moodlemlbackend.analytics.features.static_predictions import predict_static
 from moodlemlbackend.analytics.insights.messages import NewPrediction, write_messages
+from moodlemlbackend.analytics.lifecycle import backend
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
-from moodlemlbackend.analytics.lifecycle.outcome import Outcome, recorded
-from moodlemlbackend.analytics.lifecycle.registers import PREDICTION, Registers
-from moodlemlbackend.analytics.model_files import PREDICTED, UNLABELLED
+from moodlemlbackend.analytics.lifecycle.packages import remember_components
+from moodlemlbackend.analytics.lifecycle.php_json import to_json
+from moodlemlbackend.analytics.lifecycle.run_result import RunResult, recorded
 from moodlemlbackend.analytics.notifications import outbox
-from moodlemlbackend.analytics.packages import remember_components
-from moodlemlbackend.analytics.php_json import to_json
-from moodlemlbackend.analytics.predictions import predict_static
-from moodlemlbackend.analytics.store.schema import EXPLANATIONS, PREDICTIONS
-from moodlemlbackend.dataset import read_unlabelled
+from moodlemlbackend.dataset.data_set import read_unlabelled
 from moodlemlbackend.errors import ModelError, NotTrainedError, Status
 
 if TYPE_CHECKING:
@@ -31,18 +32,18 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from moodlemlbackend.analytics.analysis import Analysis, Result
+    from moodlemlbackend.analytics.db.dataset_files import DatasetFile
+    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.features.analysis import Analysis, Result
+    from moodlemlbackend.analytics.features.targets import Target
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
-    from moodlemlbackend.analytics.model_files import DatasetFile
-    from moodlemlbackend.analytics.models import Model
+    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.site import Site
-    from moodlemlbackend.analytics.targets import Target
-    from moodlemlbackend.analytics.workspace import Workspace
 
 REASONS_KEPT = 10
 
 
-def predict(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None = None) -> Outcome:
+def predict(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None = None) -> RunResult:
     """Have a model predict, keep the predictions that are news, and write to those who are to be told.
 
     The messages are written to the store; :func:`moodlemlbackend.analytics.notifications.outbox.deliver` sends them.
@@ -62,7 +63,7 @@ def predict(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | No
         interval = model.require()
         if not model.trained:
             raise NotTrainedError(f"Model {modelid} has not been trained yet; train it first.")
-        outcome = Outcome("predict", modelid, model.name)
+        outcome = RunResult("predict", modelid, model.name)
         with recorded(workspace, outcome):
             remember_components(workspace, site)
             analysis = analysis_of(workspace, model, [interval], training=False, keeps=True)
@@ -74,11 +75,13 @@ def predict(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | No
 class _Prediction:
     """One prediction of a model."""
 
-    def __init__(self, workspace: Workspace, site: Site, model: Model, analysis: Analysis, outcome: Outcome) -> None:
+    def __init__(
+        self, workspace: Workspace, site: Site, model: AnalyticsModel, analysis: Analysis, outcome: RunResult
+    ) -> None:
         self._workspace, self._site, self._model, self._analysis = workspace, site, model, analysis
         self._target: Target = analysis.target
         self._outcome = outcome
-        self._registers = Registers(workspace, model, analysis.target, PREDICTION)
+        self._registers = UsedSamples(workspace, model, analysis.target, PREDICTION)
 
     # Static models.
 
@@ -146,7 +149,7 @@ class _Prediction:
             explanations = self._explain(rows, features)
         with self._outcome.stage("insights"), self._workspace.store.write() as connection:
             self._store(connection, rows, explanations)
-            model_files.use(connection, self._workspace, self._model, merged.id, PREDICTED)
+            dataset_files.use(connection, self._workspace, self._model, merged.id, PREDICTED)
 
     def _keep(self, result: Result, interval: str) -> None:
         """Write one analysable's samples with what a prediction of them will need to know."""
@@ -160,7 +163,7 @@ class _Prediction:
             "contexts": dict(zip(map(str, result.samples.ids.tolist()), result.samples.contexts.tolist(), strict=True)),
         }
         with self._workspace.store.write() as connection:
-            model_files.add(
+            dataset_files.add(
                 connection, self._workspace, self._model, UNLABELLED, interval, path, len(result.features),
                 int(result.analysable.id), details,
             )  # fmt: skip
@@ -170,12 +173,12 @@ class _Prediction:
         workspace, model = self._workspace, self._model
         with self._outcome.stage("merge"):
             with workspace.store.write() as connection:
-                new = model_files.of_analysables(connection, workspace, model, UNLABELLED, interval, merged=False)
-                waiting = model_files.pending(connection, workspace, model, UNLABELLED, interval, PREDICTED)
+                new = dataset_files.of_analysables(connection, workspace, model, UNLABELLED, interval, merged=False)
+                waiting = dataset_files.pending(connection, workspace, model, UNLABELLED, interval, PREDICTED)
                 if not new and len(waiting) < 2:
                     return waiting[0] if waiting else None
-                merged = model_files.merge(connection, workspace, model, UNLABELLED, new, waiting)
-            model_files.remove(waiting)
+                merged = dataset_files.merge(connection, workspace, model, UNLABELLED, new, waiting)
+            dataset_files.remove(waiting)
             return merged
 
     def _predicted(
@@ -186,7 +189,7 @@ class _Prediction:
         contexts: dict[int, int] = {}
         ranges: dict[str, tuple[int, int]] = {}
         with self._workspace.store.read() as connection:
-            for part in model_files.parts_of(connection, self._workspace, merged):
+            for part in dataset_files.parts_of(connection, self._workspace, merged):
                 for sample, context in part.details["contexts"].items():
                     contexts[int(sample)] = context
                     for index, bounds in part.details["ranges"].items():

@@ -17,30 +17,31 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import update
 
-from moodlemlbackend.analytics import backend, feedback, model_files, models
+from moodlemlbackend.analytics.db import dataset_files, feedback, models
+from moodlemlbackend.analytics.db.dataset_files import LABELLED, TRAINED
+from moodlemlbackend.analytics.db.schema import MODELS
+from moodlemlbackend.analytics.db.used_samples import TRAINING, UsedSamples
 from moodlemlbackend.analytics.insights.texts import say
+from moodlemlbackend.analytics.lifecycle import backend
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
-from moodlemlbackend.analytics.lifecycle.outcome import Outcome, recorded
-from moodlemlbackend.analytics.lifecycle.registers import TRAINING, Registers
-from moodlemlbackend.analytics.model_files import LABELLED, TRAINED
-from moodlemlbackend.analytics.packages import remember_components
-from moodlemlbackend.analytics.store.schema import MODELS
-from moodlemlbackend.analytics.workspace import forget_fact, read_fact, write_fact
+from moodlemlbackend.analytics.lifecycle.packages import remember_components
+from moodlemlbackend.analytics.lifecycle.run_result import RunResult, recorded
+from moodlemlbackend.analytics.lifecycle.workspace import forget_fact, read_fact, write_fact
 from moodlemlbackend.errors import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from moodlemlbackend.analytics.feedback import Feedback
+    from moodlemlbackend.analytics.db.dataset_files import DatasetFile
+    from moodlemlbackend.analytics.db.feedback import Feedback
+    from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
-    from moodlemlbackend.analytics.model_files import DatasetFile
-    from moodlemlbackend.analytics.models import Model
+    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.site import Site
-    from moodlemlbackend.analytics.workspace import Workspace
 
 
-def train(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None = None) -> Outcome:
+def train(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None = None) -> RunResult:
     """Train a model with the samples that it has not had yet.
 
     Raises
@@ -53,7 +54,7 @@ def train(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None
     with workspace.lock(modelid):
         with workspace.store.read() as connection:
             model = models.get(connection, modelid)
-        outcome = Outcome("train", modelid, model.name)
+        outcome = RunResult("train", modelid, model.name)
         if model.static:
             outcome.info.append("The model rests on assumptions: there is nothing to be trained.")
             return outcome
@@ -68,11 +69,11 @@ def train(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None
 
 
 def _analyse(
-    workspace: Workspace, site: Site, model: Model, interval: str, outcome: Outcome, shown: Shown | None
+    workspace: Workspace, site: Site, model: AnalyticsModel, interval: str, outcome: RunResult, shown: Shown | None
 ) -> None:
     """Write the samples that are new, analysable by analysable."""
     analysis = analysis_of(workspace, model, [interval], training=True, keeps=True)
-    registers = Registers(workspace, model, analysis.target, TRAINING)
+    registers = UsedSamples(workspace, model, analysis.target, TRAINING)
     limit = workspace.settings.model_time_limit
     for result in run_analysis(site, analysis, registers, outcome, time_limit=limit, shown=shown):
         registers.analysed(result)
@@ -81,7 +82,7 @@ def _analyse(
         path = write_part(workspace, site, model, analysis, LABELLED, result)
         rows = len(result.features)
         with workspace.store.write() as connection:
-            model_files.add(
+            dataset_files.add(
                 connection, workspace, model, LABELLED, interval, path, rows, int(result.analysable.id)
             )  # fmt: skip
             registers.write(connection, [result])
@@ -95,12 +96,12 @@ def _analyse(
 class _Training:
     """One training of a model, once its samples are written."""
 
-    def __init__(self, workspace: Workspace, model: Model, interval: str, outcome: Outcome) -> None:
+    def __init__(self, workspace: Workspace, model: AnalyticsModel, interval: str, outcome: RunResult) -> None:
         self._workspace, self._model, self._interval, self._outcome = workspace, model, interval, outcome
         with workspace.store.read() as connection:
-            files = model_files.of_analysables(connection, workspace, model, LABELLED, interval)
-            self._new = model_files.of_analysables(connection, workspace, model, LABELLED, interval, merged=False)
-            self._waiting = model_files.pending(connection, workspace, model, LABELLED, interval, TRAINED)
+            files = dataset_files.of_analysables(connection, workspace, model, LABELLED, interval)
+            self._new = dataset_files.of_analysables(connection, workspace, model, LABELLED, interval, merged=False)
+            self._waiting = dataset_files.pending(connection, workspace, model, LABELLED, interval, TRAINED)
             self._interrupted = read_fact(connection, _fact(model)) is not None
             marks = feedback.listed(connection, model.id)
         self._files = files
@@ -119,7 +120,7 @@ class _Training:
         with outcome.stage("merge"):
             merged = self._merge()
         with outcome.stage("training"):
-            scratch = model_files.new_path(self._workspace, self._model, "training", self._interval)
+            scratch = dataset_files.new_path(self._workspace, self._model, "training", self._interval)
             try:
                 learned = self._write_input(scratch, merged)
                 verdict = backend.train(self._workspace, self._model, scratch, afresh=self._afresh)
@@ -145,7 +146,7 @@ class _Training:
         marks = self._marks if self._afresh else feedback.new(self._marks)
         with workspace.store.write() as connection:
             if self._new or len(self._waiting) > 1:
-                merged = model_files.merge(connection, workspace, model, LABELLED, self._new, self._waiting)
+                merged = dataset_files.merge(connection, workspace, model, LABELLED, self._new, self._waiting)
             elif self._waiting:
                 [merged] = self._waiting
             begun: dict[str, Any] = {
@@ -156,27 +157,27 @@ class _Training:
             }
             write_fact(connection, _fact(model), begun)
         if merged not in self._waiting:
-            model_files.remove(self._waiting)
+            dataset_files.remove(self._waiting)
         return merged
 
     def _write_input(self, path: Path, merged: DatasetFile | None) -> Sequence[Feedback]:
         """Write what the processor is to learn from; returns the marks that are new in it."""
         if self._afresh:
             with self._workspace.store.read() as connection:
-                files = model_files.of_analysables(
+                files = dataset_files.of_analysables(
                     connection, self._workspace, self._model, LABELLED, self._interval
                 )  # fmt: skip
             sources = [file.path for file in files]
         else:
             sources = [merged.path] if merged else []
         marks = self._marks if self._afresh else feedback.new(self._marks)
-        model_files.join(sources, path, headers_of=self._files[-1].path)
+        dataset_files.join(sources, path, headers_of=self._files[-1].path)
         with path.open("ab") as file:
-            feedback.append(marks, model_files.columns_of(path)[:-1], file)
+            feedback.append(marks, dataset_files.columns_of(path)[:-1], file)
         return feedback.new(self._marks)
 
 
-def _finish_interrupted(workspace: Workspace, model: Model, outcome: Outcome) -> None:
+def _finish_interrupted(workspace: Workspace, model: AnalyticsModel, outcome: RunResult) -> None:
     """Register the use of what a run that was killed has trained."""
     with workspace.store.read() as connection:
         begun = read_fact(connection, _fact(model))
@@ -185,16 +186,16 @@ def _finish_interrupted(workspace: Workspace, model: Model, outcome: Outcome) ->
         outcome.info.append("A training that was interrupted had been complete; it is registered now.")
 
 
-def _settle(workspace: Workspace, model: Model) -> None:
+def _settle(workspace: Workspace, model: AnalyticsModel) -> None:
     """Register what a training has used."""
     with workspace.store.write() as connection:
         begun = read_fact(connection, _fact(model))
         if begun["file"] is not None:
-            model_files.use(connection, workspace, model, begun["file"], TRAINED)
+            dataset_files.use(connection, workspace, model, begun["file"], TRAINED)
         feedback.settle(connection, model, begun["marks"], workspace.clock(), afresh=begun["afresh"])
         connection.execute(update(MODELS).where(MODELS.c.id == model.id).values(trained=1))
         forget_fact(connection, _fact(model))
 
 
-def _fact(model: Model) -> str:
+def _fact(model: AnalyticsModel) -> str:
     return f"training {model.id}"

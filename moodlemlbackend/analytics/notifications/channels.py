@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 
-from moodlemlbackend.analytics.store.schema import PREFERENCES
+from moodlemlbackend.analytics.db.schema import PREFERENCES
 from moodlemlbackend.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from moodlemlbackend.analytics.settings import AnalyticsSettings
+    from moodlemlbackend.settings.analytics import AnalyticsSettings
 
 KEPT, EMAIL, WEBHOOK = "kept", "email", "webhook"
 CHANNELS = (KEPT, EMAIL, WEBHOOK)

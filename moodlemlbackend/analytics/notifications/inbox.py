@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
-from moodlemlbackend.analytics.store.schema import NOTIFICATIONS
+from moodlemlbackend.analytics.db.schema import NOTIFICATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from moodlemlbackend.analytics.workspace import Workspace
+    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
 
 MOST = 1000
 

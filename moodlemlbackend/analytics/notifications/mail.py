@@ -16,7 +16,7 @@ from moodlemlbackend.errors import DeliveryError, RefusedError, UsageError
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
-    from moodlemlbackend.analytics.settings import AnalyticsSettings
+    from moodlemlbackend.settings.analytics import AnalyticsSettings
 
 TIMEOUT_SECONDS = 30.0
 _UNSENDABLE = 500

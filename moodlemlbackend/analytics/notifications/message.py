@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Person:
+class Recipient:
     """A user as messages address them; ``email`` is empty for one who gets none."""
 
     id: int
@@ -23,7 +23,7 @@ class Message:
     ``data`` is what a webhook is told of the predictions, as JSON holds it.
     """
 
-    to: Person
+    to: Recipient
     modelid: int
     contextid: int
     courseid: int

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
+from moodlemlbackend.analytics.db.schema import DELIVERIES, NOTIFICATIONS
 from moodlemlbackend.analytics.notifications.channels import EMAIL, KEPT, WEBHOOK, available, unwanted
 from moodlemlbackend.analytics.notifications.mail import Mailer
 from moodlemlbackend.analytics.notifications.webhook import post
-from moodlemlbackend.analytics.store.schema import DELIVERIES, NOTIFICATIONS
 from moodlemlbackend.errors import DeliveryError, RefusedError
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.notifications.message import Message
-    from moodlemlbackend.analytics.workspace import Workspace
 
 ATTEMPTS = 5
 FIRST_DELAY_SECONDS = 600

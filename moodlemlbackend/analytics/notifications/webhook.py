@@ -19,7 +19,7 @@ from moodlemlbackend.errors import DeliveryError, RefusedError
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
-    from moodlemlbackend.analytics.settings import AnalyticsSettings
+    from moodlemlbackend.settings.analytics import AnalyticsSettings
 
 TIMEOUT_SECONDS = 15.0
 _REFUSALS = (400, 410, 413, 415, 422)

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from moodlemlbackend.analytics.analysables import Course, Courses
-from moodlemlbackend.analytics.analysers import ANALYSERS, StudentEnrolments
-from moodlemlbackend.analytics.indicators import MODULES
+from moodlemlbackend.analytics.features.analysables import Course, Courses
+from moodlemlbackend.analytics.features.analysers import ANALYSERS, StudentEnrolments
+from moodlemlbackend.analytics.features.indicators import MODULES
+from moodlemlbackend.analytics.features.targets import Refusal, Target
 from moodlemlbackend.analytics.site.site import Site
-from moodlemlbackend.analytics.targets import Reason, Target
 from moodlemlbackend.errors import UsageError
 
 SECONDS_A_DAY = 86_400
@@ -42,8 +42,8 @@ class CourseFinding:
     start: int
     end: int
     students: int
-    training: Reason | None
-    prediction: Reason | None
+    training: Refusal | None
+    prediction: Refusal | None
 
     @property
     def verdict(self) -> str:
@@ -88,7 +88,7 @@ class SiteFindings:
             for course in self.courses
         )
 
-    def reasons(self) -> list[tuple[Reason, int]]:
+    def reasons(self) -> list[tuple[Refusal, int]]:
         """Why courses serve for neither training nor prediction, the commonest reason first.
 
         The reason of a course is the one that keeps it from being trained on, unless only time does.
@@ -97,7 +97,7 @@ class SiteFindings:
         return found.most_common()
 
 
-def _telling(course: CourseFinding) -> Reason:
+def _telling(course: CourseFinding) -> Refusal:
     assert course.training is not None
     assert course.prediction is not None
     return course.prediction if course.training.identifier == "coursenotyetfinished" else course.training

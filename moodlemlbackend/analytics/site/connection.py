@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from moodlemlbackend._databases import CONNECT_SECONDS, DRIVERS, KINDS, not_installed, said
+from moodlemlbackend.analytics.databases import CONNECT_SECONDS, DRIVERS, KINDS, not_installed, said
 from moodlemlbackend.errors import SiteError, UsageError
 
 MYSQL_PORT = 3306

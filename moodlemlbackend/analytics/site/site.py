@@ -197,7 +197,7 @@ def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX,
     else:
         database = Database(text if "://" in text else f"sqlite:///{text}", prefix)
     try:
-        from moodlemlbackend.analytics.indicators import modules  # noqa: F401  their tables join the list
+        from moodlemlbackend.analytics.features.indicators import modules  # noqa: F401  their tables join the list
 
         database.inspect(TABLES)
         database.schema.fill("{course}")

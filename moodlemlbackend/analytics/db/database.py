@@ -1,0 +1,177 @@
+"""Opening a store: SQLite, PostgreSQL or MariaDB by its URL, brought to the present schema."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine, Table, event, inspect, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from moodlemlbackend.analytics.databases import make_engine, parse_url, said
+from moodlemlbackend.analytics.db.locks import locked
+from moodlemlbackend.errors import StorageError
+from moodlemlbackend.files import storage_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import URL
+
+HEAD = "0002"
+"""The schema that this package reads and writes: the newest of ``migrations/versions``."""
+
+VERSION_TABLE = "analytics_store_version"
+WAIT_SECONDS = 60.0
+UPGRADE_LOCK = "upgrade of the store"
+
+
+class Store:
+    """A store that is open; made by :func:`open_store`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def __str__(self) -> str:
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one state of the store."""
+        with _told(self), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction: all of it is kept at the end of the block, or nothing."""
+        with _told(self), self.engine.connect() as plain:
+            connection = plain.execution_options(writes=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def lock(self, name: str, wait: float = 10.0) -> Iterator[bool]:
+        """Hold the lock of this name; the block is told False when another has it for ``wait`` seconds."""
+        with locked(self.engine, name, wait) as held:
+            yield held
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self.engine.dispose()
+
+
+def open_store(url: str) -> Store:
+    """Open the store, make it when there is none, and upgrade an older one.
+
+    Raises
+    ------
+    UsageError
+        The URL is none, or of a database whose driver is not installed.
+    StorageError
+        The store cannot be reached or written, is newer than this package, or belongs to something else.
+    """
+    engine = _engine(parse_url(url, "The store"))
+    store = Store(engine)
+    try:
+        with store.read() as connection:
+            version = _version(connection)
+        if version != HEAD:
+            _upgrade(store)
+    except BaseException:
+        engine.dispose()
+        raise
+    return store
+
+
+def insert_rows(connection: Connection, into: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert many rows of equal keys, in the way that the database is quickest at."""
+    if not rows:
+        return
+    if connection.dialect.name != "postgresql":
+        connection.execute(into.insert(), rows)
+        return
+    names = list(rows[0])
+    columns = ", ".join(f'"{name}"' for name in names)
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f'COPY "{into.name}" ({columns}) FROM STDIN') as copy:
+        for row in rows:
+            copy.write_row([row[name] for name in names])
+
+
+def _engine(url: URL) -> Engine:
+    name = url.get_backend_name()
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if name == "sqlite":
+        path = Path(str(url.database))
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        options = {"connect_args": {"timeout": WAIT_SECONDS, "check_same_thread": False}}
+    elif name != "postgresql":
+        options["isolation_level"] = "READ COMMITTED"
+    engine = make_engine(url, **options)
+    if name == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun below, not by the driver
+    connection.execute("PRAGMA journal_mode=WAL").close()
+    connection.execute("PRAGMA synchronous=FULL").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Whoever is going to write waits for the others at once: later it would be refused."""
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _version(connection: Connection) -> str | None:
+    """Return the schema of a store, None of a new one; StorageError for what is none."""
+    tables = set(inspect(connection).get_table_names())
+    if VERSION_TABLE not in tables:
+        if "analytics_models" in tables:
+            raise StorageError(
+                f"The database {connection.engine.url.render_as_string(hide_password=True)} has tables of Moodle's "
+                "analytics that are not this package's; give the store a database of its own."
+            )
+        return None
+    return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+
+
+def _upgrade(store: Store) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    with store.lock(UPGRADE_LOCK, WAIT_SECONDS) as held:
+        if not held:
+            raise StorageError(f"Another process has been upgrading the store {store}; run the command again.")
+        with store.read() as connection:
+            version = _version(connection)
+        if version == HEAD:
+            return
+        known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
+        if version is not None and version not in known:
+            raise StorageError(
+                f"The store {store} was made by a newer moodlemlbackend (its schema is {version}, this package knows "
+                f"{HEAD}); upgrade the package, or choose another store."
+            )
+        with store.write() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+@contextmanager
+def _told(store: Store) -> Iterator[None]:
+    """Turn what a database says into one sentence."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        reason = said(error, store.engine.url.password)
+        raise StorageError(f"The store {store} cannot be used: {reason}; check the database and its URL.") from error

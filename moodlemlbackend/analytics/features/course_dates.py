@@ -1,0 +1,225 @@
+"""Start and end dates of courses that have none, guessed from enrolments and logs. Nothing is written to Moodle here.
+
+The guesses are Moodle's: a course begins halfway between the median of its students' first visits and the median of all
+enrolments in force; it ends at the median of the students' last visits, unless one of them was there in the last
+eight weeks.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from moodlemlbackend.analytics.features.analysables import Courses
+from moodlemlbackend.analytics.features.analysables.logs import COURSE_LEVEL
+from moodlemlbackend.analytics.features.analysers import COURSES_A_BATCH
+from moodlemlbackend.analytics.features.targets.enrolments import LONGEST_COURSE
+from moodlemlbackend.errors import SiteError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from moodlemlbackend.analytics.features.analysables import Course
+    from moodlemlbackend.analytics.site import Site
+
+OPEN_SECONDS = 8 * 7 * 86_400
+"""A student's visit in this time before now shows that a course is still going on."""
+
+WEEK = 604_800
+
+SAME, UNKNOWN, CLASH, TOO_LONG, BY_FORMAT = (
+    "is the one it has", "cannot be guessed", "would be after the end", "would make the course too long",
+    "follows from the format of weeks",
+)  # fmt: skip
+
+_IN_FORCE = (
+    "SELECT u.timestart, u.timecreated FROM {user_enrolments} u JOIN {enrol} e ON e.id = u.enrolid "
+    "WHERE e.courseid = :course AND u.status = 0 AND e.status = 0 AND u.timestart <= :now "
+    "AND (u.timeend = 0 OR u.timeend > :now)"
+)
+_TIMEOUT_SECONDS = 30.0
+_WEB_SERVICE = "core_course_update_courses"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Dates of one course: those that it has and those that are proposed, Unix times, None where nothing is.
+
+    The notes say why a date is not proposed, or where it comes from.
+    """
+
+    courseid: int
+    name: str
+    start: int
+    end: int
+    new_start: int | None
+    new_end: int | None
+    start_note: str = ""
+    end_note: str = ""
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """The dates to be set, by column."""
+        found = {"startdate": self.new_start, "enddate": self.new_end}
+        return {key: value for key, value in found.items() if value is not None}
+
+
+def propose(
+    site: Site,
+    now: int,
+    *,
+    start: bool = True,
+    end: bool = True,
+    everything: bool = False,
+    only: Collection[int] = (),
+) -> Iterator[Proposal]:
+    """Guess dates: of the courses that have none of those that are asked for, or of all with ``everything``."""
+    rows = [
+        row
+        for row in site.courses
+        if (not only or row.id in only) and (everything or not ((start and row.start) or (end and row.end)))
+    ]
+    for first in range(0, len(rows), COURSES_A_BATCH):
+        batch = Courses(site, rows[first : first + COURSES_A_BATCH], now)
+        automatic = _automatic_ends(site, batch)
+        for course in batch:
+            yield _propose(course, start=start or everything, end=end or everything, weeks=automatic.get(course.id))
+            course.forget()
+
+
+def guess_start(course: Course) -> int:
+    """When a course began, 0 when nothing tells: see the module."""
+    logs, students = course.logs(), course.students
+    if not _visited(course):
+        return 0
+    of_students = (logs.contexts == COURSE_LEVEL) & np.isin(logs.users, students)
+    firsts: dict[int, int] = {}
+    for user, time in zip(logs.users[of_students].tolist(), logs.first[of_students].tolist(), strict=True):
+        firsts[user] = min(time, firsts.get(user, time))
+    rows = course.site.database.rows(_IN_FORCE, course=course.id, now=course.now)
+    begun = sorted(start or created for start, created in rows)
+    if not firsts or not begun:
+        return 0
+    return (_median(sorted(firsts.values())) + _median(begun)) // 2
+
+
+def guess_end(course: Course) -> int:
+    """When a course ended, 0 when nothing tells or it still goes on: see the module."""
+    if not _visited(course):
+        return 0
+    enrolled = np.intersect1d(course.enrolments.users, course.students)
+    rows = course.site.database.rows(
+        "SELECT userid, timeaccess FROM {user_lastaccess} WHERE courseid = :course", course=course.id
+    )
+    students = set(enrolled.tolist())
+    times = sorted({time for user, time in rows if user in students and time})
+    if not times or times[-1] > course.now - OPEN_SECONDS:
+        return 0
+    return _median(times)
+
+
+def to_sql(proposals: Sequence[Proposal], prefix: str) -> list[str]:
+    """Statements that set the proposed dates; Moodle's caches are to be purged after them."""
+    return [
+        f"UPDATE {prefix}course SET {', '.join(f'{key} = {value}' for key, value in one.changes.items())} "
+        f"WHERE id = {one.courseid};"
+        for one in proposals
+        if one.changes
+    ]
+
+
+def update_by_web_service(wwwroot: str, token: str, proposals: Sequence[Proposal]) -> list[str]:
+    """Have Moodle set the proposed dates, by its web service; returns its warnings.
+
+    Raises
+    ------
+    UsageError
+        Moodle's address or the token is missing.
+    SiteError
+        Moodle cannot be reached, or refuses.
+    """
+    if not wwwroot or not token:
+        raise UsageError("To have Moodle set dates, give its address (wwwroot) and a token of its web service.")
+    fields = {"wstoken": token, "wsfunction": _WEB_SERVICE, "moodlewsrestformat": "json"}
+    for number, one in enumerate(one for one in proposals if one.changes):
+        fields[f"courses[{number}][id]"] = str(one.courseid)
+        for key, value in one.changes.items():
+            fields[f"courses[{number}][{key}]"] = str(value)
+    if len(fields) == 3:
+        return []
+    url = f"{wwwroot}/webservice/rest/server.php"
+    try:
+        request = urllib.request.Request(url, urllib.parse.urlencode(fields).encode())  # noqa: S310  http(s)
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
+            found: Any = json.loads(answer.read(1 << 20))
+    except (OSError, ValueError) as error:
+        raise SiteError(f"Moodle's web service {url} cannot be used: {error}; check wwwroot and the token.") from error
+    if not isinstance(found, dict) or "exception" in found:
+        said = found.get("message", "") if isinstance(found, dict) else found
+        raise SiteError(
+            f"Moodle's web service refuses: {said}; check the token, and that its service has {_WEB_SERVICE}."
+        )
+    return [str(warning.get("message", warning)) for warning in found.get("warnings", [])]
+
+
+def _propose(course: Course, *, start: bool, end: bool, weeks: int | None) -> Proposal:
+    new_start = new_end = None
+    start_note = end_note = ""
+    begins = course.start
+    if start:
+        guessed = guess_start(course)
+        if guessed == 0:
+            start_note = UNKNOWN
+        elif guessed == course.start:
+            start_note = SAME
+        else:
+            begins = guessed
+            if course.end and course.end < guessed:
+                start_note = CLASH
+            else:
+                new_start = guessed
+    if end:
+        guessed = begins + weeks * WEEK if weeks is not None and begins else guess_end(course)
+        if guessed == 0:
+            end_note = UNKNOWN
+        elif guessed == course.end:
+            end_note = SAME
+        elif guessed < begins:
+            end_note = "would be before the start"
+        elif guessed > begins + LONGEST_COURSE:
+            end_note = TOO_LONG
+        else:
+            new_end = guessed
+            end_note = BY_FORMAT if weeks is not None else ""
+    return Proposal(course.id, course.name, course.start, course.end, new_start, new_end, start_note, end_note)
+
+
+def _visited(course: Course) -> bool:
+    """Whether a student has left anything in the logs."""
+    return bool(len(course.students)) and bool(np.isin(course.logs().users, course.students).any())
+
+
+def _median(times: Sequence[int]) -> int:
+    middle = len(times) // 2
+    return times[middle] if len(times) % 2 else (times[middle - 1] + times[middle]) // 2
+
+
+def _automatic_ends(site: Site, courses: Courses) -> dict[int, int]:
+    """Number of weeks of the courses whose format sets the end date, by course."""
+    in_weeks = [course.id for course in courses if course.in_weeks]
+    if not in_weeks:
+        return {}
+    chosen = site.database.rows(
+        "SELECT courseid, value FROM {course_format_options} WHERE name = 'automaticenddate' AND format = 'weeks'"
+    )
+    set_by_hand = {course for course, value in chosen if value in ("0", "", None)}
+    sections = site.database.rows(
+        "SELECT course, MAX(section) FROM {course_sections} WHERE course IN :courses GROUP BY course", courses=in_weeks
+    )
+    return {course: max(int(number), 1) for course, number in sections if course not in set_by_hand}

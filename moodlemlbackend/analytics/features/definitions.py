@@ -1,0 +1,120 @@
+"""What models are made of, as models need to know it: what is installed, what it is called, and what goes together."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+from moodlemlbackend.analytics.features import registry
+from moodlemlbackend.analytics.features.analysers import ANALYSERS
+from moodlemlbackend.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from moodlemlbackend.analytics.features.analysers import Analyser
+    from moodlemlbackend.analytics.features.targets import Target
+
+_COMPONENT = re.compile(r"\\(\w+)\\.+", re.ASCII)
+
+
+@cache
+def targets() -> dict[str, Target]:
+    """The installed targets by id."""
+    return {target.id: target for target in registry.list_targets()}
+
+
+def target(name: str) -> Target:
+    """The target of this id; UsageError when it is not installed."""
+    return targets().get(name) or registry.get_target(name)
+
+
+def has_target(name: str) -> bool:
+    """Whether a target is installed."""
+    return name in targets()
+
+
+def target_name(name: str) -> str:
+    """What people call a target: its id when it is not installed."""
+    return targets()[name].title if has_target(name) else name
+
+
+def is_static(name: str) -> bool:
+    """Whether a target follows from assumptions."""
+    return has_target(name) and targets()[name].static
+
+
+def classes(name: str) -> tuple[int, ...]:
+    """The classes of a target; none of one whose values are numbers."""
+    chosen = target(name)
+    return () if chosen.linear else chosen.classes
+
+
+def analyser(name: str) -> Analyser:
+    """The analyser of a target."""
+    return ANALYSERS[target(name).analyser]
+
+
+def core_indicators(name: str) -> tuple[str, ...]:
+    """Indicators of the core model of a target; for one without, those of students at risk of dropping out."""
+    return registry.indicators_of(target(name))
+
+
+def indicators_for(name: str) -> list[str]:
+    """Ids of the indicators that the samples of a target have everything for."""
+    provided = analyser(name).provides
+    return [indicator.id for indicator in registry.list_indicators() if indicator.requires <= provided]
+
+
+def intervals_for(name: str) -> list[str]:
+    """Ids of the analysis intervals that a target accepts, by name."""
+    chosen = target(name)
+    accepted = [method.id for method in registry.list_time_splittings() if chosen.accepts(method)]
+    return sorted(accepted, key=lambda one: last_part(one).lower())
+
+
+def check_model(target_id: str, indicators: Sequence[str], interval: str | None) -> None:
+    """Raise UsageError unless these are installed and make a model together."""
+    chosen = target(target_id)
+    known = [registry.get_indicator(one) for one in indicators]
+    methods = [interval] if interval else intervals_for(target_id)
+    if not methods:
+        raise UsageError(f"No analysis interval is installed that the target {target_id} accepts.")
+    registry.check_fit(chosen, known, registry.get_time_splitting(methods[0]))
+
+
+def missing(names: Iterable[str]) -> list[str]:
+    """Which of these ids of targets, indicators and intervals are not installed."""
+    known = {*targets()}
+    known |= {indicator.id for indicator in registry.list_indicators()}
+    known |= {method.id for method in registry.list_time_splittings()}
+    return [name for name in names if name not in known]
+
+
+def component(name: str) -> str:
+    """The component of Moodle that a class belongs to: all of Moodle's core is ``core``."""
+    found = _COMPONENT.fullmatch(name)
+    first = found[1] if found else ""
+    return "core" if first == "core" or first.startswith("core_") else first
+
+
+def last_part(name: str) -> str:
+    """The last part of an id, for people."""
+    return name.rpartition("\\")[2]
+
+
+def full_ids(target_id: str, names: Iterable[str]) -> list[str]:
+    """Ids of indicators given by them, or by enough of their end; ``default`` stands for those of the core model."""
+    found: list[str] = []
+    every = [indicator.id for indicator in registry.list_indicators()]
+    for name in names:
+        if name == "default":
+            found += core_indicators(target_id)
+            continue
+        ending = "\\" + name.lstrip("\\")
+        same = [one for one in every if one == name or one.endswith(ending)]
+        if len(same) > 1:
+            raise UsageError(f"The name {name!r} is of several indicators: {', '.join(same)}; give more of it.")
+        found.append(same[0] if same else registry.get_indicator(name).id)
+    return list(dict.fromkeys(found))

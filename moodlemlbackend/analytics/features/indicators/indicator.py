@@ -1,0 +1,106 @@
+"""The contract of indicators."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamples
+from moodlemlbackend.analytics.features.analysables import Course
+from moodlemlbackend.analytics.features.ranges import Ranges
+from moodlemlbackend.analytics.site.database import Integers
+from moodlemlbackend.errors import IndicatorError
+
+MINIMUM, MAXIMUM = -1.0, 1.0
+"""Every value lies between these."""
+
+Values = npt.NDArray[np.float64]
+"""Values of an indicator: (ranges, samples), NaN for null."""
+
+
+class Kind(Enum):
+    """What an indicator's values mean, and so which columns they fill."""
+
+    BINARY = "binary"
+    """-1 or 1: one column."""
+    LINEAR = "linear"
+    """Anything between: a column rounded to two decimals, and one with the mean of the analysable's samples."""
+    DISCRETE = "discrete"
+    """One of ``classes``: a column of 0 and 1 for each."""
+
+
+class Indicator(ABC):
+    """An indicator.
+
+    A subclass sets ``id`` (Moodle's class name with its leading backslash), ``kind`` and ``requires``, and calculates
+    all samples of an analysable over all its ranges at once. It is registered by an entry point of the group
+    ``moodlemlbackend.indicators``.
+    """
+
+    id: str
+    kind: Kind = Kind.LINEAR
+    requires: frozenset[str] = frozenset()
+    """What a sample must have: of ``user``, ``course``, ``context``, ``user_enrolments``."""
+    classes: tuple[int, ...] = ()
+    """Of a discrete indicator, its values in the order of their columns."""
+    average: bool = True
+    """Whether a linear indicator has a column with the mean."""
+    events: tuple[str, ...] = ()
+    """Events, such as ``\\mod_quiz\\event\\attempt_submitted``, that the indicator must tell apart in the logs."""
+
+    @abstractmethod
+    def calculate(self, samples: AnalysableSamples, ranges: Ranges) -> Values:
+        """Return the values, -1 to 1 and NaN for null, in the shape (ranges, samples)."""
+
+
+class CourseIndicator(Indicator):
+    """An indicator of samples that belong to courses, calculated course by course."""
+
+    def calculate(self, samples: AnalysableSamples, ranges: Ranges) -> Values:
+        """Return the values of every course's samples: (ranges, samples)."""
+        shape = len(ranges), len(samples)
+        if len(samples.courses) == 1:
+            return shaped(
+                self, self.of_course(samples.courses[0], samples.users, ranges), shape, samples.courses[0].name
+            )
+        values = np.full(shape, np.nan)
+        for course, where in samples.by_course():
+            users = None if samples.users is None else samples.users[where]
+            made = self.of_course(course, users, ranges)
+            values[:, where] = shaped(self, made, (len(ranges), len(where)), course.name)
+        return values
+
+    @abstractmethod
+    def of_course(self, course: Course, users: Integers | None, ranges: Ranges) -> Values:
+        """Return the values of a course's samples, which may be broadcast to (ranges, samples).
+
+        ``users`` holds the user id of each sample; None when the samples are courses.
+        """
+
+
+def shaped(indicator: Indicator, values: npt.ArrayLike, shape: tuple[int, int], analysable: str) -> Values:
+    """Return what an indicator calculated as floats of a shape; raises :class:`IndicatorError` when it has another."""
+    made = np.asarray(values, np.float64)
+    if made.shape == shape:
+        return made
+    try:
+        return np.broadcast_to(made, shape)
+    except ValueError:
+        raise IndicatorError(
+            f"The indicator {indicator.id} returned values of shape {made.shape} for {analysable}; "
+            f"it must be (ranges, samples), here {shape}."
+        ) from None
+
+
+def yes_or_no(condition: npt.ArrayLike) -> Values:
+    """1 where the condition holds, else -1."""
+    return np.where(condition, MAXIMUM, MINIMUM)
+
+
+def events_of(indicators: Iterable[Indicator]) -> frozenset[str]:
+    """All the events that some indicators tell apart."""
+    return frozenset(event for indicator in indicators for event in indicator.events)

@@ -1,0 +1,36 @@
+"""What on a site a model cannot use, neither to learn from nor to predict, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moodlemlbackend.analytics.features import definitions, registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.features.targets import Refusal
+    from moodlemlbackend.analytics.site import Site
+
+
+@dataclass(frozen=True)
+class Invalid:
+    """An analysable that a model cannot use; ``training`` is None of a static model, which learns nothing."""
+
+    id: int
+    name: str
+    training: Refusal | None
+    prediction: Refusal
+
+
+def invalid_elements(site: Site, model: AnalyticsModel, now: int) -> Iterator[Invalid]:
+    """Yield what the model's target refuses for training and for prediction."""
+    target, analyser = registry.get_target(model.target), definitions.analyser(model.target)
+    for part in analyser.batches(analyser.rows(site, model.contexts or ())):
+        for analysable in analyser.open(site, part, now, ()):
+            training = None if target.static else target.refuses(analysable, training=True)
+            prediction = target.refuses(analysable, training=False)
+            if prediction and (target.static or training):
+                yield Invalid(int(analysable.id), analysable.name, training, prediction)

@@ -1,0 +1,74 @@
+"""The models that every site begins with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics.features import definitions
+from moodlemlbackend.analytics.lifecycle.workspace import read_fact, write_fact
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
+
+_INSTALLED = "core_models"
+_INTERVAL = "\\core\\analytics\\time_splitting\\"
+_COURSE = "\\core_course\\analytics\\"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A model as it is at first: its indicators are the core ones of its target."""
+
+    target: str
+    interval: str | None = None
+
+    @property
+    def indicators(self) -> tuple[str, ...]:
+        """Ids of the indicators."""
+        return definitions.core_indicators(self.target)
+
+
+CORE_MODELS = (
+    Declared(f"{_COURSE}target\\course_dropout"),
+    Declared(f"{_COURSE}target\\no_teaching", f"{_INTERVAL}single_range"),
+    Declared("\\core_user\\analytics\\target\\upcoming_activities_due", f"{_INTERVAL}upcoming_week"),
+    Declared(f"{_COURSE}target\\no_access_since_course_start", f"{_INTERVAL}one_month_after_start"),
+    Declared(f"{_COURSE}target\\no_recent_accesses", f"{_INTERVAL}past_month"),
+)
+"""Those with an interval are enabled."""
+
+
+def install_core_models(workspace: Workspace) -> None:
+    """Make the core models that this store has not had yet and whose target has no model; once each, not again."""
+    wanted = [one.target for one in CORE_MODELS]
+    with workspace.store.read() as connection:
+        if read_fact(connection, _INSTALLED) == wanted:
+            return
+    with workspace.store.write() as connection:
+        had = read_fact(connection, _INSTALLED) or []
+        for one in CORE_MODELS:
+            if one.target not in had and not models.listed(connection, target=one.target):
+                _insert(workspace, connection, one)
+        write_fact(connection, _INSTALLED, wanted)
+
+
+def restore_core_models(workspace: Workspace) -> list[AnalyticsModel]:
+    """Make the core models again for which there is none with the same target and set of indicators."""
+    made = []
+    with workspace.store.write() as connection:
+        for one in CORE_MODELS:
+            present = models.listed(connection, target=one.target)
+            if all(set(model.indicators) != set(one.indicators) for model in present):
+                made.append(_insert(workspace, connection, one))
+    return made
+
+
+def _insert(workspace: Workspace, connection: Connection, one: Declared) -> AnalyticsModel:
+    return models.insert(
+        connection, workspace, one.target, one.indicators, interval=one.interval, enabled=one.interval is not None
+    )

@@ -1,0 +1,282 @@
+"""Model packages: a zip with a model's configuration and, on request, what it has learned, as Moodle exchanges them.
+
+::
+
+    model-config.json   target, interval, indicators, processor, and the versions of the components they belong to
+    mlbackend/          the trained model, as the processor exports it: no sample and no time is in it
+
+Nothing in a package says from which site it comes.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import update
+
+from moodlemlbackend.analytics.db import dataset_files, models
+from moodlemlbackend.analytics.db.schema import MODELS
+from moodlemlbackend.analytics.features import definitions
+from moodlemlbackend.analytics.lifecycle.workspace import read_fact, write_fact
+from moodlemlbackend.errors import NotTrainedError, PackageError, UsageError
+from moodlemlbackend.files import storage_errors
+from moodlemlbackend.runtime.supervisor import Streams
+from moodlemlbackend.settings.backend import load_settings
+from moodlemlbackend.storage import archives
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
+    from moodlemlbackend.analytics.site import Site
+
+CONFIGURATION = "model-config.json"
+WEIGHTS = "mlbackend"
+PYTHON_PROCESSOR, PHP_PROCESSOR = "\\mlbackend_python\\processor", "\\mlbackend_php\\processor"
+"""Moodle's names of its two processors; each of ours is the first one to Moodle."""
+
+CONFIGURATION_BYTES = 1 << 20
+NO_TIME = "1970-01-01T00:00:00+00:00"
+_ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
+_COMPONENTS = "components"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A model that came in a package, and what was noticed."""
+
+    model: AnalyticsModel
+    notes: list[str]
+
+
+def remember_components(workspace: Workspace, site: Site) -> dict[str, int]:
+    """Note the versions of the site's components, for packages that are written without the site at hand."""
+    versions = {"core": int(site.version)}
+    rows = site.database.rows("SELECT plugin, value FROM {config_plugins} WHERE name = 'version'")
+    versions |= {plugin: int(float(value)) for plugin, value in rows if _is_number(value)}
+    with workspace.store.read() as connection:
+        if read_fact(connection, _COMPONENTS) == versions:
+            return versions
+    with workspace.store.write() as connection:
+        write_fact(connection, _COMPONENTS, versions)
+    return versions
+
+
+def export_model(workspace: Workspace, modelid: int, archive: Path, *, weights: bool = True) -> None:
+    """Write a model's package.
+
+    Raises
+    ------
+    UsageError
+        The model is static, or has no interval or no indicators.
+    NotTrainedError
+        What it has learned is asked for, and it has learned nothing.
+    """
+    with workspace.store.read() as connection:
+        model = models.get(connection, modelid)
+        versions = read_fact(connection, _COMPONENTS) or {}
+    if model.static:
+        raise UsageError(f"Model {modelid} rests on assumptions: there is nothing in it to be exported.")
+    if not model.interval or not model.indicators:
+        raise UsageError(f"Model {modelid} cannot be exported without an analysis interval and indicators.")
+    if weights and not model.trained:
+        raise NotTrainedError(f"Model {modelid} has learned nothing yet; train it, or export its configuration alone.")
+    with tempfile.TemporaryDirectory(prefix="moodlemlbackend-") as scratch:
+        folder = Path(scratch)
+        (folder / "package").mkdir()
+        configuration = json.dumps(_configuration(model, versions), indent=1)
+        (folder / "package" / CONFIGURATION).write_text(configuration, encoding="ascii")
+        if weights:
+            _export_weights(workspace, model, folder)
+        with storage_errors(archive), zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as file:
+            for path in sorted((folder / "package").rglob("*")):
+                if path.is_file():
+                    entry = zipfile.ZipInfo(path.relative_to(folder / "package").as_posix(), _ENTRY_TIME)
+                    entry.external_attr = 0o644 << 16
+                    entry.compress_type = zipfile.ZIP_DEFLATED
+                    file.writestr(entry, path.read_bytes())
+
+
+def import_model(
+    workspace: Workspace,
+    archive: Path,
+    *,
+    name: str = "",
+    weights: bool = True,
+    ignore_versions: bool = False,
+) -> Imported:
+    """Make a model, disabled, of a package that this package or Moodle exported; trained if what it learned came along.
+
+    Raises
+    ------
+    ArchiveError, PackageError
+        The file is no package, or needs components or classes that are not here.
+    ModelError
+        The trained model in it cannot be used.
+    """
+    with tempfile.TemporaryDirectory(prefix="moodlemlbackend-") as scratch:
+        folder = Path(scratch) / "package"
+        with storage_errors(archive):
+            archive.stat()
+        archives.unpack(archive, folder)
+        configuration = _read_configuration(folder)
+        with workspace.store.read() as connection:
+            known = read_fact(connection, _COMPONENTS) or {}
+        notes = _check(configuration, known, ignore_versions=ignore_versions)
+        learned = folder / WEIGHTS
+        wanted = weights and learned.is_dir()
+        if wanted and configuration["processor"] == PHP_PROCESSOR:
+            raise PackageError(
+                "What this model has learned is of Moodle's PHP processor, which cannot be used here; "
+                "import it without weights and train it."
+            )
+        model = models.create(
+            workspace,
+            configuration["target"],
+            configuration["indicators"],
+            interval=configuration["timesplitting"],
+            processor="logistic_regression" if configuration["processor"] == PHP_PROCESSOR else None,
+            name=name,
+        )
+        if wanted:
+            model = _import_weights(workspace, model, learned)
+        return Imported(model, notes)
+
+
+def export_training_data(workspace: Workspace, modelid: int, target: Path) -> int:
+    """Write all that a model was trained with on this site to one file, without any sample's id; returns the rows."""
+    with workspace.store.read() as connection:
+        model = models.get(connection, modelid)
+        if model.static:
+            raise UsageError(f"Model {modelid} rests on assumptions: it has no training data.")
+        files = (
+            dataset_files.of_analysables(connection, workspace, model, dataset_files.LABELLED, model.interval)
+            if model.interval
+            else []
+        )
+    if not files:
+        raise NotTrainedError(f"Model {modelid} has no training data of this site yet; train it first.")
+    with storage_errors(target):
+        target.unlink(missing_ok=True)
+        dataset_files.join([file.path for file in files], target)
+    return sum(file.rows for file in files)
+
+
+def _configuration(model: AnalyticsModel, versions: Mapping[str, int]) -> dict[str, Any]:
+    components = {definitions.component(one) for one in (model.target, model.interval or "", *model.indicators)}
+    components.add(definitions.component(PYTHON_PROCESSOR))
+    return {
+        "target": model.target,
+        "timesplitting": model.interval,
+        "indicators": [*model.indicators],
+        "processor": PYTHON_PROCESSOR,
+        "dependencies": {name: versions[name] for name in sorted(components) if name in versions},
+    }
+
+
+def _export_weights(workspace: Workspace, model: AnalyticsModel, folder: Path) -> None:
+    from moodlemlbackend.operations import commands
+    from moodlemlbackend.storage.model_store import read_model, write_model
+
+    commands.export(
+        Streams(None, None),
+        workspace.unique_id(model),
+        str(workspace.executiondir(model)),
+        str(folder / "exported"),
+        settings=load_settings(),
+    )
+    exported = read_model(folder / "exported")
+    arrays = exported.arrays(*exported.specs)
+    write_model(folder / "package" / WEIGHTS, exported.processor, exported.settings, arrays, created=NO_TIME)
+
+
+def _import_weights(workspace: Workspace, model: AnalyticsModel, learned: Path) -> AnalyticsModel:
+    from moodlemlbackend.operations import commands
+
+    try:
+        commands.import_model(
+            Streams(None, None),
+            workspace.unique_id(model),
+            str(workspace.executiondir(model)),
+            str(learned),
+            settings=load_settings(),
+        )
+    except BaseException:
+        models.remove(workspace, model.id)
+        raise
+    with workspace.store.write() as connection:
+        connection.execute(update(MODELS).where(MODELS.c.id == model.id).values(trained=1))
+        return models.get(connection, model.id)
+
+
+def _read_configuration(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIGURATION
+    try:
+        if path.stat().st_size > CONFIGURATION_BYTES:
+            raise ValueError("it is too large")
+        found = json.loads(path.read_bytes())
+        if not isinstance(found, dict):
+            raise TypeError("it is no object")
+        for key in ("target", "timesplitting"):
+            if not isinstance(found.get(key), str) or not found[key]:
+                raise ValueError(f"{key} is missing")
+        indicators = found.get("indicators")
+        if not isinstance(indicators, list) or not indicators or not all(isinstance(one, str) for one in indicators):
+            raise ValueError("indicators are missing")
+    except FileNotFoundError:
+        raise PackageError(f"The archive is no model package: there is no {CONFIGURATION} in it.") from None
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise PackageError(
+            f"The {CONFIGURATION} of the package cannot be used ({error}); export the model again."
+        ) from error
+    dependencies = found.get("dependencies")
+    return {
+        "target": found["target"],
+        "timesplitting": found["timesplitting"],
+        "indicators": list(dict.fromkeys(indicators)),
+        "processor": found.get("processor"),
+        "dependencies": dependencies if isinstance(dependencies, dict) else {},
+    }
+
+
+def _check(configuration: dict[str, Any], known: Mapping[str, int], *, ignore_versions: bool) -> list[str]:
+    """Raise PackageError for what is missing here or, unless ignored, of another version; returns notes."""
+    missing = definitions.missing(
+        [configuration["target"], configuration["timesplitting"], *configuration["indicators"]]
+    )
+    needed = {name: version for name, version in configuration["dependencies"].items() if _is_number(version)}
+    needed = {name: int(float(version)) for name, version in needed.items() if not name.startswith("mlbackend_")}
+    if known:
+        absent = [name for name in needed if name not in known]
+        if absent:
+            raise PackageError(f"The package needs components that the site does not have: {_shown(absent, needed)}.")
+        differing = [name for name, version in needed.items() if known[name] != version]
+        if differing and not ignore_versions:
+            raise PackageError(
+                f"The package was made with other versions than the site has: {_shown(differing, needed)}; "
+                "import it with --ignore-versions if that does not matter."
+            )
+    if missing:
+        raise PackageError(f"The package needs classes that are not installed here: {', '.join(missing)}.")
+    return (
+        []
+        if known or not needed
+        else ["The versions of the package's components were not compared: no site was read yet."]
+    )
+
+
+def _shown(names: Iterable[str], versions: Mapping[str, int]) -> str:
+    return ", ".join(f"{'Moodle' if name == 'core' else name} ({versions[name]})" for name in sorted(names))
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return 0 <= float(value) < 1e15
+    except (TypeError, ValueError):
+        return False

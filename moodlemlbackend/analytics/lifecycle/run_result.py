@@ -1,0 +1,147 @@
+"""What came of a run on a model."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import update
+
+from moodlemlbackend.analytics.db.schema import RUNS
+from moodlemlbackend.errors import BackendError, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from moodlemlbackend.analytics.features.analysis import Result
+    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """What came of one analysable: Moodle's name of the reason, and a sentence."""
+
+    id: int
+    name: str
+    interval: str
+    status: int
+    identifier: str
+    reason: str
+    samples: int
+    rows: int
+
+    @classmethod
+    def of(cls, result: Result) -> Analysed:
+        """From the result of an analysis."""
+        return cls(
+            result.analysable.id,
+            result.analysable.name,
+            result.method.id if result.method else "",
+            int(result.status),
+            result.reason.identifier,
+            result.reason.text,
+            len(result.samples) if result.samples else 0,
+            len(result.features) if result.features else 0,
+        )
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What came of one interval in an evaluation; ``logid`` is None when nothing was logged."""
+
+    interval: str
+    status: int
+    score: float
+    info: list[str]
+    dir: str = ""
+    rows: int = 0
+    logid: int | None = None
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class RunResult:
+    """What came of a run.
+
+    Attributes
+    ----------
+    status
+        a sum of bits, see :class:`moodlemlbackend.errors.Status`.
+    info
+        sentences for an administrator.
+    figures
+        what was counted, by name: ``samples``, ``rows``, ``predictions``, ``notifications`` ...
+    seconds
+        by stage.
+    """
+
+    task: str
+    modelid: int
+    name: str
+    status: int = 0
+    info: list[str] = field(default_factory=list)
+    analysables: list[Analysed] = field(default_factory=list)
+    evaluations: list[Evaluated] = field(default_factory=list)
+    figures: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def count(self, name: str, number: int = 1) -> None:
+        """Add to a figure."""
+        self.figures[name] = self.figures.get(name, 0) + number
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage."""
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - begun, 3)
+
+    @property
+    def refused(self) -> list[Analysed]:
+        """The analysables that gave nothing."""
+        return [one for one in self.analysables if one.status != Status.OK]
+
+    def summary(self) -> dict[str, Any]:
+        """As JSON can hold it, without single analysables: how many there are by reason."""
+        reasons: dict[str, int] = {}
+        for one in self.analysables:
+            reasons[one.identifier] = reasons.get(one.identifier, 0) + 1
+        return {
+            "task": self.task,
+            "model": self.modelid,
+            "name": self.name,
+            "status": self.status,
+            "info": self.info,
+            "figures": self.figures,
+            "reasons": reasons,
+            "seconds": self.seconds,
+            "evaluations": [
+                {key: value for key, value in vars(one).items() if key != "result"} for one in self.evaluations
+            ],
+        }
+
+
+@contextmanager
+def recorded(workspace: Workspace, outcome: RunResult) -> Iterator[None]:
+    """Keep a run's outcome in the store, from its begin on; an error is told in it and goes on."""
+    with workspace.store.write() as connection:
+        values = {"task": outcome.task, "modelid": outcome.modelid, "timestarted": workspace.clock()}
+        key = connection.execute(RUNS.insert().values(values)).inserted_primary_key
+    runid = key[0] if key else 0
+    try:
+        yield
+    except BaseException as error:
+        outcome.status = int(error.status) if isinstance(error, BackendError) else int(Status.GENERAL_ERROR)
+        outcome.info.append(str(error) or type(error).__name__)
+        raise
+    finally:
+        with workspace.store.write() as connection:
+            values = {
+                "status": outcome.status, "summary": json.dumps(outcome.summary()), "timefinished": workspace.clock(),
+            }  # fmt: skip
+            connection.execute(update(RUNS).where(RUNS.c.id == runid).values(values))

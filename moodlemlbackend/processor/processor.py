@@ -1,0 +1,342 @@
+"""The contract of a predictions processor.
+
+A processor answers six calls: train, predict, evaluate, export, import and clear. What they have in common is here;
+an implementation only says how a classifier is fitted and how a stored one is read again:
+
+* :meth:`Processor.fit`, a classifier from samples (and :meth:`Processor.fit_splits`, several at once where that is
+  quicker);
+* :meth:`Processor.restore`, a classifier from the arrays that :meth:`Classifier.state` gave.
+
+A third party registers a subclass of :class:`Processor` under the entry point group ``moodlemlbackend.processors``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from moodlemlbackend.dataset.data_set import DataSet
+from moodlemlbackend.errors import ModelError, NotEnoughDataError
+from moodlemlbackend.model.codes import CodedRows
+from moodlemlbackend.model.encoding import Indices
+from moodlemlbackend.processor.decision import decide, decision_threshold
+from moodlemlbackend.processor.evaluation import Rating, Smaller, Split, SplitRatings, smaller_splits, stratified_splits
+from moodlemlbackend.processor.memory import MEMORY, recall, remember, taught
+from moodlemlbackend.processor.training_rows import TrainingRows, join_samples
+
+if TYPE_CHECKING:
+    from moodlemlbackend.model.contributions import Contributions
+    from moodlemlbackend.runtime.run import Run
+    from moodlemlbackend.storage.model_store import ModelStore, StoredModel
+
+Floats = npt.NDArray[np.float32]
+Probabilities = npt.NDArray[np.float64]
+Arrays = Mapping[str, npt.NDArray[Any]]
+Progress = Callable[[int, int], None]
+Prediction = tuple[str, str, str]
+
+_ROWS_AT_ONCE = 16_384
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """Show nothing."""
+
+
+class Classifier(ABC):
+    """Turns features into probabilities; immutable."""
+
+    @abstractmethod
+    def probabilities(self, features: Floats) -> Probabilities:
+        """Calibrated probabilities (rows, K) of (rows, columns) float32 features, where NaN is an empty cell."""
+
+    def probabilities_of_coded(self, coded: CodedRows) -> Probabilities:
+        """As :meth:`probabilities`, of coded rows; to be overridden where they need not be decoded for it."""
+        rows = np.arange(coded.codes.shape[1])
+        parts = [coded.take(rows[start : start + _ROWS_AT_ONCE]) for start in range(0, len(rows), _ROWS_AT_ONCE)]
+        return np.concatenate([self.probabilities(part.decode()) for part in parts])
+
+    def permuted_probabilities(self, coded: CodedRows, groups: list[Indices], order: Indices) -> Probabilities:
+        """Probabilities (groups, rows, K) of coded rows, a group of columns at a time taken from the rows ``order``.
+
+        To be overridden where not everything needs to be computed again.
+        """
+        rows = coded.codes.shape[1]
+        at_once = max(1, _ROWS_AT_ONCE // max(1, rows))
+        found = []
+        for start in range(0, len(groups), at_once):
+            part = groups[start : start + at_once]
+            codes = np.tile(coded.codes, (1, len(part)))
+            for number, group in enumerate(part):
+                codes[group, number * rows : (number + 1) * rows] = coded.codes[np.ix_(group, order)]
+            chances = self.probabilities_of_coded(CodedRows(codes, coded.values))
+            found.append(chances.reshape(len(part), rows, -1))
+        return np.concatenate(found)
+
+    def contributions(self, features: Floats) -> Contributions | None:  # noqa: ARG002
+        """How much each column adds to the log-odds of (rows, columns) features; None when only estimates are possible.
+
+        To be overridden where contributions are known exactly; they must add up to :meth:`probabilities`.
+        """
+        return None
+
+    @abstractmethod
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Settings (JSON) and arrays from which :meth:`Processor.restore` makes an equal classifier."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A classifier fresh from training.
+
+    Attributes
+    ----------
+    held_out_probabilities, held_out_targets:
+        (rows, K) predictions for training rows by classifiers that had not seen them, and how often each row occurred
+        with each class; None where the processor makes none: the decision threshold is then .5.
+    history:
+        figures by epoch, for TensorBoard; empty where there are no epochs.
+    """
+
+    classifier: Classifier
+    held_out_probabilities: Probabilities | None = None
+    held_out_targets: Floats | None = None
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @cached_property
+    def threshold(self) -> float:
+        """The probability of class 1 from which on class 1 is predicted."""
+        return decision_threshold(self.held_out_probabilities, self.held_out_targets)
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A classifier and what it was trained for.
+
+    ``columns`` is None for a model of the reference package, which kept no names. ``rows`` is how many samples the
+    classifier has learned from, 0 if unknown.
+    """
+
+    classifier: Classifier
+    columns: tuple[str, ...] | None
+    classes: tuple[str, ...]
+    threshold: float
+    rows: float
+
+    def check(self, source: str, columns: tuple[str, ...], classes: tuple[str, ...] | None) -> None:
+        """Raise ModelError when the data set ``source`` has other columns or classes, None if unknown, than this."""
+        if self.columns is not None and self.columns != columns:
+            raise ModelError(_differing_columns(self.columns, columns, source))
+        if classes is not None and set(self.classes) != set(classes):
+            raise ModelError(
+                f"The model was trained for the classes {', '.join(self.classes)}, but targetclasses of "
+                f"{source} are {', '.join(classes)}; clear the model and train it again."
+            )
+
+    def predict(self, batch: DataSet) -> Iterator[Prediction]:
+        """Yield (sample id, class, decision score) of each row of an unlabelled batch."""
+        probabilities = self.classifier.probabilities(batch.features)
+        labels, scores = decide(probabilities, self.threshold)
+        for sample_id, label, score in zip(batch.sample_ids or (), labels.tolist(), scores.tolist(), strict=True):
+            yield sample_id, self.classes[label], f"{score:.8g}"
+
+
+class Processor(ABC):
+    """A predictions processor: how models are trained, used, judged and moved."""
+
+    name: ClassVar[str]
+    """Name in settings and stored models: lower-case letters, digits and underscores."""
+
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Modules slow to import that training needs: they are loaded while the data set is read."""
+
+    # What an implementation says.
+
+    @abstractmethod
+    def fit(self, samples: TrainingRows, *, seed: int, progress: Progress = no_progress) -> Fitted:
+        """Train on all samples; every class has at least one."""
+
+    @abstractmethod
+    def restore(self, settings: Mapping[str, Any], array: Callable[[str], npt.NDArray[Any]]) -> Classifier:
+        """Rebuild a classifier; ``array`` reads one array by name. ValueError or KeyError when they do not fit."""
+
+    def fit_splits(
+        self, samples: TrainingRows, splits: list[npt.NDArray[np.int64]], *, seed: int, progress: Progress = no_progress
+    ) -> list[Fitted]:
+        """Train on the rows of each split; the same training as :meth:`fit`."""
+        fits = []
+        for number, rows in enumerate(splits):
+            fits.append(self.fit(samples.take(rows), seed=seed))
+            progress(number + 1, len(splits))
+        return fits
+
+    # What follows for every implementation.
+
+    def load(self, stored: StoredModel) -> TrainedModel:
+        """Read a model that this processor stored; ModelError when it is damaged."""
+        try:
+            settings = stored.settings
+            return TrainedModel(
+                self.restore(settings["classifier"], stored.array),
+                tuple(map(str, settings["columns"])) if settings["columns"] is not None else None,
+                tuple(map(str, settings["classes"])),
+                float(settings["threshold"]),
+                float(settings["rows"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ModelError(
+                f"The trained model in {stored.folder} cannot be used ({error}); clear it and train again."
+            ) from error
+
+    def describe(self, model: TrainedModel) -> tuple[dict[str, Any], Arrays]:
+        """Settings and arrays to store a model with; :meth:`load` reads them."""
+        settings, arrays = model.classifier.state()
+        about = {
+            "columns": model.columns,
+            "classes": model.classes,
+            "threshold": model.threshold,
+            "rows": model.rows,
+            "classifier": settings,
+        }
+        return about, arrays
+
+    def store(self, store: ModelStore, model: TrainedModel, memory: Arrays) -> StoredModel:
+        """Publish a model with its memory; the caller holds the store's lock."""
+        about, arrays = self.describe(model)
+        return store.publish(self.name, about, {**arrays, **memory})
+
+    def train(
+        self,
+        store: ModelStore,
+        samples: TrainingRows,
+        run: Run,
+        *,
+        former: tuple[TrainedModel, StoredModel | None] | None = None,
+        seed: int,
+        progress: Progress = no_progress,
+    ) -> Fitted:
+        """Train on the samples and on what the former model remembers, and publish the result.
+
+        Raises
+        ------
+        NotEnoughDataError
+            A class has no sample, neither here nor in the former model.
+        """
+        known = samples
+        if former is not None:
+            model, stored = former
+            known = self._with_former(model, stored, samples, run)
+        require_every_class(known)
+        tell_of_constant_columns(known, run)
+        fitted = self.fit(known, seed=seed, progress=progress)
+        rows = float(samples.targets.sum()) + (former[0].rows if former else 0.0)
+        trained = TrainedModel(fitted.classifier, known.columns, known.classes, fitted.threshold, rows)
+        self.store(store, trained, remember(known))
+        run.log.info("Trained on %d rows; decision threshold %.4f", len(known), fitted.threshold)
+        return fitted
+
+    def _with_former(
+        self, model: TrainedModel, stored: StoredModel | None, samples: TrainingRows, run: Run
+    ) -> TrainingRows:
+        old = recall(stored, samples) if stored is not None else None
+        if old is not None:
+            run.log.info("The former model remembers %d distinct rows", len(old))
+            return join_samples(old, samples)
+        run.log.info("The former model remembers no rows: it teaches the new one on the new rows")
+        return join_samples(taught(model.classifier, model.classes, model.rows, samples), samples)
+
+    def predict(self, model: TrainedModel, batches: Iterable[DataSet]) -> Iterator[Prediction]:
+        """Yield (sample id, class, decision score) of every row of unlabelled batches."""
+        for batch in batches:
+            yield from model.predict(batch)
+
+    def evaluate(
+        self,
+        samples: TrainingRows,
+        *,
+        iterations: int,
+        seed: int,
+        learning_curve: bool = False,
+        progress: Progress = no_progress,
+    ) -> SplitRatings:
+        """Train on 80 % of the samples and rate the rest, ``iterations`` times.
+
+        For a learning curve, some trainings on parts of the rows are added; they are no part of the verdict.
+
+        Raises
+        ------
+        NotEnoughDataError
+            A class has fewer than two samples.
+        """
+        require_every_class(samples)
+        splits = stratified_splits(samples, iterations, seed)
+        smaller = smaller_splits(samples, splits, seed) if learning_curve else []
+        trainings = [*(split.training for split in splits), *(rows for _, rows in smaller)]
+        fits = self.fit_splits(samples, trainings, seed=seed, progress=progress)
+
+        def rate(split: Split, fitted: Fitted) -> Rating:
+            probabilities = fitted.classifier.probabilities_of_coded(samples.coded.take(split.held_out))
+            return Rating(samples.labels[split.held_out], probabilities, fitted.threshold)
+
+        rated = [(rate(split, fitted), fitted) for split, fitted in zip(splits, fits, strict=False)]
+        curve = [
+            Smaller(number, len(rows), rate(splits[number], fitted))
+            for (number, rows), fitted in zip(smaller, fits[len(splits) :], strict=True)
+        ]
+        return SplitRatings(splits, rated, curve)
+
+    def export(self, stored: StoredModel, folder: Path) -> None:
+        """Write a stored model to a folder, without the rows it remembers: they stay on the site."""
+        stored.copy_to(folder, without=[name for name in stored.specs if name in MEMORY])
+
+    def import_model(self, store: ModelStore, exported: StoredModel) -> None:
+        """Publish an exported model, once it has proved to be usable; the caller holds the store's lock."""
+        self.load(exported)
+        kept = [name for name in exported.specs if name not in MEMORY]
+        store.publish(self.name, exported.settings, exported.arrays(*kept))
+
+    def clear(self, store: ModelStore) -> None:
+        """Remove the trained model."""
+        store.clear()
+
+
+def require_every_class(samples: TrainingRows) -> None:
+    """Raise NotEnoughDataError unless two classes or more all have a sample and some cell is not empty."""
+    missing = [name for name, count in zip(samples.classes, samples.class_counts, strict=True) if count <= 0]
+    if missing:
+        raise NotEnoughDataError(
+            f"There is no sample of class {', '.join(missing)} among {len(samples)} samples; "
+            "a model needs samples of every class: wait for more courses to finish."
+        )
+    if not samples.coded.codes.any():
+        raise NotEnoughDataError(
+            f"All cells of the {len(samples)} samples are empty: no indicator could be calculated; "
+            "check the indicators of the model and the dates of the courses."
+        )
+
+
+def tell_of_constant_columns(samples: TrainingRows, run: Run) -> None:
+    """Warn when no column varies: only the classes' shares can be learned then."""
+    if not samples.coded.varies.any():
+        run.tell(
+            f"None of the {len(samples.columns)} indicator columns varies among the samples: "
+            "the model knows only how frequent each class is."
+        )
+
+
+def _differing_columns(columns: tuple[str, ...], found: tuple[str, ...], source: str) -> str:
+    """Say in one sentence how the columns found in a file differ from the model's."""
+    advice = "use data of the same indicators and time splitting, or clear the model and train it again"
+    if len(columns) != len(found):
+        return f"The model was trained on {len(columns)} columns but {source} has {len(found)}; {advice}."
+    position = next(i for i, (one, other) in enumerate(zip(columns, found, strict=True)) if one != other)
+    return (
+        f"The model was trained on other columns than {source} has: column {position + 1} was "
+        f"{columns[position]!r} and is {found[position]!r}; {advice}."
+    )

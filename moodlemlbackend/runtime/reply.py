@@ -1,0 +1,177 @@
+"""What a command answers: one line, kept in a scratch file until the command is complete.
+
+The line may be longer than is good to hold in memory (the predictions of a large file), so it is written piece by
+piece, and nothing of it leaves the scratch file before the last piece is there.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from moodlemlbackend.errors import UsageError
+
+if TYPE_CHECKING:
+    from moodlemlbackend.runtime.run import Run
+
+Result = Mapping[str, Any] | str
+"""What a command returns: an object for JSON, whose ``status`` is the exit code, or a text, whose exit code is 0.
+
+A value of the object that is an iterator becomes an array, without being held in memory.
+"""
+
+ITEMS_AT_ONCE = 1024
+BYTES_AT_ONCE = 1 << 20
+
+
+class Reply:
+    """A line and notes on its run, in two scratch files that a forked child fills and its parent reads.
+
+    Attributes
+    ----------
+    shared
+        False where there is no place for scratch files: then they are in memory, each process has its own.
+    """
+
+    def __init__(self) -> None:
+        files = [_scratch_file(), _scratch_file()]
+        self.shared = None not in files
+        self._notes, self._line = (file if self.shared and file else io.BytesIO() for file in files)
+
+    def note_run(self, run: Run) -> None:
+        """Leave word of the run that has begun."""
+        self._note("run", {"runid": run.runid, "log": str(run.log_file)})
+
+    def write(self, result: Result) -> int:
+        """Write a result in place of what may be there; returns the exit code."""
+        self._line.seek(0)
+        self._line.truncate()
+        for piece in _pieces(result):
+            self._line.write(piece)
+        self._line.flush()
+        code = 0 if isinstance(result, str) else int(result["status"])
+        self._note("code", code)
+        return code
+
+    def read_notes(self) -> tuple[int | None, int | None, Path | None]:
+        """Return the exit code, None when no line was completed; the run's id and log if it has one."""
+        self._notes.seek(0)
+        entries = self._notes.read().splitlines(keepends=True)
+        notes = dict(json.loads(entry) for entry in entries if entry.endswith(b"\n"))
+        run = notes.get("run")
+        return (notes.get("code"), *((run["runid"], Path(run["log"])) if run else (None, None)))
+
+    def line(self) -> bytes:
+        """Return the line, without its end."""
+        self._line.seek(0)
+        return self._line.read()
+
+    def close(self) -> None:
+        """Let go of the scratch files."""
+        self._notes.close()
+        self._line.close()
+
+    def copy_line(self, descriptor: int) -> None:
+        """Write the line and its end to a file."""
+        self._line.seek(0)
+        while piece := self._line.read(BYTES_AT_ONCE):
+            write_all(descriptor, piece)
+        write_all(descriptor, b"\n")
+
+    def _note(self, name: str, value: Any) -> None:
+        with suppress(OSError):
+            self._notes.write(json.dumps([name, value]).encode("ascii") + b"\n")
+            self._notes.flush()
+
+
+def encode(result: Result) -> bytes:
+    """Return a result as one line, without its end."""
+    return b"".join(_pieces(result))
+
+
+def scratch_descriptor() -> int | None:
+    """Return the descriptor of a new file without a name; None when there is no place for one."""
+    with suppress(AttributeError, OSError):
+        return os.memfd_create("moodlemlbackend")
+    import tempfile
+
+    with suppress(OSError), tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+    return None
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write all of the content, however little the system takes at a time."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _scratch_file() -> BinaryIO | None:
+    descriptor = scratch_descriptor()
+    return None if descriptor is None else os.fdopen(descriptor, "w+b")
+
+
+def _pieces(result: Result) -> Iterator[bytes]:
+    """Yield a result as one line, without line end."""
+    if isinstance(result, str):
+        if not result.strip() or "\n" in result:
+            raise UsageError(f"Moodle reads one line, which {result!r} is not; choose another directory.")
+        yield result.encode(errors="surrogateescape")
+        return
+    separator = b"{"
+    for key, value in result.items():
+        yield separator + _json(key) + b": "
+        separator = b", "
+        if isinstance(value, Iterator):
+            yield from _array(value)
+        else:
+            yield _json(value)
+    yield b"}"
+
+
+def _array(items: Iterator[Any]) -> Iterator[bytes]:
+    separator = b"["
+    while part := list(islice(items, ITEMS_AT_ONCE)):
+        yield separator + _json(part)[1:-1]
+        separator = b", "
+    yield b"]" if separator == b", " else b"[]"
+
+
+def _json(value: Any) -> bytes:
+    try:
+        text = json.dumps(value, allow_nan=False, default=_plain)
+    except ValueError:
+        text = json.dumps(_clean(value), allow_nan=False)
+    if "\\ud" in text:
+        text = json.dumps(_clean(value))
+    return text.encode("ascii")
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON does not know as what it knows: paths, and scalars and arrays of NumPy."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"not for JSON: {type(value).__name__}")
+
+
+def _clean(value: Any) -> Any:
+    """Return a value with null for numbers that are not finite, and escapes for half characters PHP cannot read."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_clean(item) for item in value]
+    return value if value is None or isinstance(value, int) else _clean(_plain(value))

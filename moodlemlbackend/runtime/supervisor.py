@@ -1,0 +1,393 @@
+"""What surrounds a command that Moodle runs: whatever happens inside, Moodle gets one line and an exit code.
+
+Moodle keeps the last line of standard output and knows nothing else. So the command runs in a child process whose
+standard output and error lead to a scratch file, where libraries may print; the parent alone speaks to Moodle:
+
+::
+
+    parent  waits, passes signals on ──► writes the line, exits with the status
+      │ fork                                  ▲ reply (a scratch file)
+      └── child  runs the command ────────────┘
+
+A child that crashes in C++, runs out of memory or computes on after a signal cannot take the answer with it: the
+parent ends it and says so. A parent that is killed takes the child with it. Where there is no fork, the command runs
+in the one process there is, without that safety.
+"""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import faulthandler
+import math
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from moodlemlbackend.errors import BackendError, InterruptedRunError, Status, UsageError
+from moodlemlbackend.files import explain
+from moodlemlbackend.runtime.reply import Reply, Result, scratch_descriptor, write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+    from moodlemlbackend.runtime.run import Run
+
+GRACE_SECONDS = 1.0  # for a command to end after a signal, before it is killed
+LAST_RESORT_SECONDS = 3  # for the parent itself to end after a signal, should nobody read its output
+EXIT_SECONDS = 10  # for libraries to shut down once the reply is written
+CHECK_SECONDS = 1.0  # between looks at the size of library output
+SINK_BYTES = 4 << 20  # of library output in the scratch file
+SINK_TAIL_BYTES = 64 << 10  # of library output in the run's log
+TEXT_CHARACTERS = 500  # of a foreign error's text
+
+_STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
+
+_LIBRARY_DEFAULTS = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1", "MPLBACKEND": "Agg"}
+
+
+class Streams:
+    """How a command that runs is heard: by the person at its terminal, if there is one, and in its run's log."""
+
+    def __init__(self, terminal: int | None, reply: Reply | None) -> None:
+        self._terminal = terminal
+        self._reply = reply
+        self.run: Run | None = None
+
+    def progress(self, text: str) -> None:
+        """Show a line to the person at the terminal; nothing when Moodle is the caller."""
+        if self._terminal is not None:
+            with suppress(OSError):
+                write_all(self._terminal, f"{text}\n".encode(errors="backslashreplace"))
+
+    def attach(self, run: Run) -> Run:
+        """Record failures and the output of libraries in the log of this run from now on."""
+        self.run = run
+        if self._reply is not None:
+            self._reply.note_run(run)
+        return run
+
+
+def take_arguments(
+    name: str, arguments: Sequence[str], needed: Sequence[str], optional: Sequence[str] = ()
+) -> dict[str, str]:
+    """Return a command's arguments by their names; UsageError when some of the ``needed`` are missing."""
+    if len(arguments) < len(needed):
+        raise UsageError(
+            f"Missing arguments: {name} needs {', '.join(needed)}; it was given {len(arguments)} of {len(needed)}."
+        )
+    return dict(zip((*needed, *optional), arguments, strict=False))
+
+
+def run_command(name: str, call: Callable[[Streams], Result]) -> int:
+    """Run a command as Moodle needs it and return the exit code; the last thing that a process does.
+
+    Standard output gets one line: ``call``'s object as JSON, or its text. Whatever ``call`` raises becomes a JSON
+    object with ``status``, ``info``, ``errors`` and ``runid``. Standard error stays empty.
+    """
+    set_library_defaults()
+    _open_missing_descriptors()
+    out, terminal = os.dup(1), os.dup(2) if os.isatty(2) else None
+    sink = _redirect_output()
+    reply = Reply()
+    code = None
+    if reply.shared and hasattr(os, "fork"):
+        code = _run_in_child(name, call, Streams(terminal, reply), reply, out, sink)
+    if code is None:
+        streams = Streams(terminal, None)
+        code = perform(name, call, streams, reply)
+        _log_library_output(sink, streams.run.log_file if streams.run else None)
+    with suppress(OSError, AttributeError):
+        os.set_blocking(out, True)
+    with suppress(OSError):
+        reply.copy_line(out)
+    return code
+
+
+# ---- the command itself ----
+
+
+def perform(name: str, call: Callable[[Streams], Result], streams: Streams, reply: Reply) -> int:
+    """Run the command in this process, write its result or failure, and return the exit code."""
+    interrupt = _Interrupt()
+    try:
+        try:
+            interrupt.arm()
+            return reply.write(call(streams))
+        finally:
+            interrupt.armed = False
+    except BaseException as raised:
+        error = interrupt.error or raised  # a library may have made another error of it on its way up
+        if isinstance(error, MemoryError):
+            _release_memory(error)
+        runid, log = None, None
+        if streams.run is not None:
+            with suppress(Exception):
+                streams.run.fail(error)
+            runid, log = streams.run.runid, streams.run.log_file
+        if isinstance(error, BackendError):
+            return reply.write(_failure(str(error) or type(error).__name__, runid, status=error.status))
+        return reply.write(_failure(_describe(name, error), runid, log=log))
+
+
+class _Interrupt:
+    """Raises InterruptedRunError in the command at the first signal to stop; no signal does anything after that."""
+
+    def __init__(self) -> None:
+        self.armed = False
+        self.error: InterruptedRunError | None = None
+
+    def arm(self) -> None:
+        self.armed = True
+        _handle_stop_signals(self._receive)
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        if self.armed:
+            self.armed = False
+            self.error = InterruptedRunError(_stopped_by(number))
+            raise self.error
+
+
+def _handle_stop_signals(handler: Callable[[int, FrameType | None], None]) -> None:
+    """Install a handler for those signals to stop that the caller does not want ignored (nohup does)."""
+    for number in _STOP_SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _stopped_by(number: int) -> str:
+    return f"The run was stopped by the signal {signal.Signals(number).name} before it was complete; run it again."
+
+
+def _release_memory(error: BaseException) -> None:
+    """Let go of what the failed computation holds, so that it can be reported."""
+    import traceback
+
+    traceback.clear_frames(error.__traceback__)
+
+
+def _describe(name: str, error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return f"There is not enough memory for {name}: give the process more, or make the data set smaller."
+    if isinstance(error, OSError):
+        return explain(error)
+    if isinstance(error, SystemExit):
+        return f"A library ended {name} early (exit code {error.code})."
+    text = " ".join(str(error).split())[:TEXT_CHARACTERS]
+    return f"An unexpected error ended {name}: {type(error).__name__}{': ' if text else ''}{text}."
+
+
+def _failure(text: str, runid: int | None, *, status: Status = Status.GENERAL_ERROR, log: Path | None = None) -> Result:
+    """Return the result of a failure; ``log``, if it exists, is told as the file where more is found."""
+    if log is not None and os.access(log, os.F_OK):
+        text = f"{text} The details are in {log}"
+    if runid is None:
+        runid = time.time_ns() // 1_000_000
+    return {"status": int(status), "info": [text], "errors": [text], "runid": str(runid)}
+
+
+# ---- the two processes ----
+
+
+def _run_in_child(
+    name: str, call: Callable[[Streams], Result], streams: Streams, reply: Reply, out: int, sink: int
+) -> int | None:
+    """Run the command in a child and return the exit code; None when no process can be made."""
+    signals, wakeup = os.pipe()
+    os.set_blocking(wakeup, False)
+    life, hold = os.pipe()
+    signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, _do_nothing)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    _handle_stop_signals(_arm_last_resort)
+    try:
+        child = os.fork()
+    except OSError:
+        signal.set_wakeup_fd(-1)
+        return None
+    if child == 0:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for descriptor in (signals, wakeup, hold, out):
+            os.close(descriptor)
+        _thread.start_new_thread(_end_with_parent, (life,))
+        _be_child(name, call, streams, reply)
+    os.close(life)
+    ended, stopped = _wait(child, signals, sink)
+    code, runid, log = reply.read_notes()
+    _log_library_output(sink, log)
+    if code is not None:
+        return code
+    text = describe_end(name, ended) if stopped is None else _stopped_by(stopped)
+    _append(log, f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} ERROR {text}".encode())
+    return reply.write(_failure(text, runid, log=log if stopped is None else None))
+
+
+def _be_child(name: str, call: Callable[[Streams], Result], streams: Streams, reply: Reply) -> NoReturn:
+    faulthandler.enable(2)
+    code = perform(name, call, streams, reply)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(EXIT_SECONDS)
+    _run_exit_functions()
+    os._exit(code)
+
+
+def _run_exit_functions() -> None:
+    """Let libraries end their threads, workers and files; tearing them down as well would cost TensorFlow 0.5 s."""
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()
+    atexit._run_exitfuncs()
+
+
+def _end_with_parent(life: int) -> None:
+    """Wait in a thread for the end of the parent, which holds the other end of this pipe."""
+    with suppress(OSError):
+        os.read(life, 1)
+    os._exit(Status.GENERAL_ERROR)
+
+
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """Let the signal reach the wakeup pipe."""
+
+
+def _arm_last_resort(_number: int, _frame: FrameType | None) -> None:
+    """Make sure that a stopped parent ends even when nobody reads what it writes."""
+    signal.alarm(LAST_RESORT_SECONDS)
+
+
+def _wait(child: int, signals: int, sink: int) -> tuple[int | None, int | None]:
+    """Wait for the child, pass on signals to stop and kill it when it does not; return wait status and signal.
+
+    The wait status is None for a child that even killing did not end at once.
+    """
+    stopped, deadline, killed = None, math.inf, False
+    while True:
+        pid, ended = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return ended, stopped
+        seconds = min(CHECK_SECONDS, max(0.0, deadline - time.monotonic()))
+        if select.select([signals], [], [], seconds)[0]:
+            for number in os.read(signals, 512):
+                if number in _STOP_SIGNALS and stopped is None:
+                    stopped, deadline = number, time.monotonic() + GRACE_SECONDS
+                    os.kill(child, number)
+        elif time.monotonic() >= deadline:
+            if killed:
+                return None, stopped
+            os.kill(child, signal.SIGKILL)
+            killed, deadline = True, time.monotonic() + GRACE_SECONDS
+        _bound(sink)
+
+
+def describe_end(name: str, ended: int | None) -> str:
+    """Say why a child may have ended without a reply, from its wait status."""
+    if ended is None or not os.WIFSIGNALED(ended):
+        code = "" if ended is None else f" (exit code {os.waitstatus_to_exitcode(ended)})"
+        return f"A library ended {name} before there was a result{code}."
+    number = os.WTERMSIG(ended)
+    if number == signal.SIGKILL:
+        return (
+            f"The operating system killed {name}, most often because memory ran out: "
+            "give the server more memory, or make the data set smaller."
+        )
+    if number == signal.SIGILL:
+        return (
+            f"This computer's processor lacks instructions that a library of {name} needs (TensorFlow needs AVX): "
+            "choose the processor logistic_regression in the settings, or another computer."
+        )
+    return f"A library crashed during {name} ({signal.Signals(number).name})."
+
+
+# ---- descriptors, scratch files, environment ----
+
+
+def _open_missing_descriptors() -> None:
+    """Open the null device on those of 0, 1, 2 that the caller left closed, lest a data file get such a number."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+
+
+def _redirect_output() -> int:
+    """Point descriptors 1 and 2, and sys.stdout and sys.stderr, to a scratch file; return its descriptor."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with suppress(OSError, ValueError):
+                stream.flush()
+    sink = scratch_descriptor()
+    if sink is None:
+        sink = os.open(os.devnull, os.O_RDWR)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    return sink
+
+
+def _log_library_output(sink: int, log: Path | None) -> None:
+    """Append the end of what libraries printed to the run's log, if there are both."""
+    with suppress(OSError):
+        text = _tail(sink).strip()
+        if text:
+            _append(log, b"Output of libraries:\n" + text)
+
+
+def _append(log: Path | None, text: bytes) -> None:
+    with suppress(OSError):
+        if log is not None and log.exists():
+            with log.open("ab") as file:
+                file.write(text + b"\n")
+
+
+def _bound(sink: int) -> None:
+    """Keep a sink that has grown too large to its tail; the child's next output follows that."""
+    with suppress(OSError):
+        if os.fstat(sink).st_size > SINK_BYTES:
+            tail = _tail(sink)
+            os.ftruncate(sink, 0)
+            os.lseek(sink, 0, os.SEEK_SET)
+            write_all(sink, tail)
+
+
+def _tail(sink: int) -> bytes:
+    """Return the last of what libraries printed, leaving the descriptor at the end."""
+    os.lseek(sink, max(0, os.lseek(sink, 0, os.SEEK_END) - SINK_TAIL_BYTES), os.SEEK_SET)
+    return os.read(sink, SINK_TAIL_BYTES)
+
+
+def set_library_defaults() -> None:
+    """Choose how libraries behave, by environment variables, unless the caller's environment does."""
+    for name, value in _LIBRARY_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    home = os.environ.get("HOME")
+    if os.name != "nt" and "MPLCONFIGDIR" not in os.environ and not (home and os.access(home, os.W_OK)):
+        folder = private_folder()
+        if folder is not None:
+            os.environ["MPLCONFIGDIR"] = str(folder)
+
+
+def private_folder() -> Path | None:
+    """Return this user's own folder for caches among the temporary files; None when another has taken its name."""
+    import stat
+    import tempfile
+
+    with suppress(OSError):
+        folder = Path(tempfile.gettempdir(), f"moodlemlbackend-{os.geteuid()}")
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        facts = folder.lstat()
+        if stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid() and not facts.st_mode & 0o022:
+            return folder
+    return None

@@ -1,0 +1,146 @@
+"""Who is asking: HTTP Basic, with failed logins that cost the client time and not the server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import logging
+import secrets
+import time
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moodlemlbackend.errors import RequestError, UsageError
+from moodlemlbackend.server import limits
+from moodlemlbackend.server.auth.passwords import Password, read_users, unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger("moodlemlbackend.server")
+
+_REFUSED = "The user name or the password is not right; correct them in Moodle's settings."
+
+
+@dataclass
+class _Failures:
+    count: int = 0
+    last: float = 0.0
+    delayed: int = 0
+
+
+class Authenticator:
+    """Knows the users, and the clients that failed to log in.
+
+    A right password is recognised again by a keyed digest, so that scrypt is paid once a user and not once a request.
+    """
+
+    def __init__(self, users: str, people: str = "", failed: Callable[[], None] = lambda: None) -> None:
+        self._people = read_users(people, "people") if people.strip() else {}
+        self._users = {**read_users(users), **self._people}
+        both = {name.casefold() for name in read_users(users)} & {name.casefold() for name in self._people}
+        if both:
+            raise UsageError(f"The name {min(both)!r} is there in users and in people; keep one, or choose another.")
+        self._unusable = unusable(slow=any(password.slow for password in self._users.values()))
+        self._checks: dict[bytes, asyncio.Future[bool]] = {}
+        self._key = secrets.token_bytes(32)
+        self._seen: dict[str, bytes] = {}
+        self._failures: OrderedDict[str, _Failures] = OrderedDict()
+        self._failed = failed
+        self._threads = ThreadPoolExecutor(2, "password")
+        plain = sorted(name for name, password in self._users.items() if password.kind == "plain")
+        if plain:
+            log.warning(
+                "Passwords are stored as plain text in the settings users or people; replace them by what "
+                "moodlemlbackend passwd makes.",
+                extra={"users": plain},
+            )
+
+    def is_person(self, user: str) -> bool:
+        """Whether a name is of the people, who may see pages of the Moodle site only."""
+        return user in self._people
+
+    async def enter(self, authorization: str, client: str) -> str:
+        """Return the user's name.
+
+        Raises
+        ------
+        RequestError
+            401 without the right credentials, after a delay if some were given; 429 while a client has too many
+            such answers outstanding.
+        """
+        if not authorization:
+            raise RequestError("Log in with the user name and password that this server knows.", 401)
+        failures = self._failures.get(client)
+        if failures is not None and failures.delayed >= limits.FAILED_LOGINS_AT_ONCE:
+            raise RequestError(
+                "Too many failed logins; wait a minute.", 429, retry_after=int(limits.LONGEST_DELAY_SECONDS)
+            )
+        user, password = _credentials(authorization)
+        if await self._right(user, password):
+            return user
+        self._failed()
+        log.warning("Failed login", extra={"client": client})
+        await self._delay(client)
+        raise RequestError(_REFUSED, 401)
+
+    async def _right(self, user: str, password: str) -> bool:
+        if len(password) > limits.PASSWORD_CHARACTERS:
+            return False
+        known = self._users.get(user, self._unusable)
+        mark = hmac.digest(self._key, f"{user}\0{password}".encode("utf-8", "surrogatepass"), hashlib.sha256)
+        if user in self._seen and hmac.compare_digest(self._seen[user], mark):
+            return True
+        right = await (self._check_slowly(known, password, mark) if known.slow else _check(known, password))
+        if right and user in self._users:
+            self._seen[user] = mark
+            return True
+        return False
+
+    async def _check_slowly(self, known: Password, password: str, mark: bytes) -> bool:
+        """Check in a thread; requests with the same credentials share one check."""
+        check = self._checks.get(mark)
+        if check is None:
+            if len(self._checks) >= limits.LOGINS_CHECKED_AT_ONCE:
+                raise RequestError("Too many logins at a time; try again in a minute.", 429, retry_after=30)
+            check = asyncio.get_running_loop().run_in_executor(self._threads, known.matches, password)
+            self._checks[mark] = check
+            check.add_done_callback(lambda _: self._checks.pop(mark, None))
+        return await asyncio.shield(check)
+
+    async def _delay(self, client: str) -> None:
+        now = time.monotonic()
+        failures = self._failures.pop(client, None)
+        if failures is None or now - failures.last > limits.FORGET_FAILURES_SECONDS:
+            failures = _Failures()
+        self._failures[client] = failures
+        while len(self._failures) > limits.CLIENTS_REMEMBERED:
+            self._failures.popitem(last=False)
+        failures.count += 1
+        failures.last = now
+        failures.delayed += 1
+        try:
+            seconds = limits.FAILED_LOGIN_SECONDS * 2 ** min(failures.count - 1, 10)
+            await asyncio.sleep(min(seconds, limits.LONGEST_DELAY_SECONDS))
+        finally:
+            failures.delayed -= 1
+
+
+async def _check(known: Password, password: str) -> bool:
+    return known.matches(password)
+
+
+def _credentials(authorization: str) -> tuple[str, str]:
+    """User and password of the header; both empty when it is not Basic."""
+    scheme, _, encoded = authorization.partition(" ")
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8") if scheme.lower() == "basic" else ""
+    except (binascii.Error, ValueError):
+        text = ""
+    user, _, password = text.partition(":")
+    return user, password

@@ -1,0 +1,45 @@
+"""Models that a worker has read, mapped from disk and kept as long as the store still has them in force."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from moodlemlbackend.operations import commands
+
+if TYPE_CHECKING:
+    from moodlemlbackend.processor.processor import TrainedModel
+    from moodlemlbackend.storage.model_store import ModelStore, StoredModel
+
+    Found = tuple[TrainedModel, StoredModel | None]
+
+
+class ModelCache:
+    """The last models that were used; every use asks the store first which version is in force."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[str, tuple[tuple[str, str], Found]] = OrderedDict()
+
+    def find(self, store: ModelStore) -> Found:
+        """Return the model in force as :func:`moodlemlbackend.operations.commands.trained` does, errors included."""
+        published = store.published()
+        if published is None:
+            return commands.trained(store)
+        place = os.path.realpath(store.folder)
+        kept = self._kept.pop(place, None)
+        if kept is None or kept[0] != published:
+            kept = published, self._load(store)
+        self._kept[place] = kept
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+        return kept[1]
+
+    def _load(self, store: ModelStore) -> Found:
+        def load(stored: StoredModel) -> Found:
+            mapped = replace(stored, mapped=True)
+            return commands.processor_of(mapped).load(mapped), mapped
+
+        return store.read(load) or commands.trained(store)

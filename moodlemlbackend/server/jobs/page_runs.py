@@ -1,0 +1,183 @@
+"""Evaluations, trainings and predictions that were started from a page, each in a process of its own.
+
+The process reads what to do from its standard input and writes a line of JSON for each thing that happens; it ends when
+that input does, so that nothing outlives its server. What came of a run is in the store; here is what goes on, and how
+the last run of each model ended, until the server stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from moodlemlbackend.errors import RequestError
+from moodlemlbackend.server.pages.texts import say
+from moodlemlbackend.storage.archives import MIB
+
+log = logging.getLogger("moodlemlbackend.server")
+
+TASKS = ("evaluate", "train", "predict")
+STOP_SECONDS = 10.0
+
+
+@dataclass(eq=False)
+class PageRun:
+    """A run: ``state`` is waiting, running, stopping, done, failed or stopped.
+
+    Attributes
+    ----------
+    total, analysed
+        courses, or whatever the model's analysables are: how many there are, and how many have been looked at.
+    element
+        the last of these.
+    info
+        sentences on how it ended.
+    figures
+        what was counted.
+    scores
+        of an evaluation, by interval.
+    """
+
+    task: str
+    modelid: int
+    userid: int
+    options: dict[str, Any] = field(default_factory=dict)
+    state: str = "waiting"
+    total: int = 0
+    analysed: int = 0
+    element: str = ""
+    info: list[str] = field(default_factory=list)
+    figures: dict[str, int] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+    began: float = field(default_factory=time.time)
+    ended: float | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it has not ended."""
+        return self.ended is None
+
+    def end(self, state: str, *info: str) -> None:
+        """Note how it ended, unless that is known."""
+        if self.active:
+            self.state, self.ended = state, time.time()
+            self.info = [*self.info, *info]
+
+
+class PageRuns:
+    """The runs of this server, made in its event loop; ``latest``, ``start`` and ``stop`` are for threads."""
+
+    def __init__(self, at_once: int, time_limit: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._places = asyncio.Semaphore(at_once)
+        self._time_limit = time_limit
+        self._latest: dict[int, PageRun] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    def latest(self, modelid: int) -> PageRun | None:
+        """The last run of a model, None when there was none."""
+        return self._latest.get(modelid)
+
+    def start(self, run: PageRun) -> None:
+        """Begin a run; RequestError of 409 when the model has one."""
+        asyncio.run_coroutine_threadsafe(self._start(run), self._loop).result()
+
+    def stop(self, modelid: int) -> None:
+        """Have the run of a model end, if there is one: what is complete stays, the rest is as before."""
+        self._loop.call_soon_threadsafe(self._stop, modelid)
+
+    async def close(self) -> None:
+        """End all runs."""
+        for modelid in self._latest:
+            self._stop(modelid)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _start(self, run: PageRun) -> None:
+        latest = self._latest.get(run.modelid)
+        if latest is not None and latest.active:
+            raise RequestError(say("run there"), 409)
+        self._latest[run.modelid] = run
+        self._tasks[run.modelid] = asyncio.ensure_future(self._perform(run))
+
+    def _stop(self, modelid: int) -> None:
+        run = self._latest.get(modelid)
+        if run is not None and run.active and run.state != "stopping":
+            run.state = "stopping"
+            self._tasks[modelid].cancel()
+
+    async def _perform(self, run: PageRun) -> None:
+        try:
+            async with self._places:
+                run.state = "running"
+                await asyncio.wait_for(_work(run), self._time_limit)
+        except asyncio.CancelledError:
+            run.end("stopped", say("run stopped"))
+        except asyncio.TimeoutError:
+            run.end("failed", say("run too long", seconds=f"{self._time_limit:g}"))
+        except OSError as error:
+            log.error("A run cannot be started", extra={"fault": type(error).__name__})
+            run.end("failed", say("run ended"))
+        log.info("Run", extra={"task": run.task, "model": run.modelid, "user": run.userid, "result": run.state,
+                               "seconds": round((run.ended or 0.0) - run.began, 3)})  # fmt: skip
+
+
+async def _work(run: PageRun) -> None:
+    """Have a process do the work, and follow it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "moodlemlbackend.server.jobs.run_worker",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True, limit=MIB,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    order = {"task": run.task, "modelid": run.modelid, "userid": run.userid, **run.options}
+    try:
+        process.stdin.write(json.dumps(order).encode() + b"\n")
+        with suppress(ConnectionError):
+            await process.stdin.drain()
+        async for line in process.stdout:
+            _note(run, line)
+        await process.wait()
+    finally:
+        await _end(process)
+    run.end("failed", say("run ended"))
+
+
+def _note(run: PageRun, line: bytes) -> None:
+    """Take in what the process says; other output, of a library for instance, says nothing."""
+    try:
+        said = json.loads(line)
+        event = said["event"]
+    except (ValueError, KeyError, TypeError):
+        return
+    if event == "total":
+        run.total = said["total"]
+    elif event == "analysed":
+        run.analysed, run.element = said["analysed"], said["name"]
+    elif event == "done":
+        run.figures, run.scores = said["figures"], said["scores"]
+        run.end("failed" if said["failed"] else "done", *said["info"])
+    elif event == "refused":
+        run.end("failed", said["sentence"])
+    elif event == "fault":
+        log.error("A run failed", extra={"task": run.task, "model": run.modelid, "fault": said["fault"]})
+        run.end("failed", say("run fault"))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End what is left of the process and of those that it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.returncode is not None:
+            return
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)

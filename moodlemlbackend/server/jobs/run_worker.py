@@ -1,0 +1,111 @@
+"""``python -m moodlemlbackend.server.jobs.run_worker``: one evaluation, training or prediction, for :mod:`.runs`.
+
+What to do is a line of JSON on standard input. When that input ends, so does the process, with all that it started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from moodlemlbackend.errors import BackendError, InterruptedRunError, Status
+
+if TYPE_CHECKING:
+    from moodlemlbackend.analytics.features.analysis import Result
+    from moodlemlbackend.analytics.lifecycle import RunResult
+
+PROGRESS_SECONDS = 0.2
+GRACE_SECONDS = 5.0
+
+
+class Teller:
+    """Writes what happens."""
+
+    def __init__(self) -> None:
+        self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)  # what else is printed is not for the server
+        self._seen: set[int] = set()
+        self._last = 0.0
+
+    def tell(self, event: str, **facts: Any) -> None:
+        """Write a line."""
+        self._out.write(json.dumps({"event": event, **facts}) + "\n")
+        self._out.flush()
+
+    def shown(self, result: Result) -> None:
+        """Tell that something has been analysed."""
+        self._seen.add(int(result.analysable.id))
+        if time.monotonic() - self._last >= PROGRESS_SECONDS:
+            self._last = time.monotonic()
+            self.analysed(result.analysable.name)
+
+    def analysed(self, name: str = "") -> None:
+        """Tell how much has been analysed."""
+        self.tell("analysed", analysed=len(self._seen), name=name)
+
+
+def main() -> None:
+    """Do what the line says."""
+    teller = Teller()
+    order = json.loads(sys.stdin.buffer.readline())
+    signal.signal(signal.SIGTERM, _stop)
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    try:
+        outcome = _perform(teller, **order)
+    except BackendError as error:
+        teller.tell("refused", sentence=str(error))
+        sys.exit(1)
+    except Exception as error:
+        from moodlemlbackend.server.jobs.worker import fault
+
+        teller.tell("fault", fault=fault(error))
+        sys.exit(1)
+    failed = bool(outcome.status & Status.GENERAL_ERROR)
+    scores = {one.interval: one.score for one in outcome.evaluations if one.logid is not None}
+    teller.tell("done", info=outcome.info, figures=outcome.figures, scores=scores, failed=failed)
+
+
+def _perform(teller: Teller, task: str, modelid: int, userid: int, **options: Any) -> RunResult:
+    from moodlemlbackend.analytics import lifecycle
+    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics.features import definitions
+    from moodlemlbackend.analytics.lifecycle.workspace import open_workspace
+    from moodlemlbackend.analytics.notifications import outbox
+    from moodlemlbackend.analytics.site import open_site
+    from moodlemlbackend.settings.analytics import load_analytics_settings
+
+    settings = load_analytics_settings()
+    workspace = open_workspace(settings, userid=userid)
+    with open_site(settings.site, prefix=settings.prefix, time_zone=settings.time_zone or None) as site:
+        with workspace.store.read() as connection:
+            model = models.get(connection, modelid)
+        analysables = definitions.analyser(model.target).rows(site, model.contexts or ())
+        teller.tell("total", total=len(analysables))
+        act = {"evaluate": lifecycle.evaluate, "train": lifecycle.train, "predict": lifecycle.predict}[task]
+        outcome: RunResult = act(workspace, site, modelid, shown=teller.shown, **options)
+    if task == "predict":
+        outcome.info += outbox.deliver(workspace).problems
+    return outcome
+
+
+def _stop(_number: int, _frame: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise InterruptedRunError("The run was stopped.")
+
+
+def _end_with_input() -> None:
+    """End with the server: its end of our input closes."""
+    while sys.stdin.buffer.read(4096):
+        pass
+    os.kill(0, signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)
+    os.kill(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Pages for people: the models of server mode, their runs and the queue; plain HTML that needs no script.
+
+Those of the Moodle site, for managers of its models and for teachers, are in :mod:`.site`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import FastAPI, Request
+from fastapi import Path as InPath
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from moodlemlbackend.errors import RequestError
+from moodlemlbackend.operations.commands import MODEL_ID
+from moodlemlbackend.server import limits
+from moodlemlbackend.server.auth.login import Anybody, User
+from moodlemlbackend.server.jobs.worker import DIRHASH, RUNID
+from moodlemlbackend.server.pages import model_index
+from moodlemlbackend.server.pages.rendering import render, style
+
+if TYPE_CHECKING:
+    from moodlemlbackend.server.jobs.worker import Parts
+
+UniqueId = Annotated[str, InPath(pattern=f"^{MODEL_ID.pattern}$")]
+DirHash = Annotated[str, InPath(pattern=f"^{DIRHASH.pattern}$")]
+RunId = Annotated[str, InPath(pattern=f"^{RUNID.pattern}$")]
+Figure = Annotated[str, InPath(pattern=f"^{model_index.FIGURE.pattern}$")]
+
+_POLICY_OF_REPORTS = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'none'; sandbox"
+)
+"""A report comes with its style and its pictures in it, and needs nothing else."""
+
+_HIDDEN: dict[str, Any] = {"include_in_schema": False, "response_class": HTMLResponse}
+
+
+def add_pages(app: FastAPI) -> None:
+    """Add the pages to the application."""
+
+    @app.get("/", **_HIDDEN)
+    async def index(request: Request, user: Anybody) -> Response:
+        state = request.app.state
+        if state.gate.is_person(user):
+            return RedirectResponse("/insights", 303)
+        owner = _owner(request, user)
+        local = "://" not in state.settings.directory
+        entries = await asyncio.to_thread(model_index.entries, state.storage, owner, read_models=local)
+        return await _page(request, "index.html", user, entries=entries, lanes=_lanes(request, user), refresh=30)
+
+    @app.get("/models/{uniqueid}/{dirhash}", **_HIDDEN)
+    async def model(request: Request, user: User, uniqueid: UniqueId, dirhash: DirHash) -> Response:
+        storage, parts = request.app.state.storage, (*_owner(request, user), uniqueid, dirhash)
+
+        def look() -> tuple[list[model_index.RunFacts], model_index.ModelFacts | None]:
+            numbers = model_index.run_numbers(storage, parts)[: limits.PAGE_RUNS]
+            runs = [model_index.run_facts(storage, parts, number) for number in numbers]
+            return runs, model_index.model_facts(storage, parts)
+
+        runs, facts = await asyncio.to_thread(look)
+        if not runs and facts is None:
+            raise RequestError("There is no such model.", 404)
+        chart = model_index.chart(runs)
+        return await _page(
+            request, "model.html", user, uniqueid=uniqueid, dirhash=dirhash, runs=runs, model=facts, chart=chart
+        )  # fmt: skip
+
+    @app.get(f"/models/{{uniqueid}}/{{dirhash}}/runs/{{runid}}/{model_index.REPORT}", **_HIDDEN)
+    async def report(request: Request, user: User, uniqueid: UniqueId, dirhash: DirHash, runid: RunId) -> Response:
+        parts = (*_owner(request, user), uniqueid, dirhash)
+        storage = request.app.state.storage
+        content = await asyncio.to_thread(model_index.content, storage, parts, runid, model_index.REPORT)
+        if content is None:
+            raise RequestError("There is no such report.", 404)
+        return HTMLResponse(content, headers={"Content-Security-Policy": _POLICY_OF_REPORTS})
+
+    @app.get("/models/{uniqueid}/{dirhash}/runs/{runid}/{name}", **_HIDDEN)
+    async def figure(
+        request: Request, user: User, uniqueid: UniqueId, dirhash: DirHash, runid: RunId, name: Figure
+    ) -> Response:
+        parts = (*_owner(request, user), uniqueid, dirhash)
+        content = await asyncio.to_thread(model_index.content, request.app.state.storage, parts, runid, name)
+        if content is None:
+            raise RequestError("There is no such figure.", 404)
+        return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
+
+    @app.get("/docs", **_HIDDEN)
+    async def docs(request: Request) -> Response:
+        return await _page(request, "docs.html", None, document=request.app.openapi())
+
+    @app.get("/style.css", **_HIDDEN)
+    async def styles() -> Response:
+        return Response(style(), media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
+
+
+def _owner(request: Request, user: str) -> Parts:
+    return (user,) if request.app.state.settings.namespaces else ()
+
+
+def _lanes(request: Request, user: str) -> list[dict[str, Any]]:
+    """The queue; with namespaces on, what others have in it has no name."""
+    apart = request.app.state.settings.namespaces
+    now = time.monotonic()
+    return [
+        {
+            "name": lane.pool.name,
+            "workers": lane.pool.ready,
+            "size": lane.pool.size,
+            "most": lane.most,
+            "tickets": [
+                {
+                    "kind": ticket.kind,
+                    "state": ticket.state,
+                    "seconds": now - ticket.began,
+                    "name": ticket.name if ticket.user == user or not apart else "",
+                }
+                for ticket in lane.tickets
+            ],
+        }
+        for lane in request.app.state.jobs.lanes.values()
+    ]
+
+
+async def _page(request: Request, template: str, user: str | None, **values: Any) -> Response:
+    links = navigation(logged_in=user is not None, site=request.app.state.desk is not None)
+    return await asyncio.to_thread(render, template, user=user, links=links, **values)
+
+
+def navigation(*, logged_in: bool, site: bool) -> list[tuple[str, str]]:
+    """Addresses, and names of their texts, of what every page of the server leads to."""
+    links = [("/", "models"), ("/docs", "interface")]
+    return [*links, ("/insights", "insights")] if site and logged_in else links

@@ -1,0 +1,106 @@
+"""Forms of pages, and proof that they were sent from there.
+
+Browsers send a login by HTTP Basic on their own, with whatever page asks them to. So a form carries a token that only a
+page of ours can have shown, made for the user and for a day; and what browsers say of where a request comes from must
+fit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from starlette.requests import ClientDisconnect
+
+from moodlemlbackend.errors import RequestError
+from moodlemlbackend.server import limits
+from moodlemlbackend.server.auth.csrf import check_origin
+from moodlemlbackend.server.pages.texts import say
+
+if TYPE_CHECKING:
+    from fastapi import Request
+
+FIELD = "token"
+
+
+class Tokens:
+    """Makes and knows tokens; ``key`` is a secret that all servers of one store share."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def make(self, user: str) -> str:
+        """Return a token for a user, with the time until which it holds."""
+        until = int(time.time()) + limits.FORM_SECONDS
+        return f"{until}.{self._digest(user, until)}"
+
+    def hold(self, user: str, token: str) -> bool:
+        """Whether a token was made for this user, and is still good."""
+        until, _, digest = token.partition(".")
+        if not until.isdecimal() or not until.isascii() or len(until) > 12 or not digest.isascii():
+            return False
+        return hmac.compare_digest(digest, self._digest(user, int(until))) and time.time() <= int(until)
+
+    def _digest(self, user: str, until: int) -> str:
+        return hmac.new(self._key, f"form\0{user}\0{until}".encode(), hashlib.sha256).hexdigest()
+
+
+class PageForm:
+    """The fields of a form that was sent."""
+
+    def __init__(self, values: dict[str, list[str]]) -> None:
+        self._values = values
+
+    def text(self, name: str) -> str:
+        """The first value of a field; empty when there is none."""
+        return self._values.get(name, [""])[0]
+
+    def number(self, name: str) -> int | None:
+        """A field that is an id; None when it is empty, RequestError when it is something else."""
+        return whole(self.text(name)) if self.text(name) else None
+
+    def numbers(self, name: str) -> list[int]:
+        """All values of a field, each an id."""
+        return [whole(text) for text in self._values.get(name, [])]
+
+
+def whole(text: str) -> int:
+    """An id of a database; RequestError for anything else."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= 18 and int(text) > 0):
+        raise RequestError(say("bad id"), 400)
+    return int(text)
+
+
+async def read_form(request: Request) -> PageForm:
+    """Read the form of a request that came from a page of ours, as far as the browser says.
+
+    Raises
+    ------
+    RequestError
+        403 for a request from elsewhere, 400, 408, 413 or 415 for what is no form of ours.
+    """
+    check_origin(request)
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+        raise RequestError(say("no form"), 415)
+    try:
+        body = await asyncio.wait_for(_body(request), limits.IDLE_SECONDS)
+    except (asyncio.TimeoutError, ClientDisconnect):
+        raise RequestError(say("form stopped"), 408) from None
+    try:
+        values = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=limits.FORM_FIELDS)
+    except ValueError:
+        raise RequestError(say("no form"), 400) from None
+    return PageForm(values)
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > limits.FORM_BYTES:
+            raise RequestError(say("form too large"), 413)
+    return body

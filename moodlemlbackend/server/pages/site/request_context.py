@@ -1,0 +1,171 @@
+"""Who asks, and the store and the site opened for one request, in one of a few threads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from moodlemlbackend.analytics.insights.capabilities import MANAGE_MODELS, Capabilities
+from moodlemlbackend.analytics.lifecycle.workspace import open_workspace, read_fact, write_fact
+from moodlemlbackend.analytics.site import open_site
+from moodlemlbackend.errors import BackendError, BusyError, NotTrainedError, RequestError, UsageError
+from moodlemlbackend.server import limits
+from moodlemlbackend.server.jobs.page_runs import PageRuns
+from moodlemlbackend.server.pages.site.forms import Tokens
+from moodlemlbackend.server.pages.texts import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
+    from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.settings.analytics import AnalyticsSettings
+    from moodlemlbackend.settings.server import ServerSettings
+
+T = TypeVar("T")
+
+log = logging.getLogger("moodlemlbackend.server")
+
+_KEY = "server key"
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user of the Moodle site."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True)
+class RequestContext:
+    """One request of a person; the workspace acts as the person.
+
+    Attributes
+    ----------
+    user
+        the name at this server's login.
+    manages
+        whether the person may manage models.
+    """
+
+    user: str
+    person: Person
+    workspace: Workspace
+    site: Site
+    capabilities: Capabilities
+    manages: bool
+    tokens: Tokens
+    runs: PageRuns
+
+    def require_manager(self) -> None:
+        """Raise RequestError of 403 unless the person may manage models."""
+        if not self.manages:
+            raise RequestError(say("no manager"), 403)
+
+
+class RequestContexts:
+    """Has pages of the site made; one for the server."""
+
+    def __init__(self, server: ServerSettings, settings: AnalyticsSettings, is_person: Callable[[str], bool]) -> None:
+        self.settings = settings
+        self.runs = PageRuns(server.training_workers, server.time_limit)
+        self._people_only, self._is_person = server.namespaces, is_person
+        self._threads = ThreadPoolExecutor(limits.PAGE_THREADS, "page")
+        self._inside = 0
+        self._opening = threading.Lock()
+        self._workspace: Workspace | None = None
+        self._tokens: Tokens | None = None
+
+    async def ask(self, user: str, make: Callable[[RequestContext], T]) -> T:
+        """Have a function called with the visit of a user, in a thread.
+
+        Raises
+        ------
+        RequestError
+            403 for a user whom the site does not know; 503 when there is too much to do, or the store or the site is
+            out of reach; what the function raises, as the sentence that it is.
+        """
+        if self._inside >= limits.PAGES_WAITING:
+            raise RequestError(say("too much"), 503, retry_after=limits.RETRY_SECONDS)
+        self._inside += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, user, make)
+        finally:
+            self._inside -= 1
+
+    async def close(self) -> None:
+        """End what runs, and let go of the store."""
+        await self.runs.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._workspace is not None:
+            self._workspace.store.close()
+
+    def _ask(self, user: str, make: Callable[[RequestContext], T]) -> T:
+        try:
+            with self._visit(user) as visit:
+                return make(visit)
+        except RequestError:
+            raise
+        except (BusyError, NotTrainedError) as error:
+            raise RequestError(str(error), 409) from error
+        except UsageError as error:
+            raise RequestError(str(error), 400) from error
+        except BackendError as error:
+            raise self._lost(error) from error
+
+    @contextmanager
+    def _visit(self, user: str) -> Iterator[RequestContext]:
+        if self._people_only and not self._is_person(user):
+            raise RequestError(say("nobody"), 403)
+        settings = self.settings
+        try:
+            workspace, tokens = self._open()
+            site = open_site(settings.site, prefix=settings.prefix, time_zone=settings.time_zone or None)
+        except BackendError as error:
+            raise self._lost(error) from error
+        with site:
+            person = _person(site, user)
+            capabilities = Capabilities(site, workspace.clock())
+            manages = capabilities.may(person.id, MANAGE_MODELS, site.system_context)
+            own = replace(workspace, userid=person.id)
+            yield RequestContext(user, person, own, site, capabilities, manages, tokens, self.runs)
+
+    def _open(self) -> tuple[Workspace, Tokens]:
+        """The store, opened once, and the tokens with the key that it keeps for all servers."""
+        with self._opening:
+            if self._workspace is None or self._tokens is None:
+                self._workspace = open_workspace(self.settings)
+                with self._workspace.store.write() as connection:
+                    key = read_fact(connection, _KEY)
+                    if key is None:
+                        key = secrets.token_hex(_KEY_BYTES)
+                        write_fact(connection, _KEY, key)
+                self._tokens = Tokens(bytes.fromhex(key))
+            return self._workspace, self._tokens
+
+    @staticmethod
+    def _lost(error: BackendError) -> RequestError:
+        log.error("The Moodle site or its store cannot be used", extra={"fault": type(error).__name__})
+        return RequestError(say("site lost"), 503, retry_after=limits.RETRY_SECONDS)
+
+
+def _person(site: Site, user: str) -> Person:
+    """The Moodle user of this very name, who can log in there; RequestError of 403 when there is none, or several."""
+    rows = site.database.rows(
+        "SELECT id, username, firstname, lastname FROM {user} "
+        "WHERE username = :user AND deleted = 0 AND suspended = 0 AND confirmed = 1",
+        user=user,
+    )
+    same = [row for row in rows if row[1] == user and row[0] != site.guest]  # databases may compare without case
+    if len(same) != 1:
+        raise RequestError(say("nobody"), 403)
+    [(userid, _, first, last)] = same
+    return Person(userid, f"{first or ''} {last or ''}".strip() or user)

@@ -1,0 +1,56 @@
+"""What the function of an address returns: a page, somewhere else to go, a file, or a run to be started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fastapi.responses import RedirectResponse, Response
+
+from moodlemlbackend.server.middleware import CONTENT_POLICY
+from moodlemlbackend.server.pages.rendering import render
+from moodlemlbackend.server.pages.site.dates import Dates
+from moodlemlbackend.server.pages.texts import say
+
+if TYPE_CHECKING:
+    from moodlemlbackend.server.pages.site.request_context import RequestContext
+
+HEADERS = {"Content-Security-Policy": f"{CONTENT_POLICY}'self'", "Referrer-Policy": "same-origin"}
+"""Forms may be sent to this server, and say from where."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A template and its values; ``refresh`` is in seconds, None for never."""
+
+    template: str
+    values: dict[str, Any] = field(default_factory=dict)
+    refresh: int | None = None
+
+    def response(self, visit: RequestContext, *, person_only: bool) -> Response:
+        """Make the page."""
+        headers = {**HEADERS, **({"Refresh": str(self.refresh)} if self.refresh else {})}
+        return render(
+            f"site/{self.template}", headers=headers, user=visit.person.name, dates=Dates(visit.site.zone),
+            links=navigation(person_only=person_only, manages=visit.manages), token=visit.tokens.make(visit.user),
+            **self.values,
+        )  # fmt: skip
+
+
+def go(address: str) -> Response:
+    """Go to another page of this server, after a form."""
+    return RedirectResponse(address, 303, HEADERS)
+
+
+def refusal(sentence: str, code: int, headers: dict[str, str], *, person_only: bool) -> Response:
+    """A page that says in one sentence why there is no other."""
+    links = navigation(person_only=person_only, manages=False)
+    title = say("not found") if code == 404 else say("refused")
+    return render("site/refusal.html", code, {**HEADERS, **headers}, user=None, links=links, title=title, text=sentence)
+
+
+def navigation(*, person_only: bool, manages: bool) -> list[tuple[str, str]]:
+    """Addresses, and names of their texts, of what a page leads to."""
+    links = [] if person_only else [("/", "models"), ("/docs", "interface")]
+    own = [("/insights", "insights"), ("/notifications", "notifications")]
+    return [*links, *own, *([("/analytics", "analytics")] if manages else [])]

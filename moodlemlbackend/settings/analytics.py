@@ -1,0 +1,211 @@
+"""What an admin of our analytics can choose; the rules are those of :mod:`moodlemlbackend.settings`.
+
+In the file the keys are in the section ``[analytics]``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from moodlemlbackend.settings.backend import ANALYTICS_SECTION, Setting, load
+
+SYSTEM_DIRECTORY = Path("/var/lib/moodlemlbackend")
+STORE_FILE = "store.sqlite"
+
+QUARTERS = "\\core\\analytics\\time_splitting\\quarters"
+EVALUATED = (QUARTERS, f"{QUARTERS}_accum", "\\core\\analytics\\time_splitting\\single_range")
+SECURITY = ("none", "starttls", "tls")
+
+
+@dataclass(frozen=True)
+class AnalyticsSettings:
+    """The values in force; see :data:`SETTINGS` for their meaning."""
+
+    site: str = ""
+    prefix: str = "mdl_"
+    time_zone: str = ""
+    directory: str = ""
+    store: str = ""
+    wwwroot: str = ""
+    pages_url: str = ""
+    intervals: tuple[str, ...] = EVALUATED
+    model_time_limit: float = 1200.0
+    calculations_lifetime: int = 35
+    feedback_weight: int = 5
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_security: str = "starttls"
+    smtp_user: str = ""
+    smtp_password: str = ""
+    mail_from: str = ""
+    webhook_url: str = ""
+    webhook_secret: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """Where models and data sets are: the directory that was set, else the system's, else the user's own."""
+        if self.directory:
+            return Path(self.directory)
+        if SYSTEM_DIRECTORY.is_dir() and os.access(SYSTEM_DIRECTORY, os.W_OK):
+            return SYSTEM_DIRECTORY
+        data = os.environ.get("XDG_DATA_HOME", "").strip()
+        return (Path(data) if data else Path.home() / ".local" / "share") / "moodlemlbackend"
+
+    @property
+    def store_url(self) -> str:
+        """The store that was set, else a file of SQLite beside the models."""
+        return self.store or f"sqlite:///{self.folder.resolve() / STORE_FILE}"
+
+
+@dataclass(frozen=True)
+class AnalyticsSetting(Setting):
+    """A key of the section ``[analytics]``."""
+
+    hidden: bool = False
+
+    values: ClassVar[type] = AnalyticsSettings
+
+    @property
+    def secret(self) -> bool:
+        """Whether a value must not be shown."""
+        return self.hidden
+
+
+def _parse_text(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(text)
+    return text
+
+
+def _parse_url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]\S*", text):
+        raise ValueError(text)
+    return text.rstrip("/")
+
+
+def _parse_classes(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not all(re.fullmatch(r"(\\\w+)+", name, re.ASCII) for name in names):
+        raise ValueError(text)
+    return names
+
+
+def _parse_limit(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= 604_800:
+        raise ValueError(text)
+    return seconds
+
+
+def _parse_days(text: str) -> int:
+    return _whole(text, 0, 36_500)
+
+
+def _parse_weight(text: str) -> int:
+    return _whole(text, 1, 1000)
+
+
+def _parse_port(text: str) -> int:
+    return _whole(text, 1, 65_535)
+
+
+def _parse_security(text: str) -> str:
+    if text not in SECURITY:
+        raise ValueError(text)
+    return text
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    number = int(text)
+    if not least <= number <= most:
+        raise ValueError(text)
+    return number
+
+
+SETTINGS = {
+    setting.key: setting
+    for setting in (
+        AnalyticsSetting(
+            "site",
+            "a URL of PostgreSQL, MariaDB or SQLite, or a folder of tables",
+            "the Moodle site, which is only read",
+            _parse_text,
+            hidden=True,
+        ),
+        AnalyticsSetting("prefix", "a prefix of Moodle's", "prefix of the site's tables", _parse_text),
+        AnalyticsSetting(
+            "time_zone", "a name such as Europe/Madrid", "time zone instead of the site's own", _parse_text
+        ),
+        AnalyticsSetting(
+            "directory",
+            "a directory",
+            f"folder of models and data sets; {SYSTEM_DIRECTORY} if writable, else ~/.local/share/moodlemlbackend",
+            _parse_text,
+        ),
+        AnalyticsSetting(
+            "store",
+            "a URL of SQLite, PostgreSQL or MariaDB",
+            f"database of models, predictions and insights; {STORE_FILE} in the directory unless set",
+            _parse_text,
+            hidden=True,
+        ),
+        AnalyticsSetting("wwwroot", "a URL", "Moodle's address, for links into it", _parse_url),
+        AnalyticsSetting(
+            "pages_url", "a URL", "address of this package's server, for links to its pages of insights", _parse_url
+        ),
+        AnalyticsSetting(
+            "intervals",
+            "class names with leading backslashes, separated by commas",
+            "analysis intervals that an evaluation tries",
+            _parse_classes,
+        ),
+        AnalyticsSetting(
+            "model_time_limit",
+            "seconds, from 0 to 604800",
+            "after this time a run begins no other course; the next run goes on from there",
+            _parse_limit,
+        ),
+        AnalyticsSetting(
+            "calculations_lifetime",
+            "days, from 0 to 36500",
+            "how long stored calculations are kept; 0 is for ever",
+            _parse_days,
+        ),
+        AnalyticsSetting(
+            "feedback_weight",
+            "a whole number from 1 to 1000",
+            "how many samples a prediction marked as not useful counts in the next training",
+            _parse_weight,
+        ),
+        AnalyticsSetting("smtp_host", "a host name", "mail server; no e-mail is sent without one", _parse_text),
+        AnalyticsSetting("smtp_port", "a port", "the mail server's port", _parse_port),
+        AnalyticsSetting(
+            "smtp_security",
+            "none, starttls or tls",
+            "encryption to the mail server; a login needs one that is not none",
+            _parse_security,
+        ),
+        AnalyticsSetting("smtp_user", "a text", "login at the mail server", _parse_text),
+        AnalyticsSetting("smtp_password", "a text", "password of that login", _parse_text, hidden=True),
+        AnalyticsSetting("mail_from", "an address", "sender of e-mails", _parse_text),
+        AnalyticsSetting("webhook_url", "a URL", "where insights are posted as JSON; none without it", _parse_url),
+        AnalyticsSetting(
+            "webhook_secret", "a text", "key of the signature (HMAC-SHA256) of each post", _parse_text, hidden=True
+        ),
+    )
+}
+
+
+def load_analytics_settings(**overrides: object) -> AnalyticsSettings:
+    """Read the settings; ``overrides`` are a command's options, None for one that was not given.
+
+    Raises
+    ------
+    UsageError
+        An unknown key, a value that is not allowed, or a settings file that cannot be read.
+    """
+    return load(AnalyticsSettings, SETTINGS, ANALYTICS_SECTION, overrides)
