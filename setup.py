@@ -98,7 +98,12 @@ setup(
     packages=[*find_packages(include=["moodlemlbackend", "moodlemlbackend.*"]), "moodlemlbackend.cli"],
     package_dir={"moodlemlbackend.cli": "cli"},
     package_data={
-        "moodlemlbackend": ["py.typed", "report/templates/*", "server/pages/templates/*", "server/pages/templates/site/*"],
+        "moodlemlbackend": [
+            "py.typed",
+            "report/templates/*",
+            "server/pages/templates/*",
+            "server/pages/templates/site/*",
+        ],
     },
     entry_points={"console_scripts": ["moodlemlbackend = moodlemlbackend.cli:main"]},
 )

@@ -1,7 +1,7 @@
 """What the commands do, as Python functions: ``from moodlemlbackend import fit, evaluate, explain`` and so on.
 
-Arrays are NumPy's. A data set is a :class:`~moodlemlbackend.dataset.data_set.DataSet`, read from a file or made from a frame of
-polars or pandas. Everything that can be wrong with what is given is a
+Arrays are NumPy's. A data set is a :class:`~moodlemlbackend.dataset.data_set.DataSet`, read from a file or made from a
+frame of polars or pandas. Everything that can be wrong with what is given is a
 :class:`~moodlemlbackend.errors.BackendError` with a sentence that says what to do.
 """
 
@@ -148,7 +148,7 @@ def read_dataset(path: str | os.PathLike[str]) -> DataSet:
 
 
 def write_dataset(path: str | os.PathLike[str], data: DataSet) -> None:
-    """Write a data set file as Moodle does, whole or not at all; errors as of :func:`moodlemlbackend.dataset.data_set.write`."""
+    """Write a data set file as Moodle does, whole or not at all; errors as of :func:`.dataset.csv_writer.write`."""
     header = data.header
     labels = None if data.labels is None else np.array(header.classes, object)[data.labels]
     data_set.write(

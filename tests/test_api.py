@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import builtins
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from helpers import SHARED, needs_shared
 
 import moodlemlbackend
+from fixtures.paths import ROOT, SHARED, needs_shared
 from moodlemlbackend import (
     BackendError,
     DataSet,
@@ -27,7 +26,6 @@ from moodlemlbackend import (
 from moodlemlbackend.errors import DataSetError, ModelError, NotEnoughDataError, NotTrainedError, UsageError
 
 QUICK = "logistic_regression"
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import joblib
 import numpy as np
 import pytest
-from helpers import simulated
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from fixtures.backend import simulated
 from moodlemlbackend import DataSet, MoodleClassifier, evaluate, fit, splits
 from moodlemlbackend.dataset.data_set import Header
 

@@ -1,7 +1,7 @@
 """The text of a data set file: bytes in, rows of fields and blocks of whole lines out, and PHP's way of quoting.
 
-This module knows compression, line ends, encodings and quotes; :mod:`moodlemlbackend.dataset.data_set` knows what the fields
-mean. A line is a row: a field never holds a line end, so that row numbers in messages are line numbers of the file.
+This module knows compression, line ends, encodings and quotes; :mod:`moodlemlbackend.dataset.data_set` knows what the
+fields mean. A line is a row: a field never holds a line end, so that row numbers in messages are line numbers.
 """
 
 from __future__ import annotations

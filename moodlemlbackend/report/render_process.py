@@ -32,7 +32,8 @@ SECONDS = 120.0
 LIBRARIES = ("matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "jinja2")
 
 _START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from moodlemlbackend.report import artist; artist.main()"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from moodlemlbackend.report import render_process; render_process.main()"
 )
 
 

@@ -1,7 +1,7 @@
 """How much a request may bring, in one place; what an admin may want to change is a setting of the same name.
 
 An upload passes three gates: bytes while it is received (:mod:`.uploads`), the shape of a data set or the entries of an
-archive before anything is computed (here and :mod:`moodlemlbackend.storage.archives`), and what the backend itself refuses.
+archive before anything is computed (here and :mod:`.storage.archives`), and what the backend itself refuses.
 """
 
 from __future__ import annotations

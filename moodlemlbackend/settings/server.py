@@ -186,7 +186,7 @@ SETTINGS: dict[str, ServerSetting] = {
 
 
 def load_server_settings(**overrides: object) -> ServerSettings:
-    """Read the server's settings; ``overrides`` and errors as of :func:`moodlemlbackend.settings.backend.load_settings`.
+    """Read the server's settings; ``overrides`` and errors as of :func:`.backend.load_settings`.
 
     UsageError also when it is not said where models are.
     """

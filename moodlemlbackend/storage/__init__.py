@@ -8,8 +8,8 @@
         logs/{runid}/                     one folder a run
         .lease                            remote bases only: who trains this model, and until when
 
-A local base is the layout of :mod:`moodlemlbackend.storage.model_store` itself. A remote one is used through a cache of directories
-with that same layout, so that commands never know the difference.
+A local base is the layout of :mod:`moodlemlbackend.storage.model_store` itself. A remote one is used through a cache of
+directories with that same layout, so that commands never know the difference.
 """
 
 from __future__ import annotations

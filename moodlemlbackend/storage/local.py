@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class LocalStorage(Storage):
-    """Model directories used in place; :class:`~moodlemlbackend.storage.model_store.ModelStore` keeps trainers of one apart."""
+    """Model directories used in place; :class:`.ModelStore` keeps trainers of one apart."""
 
     def __init__(self, base: Path) -> None:
         self._base = base.absolute()

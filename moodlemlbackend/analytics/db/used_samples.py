@@ -1,7 +1,7 @@
 """What a model has used: which samples were trained with or predicted, which analysables were looked at, and when.
 
-:class:`UsedSamples` are the hooks of an analysis. They read what is registered, and collect what is to be registered; the
-run writes that in one transaction with what the analysis gave.
+:class:`UsedSamples` are the hooks of an analysis. They read what is registered, and collect what is to be
+registered; the run writes that in one transaction with what the analysis gave.
 """
 
 from __future__ import annotations

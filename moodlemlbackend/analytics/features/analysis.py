@@ -110,8 +110,8 @@ class Hooks:
         return nullcontext(True)
 
     def select(
-        self, samples: AnalysableSamples, ranges: Ranges, method: TimeSplitting
-    ) -> tuple[AnalysableSamples, Ranges] | Refusal:  # noqa: ARG002
+        self, samples: AnalysableSamples, ranges: Ranges, method: TimeSplitting,  # noqa: ARG002
+    ) -> tuple[AnalysableSamples, Ranges] | Refusal:  # fmt: skip
         """Take away samples and ranges that were used before, or say why nothing is left."""
         return samples, ranges
 

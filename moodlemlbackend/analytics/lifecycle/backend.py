@@ -75,7 +75,7 @@ def evaluate(
 
 
 def predict(workspace: Workspace, model: AnalyticsModel, dataset: Path) -> list[Predicted]:
-    """Predict the samples of an unlabelled data set; errors are those of :func:`moodlemlbackend.operations.commands.predict`."""
+    """Predict the samples of an unlabelled data set; errors are those of the operation."""
     answer = commands.predict(
         Streams(None, None),
         workspace.unique_id(model),

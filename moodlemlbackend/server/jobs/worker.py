@@ -43,7 +43,7 @@ _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 DIRHASH = re.compile(r"[0-9a-f]{32}", re.ASCII)
 RUNID = re.compile(r"\d{1,19}", re.ASCII)
-"""What a directory's hash and a run's number look like; a model id is :data:`moodlemlbackend.operations.commands.MODEL_ID`."""
+"""What a directory's hash and a run's number look like; a model id is :data:`.operations.MODEL_ID`."""
 
 Parts = tuple[str, ...]
 

@@ -91,7 +91,8 @@ MODULES: dict[str, Module] = {
         Module("imscp", 1, 1),
         Module("label", 1, 1),
         Module(
-            "lesson", 5, 2, "deadline", viewed=("lesson_ended",), submitted=("lesson_ended",), feedback=ModuleFeedback.LESSON
+            "lesson", 5, 2, "deadline", viewed=("lesson_ended",), submitted=("lesson_ended",),
+            feedback=ModuleFeedback.LESSON,
         ),
         _graded("lti", 3, 2, viewed=(_VIEWED,)),
         Module("page", 1, 1),

@@ -1,0 +1,1 @@
+"""Moodle's calls over HTTP."""

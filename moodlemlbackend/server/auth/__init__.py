@@ -1,0 +1,1 @@
+"""Who is asking, and whether a request is their own."""

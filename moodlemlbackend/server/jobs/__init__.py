@@ -1,0 +1,1 @@
+"""Work that the server has done by other processes."""

@@ -1,0 +1,218 @@
+"""The store of models: one suite over SQLite, PostgreSQL and MariaDB."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("alembic", reason="needs the extra analytics")
+
+from sqlalchemy import inspect, select, text
+
+from fixtures.databases import KINDS, new_database
+from fixtures.paths import posix
+from moodlemlbackend.analytics.databases import make_engine, parse_url
+from moodlemlbackend.analytics.db import Store, database, open_store
+from moodlemlbackend.analytics.db.database import HEAD, VERSION_TABLE, insert_rows
+from moodlemlbackend.analytics.db.schema import INDICATOR_CALC, METADATA, MODELS, RUNS
+from moodlemlbackend.errors import StorageError, UsageError
+
+RUN = {"task": "train", "modelid": 1, "timestarted": 5}
+CALCULATION = {
+    "starttime": 1, "endtime": 2, "contextid": 3, "sampleorigin": "user", "sampleid": 4, "indicator": "\\a\\b",
+    "value": -0.47, "timecreated": 6,
+}  # fmt: skip
+
+HOLDER = """
+import sys, time
+from moodlemlbackend.analytics.db import open_store
+with open_store(sys.argv[1]).lock("model:1") as held:
+    print(held, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def url(request, tmp_path_factory):
+    with new_database(request.param, tmp_path_factory.mktemp("store")) as made:
+        yield made
+
+
+@pytest.fixture
+def store(url):
+    opened = open_store(url)
+    yield opened
+    with opened.write() as connection:
+        for table in METADATA.tables.values():
+            connection.execute(table.delete())
+    opened.close()
+
+
+def test_a_transaction_is_kept_whole_or_not_at_all(store):
+    with store.write() as connection:
+        connection.execute(RUNS.insert().values(RUN))
+    with pytest.raises(ZeroDivisionError):
+        _write_half(store)
+    with store.read() as connection:
+        assert len(connection.execute(select(RUNS)).all()) == 1
+
+
+def test_ids_are_not_used_again(store):
+    ids = []
+    for _ in range(2):
+        with store.write() as connection:
+            ids.append(connection.execute(RUNS.insert().values(RUN)).inserted_primary_key[0])
+            connection.execute(RUNS.delete())
+    assert ids[0] < ids[1]
+
+
+def test_many_rows_at_once(store):
+    many = [{**CALCULATION, "sampleid": number, "value": None if number == 7 else -0.47} for number in range(3000)]
+    with store.write() as connection:
+        insert_rows(connection, INDICATOR_CALC, many)
+        insert_rows(connection, INDICATOR_CALC, [])
+    with store.read() as connection:
+        found = connection.execute(select(INDICATOR_CALC).order_by(INDICATOR_CALC.c.sampleid)).all()
+    assert len(found) == 3000
+    assert [(row.value, row.indicator) for row in found[6:8]] == [(-0.47, "\\a\\b"), (None, "\\a\\b")]
+
+
+def test_long_texts_and_every_letter(store):
+    long = "\\x\u4e16😀" * 40_000
+    with store.write() as connection:
+        connection.execute(RUNS.insert().values(**RUN, summary=long))
+    with store.read() as connection:
+        assert connection.execute(select(RUNS.c.summary)).scalar() == long
+
+
+def test_two_who_write_wait_for_each_other(store, url):
+    other = open_store(url)
+    with store.write() as connection:
+        connection.execute(RUNS.insert().values(RUN))
+        with other.read() as reader:
+            assert not reader.execute(select(RUNS)).all()
+    with other.write() as connection:
+        connection.execute(RUNS.insert().values(RUN))
+    other.close()
+    with store.read() as connection:
+        assert len(connection.execute(select(RUNS)).all()) == 2
+
+
+def test_a_lock_keeps_others_out(store, url):
+    other = open_store(url)
+    with store.lock("model:1") as held, other.lock("model:1", 0) as too, other.lock("model:2", 0) as another:
+        assert (held, too, another) == (True, False, True)
+    with other.lock("model:1", 0) as held:
+        assert held
+    other.close()
+
+
+@posix
+def test_a_lock_ends_with_its_process(store, url):
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, url], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline() == b"True\n"
+        with store.lock("model:1", 0.2) as held:
+            assert not held
+        os.kill(holder.pid, signal.SIGKILL)
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    with store.lock("model:1", 20) as held:
+        assert held
+
+
+def test_the_migrations_make_the_tables_of_the_schema(store):
+    found = inspect(store.engine)
+    for table in METADATA.tables.values():
+        columns = {column["name"]: column for column in found.get_columns(table.name)}
+        assert set(columns) == set(table.c.keys()), table.name
+        for column in table.c:
+            assert columns[column.name]["nullable"] == column.nullable, column
+        assert {index.name for index in table.indexes} <= {index["name"] for index in found.get_indexes(table.name)}
+
+
+def test_an_older_store_is_upgraded_with_what_is_in_it(url, tmp_path, request):
+    kind = request.node.callspec.params["url"]
+    with new_database(kind, tmp_path) as old:
+        _make_at(old, "0001")
+        opened = open_store(old)
+        with opened.read() as connection:
+            assert connection.execute(select(MODELS.c.target)).scalars().all() == ["\\t"]
+            assert connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar() == HEAD
+            assert not connection.execute(select(RUNS)).all()
+        opened.close()
+
+
+def test_a_newer_store_is_refused(url, tmp_path, request):
+    with new_database(request.node.callspec.params["url"], tmp_path) as newer:
+        opened = open_store(newer)
+        with opened.write() as connection:
+            connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+        opened.close()
+        with pytest.raises(StorageError, match="newer moodlemlbackend"):
+            open_store(newer)
+
+
+def test_the_tables_of_a_moodle_are_left_alone(url, tmp_path, request):
+    with new_database(request.node.callspec.params["url"], tmp_path) as moodle:
+        engine = make_engine(parse_url(moodle, "The database"))
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE analytics_models (id INTEGER)"))
+        with pytest.raises(StorageError, match="a database of its own"):
+            open_store(moodle)
+        assert inspect(engine).get_table_names() == ["analytics_models"]
+        engine.dispose()
+
+
+def test_the_newest_migration_is_the_head():
+    from alembic.script import ScriptDirectory
+
+    folder = Path(database.__file__).parent / "migrations"
+    assert ScriptDirectory(str(folder)).get_current_head() == HEAD
+
+
+@pytest.mark.parametrize(
+    ("store_url", "said"),
+    [
+        ("nonsense", "no URL"),
+        ("sqlite://", "needs a file"),
+        ("oracle://scott:tiger@host/db", "cannot be in 'oracle'"),
+        ("postgresql://nobody:secret@127.0.0.1:1/none", "cannot be used"),
+        ("mysql://nobody:secret@127.0.0.1:1/none", "cannot be used"),
+    ],
+)
+def test_a_store_that_cannot_be_opened(store_url, said):
+    with pytest.raises((UsageError, StorageError), match=said) as raised:
+        open_store(store_url)
+    assert "secret" not in str(raised.value)
+    assert "tiger" not in str(raised.value)
+
+
+def _write_half(store: Store) -> None:
+    with store.write() as connection:
+        connection.execute(RUNS.insert().values(RUN))
+        raise ZeroDivisionError
+
+
+def _make_at(url: str, revision: str) -> None:
+    """Make a store as an older package left it, with a model in it."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+    engine = make_engine(parse_url(url, "The database"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    with engine.begin() as connection:
+        values = {"target": "\\t", "indicators": "[]", "version": 1, "timemodified": 1, "usermodified": 0}
+        connection.execute(MODELS.insert().values(values))
+    engine.dispose()

@@ -1,0 +1,177 @@
+"""kill -9 at any point of training and prediction: the next run repeats nothing and loses nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fixtures.paths import TESTS, posix
+from fixtures.trained_sites import (
+    NO_RECENT_ACCESSES,
+    TRAINED,
+    enabled,
+    model_of,
+    new_workspace,
+    rows,
+    site,
+    site_url,
+    trained,
+    trained_folder,
+)
+from moodlemlbackend.analytics import lifecycle
+from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics.db.schema import (
+    FILES,
+    NOTIFICATIONS,
+    PREDICT_SAMPLES,
+    PREDICTIONS,
+    TRAIN_SAMPLES,
+    USED_FILES,
+)
+from moodlemlbackend.errors import Status
+from moodlemlbackend.storage.model_store import ModelStore
+
+_ = (site, site_url, trained, trained_folder)  # fixtures
+pytestmark = posix
+
+VICTIM = """
+import os, signal, sys
+from contextlib import contextmanager
+from pathlib import Path
+from fixtures.trained_sites import new_workspace
+from moodlemlbackend.analytics import backend, lifecycle
+from moodlemlbackend.analytics.site import open_site
+from moodlemlbackend.analytics.db import Store
+
+folder, site, task, modelid, place, moment = sys.argv[1:]
+write, train = Store.write, backend.train
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def watched(self):
+    here = sys._getframe(2).f_code.co_name == place
+    with write(self) as connection:
+        yield connection
+        if here and moment == "inside":
+            die()
+    if here and moment == "after":
+        die()
+
+
+def trained(*arguments, **options):
+    verdict = train(*arguments, **options)
+    if place == "training":
+        die()
+    return verdict
+
+
+Store.write, backend.train = watched, trained
+with new_workspace(Path(folder)) as workspace, open_site(site) as opened:
+    getattr(lifecycle, task)(workspace, opened, int(modelid))
+"""
+
+
+def kill(folder: Path, site_url: str, task: str, modelid: int, place: str, moment: str) -> None:
+    """Run a task that is killed inside, or right after, the first transaction of a function."""
+    arguments = (folder, site_url, task, modelid, place, moment)
+    done = subprocess.run(
+        [sys.executable, "-c", VICTIM, *map(str, arguments)], cwd=TESTS, capture_output=True, text=True
+    )
+    assert done.returncode == -9, done.stderr
+
+
+def samples(workspace, table, modelid: int = TRAINED) -> dict[tuple, list[str]]:
+    """Registered samples, each as often as it is registered."""
+    found: dict[tuple, list[str]] = {}
+    for row in rows(workspace, table, table.c.modelid == modelid):
+        ids = json.loads(row["sampleids"])
+        found.setdefault((row["analysableid"], row.get("rangeindex")), []).extend(ids)
+    return {key: sorted(ids) for key, ids in found.items()}
+
+
+def predictions(workspace, modelid: int) -> list[tuple]:
+    keys = (
+        "contextid",
+        "sampleid",
+        "rangeindex",
+        "prediction",
+        "predictionscore",
+        "calculations",
+        "timestart",
+        "timeend",
+    )
+    found = rows(workspace, PREDICTIONS, PREDICTIONS.c.modelid == modelid)
+    return sorted(tuple(row[key] for key in keys) for row in found)
+
+
+def told(workspace, modelid: int) -> list[tuple]:
+    found = rows(workspace, NOTIFICATIONS, NOTIFICATIONS.c.modelid == modelid)
+    return sorted((row["contextid"], row["useridto"], row["subject"]) for row in found)
+
+
+@pytest.mark.parametrize(
+    ("place", "moment"),
+    [("_analyse", "inside"), ("_analyse", "after"), ("_merge", "inside"), ("_merge", "after"), ("training", ""),
+     ("_settle", "inside"), ("_settle", "after")],
+)  # fmt: skip
+def test_training(site_url, site, trained, tmp_path, place, moment):
+    folder = tmp_path / "work"
+    with new_workspace(folder) as before:
+        modelid = enabled(before)
+    kill(folder, site_url, "train", modelid, place, moment)
+    with new_workspace(folder) as workspace:
+        outcome = lifecycle.train(workspace, site, modelid)
+        assert outcome.status in (Status.OK, Status.NO_DATASET), outcome.info
+        assert samples(workspace, TRAIN_SAMPLES) == samples(trained, TRAIN_SAMPLES)
+        files = rows(workspace, FILES)
+        assert all(Path(workspace.folder, row["path"]).is_file() for row in files)
+        parts = [row for row in files if row["analysableid"] is not None]
+        with workspace.store.read() as connection:
+            model = models.get(connection, modelid)
+        assert model.trained
+        learned = ModelStore(workspace.executiondir(model)).current().settings["rows"]
+        assert learned == sum(row["numrows"] for row in parts)
+        used = {row["fileid"] for row in rows(workspace, USED_FILES)}
+        assert {row["mergedinto"] for row in parts} <= used
+        assert lifecycle.train(workspace, site, modelid).status == Status.NO_DATASET
+
+
+@pytest.mark.parametrize(
+    ("place", "moment"),
+    [("_keep", "inside"), ("_keep", "after"), ("_merge", "inside"), ("_merge", "after"),
+     ("by_processor", "inside"), ("by_processor", "after")],
+)  # fmt: skip
+def test_prediction(site_url, site, trained, trained_folder, tmp_path, place, moment):
+    import shutil
+
+    lifecycle.predict(trained, site, TRAINED)
+    folder = tmp_path / "killed"
+    shutil.copytree(trained_folder, folder)
+    kill(folder, site_url, "predict", TRAINED, place, moment)
+    with new_workspace(folder) as workspace:
+        outcome = lifecycle.predict(workspace, site, TRAINED)
+        assert outcome.status in (Status.OK, Status.NO_DATASET)
+        assert samples(workspace, PREDICT_SAMPLES) == samples(trained, PREDICT_SAMPLES)
+        assert predictions(workspace, TRAINED) == predictions(trained, TRAINED) != []
+        assert told(workspace, TRAINED) == told(trained, TRAINED) != []
+        assert lifecycle.predict(workspace, site, TRAINED).status == Status.NO_DATASET
+
+
+@pytest.mark.parametrize("moment", ["inside", "after"])
+def test_assumption(site_url, site, tmp_path, moment):
+    folder = tmp_path / "work"
+    with new_workspace(folder) as before, new_workspace(tmp_path / "whole") as whole:
+        modelid = model_of(before, NO_RECENT_ACCESSES)
+        lifecycle.predict(whole, site, modelid)
+        kill(folder, site_url, "predict", modelid, "by_assumption", moment)
+        lifecycle.predict(before, site, modelid)
+        assert samples(before, PREDICT_SAMPLES, modelid) == samples(whole, PREDICT_SAMPLES, modelid) != {}
+        assert predictions(before, modelid) == predictions(whole, modelid)

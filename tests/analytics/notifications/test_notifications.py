@@ -1,0 +1,325 @@
+"""Telling people: kept, by e-mail through a real SMTP server, and to a real webhook."""
+
+from __future__ import annotations
+
+import datetime
+import email
+import email.policy
+import json
+import socket
+import ssl
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from fixtures.trained_sites import NOW, TRAINED, at, new_workspace, rows, site, site_url, trained, trained_folder
+
+pytest.importorskip("aiosmtpd", reason="needs aiosmtpd")
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+
+from moodlemlbackend.analytics import lifecycle
+from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics.db.schema import DELIVERIES, NOTIFICATIONS
+from moodlemlbackend.analytics.notifications import channels, outbox
+from moodlemlbackend.analytics.notifications.message import Message, Recipient
+from moodlemlbackend.analytics.notifications.outbox import ATTEMPTS, FIRST_DELAY_SECONDS
+from moodlemlbackend.analytics.notifications.webhook import signature
+from moodlemlbackend.errors import UsageError
+
+_ = (site, site_url, trained, trained_folder)  # fixtures
+
+TEACHER = Recipient(7, "Ana", "Ana García", "ana@example.org")
+SECRET = "only between us"
+
+
+class Inbox:
+    """An SMTP server's handler: keeps messages, refuses some addresses."""
+
+    def __init__(self):
+        self.messages = []
+        self.temporarily = self.finally_ = ""
+
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
+        if address == self.finally_:
+            return "550 no such user"
+        if address == self.temporarily:
+            return "451 try again later"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+        found = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        self.messages.append((envelope.mail_from, envelope.rcpt_tos, found, session.auth_data))
+        return "250 taken"
+
+
+@contextmanager
+def smtp_server(inbox, **options):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    controller = Controller(inbox, hostname="127.0.0.1", port=port, **options)
+    controller.start()
+    try:
+        yield port
+    finally:
+        controller.stop()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """A certificate for 127.0.0.1 and its key, in one file."""
+    x509 = pytest.importorskip("cryptography.x509", reason="needs cryptography to make a certificate")
+    import ipaddress
+
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("certificate") / "server.pem"
+    pem = serialization.Encoding.PEM
+    path.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()) + made.public_bytes(pem)
+    )
+    return path
+
+
+def tls(certificate):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def message(to=TEACHER, subject="Students at risk", **changes):
+    values = {"modelid": 1, "contextid": 3, "courseid": 10, "text": "Hello Ana,\n\nLuz is at risk.\n",
+              "html": "<p>Luz is at <b>risk</b>.</p>", "url": "https://moodle.example/course/view.php?id=10",
+              "data": {"model": {"id": 1}}}  # fmt: skip
+    return Message(to=to, subject=subject, **{**values, **changes})
+
+
+def put(workspace, *messages):
+    with workspace.store.write() as connection:
+        return outbox.put(connection, workspace, messages or [message()])
+
+
+# ---- kept ----
+
+
+def test_notifications_are_kept_where_there_is_nothing_else(tmp_path):
+    with new_workspace(tmp_path / "w") as workspace:
+        assert put(workspace) == 1
+        [kept] = rows(workspace, NOTIFICATIONS)
+        assert (kept["useridto"], kept["subject"], kept["timeread"]) == (7, "Students at risk", None)
+        assert rows(workspace, DELIVERIES) == []
+
+
+def test_who_wants_nothing_gets_nothing(tmp_path):
+    with new_workspace(tmp_path / "w", smtp_host="127.0.0.1") as workspace:
+        with workspace.store.write() as connection:
+            channels.choose(connection, 7, {"kept": False, "email": False})
+        assert put(workspace) == 0
+        with workspace.store.write() as connection:
+            channels.choose(connection, 7, {"email": True})
+        assert put(workspace) == 1
+        [only_sent] = rows(workspace, NOTIFICATIONS)
+        assert only_sent["timeread"] == NOW
+        with pytest.raises(UsageError, match="no channel"), workspace.store.write() as connection:
+            channels.choose(connection, 7, {"pigeon": True})
+
+
+# ---- e-mail ----
+
+
+def test_an_email_arrives_whole(tmp_path):
+    inbox = Inbox()
+    with smtp_server(inbox) as port:
+        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none", "mail_from": "m@moodle.example"}
+        with new_workspace(tmp_path / "w", **chosen) as workspace:
+            put(workspace, message(subject="Estudiantes en riesgo: Álgebra\nBcc: all@example.org"))
+            assert outbox.deliver(workspace).sent == {"email": 1}
+            assert outbox.deliver(workspace).sent == {}
+    [(sender, recipients, found, _)] = inbox.messages
+    assert (sender, recipients) == ("m@moodle.example", ["ana@example.org"])
+    assert found["Subject"] == "Estudiantes en riesgo: Álgebra Bcc: all@example.org"
+    assert found["Bcc"] is None
+    assert found["Auto-Submitted"] == "auto-generated"
+    assert found["Message-ID"].endswith("@moodle.example>")
+    assert found.get_body(("plain",)).get_content().startswith("Hello Ana,")
+    assert "<b>risk</b>" in found.get_body(("html",)).get_content()
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_an_encrypted_login(tmp_path, certificate, monkeypatch, security):
+    def authenticate(server, session, envelope, mechanism, data):
+        right = isinstance(data, LoginPassword) and data.password == b"pass word"
+        return AuthResult(success=right, handled=False, auth_data=data)
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    inbox = Inbox()
+    options = {"tls_context": tls(certificate)} if security == "starttls" else {"ssl_context": tls(certificate)}
+    with smtp_server(
+        inbox, authenticator=authenticate, auth_required=True, auth_require_tls=security == "starttls",
+        require_starttls=security == "starttls", **options,
+    ) as port:  # fmt: skip
+        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": security, "smtp_user": "moodle"}
+        with new_workspace(tmp_path / "w", **chosen, smtp_password="pass word") as workspace:
+            put(workspace)
+            assert outbox.deliver(workspace).sent == {"email": 1}
+        with new_workspace(tmp_path / "x", **chosen, smtp_password="wrong") as workspace:
+            put(workspace)
+            delivered = outbox.deliver(workspace)
+            assert delivered.sent == {}
+            assert "refuses the login" in delivered.problems[0]
+            assert "wrong" not in delivered.problems[0]
+    assert inbox.messages[0][3].login == b"moodle"
+
+
+def test_a_server_without_a_trusted_certificate_gets_nothing(tmp_path, certificate):
+    inbox = Inbox()
+    with smtp_server(inbox, tls_context=tls(certificate)) as port:
+        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "starttls"}
+        with new_workspace(tmp_path / "w", **chosen) as workspace:
+            put(workspace)
+            delivered = outbox.deliver(workspace)
+    assert (delivered.sent, delivered.waiting) == ({}, 1)
+    assert "cannot be trusted" in delivered.problems[0]
+    assert inbox.messages == []
+
+
+def test_no_password_is_sent_unencrypted(tmp_path):
+    chosen = {"smtp_host": "127.0.0.1", "smtp_security": "none", "smtp_user": "moodle", "smtp_password": "x"}
+    with new_workspace(tmp_path / "w", **chosen) as workspace, pytest.raises(UsageError, match="unencrypted"):
+        outbox.deliver(workspace)
+
+
+def test_one_refused_address_does_not_stop_the_others(tmp_path):
+    inbox = Inbox()
+    inbox.finally_, inbox.temporarily = "gone@example.org", "busy@example.org"
+    people = [
+        Recipient(n, "N", "N", address) for n, address in enumerate((inbox.finally_, inbox.temporarily, "a@b.org"), 1)
+    ]
+    with smtp_server(inbox) as port:
+        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none"}
+        with new_workspace(tmp_path / "w", **chosen) as workspace:
+            put(workspace, *map(message, people))
+            first = outbox.deliver(workspace)
+            assert (first.sent, first.waiting, first.given_up) == ({"email": 1}, 1, 1)
+            assert outbox.deliver(workspace).sent == {}  # it is not time yet
+            inbox.temporarily = ""
+            assert outbox.deliver(at(workspace, NOW + FIRST_DELAY_SECONDS)).sent == {"email": 1}
+            assert outbox.deliver(at(workspace, NOW + 10**6)).waiting == 0
+
+
+def test_a_server_that_is_away_is_tried_again_and_given_up_at_last(tmp_path):
+    with new_workspace(tmp_path / "w", smtp_host="127.0.0.1", smtp_port=1, smtp_security="none") as workspace:
+        put(workspace, message(), message())
+        when = NOW
+        first = outbox.deliver(workspace)
+        assert first.waiting == 2
+        assert [row["attempts"] for row in rows(workspace, DELIVERIES)] == [1, 0]  # one try tells enough
+        for _ in range(3 * ATTEMPTS):
+            when += FIRST_DELAY_SECONDS * 2**ATTEMPTS
+            last = outbox.deliver(at(workspace, when))
+        assert last.waiting == 0
+        assert all("cannot be used" in row["error"] for row in rows(workspace, DELIVERIES))
+
+
+# ---- webhook ----
+
+
+@contextmanager
+def http_server(status=204, location=None):
+    posts = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            posts.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status)
+            if location:
+                self.send_header("Location", location)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hook", posts
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_webhook_is_told_and_can_check_who_tells(tmp_path):
+    with http_server() as (url, posts), new_workspace(
+        tmp_path / "w", webhook_url=url, webhook_secret=SECRET
+    ) as workspace:  # fmt: skip
+        put(workspace)
+        assert outbox.deliver(workspace).sent == {"webhook": 1}
+    [(headers, body)] = posts
+    assert headers["X-Moodlemlbackend-Signature"] == signature(SECRET, NOW, body)
+    assert headers["X-Moodlemlbackend-Timestamp"] == str(NOW)
+    assert headers["Idempotency-Key"] == f"insight-1-{NOW}"
+    content = json.loads(body)
+    assert (content["event"], content["subject"], content["model"]) == ("insight", "Students at risk", {"id": 1})
+    assert content["recipient"]["email"] == "ana@example.org"
+
+
+@pytest.mark.parametrize(("status", "waiting"), [(500, 1), (404, 1), (401, 1), (302, 1), (422, 0)])
+def test_a_webhook_that_does_not_take_it(tmp_path, status, waiting):
+    with http_server() as (elsewhere, stolen), http_server(status, elsewhere) as (url, posts):
+        with new_workspace(tmp_path / "w", webhook_url=url) as workspace:
+            put(workspace)
+            delivered = outbox.deliver(workspace)
+        assert (delivered.sent, delivered.waiting) == ({}, waiting)
+        assert str(status) in delivered.problems[0]
+        assert len(posts) == 1
+        assert stolen == []
+
+
+# ---- from a prediction ----
+
+
+def test_teachers_are_told_of_their_students(trained_folder, site, tmp_path):
+    import shutil
+
+    shutil.copytree(trained_folder, tmp_path / "w")
+    inbox = Inbox()
+    with smtp_server(inbox) as port, http_server() as (url, posts):
+        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none", "webhook_url": url,
+                  "pages_url": "https://insights.example"}  # fmt: skip
+        with new_workspace(tmp_path / "w", **chosen) as workspace:
+            told = lifecycle.predict(workspace, site, TRAINED).figures["notifications"]
+            assert told > 0
+            assert outbox.deliver(workspace).sent == {"email": told, "webhook": told}
+            kept = rows(workspace, NOTIFICATIONS)
+            models.clear(workspace, TRAINED)
+            assert rows(workspace, DELIVERIES) == []
+    assert len(inbox.messages) == len(posts) == len(kept) == told
+    text = inbox.messages[0][2].get_body(("plain",)).get_content()
+    predictions = json.loads(posts[0][1])["predictions"]
+    assert all(one["user"]["name"] in text for one in predictions[:20])
+    assert "at risk of dropping out" in text
+    assert f"https://insights.example/insights?model={TRAINED}&context=" in text
+    assert predictions[0]["reasons"]

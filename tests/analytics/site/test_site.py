@@ -1,0 +1,539 @@
+"""Opening sites: databases and folders, older and newer schemas, what is missing, and what goes wrong."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import sqlite3
+
+import numpy as np
+import pytest
+
+from fixtures.oracle import load_postgresql, needs_oracle
+from fixtures.small_site import DAY, END, MODULE_IDS, NOW, START, WEEK, SmallSite, one_course
+from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, analyse
+from moodlemlbackend.analytics.features.datasets import write_dataset
+from moodlemlbackend.analytics.features.registry import get_indicator, get_target, get_time_splitting, indicators_of
+from moodlemlbackend.analytics.site import open_site
+from moodlemlbackend.analytics.site.check import check_site
+from moodlemlbackend.analytics.site.schema import TABLES
+from moodlemlbackend.errors import SiteError, UsageError
+
+
+@pytest.fixture
+def small(tmp_path):
+    return SmallSite(tmp_path / "site.sqlite")
+
+
+def busy_course(small, students=3, logs=12, **values):
+    """A finished course whose students were active enough to learn from."""
+    course = small.course(**values)
+    for number in (1, 2):
+        small.section(course, number)
+    context, _ = small.activity(course, "page", section=1)
+    users = small.students(course, students)
+    for user in users:
+        for number in range(logs):
+            small.log(course, user, START + 1 + number * DAY, context=context)
+    return course, users
+
+
+def plan(target="course_dropout", method="quarters", now=NOW, training=True, indicators=None):
+    made = get_target(target)
+    chosen = [get_indicator(one) for one in indicators or indicators_of(made)]
+    return Analysis(made, chosen, [get_time_splitting(method)], now, training)
+
+
+def reasons(small, target="course_dropout", now=NOW, training=True):
+    with small.open() as site:
+        results = list(analyse(site, plan(target, now=now, training=training)))
+    return {result.analysable.name: result.reason.identifier for result in results}
+
+
+# ---- what a site says of itself ----
+
+
+def test_facts_of_a_site(small):
+    small.course(sortorder=2, shortname="second")
+    small.course(sortorder=1, shortname="first", startdate=None, enddate=None)
+    small.course(format="site", shortname="front page")
+    with small.open() as site:
+        assert (site.version, site.release, site.is_37, str(site.zone)) == ("2023042403", "", False, "UTC")
+        assert [(course.shortname, course.start, course.end) for course in site.courses] == [
+            ("first", 0, 0), ("second", START, END),
+        ]  # fmt: skip
+        assert (site.administrators, site.guest) == ([2], 1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "hours"), [("Europe/Madrid", 1), ("99", 0), ("", 0), ("5.5", 5.5), ("-3", -3), ("America/Lima", -5)]
+)
+def test_time_zones(small, setting, hours):
+    small.set(f"UPDATE mdl_config SET value = '{setting}' WHERE name = 'timezone'")
+    with small.open() as site:
+        import datetime
+
+        winter = datetime.datetime(2024, 1, 1, tzinfo=site.zone)
+        assert winter.utcoffset() == datetime.timedelta(hours=hours)
+
+
+def test_a_time_zone_that_is_not_known(small):
+    small.set("UPDATE mdl_config SET value = 'Middle/Earth' WHERE name = 'timezone'")
+    with small.open() as site, pytest.raises(UsageError, match="--time-zone"):
+        _ = site.zone
+    with small.open(time_zone="Europe/Madrid") as site:
+        assert str(site.zone) == "Europe/Madrid"
+
+
+def test_nothing_can_be_written(small):
+    small.course()
+    with small.open() as site, pytest.raises(SiteError):
+        site.database.rows("DELETE FROM {course}".replace("{course}", "mdl_course"))
+    with small.open() as site:
+        assert len(site.courses) == 1
+
+
+def test_a_wrong_prefix(small):
+    small.commit()
+    with pytest.raises(SiteError, match="no table abc_course; check the prefix"):
+        open_site(small.url, prefix="abc_")
+    with pytest.raises(UsageError, match="prefix"):
+        open_site(small.url, prefix="mdl_; DROP TABLE x")
+
+
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("sqlite:////nowhere/site.db", "no SQLite database"),
+        ("nowhere.db", "no SQLite database 'nowhere.db'"),
+        ("oracle://x/y", "choose postgresql"),
+        ("postgresql://u:secret@127.0.0.1:1/x", "no server answers there"),
+        ("postgresql://u:secret@no.such.host.invalid/x", "no such host"),
+        ("mysql://u:secret@127.0.0.1:1/x", "no server answers there"),
+        ("postgresql+nosuchdriver://u:secret@h/x", "no driver 'nosuchdriver'"),
+        ("postgresql+psycopg2://u:secret@h/x", r"moodlemlbackend\[postgresql\]"),
+        ("postgresql://u:secret@h:port/x", "write for example"),
+    ],
+)
+def test_what_cannot_be_opened_is_told_in_a_sentence(location, said):
+    pytest.importorskip("psycopg")
+    pytest.importorskip("pymysql")
+    with pytest.raises((SiteError, UsageError), match=said) as caught:
+        open_site(location)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database(tmp_path):
+    (tmp_path / "site.db").write_text("not a database, but long enough to be looked at as one" * 20)
+    with pytest.raises(SiteError, match="no SQLite database; check its path"):
+        open_site(tmp_path / "site.db")
+
+
+# ---- courses that are not as they should be ----
+
+
+def test_why_courses_are_refused(small):
+    busy_course(small, shortname="good")
+    busy_course(small, shortname="idle", logs=9)
+    busy_course(small, shortname="no end", enddate=0)
+    busy_course(small, shortname="backwards", enddate=START - 1)
+    busy_course(small, shortname="no start", startdate=0)
+    busy_course(small, shortname="endless", enddate=START + 33_955_201)
+    busy_course(small, shortname="long", startdate=END - 33_955_200)
+    busy_course(small, shortname="social", format="social")
+    busy_course(small, shortname="ongoing", enddate=NOW + 1)
+    busy_course(small, shortname="to come", startdate=NOW + 1, enddate=NOW + 2)
+    busy_course(small, shortname="hidden", visible=0, enddate=NOW + 1)
+    busy_course(small, shortname="empty", students=0)
+    late = START + 33_955_202
+    assert reasons(small, now=late) == {
+        "good": "successfullyanalysed", "idle": "nocourseactivity", "no end": "nocourseendtime",
+        "backwards": "errorendbeforestart", "no start": "coursenotyetstarted", "endless": "coursetoolong",
+        "long": "successfullyanalysed", "social": "nocoursesections", "ongoing": "successfullyanalysed",
+        "to come": "nocourseactivity", "hidden": "successfullyanalysed", "empty": "nocoursestudents",
+    }  # fmt: skip
+    found = reasons(small, training=False)
+    assert (found["ongoing"], found["hidden"], found["good"]) == (
+        "successfullyanalysed", "hiddenfromstudents", "coursealreadyfinished",
+    )  # fmt: skip
+
+
+def test_a_student_enrolled_twice_is_one_sample_with_the_lowest_enrolment(small):
+    course = small.course()
+    other, twice = small.user(), small.user()
+    first = small.enrol(course, twice)
+    small.enrol(course, other)
+    small.enrol(course, twice)
+    analyser = plan().analyser
+    with small.open() as site:
+        samples = analyser.samples(one_course(site))
+        assert (samples.ids.tolist(), samples.users.tolist()) == ([first, first + 1], [twice, other])
+    small.set("UPDATE mdl_config SET value = '2019052002' WHERE name = 'version'")
+    with small.open() as site:
+        assert analyser.samples(one_course(site)).ids.tolist() == [first, first + 1, first + 2]
+
+
+def test_who_counts_as_a_student(small):
+    course = small.course()
+    enrolled_only, deleted, suspended, above = (small.user(deleted=number == 1) for number in range(4))
+    small.enrol(course, enrolled_only, role=3)
+    small.enrol(course, deleted)
+    small.enrol(course, suspended, status=1, timeend=START + 1)
+    small.enrol(course, above, role=3)
+    small.add("role_assignments", roleid=5, contextid=1, userid=above)
+    with small.open() as site:
+        assert plan().analyser.samples(one_course(site)).users.tolist() == [deleted, suspended, above]
+    small.set("UPDATE mdl_role SET archetype = '' WHERE id = 5")
+    with small.open() as site:  # without the archetype everybody with a role is a student
+        assert len(plan().analyser.samples(one_course(site))) == 4
+
+
+@pytest.mark.parametrize(
+    ("enrolment", "valid"),
+    [
+        ({}, True),
+        ({"timeend": START - 1}, False),
+        ({"timeend": START}, True),
+        ({"timecreated": START - 33_955_201}, False),
+        ({"timestart": START - 33_955_200}, True),
+        ({"timecreated": END + 1}, False),
+        ({"timestart": END + 1}, False),
+        ({"timestart": NOW + 1}, False),
+    ],
+)
+def test_which_enrolments_are_judged(small, enrolment, valid):
+    course = small.course()
+    small.enrol(course, small.user(), **enrolment)
+    with small.open() as site:
+        made = one_course(site)
+        samples = plan().analyser.samples(made)
+        assert get_target("course_dropout").valid_samples(samples, training=True).tolist() == [valid]
+
+
+def test_an_unknown_module_and_a_module_without_indicators(small):
+    course, _ = busy_course(small)
+    MODULE_IDS["thirdparty"] = small.add("modules", name="thirdparty")
+    small.activity(course, "thirdparty", section=1)
+    small.activity(course, "h5pactivity", section=1)
+    assert reasons(small) == {"C1": "successfullyanalysed"}
+    del MODULE_IDS["thirdparty"]
+
+
+def test_a_course_of_nothing_but_such_modules_is_left_out_with_a_sentence(small):
+    course = small.course()
+    small.section(course, 1)
+    context, _ = small.activity(course, "h5pactivity", section=1)
+    for user in small.students(course, 2):
+        for number in range(12):
+            small.log(course, user, START + 1 + number, context=context)
+    with small.open() as site:
+        [result] = analyse(site, plan())
+    assert result.status is AnalysisStatus.NO_DATASET
+    assert "potential_cognitive_depth gives -1.5 for C1" in result.reason.text
+
+
+def test_availability_that_is_not_json_is_no_restriction(small):
+    course, _ = busy_course(small)
+    small.activity(course, "url", section=1, availability='{"op": "date"')
+    small.activity(course, "url", section=1, availability='{"op":"&","c":[{"type":"date","d":"?","t":"x"}, 7]}')
+    assert reasons(small) == {"C1": "successfullyanalysed"}
+
+
+# ---- tables and columns that are missing ----
+
+
+def some_values(small):
+    busy_course(small)
+    with small.open() as site:
+        [result] = analyse(site, plan())
+        return result.features.values
+
+
+def test_the_newest_schema_lacks_chat_and_survey(tmp_path):
+    whole = some_values(SmallSite(tmp_path / "a.sqlite"))
+    newest = some_values(SmallSite(tmp_path / "b.sqlite", version="2025041400", without=("chat", "survey")))
+    np.testing.assert_array_equal(whole, newest)
+
+
+@pytest.mark.parametrize(
+    "without",
+    [name for name, table in TABLES.items() if table.optional]
+    + [
+        f"{name}.{column}"
+        for name, table in TABLES.items()
+        for column, default in table.columns.items()
+        if default and column != "enddate"
+    ],
+)
+def test_what_may_be_missing_changes_nothing_that_does_not_need_it(tmp_path, without):
+    found = some_values(SmallSite(tmp_path / "site.sqlite", without=(without,)))
+    assert np.isfinite(found[:, :8]).all(), without
+
+
+def test_a_course_without_end_dates_at_all(tmp_path):
+    small = SmallSite(tmp_path / "site.sqlite", without=("course.enddate",))
+    busy_course(small)
+    assert reasons(small) == {"C1": "nocourseendtime"}
+
+
+@pytest.mark.parametrize("without", [name for name, table in TABLES.items() if not table.optional and name != "user"])
+def test_a_table_that_is_needed_is_named(tmp_path, without):
+    small = SmallSite(tmp_path / "site.sqlite", without=())
+    busy_course(small)
+    small.set(f"DROP TABLE mdl_{without}")
+    with pytest.raises(SiteError, match=f"no table mdl_{without}"), small.open() as site:
+        list(analyse(site, plan()))
+
+
+def test_a_column_that_is_needed_is_named(tmp_path):
+    small = SmallSite(tmp_path / "site.sqlite", without=("logstore_standard_log.crud",))
+    busy_course(small)
+    with small.open() as site, pytest.raises(SiteError, match="mdl_logstore_standard_log has no column crud"):
+        list(analyse(site, plan()))
+
+
+# ---- folders ----
+
+
+def export(small, folder, ending):
+    """Write every table as a file."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    folder.mkdir()
+    small.commit()
+    with sqlite3.connect(small.path) as database:
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            cursor = database.execute(f"SELECT * FROM {name}")
+            columns, rows = [column[0] for column in cursor.description], cursor.fetchall()
+            short = name.removeprefix("mdl_") if ending == "csv" else name
+            path = folder / f"{short}.{ending}"
+            if ending == "parquet":
+                data = {column: [row[at] for row in rows] for at, column in enumerate(columns)}
+                parquet.write_table(pa.table(data), path)
+                continue
+            with gzip.open(path, "wt", newline="") if ending.endswith("gz") else path.open("w", newline="") as file:
+                csv.writer(file).writerows([columns, *rows])
+    database.close()
+    return folder
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
+def test_a_folder_of_tables(small, tmp_path, ending):
+    busy_course(small, shortname="2024")
+    folder = export(small, tmp_path / "tables", ending)
+    with small.open() as site:
+        [expected] = analyse(site, plan())
+    with open_site(folder) as site:
+        temporary = site.database.url
+        assert site.name == str(folder)
+        [found] = analyse(site, plan())
+        assert found.analysable.name == "2024"
+    np.testing.assert_array_equal(found.features.values, expected.features.values)
+    with pytest.raises(SiteError):
+        open_site(temporary)
+
+
+def test_folders_that_cannot_be_read(small, tmp_path):
+    with pytest.raises(SiteError, match="holds none of Moodle's tables"):
+        open_site(tmp_path)
+    folder = export(small, tmp_path / "tables", "csv")
+    (folder / "course.csv").write_text("id,shortname\n1,a\n2\n")
+    with pytest.raises(SiteError, match=r"Row 3 of .*course.csv has 1 fields but must have 2"):
+        open_site(folder)
+    (folder / "course.csv").write_bytes(b"id,name\n1,\xff\xfe\n")
+    with pytest.raises(SiteError, match=r"course.csv cannot be read"):
+        open_site(folder)
+    (folder / "course.csv").write_text("")
+    with pytest.raises(SiteError, match="is empty"):
+        open_site(folder)
+    (folder / "course.csv").unlink()
+    (folder / "course.parquet").write_text("no parquet")
+    with pytest.raises(SiteError, match=r"course.parquet cannot be read"):
+        open_site(folder)
+
+
+# ---- the commands ----
+
+
+def test_site_check_says_what_it_found(small, command):
+    busy_course(small, shortname="good")
+    busy_course(small, shortname="no end", enddate=0)
+    busy_course(small, shortname="ongoing", enddate=NOW + 1)
+    env = {"MOODLEMLBACKEND_SITE": small.commit()}
+    shown = command("site", "check", "--now", str(NOW), env=env)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "3: 2 with both dates, 1 without an end, 0 without a start" in shown.stdout
+    assert "1 courses can be trained on, 1 predicted now" in shown.stdout
+    assert "Set the course's end date." in shown.stdout
+    assert "ongoing" not in shown.stdout
+    assert "ongoing" in command("site", "check", "--now", str(NOW), "--all", env=env).stdout
+    found = json.loads(command("site", "check", "--now", str(NOW), "--json", env=env).stdout)
+    assert found["invalid"] == [
+        {"identifier": "nocourseendtime", "component": "course", "text": "The course has no end date.", "courses": 1}
+    ]
+    verdicts = [
+        (course["name"], course["training"] is None, course["prediction"] is None) for course in found["courses"]
+    ]
+    assert verdicts == [
+        ("good", True, False), ("no end", False, False), ("ongoing", False, True),
+    ]  # fmt: skip
+    assert (found["students"], found["log_rows"], found["log_first"]) == (9, 108, START + 1)
+
+
+def test_site_check_warns(small):
+    busy_course(small)
+    small.add("config_plugins", plugin="logstore_standard", name="loglifetime", value="35")
+    small.set("UPDATE mdl_role SET archetype = '' WHERE id = 5")
+    small.set("UPDATE mdl_config SET value = '' WHERE name = 'version'")
+    with small.open() as site:
+        warnings = " ".join(check_site(site, get_target("course_dropout"), NOW).warnings)
+    for said in ("version is not known", "archetype student", "after 35 days", "begins after the start of 1 courses"):
+        assert said in warnings
+    with small.open() as site, pytest.raises(UsageError, match="does not judge courses"):
+        check_site(site, get_target("no_teaching"), NOW)
+
+
+def test_site_dataset_writes_what_moodle_would(small, command, tmp_path):
+    busy_course(small)
+    indicator = r"\core\analytics\indicator\any_write_action_in_course"
+    output = tmp_path / "dropout.csv"
+    options = [
+        "--site",
+        small.commit(),
+        "--target",
+        "course_dropout",
+        "--time-splitting",
+        "quarters",
+        "--now",
+        str(NOW),
+    ]
+    done = command("site", "dataset", *options, "--indicators", indicator, "-o", output)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"12 rows with 5 features from 1 analysables, 0 left out, in {output}.\n"
+    lines = output.read_text().splitlines()
+    assert lines[0] == "timesplitting,nfeatures,moodleversion,targetcolumn,targettype,targetclasses"
+    assert lines[1] == (
+        r'"\core\analytics\time_splitting\quarters",5,2023042403,'
+        r'"\core_course\analytics\target\course_dropout",discrete,"[0,1]"'
+    )
+    assert lines[2] == (
+        rf'range/0,range/1,range/2,range/3,"{indicator}","\core_course\analytics\target\course_dropout"'
+    )
+    assert lines[3] == "1,0,0,0,-1,1"
+    assert len(lines) == 15
+    small.set(f"UPDATE mdl_course SET enddate = {NOW + WEEK}")
+    small.commit()
+    done = command("site", "dataset", *options, "--unlabelled", "-o", "-")
+    assert done.stdout.splitlines()[3].startswith("1-2,0,0,1,0,")
+    assert done.stderr.startswith("3 rows with 98 features")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--target", "nothing", "--time-splitting", "quarters"], 1, "There is no target 'nothing'"),
+        (["--target", "course_dropout", "--time-splitting", "half"], 1, "There is no time splitting method 'half'"),
+        (["--target", "course_dropout", "--time-splitting", "upcoming_week"], 1, "does not accept"),
+        (["--target", "no_teaching", "--time-splitting", "single_range", "--indicators",
+          r"\core\analytics\indicator\any_course_access"], 1, "needs user"),
+        (["--target", "course_dropout", "--time-splitting", "quarters", "--now", "soon"], 2, "is no time"),
+        (["--target", "course_dropout", "--time-splitting", "quarters", "--now", "2002-01-01"], 2, "gives no sample"),
+    ],
+)  # fmt: skip
+def test_site_dataset_that_cannot_be_made(small, command, tmp_path, options, code, said):
+    busy_course(small)
+    output = tmp_path / "out.csv"
+    done = command("site", "dataset", "--site", small.commit(), *options, "-o", output)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not output.exists()
+
+
+# ---- snapshots and threads ----
+
+
+def test_courses_side_by_side_give_the_same(small):
+    for _ in range(25):
+        busy_course(small, students=2)
+    with small.open() as site:
+        one, several = (
+            [(result.analysable.id, result.features.values.tolist()) for result in analyse(site, plan(), jobs=jobs)]
+            for jobs in (1, 3)
+        )
+    assert len(one) == 25
+    assert repr(one) == repr(several)
+
+
+@needs_oracle
+def test_every_connection_sees_the_moment_of_the_first():
+    psycopg = pytest.importorskip("psycopg")
+    with load_postgresql() as url, open_site(url) as site:
+        before = site.database.rows("SELECT COUNT(*) FROM {course}")
+        with psycopg.connect(url) as writer:
+            writer.execute("DELETE FROM mdl_course WHERE id > 30")
+        with open_site(url) as fresh:
+            assert fresh.database.rows("SELECT COUNT(*) FROM {course}") != before
+        from moodlemlbackend.analytics.site import Site
+
+        with Site.join(site.share()) as other:
+            assert other.database.rows("SELECT COUNT(*) FROM {course}") == before
+        with pytest.raises(SiteError, match="read-only"):
+            site.database.rows("UPDATE mdl_course SET visible = 0")
+
+
+def test_a_data_set_of_nothing_says_why(small, tmp_path):
+    from moodlemlbackend.errors import NoDataSetError
+
+    busy_course(small, enddate=0)
+    with small.open() as site, pytest.raises(NoDataSetError, match=r"the course has no end date \(1 of 1\)"):
+        write_dataset(tmp_path / "x.csv", site, plan())
+    assert list(tmp_path.glob("*.csv")) == []
+
+
+@needs_oracle
+def test_another_driver_is_called_by_way_of_sqlalchemy(monkeypatch):
+    pytest.importorskip("sqlalchemy")
+    from moodlemlbackend.analytics.site import connection
+
+    with load_postgresql() as url:
+        with open_site(url) as site:
+            expected = [
+                (result.analysable.id, result.features is None) for result in analyse(site, plan(now=NOW + 10**8))
+            ]
+        monkeypatch.setitem(connection.DRIVERS, "postgresql", "the usual one")
+        with open_site(url.replace("postgresql://", "postgresql+psycopg://")) as site:
+            assert expected == [
+                (result.analysable.id, result.features is None) for result in analyse(site, plan(now=NOW + 10**8))
+            ]
+            with pytest.raises(SiteError, match="read-only"):
+                site.database.rows("DELETE FROM mdl_course")
+
+
+def test_tables_that_only_code_of_ones_own_reads(small):
+    small.set("CREATE TABLE mdl_local_mine (course, value)")
+    small.set("INSERT INTO mdl_local_mine VALUES (1, 2)")
+    with small.open() as site:
+        assert site.database.rows("SELECT value FROM {local_mine} WHERE course IN :courses", courses=[1, 2]) == [(2,)]
+        with pytest.raises(SiteError, match="no table mdl_local_other"):
+            site.database.rows("SELECT 1 FROM {local_other} o")
+
+
+def test_an_activity_of_ones_own_joins_after_the_site_was_opened(small):
+    from fixtures.small_site import values
+    from moodlemlbackend.analytics.features.indicators import MODULES, CognitiveDepth, Module
+
+    small.set("CREATE TABLE mdl_thirdparty (id, course, closes)")
+    small.set(f"INSERT INTO mdl_thirdparty VALUES (1, 1, {START + WEEK})")
+    MODULE_IDS["thirdparty"] = small.add("modules", name="thirdparty")
+    course, _ = busy_course(small)
+    small.activity(course, "thirdparty", section=1)
+    try:
+        depth = CognitiveDepth(Module("thirdparty", cognitive=2, social=1, close="closes"))
+        found = np.array(values(small, depth, (START, START + WEEK), (START + WEEK, END)), float)
+        assert np.isnan(found).tolist() == [[False] * 3, [True] * 3]
+    finally:
+        del MODULES["thirdparty"], TABLES["thirdparty"], MODULE_IDS["thirdparty"]

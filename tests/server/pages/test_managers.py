@@ -1,0 +1,245 @@
+"""The pages of managers: models, what can be done with them, and runs that go on while the page is left."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fixtures.pages import QUARTERS, axe, log_in, log_out, pages, post, reader, show, told, violations
+from fixtures.paths import posix
+from fixtures.servers import wait_for
+
+pytestmark = posix
+
+SINGLE_RANGE = r"\core\analytics\time_splitting\single_range"
+
+
+@pytest.fixture(scope="module")
+def server(prepared, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("managers")
+    with pages(prepared, folder) as server:
+        server.folder = folder
+        yield server
+
+
+@pytest.fixture(scope="module")
+def manager(server):
+    return reader(server, "manager")
+
+
+@pytest.fixture(scope="module")
+def address(prepared):
+    return f"/analytics/models/{prepared.dropout}"
+
+
+def store(server, query, *values):
+    with sqlite3.connect(server.folder / "work" / "store.sqlite", timeout=30) as database:
+        found = database.execute(query, values).fetchall()
+        database.commit()
+    database.close()
+    return found
+
+
+def begin(manager, address, task, **fields):
+    answer = post(manager, f"{address}/{task}", address, **fields)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{address}/run"), answer.text
+
+
+def ended(manager, address, seconds=180):
+    """The page of the run once it has ended."""
+    wait_for(lambda: "refresh" not in manager.get(f"{address}/run").headers, seconds)
+    return manager.get(f"{address}/run").text
+
+
+def children(server):
+    found = subprocess.run(["pgrep", "-f", "moodlemlbackend.server.jobs.run_worker"], capture_output=True, text=True)
+    return [pid for pid in map(int, found.stdout.split()) if f"PPid:\t{server.process.pid}\n" in about(pid)]
+
+
+def about(pid):
+    """What the system says of a process; nothing when it has ended."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text("utf-8")
+    except OSError:
+        return ""
+    return "" if "State:\tZ" in text else text
+
+
+def test_the_list_has_every_model_with_its_state(manager, address):
+    text = manager.get("/analytics").text
+    assert text.count('data-name="Model"') == 5
+    for part in (f'href="{address}"', "enabled, trained", "enabled, by assumption", "quarters of the course", "never"):
+        assert part in text
+    assert "<script" not in text
+
+
+def test_a_model_and_what_is_said_of_it(manager, address):
+    text = manager.get(address).text
+    for part in ("Students at risk of dropping out", "work on assignments", "Indicators (49)", "Evaluate", "Clear"):
+        assert part in text
+    static = manager.get("/analytics/models/2").text
+    assert "rests on assumptions" in static
+    assert "/evaluate" not in static
+    told(manager.get("/analytics/models/99"), 404)
+
+
+def test_an_evaluation_with_progress_result_and_figures(server, manager, address):
+    begin(manager, address, "evaluate", interval=SINGLE_RANGE)
+    shown = manager.get(f"{address}/run")
+    assert shown.headers["refresh"] == "3"
+    assert "refresh" not in manager.get(f"{address}/run?refresh=off").headers
+    assert "under way" in told(post(manager, f"{address}/train", address), 409)
+    wait_for(lambda: "<progress" in manager.get(f"{address}/run").text)
+    text = ended(manager, address)
+    assert "from the start of the course to its end: 0." in text
+    [(logid, userid)] = store(server, "SELECT id, usermodified FROM analytics_models_log")
+    assert userid == 3
+    assert f"{address}/evaluations/{logid}" in manager.get(address).text
+    text = manager.get(f"{address}/evaluations/{logid}").text
+    figures = re.findall(r'src="([^"]+\.png)"', text)
+    assert len(figures) >= 2
+    found = manager.get(figures[0])
+    assert (found.headers["content-type"], found.content[:4]) == ("image/png", b"\x89PNG")
+    assert reader(server, "ana").get(figures[0]).status_code == 403
+    assert str(server.folder) not in text + manager.get(f"{address}/log").text
+    for name in ("x.png", "..%2Finfo.log", "info.log"):
+        assert manager.get(f"{address}/evaluations/{logid}/{name}").status_code in (400, 404)
+
+
+def test_an_evaluation_in_a_browser(server, address, browser):
+    [(logid,)] = store(server, "SELECT id FROM analytics_models_log")
+    try:
+        show(browser, 360, dark=True)
+        log_in(browser, "manager")
+        browser.get(f"{server.url}{address}/evaluations/{logid}")
+        browser.execute_script("document.querySelectorAll('img').forEach(one => { one.loading = 'eager' })")
+        images = browser.find_elements("css selector", "figure img")
+        wait_for(lambda: all(int(one.get_property("naturalWidth")) > 100 for one in images))
+        assert browser.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["width"] <= 360
+        assert not violations(browser, axe())
+        browser.find_element("link text", "The whole report").click()
+        wait_for(lambda: browser.current_url.endswith("/report.html"))
+        assert (
+            browser.find_element("css selector", "h1").value_of_css_property("font-size") == "24px"
+        )  # its own style is let in
+    finally:
+        log_out(browser)
+        browser.get_log("browser")
+
+
+def test_figures_come_from_the_folder_of_the_model_alone(server, manager, address):
+    outside = server.folder / "outside"
+    outside.mkdir()
+    (outside / "roc-curve.png").write_bytes(b"secret")
+    (outside / "report.html").write_bytes(b"secret")
+    [(logid, folder)] = store(server, "SELECT id, dir FROM analytics_models_log")
+    for place in (outside, f"{folder}/../../../../../../outside", "/etc", "x", ""):
+        store(server, "UPDATE analytics_models_log SET dir = ?", str(place))
+        told(manager.get(f"{address}/evaluations/{logid}/roc-curve.png"), 404)
+        assert "left no figures" in manager.get(f"{address}/evaluations/{logid}").text
+    store(server, "UPDATE analytics_models_log SET dir = ?", folder)
+    Path(folder, "link.png").symlink_to(outside / "roc-curve.png")
+    told(manager.get(f"{address}/evaluations/{logid}/link.png"), 404)
+
+
+def test_a_report_is_shown_as_it_is_without_scripts(server, manager, address):
+    [(logid, folder)] = store(server, "SELECT id, dir FROM analytics_models_log")
+    report = Path(folder, "report.html").read_text("utf-8")
+    assert "The whole report" in manager.get(f"{address}/evaluations/{logid}").text
+    found = manager.get(f"{address}/evaluations/{logid}/report.html")
+    assert found.headers["content-type"] == "text/html; charset=utf-8"
+    assert str(server.folder) in report
+    assert str(server.folder) not in found.text
+    assert len(report) > len(found.text) > 0.9 * len(report)
+    assert "sandbox" in found.headers["content-security-policy"]
+    assert "script" not in found.headers["content-security-policy"]
+
+
+def test_training_and_prediction_say_what_came_of_them(manager, address):
+    begin(manager, address, "train")
+    assert re.search(r"nothing new to train with|samples", ended(manager, address))
+    begin(manager, address, "predict")
+    text = ended(manager, address)
+    assert re.search(r"nothing new to predict|predictions", text)
+    log = manager.get(f"{address}/log").text
+    assert all(f'data-name="Task">{task}' in log for task in ("Evaluation", "Training", "Prediction"))
+
+
+def test_what_fails_is_told_in_one_sentence(server, manager, prepared, address):
+    store(server, "UPDATE analytics_models SET enabled = 0 WHERE id = ?", prepared.dropout)
+    begin(manager, address, "train")
+    assert f"Model {prepared.dropout} is disabled; enable it first." in ended(manager, address)
+    store(server, "UPDATE analytics_models SET enabled = 1 WHERE id = ?", prepared.dropout)
+
+
+def test_a_run_that_is_stopped_or_killed_leaves_the_model_as_it_was(server, manager, address):
+    for how in ("stop", "kill"):
+        begin(manager, address, "evaluate")
+        wait_for(lambda: children(server))
+        if how == "stop":
+            wait_for(lambda: "<progress" in manager.get(f"{address}/run").text)
+            assert post(manager, f"{address}/stop", f"{address}/run").status_code == 303
+        else:
+            os.kill(children(server)[0], signal.SIGKILL)
+        text = ended(manager, address)
+        assert ("The run was stopped; what was complete stays" if how == "stop" else "ended without a result") in text
+        wait_for(lambda: not children(server))
+    assert manager.get(address).status_code == 200
+
+
+def test_disable_and_enable_with_another_interval(server, manager, prepared, address):
+    assert "is disabled." in manager.get(post(manager, f"{address}/disable", address).headers["location"]).text
+    text = manager.get(address).text
+    assert "Enable the model first" in text
+    assert reader(server, "ana").get(f"/insights?context={prepared.course}&model={prepared.dropout}").status_code == 404
+    told(post(manager, f"{address}/enable", address, interval=r"\evil\class"), 400)
+    answer = post(manager, f"{address}/enable", address, interval=QUARTERS)
+    assert "The model is enabled." in manager.get(answer.headers["location"]).text
+    assert reader(server, "ana").get(f"/insights?context={prepared.course}&model={prepared.dropout}").status_code == 200
+
+
+def test_predictions_by_course_and_invalid_elements(manager, prepared, address):
+    text = manager.get(f"{address}/predictions").text
+    assert f'href="/insights?context={prepared.course}&model={prepared.dropout}"' in text
+    text = manager.get(f"{address}/invalid").text
+    assert "The course has no students." in text
+    assert 'data-name="Not for training"' in text
+
+
+def test_clearing_needs_to_be_sure(server, manager, prepared, address):
+    counted = "SELECT COUNT(*) FROM analytics_predictions WHERE modelid = ?"
+    assert "sure" in told(post(manager, f"{address}/clear", address), 400)
+    assert store(server, counted, prepared.dropout) != [(0,)]
+    assert post(manager, f"{address}/clear", address, sure="yes").status_code == 303
+    assert store(server, counted, prepared.dropout) == [(0,)]
+    assert "has not predicted anything" in manager.get(f"{address}/predictions").text
+
+
+def test_nobody_else_changes_a_model(server, prepared, address):
+    """Even with a token of their own: a teacher, a user the site does not know, and a page from elsewhere."""
+    ana = reader(server, "ana")
+    good = re.search(r'name="token" value="([^"]+)"', ana.get(f"/insights?context={prepared.course}").text)[1]
+    before = store(server, "SELECT * FROM analytics_models")
+    for action in ("enable", "disable", "clear", "evaluate", "train", "predict", "stop"):
+        told(ana.post(f"{address}/{action}", data={"token": good, "sure": "yes"}), 403)
+        told(reader(server, "moodle").post(f"{address}/{action}", data={"token": good, "sure": "yes"}), 403)
+        told(reader(server, "manager").post(f"{address}/{action}", data={"sure": "yes"}), 403)
+        headers = {"Sec-Fetch-Site": "cross-site"}
+        told(post(reader(server, "manager"), f"{address}/{action}", address, headers=headers, sure="yes"), 403)
+    assert store(server, "SELECT * FROM analytics_models") == before
+    assert not children(server)
+
+
+def test_the_server_takes_its_runs_with_it(server, manager, address):
+    """The last test of this server: when it is killed, what it started ends as well."""
+    begin(manager, address, "evaluate")
+    wait_for(lambda: children(server))
+    [child] = children(server)
+    server.stop(signal.SIGKILL)
+    wait_for(lambda: not about(child))

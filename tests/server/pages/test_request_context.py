@@ -1,0 +1,151 @@
+"""What is behind the pages: who is let in, what is out of reach, and counting in each kind of store."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+import threading
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from fixtures.databases import KINDS, new_database
+from fixtures.pages import WWWROOT
+from fixtures.paths import posix
+from moodlemlbackend.analytics.db import open_store
+from moodlemlbackend.analytics.db.schema import EXPLANATIONS, MODELS, PREDICTION_ACTIONS, PREDICTIONS
+from moodlemlbackend.errors import RequestError
+from moodlemlbackend.server import limits
+from moodlemlbackend.server.pages.site import queries
+from moodlemlbackend.server.pages.site.forms import whole
+from moodlemlbackend.server.pages.site.request_context import RequestContexts
+from moodlemlbackend.settings.analytics import AnalyticsSettings
+from moodlemlbackend.settings.server import ServerSettings
+
+pytestmark = posix
+
+
+@pytest.fixture
+def settings(prepared, tmp_path):
+    shutil.copytree(prepared.folder / "work", tmp_path / "work")
+    shutil.copy(prepared.folder / "site.sqlite", tmp_path)
+    return AnalyticsSettings(
+        site=f"sqlite:///{tmp_path / 'site.sqlite'}", directory=str(tmp_path / "work"), wwwroot=WWWROOT
+    )
+
+
+def ask(settings, user, make=lambda visit: visit.person.name, people=("ana",), **server):
+    async def once():
+        desk = RequestContexts(ServerSettings(**server), settings, lambda name: name in people)
+        try:
+            return await desk.ask(user, make)
+        finally:
+            await desk.close()
+
+    return asyncio.run(once())
+
+
+def refused(code, *arguments, **more):
+    with pytest.raises(RequestError) as caught:
+        ask(*arguments, **more)
+    assert caught.value.code == code
+    assert str(caught.value).endswith(".")
+    assert "/" not in str(caught.value).replace("moodle/analytics", "")
+    return str(caught.value)
+
+
+def test_with_namespaces_users_are_sites_and_people_are_people(settings):
+    assert ask(settings, "manager")
+    assert ask(settings, "ana", namespaces=True).startswith("Ana")
+    refused(403, settings, "manager", namespaces=True)
+
+
+def test_guests_and_those_who_are_deleted_or_not_confirmed_stay_out(settings):
+    refused(403, settings, "guest")
+    refused(403, settings, "gone")
+    for column, value in (("deleted", 1), ("confirmed", 0), ("suspended", 1)):
+        with sqlite3.connect(settings.site.removeprefix("sqlite:///")) as site:
+            site.execute(f"UPDATE mdl_user SET {column} = ? WHERE username = 'bert'", (value,))
+        site.close()
+        refused(403, settings, "bert")
+        with sqlite3.connect(settings.site.removeprefix("sqlite:///")) as site:
+            site.execute(f"UPDATE mdl_user SET {column} = ? WHERE username = 'bert'", (1 - value,))
+        site.close()
+    assert ask(settings, "bert").startswith("Bert")
+
+
+def test_a_site_or_a_store_out_of_reach_is_one_sentence(settings, tmp_path):
+    assert "cannot be reached now" in refused(503, replace(settings, site="sqlite:////nowhere/site.db"), "ana")
+    damaged = tmp_path / "damaged.sqlite"
+    damaged.write_bytes(b"this is no database" * 100)
+    refused(503, replace(settings, store=f"sqlite:///{damaged}"), "ana")
+    refused(503, replace(settings, site=f"sqlite:///{damaged}"), "ana")
+
+
+def test_too_many_at_a_time_are_refused(settings, monkeypatch):
+    monkeypatch.setattr(limits, "PAGES_WAITING", 1)
+    go_on = threading.Event()
+
+    async def two():
+        desk = RequestContexts(ServerSettings(), settings, lambda name: True)
+        first = asyncio.ensure_future(desk.ask("ana", lambda visit: go_on.wait(30)))
+        await asyncio.sleep(0)
+        with pytest.raises(RequestError) as caught:
+            await desk.ask("ana", lambda visit: None)
+        go_on.set()
+        assert await first
+        await desk.close()
+        return caught.value
+
+    assert (asyncio.run(two()).code, go_on.is_set()) == (503, True)
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "1.0", "1e3", "١", "1" * 19, "0x1", " 1", "1 "])
+def test_an_id_is_a_number(text):
+    with pytest.raises(RequestError):
+        whole(text)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_waits_is_counted_the_same_in_each_kind_of_store(kind, tmp_path):
+    """Model 1 has predicted samples 1 to 3 in two ranges; user 7 has dealt with sample 1; model 2 is disabled."""
+    with new_database(kind, tmp_path) as url, closing(open_store(url)) as store:
+        with store.write() as connection:
+            model = {
+                "trained": 1,
+                "target": r"\x",
+                "indicators": "[]",
+                "version": 1,
+                "timemodified": 1,
+                "usermodified": 0,
+            }
+            for key, enabled in ((1, 1), (2, 0)):
+                connection.execute(MODELS.insert().values(id=key, enabled=enabled, **model))
+            row = {"prediction": 1, "predictionscore": 0.9, "calculations": "{}", "contextid": 5}
+            for key, modelid, sample, part in (
+                (1, 1, 1, 0), (2, 1, 1, 1), (3, 1, 2, 0), (4, 1, 3, 0), (5, 1, 3, 1), (6, 2, 1, 0),
+            ):  # fmt: skip
+                values = {
+                    "id": key,
+                    "modelid": modelid,
+                    "sampleid": sample,
+                    "rangeindex": part,
+                    "timecreated": 10 + key,
+                }
+                connection.execute(PREDICTIONS.insert().values(**row, **values))
+                connection.execute(EXPLANATIONS.insert().values(predictionid=key, probability=key / 10, reasons="[]"))
+            for action, time in (("viewcourse", 1), ("fixed", 2), ("notuseful", 3)):
+                acted = {"predictionid": 2, "userid": 7, "actionname": action, "timecreated": time}
+                connection.execute(PREDICTION_ACTIONS.insert().values(acted))
+        with store.read() as connection:
+            assert queries.open_insights(connection, 7, [5, 6]) == [queries.Open(1, 5, 2, 0.5)]
+            assert queries.open_insights(connection, 8, [5]) == [queries.Open(1, 5, 3, 0.5)]
+            assert queries.open_insights(connection, 7, []) == []
+            assert queries.said(connection, 7, 5) == {2: queries.Said(2, 1, "notuseful", 3)}
+            assert queries.models_in(connection, 5) == [1]
+            assert queries.place(connection, 6) == (2, 5)
+            assert queries.place(connection, 99) is None
+            assert queries.by_context(connection, 1) == {5: (5, 15)}
+            assert queries.by_model(connection) == {1: 5, 2: 1}
