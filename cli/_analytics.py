@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.features.analysis import Result
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.workspace import Workspace
 
 SITE = click.option("--site", metavar="URL", help="The Moodle site: a database's URL, or a folder of its tables.")
 PREFIX = click.option("--prefix", metavar="TEXT", help="Prefix of the site's tables; mdl_ unless given.")
@@ -79,7 +79,7 @@ class Session:
     def workspace(self) -> Workspace:
         """The store and its folder."""
         if self._workspace is None:
-            from moodlemlbackend.analytics.lifecycle.workspace import COMMAND_LINE, open_workspace
+            from moodlemlbackend.analytics.workspace import COMMAND_LINE, open_workspace
 
             userid = COMMAND_LINE if self._user is None else self._user
             self._workspace = open_workspace(self.settings, now=self._now, userid=userid)

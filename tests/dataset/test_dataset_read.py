@@ -282,7 +282,8 @@ def test_standard_input(change) -> None:
 def test_reading_and_writing_leave_pandas_unloaded(tmp_path: Path) -> None:
     """pyarrow imports pandas behind some of its calls, which costs more than reading the file."""
     code = (
-        "import sys, io; from moodlemlbackend import dataset; d = dataset.read_labelled(sys.argv[1]);"
+        "import sys, io; from moodlemlbackend.dataset import data_set as dataset;"
+        "d = dataset.read_labelled(sys.argv[1]);"
         "dataset.write(io.BytesIO(), d.header.metadata, d.header.columns, d.features, labels=d.labels);"
         "sys.exit('pandas' in sys.modules)"
     )

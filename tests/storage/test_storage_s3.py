@@ -33,7 +33,7 @@ import os, signal, sys, time
 from pathlib import Path
 import numpy as np
 from moodlemlbackend.errors import BackendError
-from moodlemlbackend.storage import lease, open_storage
+from moodlemlbackend.storage import lease, object_store, open_storage
 from moodlemlbackend.storage.model_store import ModelStore
 lease.LEASE_SECONDS, lease.SKEW_SECONDS, lease.SETTLE_SECONDS = {LEASE_SECONDS}, {SKEW_SECONDS}, {SETTLE_SECONDS}
 base, cache, *arguments = sys.argv[1:]
@@ -165,7 +165,7 @@ def counted(function):
         return function(self, key, *rest, **options)
     return call
 for name in ("upload", "_put_if"):
-    setattr(objects.S3Objects, name, counted(getattr(objects.S3Objects, name)))
+    setattr(object_store.S3Objects, name, counted(getattr(object_store.S3Objects, name)))
 train(2)
 print(steps)
 """
@@ -215,7 +215,7 @@ with storage.checkout(MODEL, write=True) as folder:
 
 RACE = """
 if arguments[0] == "unconditional":
-    objects.S3Objects.conditional = property(lambda self: False)
+    object_store.S3Objects.conditional = property(lambda self: False)
 for _ in range(int(arguments[1])):
     train(None)
 """

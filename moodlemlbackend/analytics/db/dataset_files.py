@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from moodlemlbackend.analytics.db.models import AnalyticsModel
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
+    from moodlemlbackend.analytics.workspace import Workspace
 
 LABELLED, UNLABELLED, EVALUATION = "labelled", "unlabelled", "evaluation"
 TRAINED, PREDICTED = "trained", "predicted"

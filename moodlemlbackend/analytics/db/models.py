@@ -31,7 +31,7 @@ from moodlemlbackend.analytics.db.schema import (
     USED_FILES,
 )
 from moodlemlbackend.analytics.features import definitions
-from moodlemlbackend.analytics.lifecycle.workspace import forget_fact
+from moodlemlbackend.analytics.workspace import forget_fact
 from moodlemlbackend.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
+    from moodlemlbackend.analytics.workspace import Workspace
 
 KEEP: Any = object()
 """An argument of :func:`edit` that leaves things as they are."""

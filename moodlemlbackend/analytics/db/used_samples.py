@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.features.ranges import Ranges
     from moodlemlbackend.analytics.features.targets import Refusal, Target
     from moodlemlbackend.analytics.features.time_splitting import TimeSplitting
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
+    from moodlemlbackend.analytics.workspace import Workspace
 
 TRAINING, PREDICTION = "training", "prediction"
 

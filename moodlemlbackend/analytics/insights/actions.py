@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.insights.samples import SampleInfo
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
+    from moodlemlbackend.analytics.workspace import Workspace
 
 HIDING = frozenset({"fixed", "notuseful", "useful", "notapplicable", "incorrectlyflagged"})
 """Who has done one of these no longer sees the prediction among the insights."""

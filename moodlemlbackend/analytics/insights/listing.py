@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.insights.actions import Offered
     from moodlemlbackend.analytics.insights.capabilities import Capabilities
     from moodlemlbackend.analytics.insights.samples import SampleInfo
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.workspace import Workspace
 
 PAGE = 100
 LARGEST_PAGE = 1000

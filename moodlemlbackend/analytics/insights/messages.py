@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.insights.samples import SampleInfo
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.workspace import Workspace
     from moodlemlbackend.settings.analytics import AnalyticsSettings
 
 MOST_NAMED = 20

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.features.analysis import Hooks
     from moodlemlbackend.analytics.lifecycle.run_result import RunResult
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.workspace import Workspace
 
     Shown = Callable[[Result], None]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from moodlemlbackend.analytics.db.models import AnalyticsModel
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
+    from moodlemlbackend.analytics.workspace import Workspace
     from moodlemlbackend.processor.explanation import Explanations
 
 MINIMUM_SCORE = 0.7

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.db import models
 from moodlemlbackend.analytics.features import definitions
-from moodlemlbackend.analytics.lifecycle.workspace import read_fact, write_fact
+from moodlemlbackend.analytics.workspace import read_fact, write_fact
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from moodlemlbackend.analytics.db.models import AnalyticsModel
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
+    from moodlemlbackend.analytics.workspace import Workspace
 
 _INSTALLED = "core_models"
 _INTERVAL = "\\core\\analytics\\time_splitting\\"

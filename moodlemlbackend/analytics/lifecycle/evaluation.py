@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.features.ranges import Ranges
     from moodlemlbackend.analytics.features.time_splitting import TimeSplitting
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.workspace import Workspace
 
 CONFIGURATION, TRAINED_MODEL = "configuration", "trainedmodel"
 MODES = (CONFIGURATION, TRAINED_MODEL)

@@ -22,7 +22,7 @@ from sqlalchemy import update
 from moodlemlbackend.analytics.db import dataset_files, models
 from moodlemlbackend.analytics.db.schema import MODELS
 from moodlemlbackend.analytics.features import definitions
-from moodlemlbackend.analytics.lifecycle.workspace import read_fact, write_fact
+from moodlemlbackend.analytics.workspace import read_fact, write_fact
 from moodlemlbackend.errors import NotTrainedError, PackageError, UsageError
 from moodlemlbackend.files import storage_errors
 from moodlemlbackend.runtime.supervisor import Streams
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from moodlemlbackend.analytics.db.models import AnalyticsModel
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.workspace import Workspace
 
 CONFIGURATION = "model-config.json"
 WEIGHTS = "mlbackend"

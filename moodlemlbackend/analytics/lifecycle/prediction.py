@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.features.analysis import Analysis, Result
     from moodlemlbackend.analytics.features.targets import Target
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.workspace import Workspace
 
 REASONS_KEPT = 10
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from moodlemlbackend.analytics.features.analysis import Result
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
+    from moodlemlbackend.analytics.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.features.analysis import Result
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.workspace import Workspace
 
     Shown = Callable[[AnalyticsModel], Callable[[Result], None] | None]
 

@@ -26,7 +26,7 @@ from moodlemlbackend.analytics.lifecycle import backend
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
 from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult, recorded
-from moodlemlbackend.analytics.lifecycle.workspace import forget_fact, read_fact, write_fact
+from moodlemlbackend.analytics.workspace import forget_fact, read_fact, write_fact
 from moodlemlbackend.errors import Status
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.db.feedback import Feedback
     from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.workspace import Workspace
 
 
 def train(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None = None) -> RunResult:

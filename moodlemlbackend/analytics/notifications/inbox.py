@@ -11,7 +11,7 @@ from moodlemlbackend.analytics.db.schema import NOTIFICATIONS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
+    from moodlemlbackend.analytics.workspace import Workspace
 
 MOST = 1000
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.notifications.message import Message
+    from moodlemlbackend.analytics.workspace import Workspace
 
 ATTEMPTS = 5
 FIRST_DELAY_SECONDS = 600

@@ -74,9 +74,9 @@ def _perform(teller: Teller, task: str, modelid: int, userid: int, **options: An
     from moodlemlbackend.analytics import lifecycle
     from moodlemlbackend.analytics.db import models
     from moodlemlbackend.analytics.features import definitions
-    from moodlemlbackend.analytics.lifecycle.workspace import open_workspace
     from moodlemlbackend.analytics.notifications import outbox
     from moodlemlbackend.analytics.site import open_site
+    from moodlemlbackend.analytics.workspace import open_workspace
     from moodlemlbackend.settings.analytics import load_analytics_settings
 
     settings = load_analytics_settings()

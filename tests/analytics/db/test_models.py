@@ -198,7 +198,7 @@ def test_clearing_a_static_model_lets_it_predict_again(workspace, site):
 
 
 def test_a_model_in_use_is_left_alone(workspace, monkeypatch):
-    monkeypatch.setattr("moodlemlbackend.analytics.lifecycle.workspace.LOCK_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("moodlemlbackend.analytics.workspace.LOCK_WAIT_SECONDS", 0.2)
     modelid = enabled(workspace)
     with new_workspace(workspace.folder) as other, workspace.lock(modelid):
         for change in (models.clear, models.remove, models.enable):

@@ -43,7 +43,8 @@ import os, signal, sys
 from contextlib import contextmanager
 from pathlib import Path
 from fixtures.trained_sites import new_workspace
-from moodlemlbackend.analytics import backend, lifecycle
+from moodlemlbackend.analytics import lifecycle
+from moodlemlbackend.analytics.lifecycle import backend
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.analytics.db import Store
 

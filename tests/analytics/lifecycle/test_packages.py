@@ -34,7 +34,7 @@ from moodlemlbackend.analytics import lifecycle
 from moodlemlbackend.analytics.db import models
 from moodlemlbackend.analytics.db.schema import MODELS
 from moodlemlbackend.analytics.lifecycle import packages
-from moodlemlbackend.analytics.lifecycle.workspace import write_fact
+from moodlemlbackend.analytics.workspace import write_fact
 from moodlemlbackend.cli import main
 from moodlemlbackend.errors import ArchiveError, BackendError, ModelError, NotTrainedError, PackageError, UsageError
 from moodlemlbackend.operations import commands

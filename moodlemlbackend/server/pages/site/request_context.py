@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from moodlemlbackend.analytics.insights.capabilities import MANAGE_MODELS, Capabilities
-from moodlemlbackend.analytics.lifecycle.workspace import open_workspace, read_fact, write_fact
 from moodlemlbackend.analytics.site import open_site
+from moodlemlbackend.analytics.workspace import open_workspace, read_fact, write_fact
 from moodlemlbackend.errors import BackendError, BusyError, NotTrainedError, RequestError, UsageError
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.jobs.page_runs import PageRuns
@@ -23,8 +23,8 @@ from moodlemlbackend.server.pages.texts import say
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from moodlemlbackend.analytics.lifecycle.workspace import Workspace
     from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.workspace import Workspace
     from moodlemlbackend.settings.analytics import AnalyticsSettings
     from moodlemlbackend.settings.server import ServerSettings
 
