@@ -11,7 +11,7 @@ import pytest
 from fixtures.paths import ROOT
 from moodlemlbackend.cli import main
 
-ROW = re.compile(r"^\| ([^|]+) \| `([^`]+)` \| (?:`([^`]+)`|–) \| `(\w+\.py)::(\w+)` \|$")
+ROW = re.compile(r"^\| ([^|]+) \| `([^`]+)` \| (?:`([^`]+)`|–) \| `([\w/]+\.py)::(\w+)` \|$")
 ROWS = [
     (line, ROW.match(line))
     for line in (ROOT / "docs" / "features.md").read_text("utf-8").splitlines()

@@ -159,7 +159,10 @@ def test_the_version_never_fails(monkeypatch, settings_file, text):
 
 
 def test_reading_the_version_is_light():
-    code = "import sys\nfrom moodlemlbackend.settings.backend import reported_version as r; print(r()); print(*sys.modules)"
+    code = (
+        "import sys; from moodlemlbackend.settings.backend import reported_version\n"
+        "print(reported_version()); print(*sys.modules)"
+    )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     version, modules = result.stdout.splitlines()
     assert version == __version__
