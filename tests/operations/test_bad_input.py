@@ -29,6 +29,7 @@ from fixtures.backend import (
     write_labelled,
     write_unlabelled,
 )
+from moodlemlbackend.storage.model_store import ModelStore
 
 LIMITS = (0.7, 0.05, 10)
 NAMES = "a,b"
