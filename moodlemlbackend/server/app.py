@@ -25,10 +25,10 @@ from moodlemlbackend.server import metrics
 from moodlemlbackend.server.api import openapi
 from moodlemlbackend.server.api.uploads import Scratch, UploadForm, receive
 from moodlemlbackend.server.auth.authenticator import Authenticator
-from moodlemlbackend.server.auth.login import User, logged
+from moodlemlbackend.server.auth.login import UserLogin, logged
 from moodlemlbackend.server.jobs.queue import Jobs
 from moodlemlbackend.server.jobs.worker import DIRHASH, RUNID, Job
-from moodlemlbackend.server.middleware import Surroundings
+from moodlemlbackend.server.middleware import RequestMiddleware
 from moodlemlbackend.server.pages import models
 from moodlemlbackend.settings.backend import reported_version
 from moodlemlbackend.storage import open_storage
@@ -74,12 +74,12 @@ def create_app(settings: ServerSettings, analytics: AnalyticsSettings | None = N
     )  # fmt: skip
     app.state.settings = settings
     app.state.metrics = counted
-    app.state.gate = Authenticator(settings.users, settings.people, counted.failed_logins.inc)
+    app.state.authenticator = Authenticator(settings.users, settings.people, counted.failed_logins.inc)
     app.state.storage = open_storage(settings.directory)
     app.state.store_reached = False
     app.state.analytics = analytics if analytics and analytics.site else None
-    app.state.desk = None
-    app.add_middleware(Surroundings, metrics=counted)
+    app.state.request_contexts = None
+    app.add_middleware(RequestMiddleware, metrics=counted)
     app.add_exception_handler(BackendError, _on_backend_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -112,14 +112,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if state.analytics is not None:
         from moodlemlbackend.server.pages.site.request_context import RequestContexts
 
-        state.desk = RequestContexts(state.settings, state.analytics, state.gate.is_person)
+        state.request_contexts = RequestContexts(state.settings, state.analytics, state.authenticator.is_person)
     watch = asyncio.ensure_future(_watch_store(app))
     try:
         yield
     finally:
         watch.cancel()
-        if state.desk is not None:
-            await state.desk.close()
+        if state.request_contexts is not None:
+            await state.request_contexts.close()
         await state.jobs.close()
         shutil.rmtree(state.scratch, ignore_errors=True)
 
@@ -145,34 +145,34 @@ def _add_calls(app: FastAPI) -> None:
         return reported_version()
 
     @app.post("/training", **openapi.call("training"))
-    async def training(request: Request, user: User) -> Response:
+    async def training(request: Request, user: UserLogin) -> Response:
         return await _upload(request, user, "training", "dataset")
 
     @app.post("/prediction", **openapi.call("prediction"))
-    async def prediction(request: Request, user: User) -> Response:
+    async def prediction(request: Request, user: UserLogin) -> Response:
         return await _upload(request, user, "prediction", "dataset")
 
     @app.post("/evaluation", **openapi.call("evaluation"))
-    async def evaluation(request: Request, user: User) -> Response:
+    async def evaluation(request: Request, user: UserLogin) -> Response:
         return await _upload(request, user, "evaluation", "dataset")
 
     @app.get("/evaluationlog", **openapi.call("evaluationlog"))
     async def evaluationlog(
-        request: Request, user: User, uniqueid: UniqueId, dirhash: DirHash, runid: RunId
+        request: Request, user: UserLogin, uniqueid: UniqueId, dirhash: DirHash, runid: RunId
     ) -> Response:
         form = UploadForm({"uniqueid": uniqueid, "dirhash": dirhash, "runid": runid})
         return await _fetch(request, user, "evaluationlog", form)
 
     @app.get("/export", **openapi.call("export"))
-    async def export(request: Request, user: User, uniqueid: UniqueId, dirhash: DirHash) -> Response:
+    async def export(request: Request, user: UserLogin, uniqueid: UniqueId, dirhash: DirHash) -> Response:
         return await _fetch(request, user, "export", UploadForm({"uniqueid": uniqueid, "dirhash": dirhash}))
 
     @app.post("/import", **openapi.call("import"))
-    async def import_model(request: Request, user: User) -> Response:
+    async def import_model(request: Request, user: UserLogin) -> Response:
         return await _upload(request, user, "import", "importzip")
 
     @app.post("/deletemodel", **openapi.call("deletemodel"))
-    async def deletemodel(request: Request, user: User) -> Response:
+    async def deletemodel(request: Request, user: UserLogin) -> Response:
         return await _upload(request, user, "deletemodel", None)
 
 
@@ -308,7 +308,7 @@ def _add_health(app: FastAPI) -> None:
         "/metrics", response_class=PlainTextResponse, tags=["Operation"], summary="For Prometheus",
         responses=openapi.errors(401, 429),
     )  # fmt: skip
-    async def told(_user: User) -> Response:
+    async def told(_user: UserLogin) -> Response:
         return Response(app.state.metrics.text(app.state.jobs), media_type=metrics.CONTENT_TYPE)
 
 

@@ -39,8 +39,8 @@ class Metrics:
 
     def text(self, jobs: Jobs) -> bytes:
         """Return everything as Prometheus reads it."""
-        for lane in jobs.lanes.values():
-            self._workers.labels(lane.pool.name).set(lane.pool.ready)
+        for queue in jobs.queues.values():
+            self._workers.labels(queue.pool.name).set(queue.pool.ready)
             for state in ("uploading", "waiting", "running"):
-                self._queue.labels(lane.pool.name, state).set(lane.count(state))
+                self._queue.labels(queue.pool.name, state).set(queue.count(state))
         return generate_latest(self._registry)
