@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
+from moodlemlbackend.server.jobs.job import WorkerSettings
 from moodlemlbackend.server.jobs.pool import Pool
-from moodlemlbackend.server.jobs.worker import WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from moodlemlbackend.server.jobs.worker import Job, Parts, WorkerReply
+    from moodlemlbackend.server.jobs.job import Job, Parts, WorkerReply
     from moodlemlbackend.server.metrics import Metrics
     from moodlemlbackend.settings.server import ServerSettings
 
@@ -43,12 +43,15 @@ QUEUE_OF_KIND = {
 ALONE = frozenset({"training", "import", "deletemodel"})
 """Kinds of which one model has only one at a time."""
 
+STATES = ("uploading", "waiting", "running")
+"""Of a request that has been let in."""
+
 _STOPPING = "The server is being stopped; ask again in a minute."
 
 
 @dataclass(eq=False)
 class Ticket:
-    """One request's place: ``state`` is uploading, waiting or running."""
+    """One request's place in a queue; ``state`` is one of :data:`STATES`."""
 
     kind: str
     user: str
@@ -106,6 +109,11 @@ class Jobs:
         """Start the workers."""
         for queue in self.queues.values():
             queue.pool.start()
+
+    def count_requests(self) -> None:
+        """Bring the metrics of what goes on up to date."""
+        for queue in self.queues.values():
+            self._metrics.show_pool(queue.pool.name, queue.pool.ready, {state: queue.count(state) for state in STATES})
 
     async def stop(self) -> None:
         """Take nothing more and refuse what waits; let go on what runs, for ``stop_wait`` seconds."""

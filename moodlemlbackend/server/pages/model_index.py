@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from moodlemlbackend.errors import BackendError
 from moodlemlbackend.operations.commands import MODEL_ID
 from moodlemlbackend.server import limits
-from moodlemlbackend.server.jobs.worker import DIRHASH, RESULT_NAME, RUNID
+from moodlemlbackend.server.jobs.job import DIRHASH, RESULT_NAME, RUNID
 from moodlemlbackend.storage.archives import MIB
 
 if TYPE_CHECKING:
-    from moodlemlbackend.server.jobs.worker import Parts
+    from moodlemlbackend.server.jobs.job import Parts
     from moodlemlbackend.storage import Storage
 
 FIGURE = re.compile(r"[a-z0-9-]{1,64}\.png", re.ASCII)

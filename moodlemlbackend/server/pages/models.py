@@ -17,13 +17,13 @@ from moodlemlbackend.errors import RequestError
 from moodlemlbackend.operations.commands import MODEL_ID
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.auth.login import AnyLogin, UserLogin
-from moodlemlbackend.server.jobs.worker import DIRHASH, RUNID
+from moodlemlbackend.server.jobs.job import DIRHASH, RUNID
 from moodlemlbackend.server.pages import model_index
 from moodlemlbackend.server.pages.charts import score_chart
 from moodlemlbackend.server.pages.rendering import render, style
 
 if TYPE_CHECKING:
-    from moodlemlbackend.server.jobs.worker import Parts
+    from moodlemlbackend.server.jobs.job import Parts
 
 UniqueId = Annotated[str, InPath(pattern=f"^{MODEL_ID.pattern}$")]
 DirHash = Annotated[str, InPath(pattern=f"^{DIRHASH.pattern}$")]
