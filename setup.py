@@ -20,6 +20,7 @@ CORE = [
     "numpy>=1.26",
     "pyarrow>=17",
     "rich>=13",
+    "safetensors>=0.4",
     "scikit-learn>=1.4",
     "scipy>=1.11",
     "tensorboard>=2.16.2",
