@@ -19,8 +19,8 @@ from fixtures.trained_sites import (
     trained,
     trained_folder,
 )
-from moodlemlbackend.analytics import lifecycle
-from moodlemlbackend.analytics.db import feedback, models
+from moodlemlbackend.analytics import lifecycle, models
+from moodlemlbackend.analytics.db import feedback
 from moodlemlbackend.analytics.db.schema import FEEDBACK, NOTIFICATIONS, PREDICTION_ACTIONS, PREDICTIONS
 from moodlemlbackend.analytics.features.targets.target import Tone
 from moodlemlbackend.analytics.insights import actions, listing, texts
@@ -30,8 +30,8 @@ from moodlemlbackend.analytics.insights.capabilities import (
     MANAGE_MODELS,
     Capabilities,
 )
-from moodlemlbackend.analytics.insights.samples import SampleInfo, describe
 from moodlemlbackend.analytics.site import open_site
+from moodlemlbackend.analytics.site.people import SampleInfo, describe
 from moodlemlbackend.cli import main
 from moodlemlbackend.errors import UsageError
 
@@ -240,9 +240,9 @@ def test_a_teacher_reads_the_own_courses_insights(predicted, site):
     told = {(row["useridto"], row["contextid"]) for row in rows(predicted, NOTIFICATIONS)}
     assert told
     for userid, contextid in told:
-        assert contextid in listing.readable(capabilities, userid, model, contexts)
+        assert contextid in listing.readable(capabilities, userid, model.target, contexts)
     student = listing.listed(predicted, site)[0].sample.userid
-    assert listing.readable(capabilities, student, model, contexts) == set()
+    assert listing.readable(capabilities, student, model.target, contexts) == set()
 
 
 def test_samples_that_are_gone_are_left_out(site):

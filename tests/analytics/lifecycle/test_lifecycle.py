@@ -32,8 +32,8 @@ from fixtures.trained_sites import (
     trained_folder,
     workspace,
 )
-from moodlemlbackend.analytics import lifecycle
-from moodlemlbackend.analytics.db import history, models
+from moodlemlbackend.analytics import lifecycle, models
+from moodlemlbackend.analytics.db import history
 from moodlemlbackend.analytics.db.schema import (
     EXPLANATIONS,
     FILES,

@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass
 from html import escape
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import Response
 
-from moodlemlbackend.analytics.db import feedback, models
+from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.db import feedback
+from moodlemlbackend.analytics.db import predictions as stored_predictions
 from moodlemlbackend.analytics.db.history import evaluations, runs
-from moodlemlbackend.analytics.db.schema import PREDICTIONS
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.invalid import invalid_elements
 from moodlemlbackend.analytics.insights import listing
@@ -24,16 +24,16 @@ from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.jobs.page_runs import TASKS, PageRun
 from moodlemlbackend.server.pages.model_index import FIGURE, RunFacts, chart
-from moodlemlbackend.server.pages.site import contexts, queries
+from moodlemlbackend.server.pages.site import contexts
 from moodlemlbackend.server.pages.site.responses import Page, go
 from moodlemlbackend.server.pages.texts import indicator_name, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from sqlalchemy import Connection
-
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.db import Connection
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.server.pages.model_index import Chart
     from moodlemlbackend.server.pages.site.forms import PageForm
     from moodlemlbackend.server.pages.site.request_context import RequestContext
@@ -70,7 +70,7 @@ def index(visit: RequestContext) -> Page:
     """All models."""
     visit.require_manager()
     with visit.workspace.store.read() as connection:
-        predicted = queries.by_model(connection)
+        predicted = stored_predictions.by_model(connection)
         found = [
             Listed(model, next(iter(evaluations(connection, model.id)), None), predicted.get(model.id, 0))
             for model in models.listed(connection)
@@ -83,7 +83,7 @@ def model(visit: RequestContext, modelid: int, done: str = "") -> Page:
     found = _model(visit, modelid)
     with visit.workspace.store.read() as connection:
         judged = _evaluations(visit, connection, modelid)
-        predicted = models.count(connection, PREDICTIONS, modelid)
+        predicted = stored_predictions.count(connection, modelid)
     values = {
         "model": found, "run": visit.runs.latest(modelid), "predicted": predicted, "judged": judged[:SHOWN_EVALUATIONS],
         "more": len(judged) > SHOWN_EVALUATIONS, "plotted": _plotted(judged),
@@ -114,11 +114,11 @@ def predictions(visit: RequestContext, modelid: int) -> Page:
     """Where a model has predicted, and how much; with a link where the person may read."""
     found = _model(visit, modelid)
     with visit.workspace.store.read() as connection:
-        counted = queries.by_context(connection, modelid)
+        counted = stored_predictions.by_context(connection, modelid)
     names = contexts.named(visit, counted)
     readable: set[int] = set()
     if found.enabled and found.trained:
-        readable = listing.readable(visit.capabilities, visit.person.id, found, names)
+        readable = listing.readable(visit.capabilities, visit.person.id, found.target, names)
     rows = sorted(((names[one], *counted[one]) for one in names), key=lambda row: row[0].name.lower())
     return Page("predictions.html", {"model": found, "rows": rows, "readable": readable})
 
@@ -234,7 +234,7 @@ def _folder(visit: RequestContext, found: AnalyticsModel, one: dict[str, Any]) -
     """Where an evaluation left its figures, None when it is gone; nothing outside the model's own folder counts."""
     if not one["dir"]:
         return None
-    folder, own = Path(one["dir"]).resolve(), visit.workspace.modeldir(found).resolve()
+    folder, own = (visit.workspace.folder / one["dir"]).resolve(), visit.workspace.modeldir(found).resolve()
     return folder if folder.is_relative_to(own) and folder.is_dir() else None
 
 

@@ -48,7 +48,7 @@ def _add_insights(app: FastAPI) -> None:
         if context is None:
             return await _show(request, user, teachers.index)
         if show == "done":
-            return await _show(request, user, lambda visit: teachers.dealt_with(visit, context))
+            return await _show(request, user, lambda visit: teachers.dealt_with(visit, context, page))
         asked = teachers.Asked(context, model, page, everything=select == "all", done=done, number=number)
         return await _show(request, user, lambda visit: teachers.context(visit, asked))
 

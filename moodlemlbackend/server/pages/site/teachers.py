@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.db import predictions as stored_predictions
+from moodlemlbackend.analytics.db.insights import OpenInsights, open_insights
+from moodlemlbackend.analytics.db.insights import contexts as contexts_with_insights
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.insights import actions, listing
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
-from moodlemlbackend.server.pages.site import contexts, queries
+from moodlemlbackend.server.pages.site import contexts
 from moodlemlbackend.server.pages.site.charts import bars
 from moodlemlbackend.server.pages.site.forms import FIELD, whole
 from moodlemlbackend.server.pages.site.responses import Page, go
@@ -22,9 +25,11 @@ if TYPE_CHECKING:
 
     from fastapi.responses import Response
 
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.db import Connection
+    from moodlemlbackend.analytics.db.predictions import DealtWith
     from moodlemlbackend.analytics.insights.actions import Offered
     from moodlemlbackend.analytics.insights.listing import Insight
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.server.pages.site.forms import PageForm
     from moodlemlbackend.server.pages.site.request_context import RequestContext
 
@@ -49,19 +54,22 @@ class Section:
 def index(visit: RequestContext) -> Page:
     """The courses of a person that have insights, those at the greatest risk first."""
     with visit.workspace.store.read() as connection:
-        found = listing.contexts(connection)
-        known = {modelid: models.get(connection, modelid) for modelid in {one.modelid for one in found}}
+        found = contexts_with_insights(connection)
+        known = models.by_id(connection, {one.modelid for one in found})
     candidates = contexts.concerning(visit, {one.contextid for one in found})
+    by_target = {
+        target: listing.readable(visit.capabilities, visit.person.id, target, candidates)
+        for target in {model.target for model in known.values()}
+    }
     readable = {
-        (one.modelid, context)
+        (one.modelid, one.contextid)
         for one in found
-        if one.contextid in candidates and definitions.has_target(known[one.modelid].target)
-        for context in listing.readable(visit.capabilities, visit.person.id, known[one.modelid], [one.contextid])
+        if one.modelid in known and one.contextid in by_target[known[one.modelid].target]
     }
     with visit.workspace.store.read() as connection:
-        waiting = queries.open_insights(connection, visit.person.id, {context for _, context in readable})
+        waiting = open_insights(connection, visit.person.id, {context for _, context in readable}, actions.HIDING)
     counted = {(one.modelid, one.contextid): one for one in waiting}
-    rows: dict[int, list[tuple[AnalyticsModel, queries.Open | None]]] = {}
+    rows: dict[int, list[tuple[AnalyticsModel, OpenInsights | None]]] = {}
     for modelid, contextid in sorted(readable):
         rows.setdefault(contextid, []).append((known[modelid], counted.get((modelid, contextid))))
     names = contexts.named(visit, rows)
@@ -94,28 +102,30 @@ def context(visit: RequestContext, asked: Asked) -> Page:
         readable = [model for model in readable if model.id == asked.model]
         if not readable:
             raise RequestError(say("no insights there"), 404)
+    elsewhere: list[AnalyticsModel] = []
+    if len(readable) > limits.PAGE_SECTIONS:
+        readable, elsewhere = _most_urgent(visit, readable, asked.context)
     sections = [_section(visit, model, asked.context, asked.page) for model in readable]
     with visit.workspace.store.read() as connection:
-        hidden = len(queries.said(connection, visit.person.id, asked.context))
+        hidden = len(_dealt_with(visit, connection, asked.context))
     values = {
-        "place": place, "sections": sections, "hidden": hidden, "asked": asked, "bars": bars,
+        "place": place, "sections": sections, "elsewhere": elsewhere, "hidden": hidden, "asked": asked, "bars": bars,
         "notice": _notice(asked.done, asked.number), "reasons_shown": REASONS_SHOWN, "field": FIELD,
     }  # fmt: skip
     return Page("context.html", values)
 
 
-def dealt_with(visit: RequestContext, contextid: int) -> Page:
-    """What a person has said of insights in a context, to be taken back."""
+def dealt_with(visit: RequestContext, contextid: int, page: int = 1) -> Page:
+    """What a person has done about insights in a context, latest first, to be taken back."""
     place, readable = _place(visit, contextid)
     with visit.workspace.store.read() as connection:
-        said = queries.said(connection, visit.person.id, contextid)
+        done = _dealt_with(visit, connection, contextid)
     modelids = {model.id for model in readable}
-    shown = []
-    for modelid in sorted({one.modelid for one in said.values()} & modelids):
-        shown += [one for one in _every(visit, modelid, contextid, mine=False) if one.id in said]
+    wanted = [one.predictionid for one in done.values() if one.modelid in modelids]
+    shown, number = listing.several(visit.workspace, visit.site, wanted, page=page - 1, perpage=limits.PAGE_INSIGHTS)
     labels = {action.name: action.label for model in readable for action in actions.judgements(model.target)}
-    shown.sort(key=lambda one: -said[one.id].time)
-    return Page("dealt-with.html", {"place": place, "insights": shown, "said": said, "labels": labels})
+    values = {"place": place, "insights": shown, "done": done, "labels": labels, "page": page, "pages": _pages(number)}
+    return Page("dealt-with.html", values)
 
 
 def insight(visit: RequestContext, predictionid: int, done: str = "", number: int = 0) -> Page:
@@ -123,7 +133,7 @@ def insight(visit: RequestContext, predictionid: int, done: str = "", number: in
     found = _one(visit, predictionid)
     place, _ = _place(visit, found.contextid)
     with visit.workspace.store.read() as connection:
-        said = queries.said(connection, visit.person.id, found.contextid).get(predictionid)
+        said = _dealt_with(visit, connection, found.contextid).get(predictionid)
     labels = {action.name: action.label for action in found.judgements}
     values = {
         "place": place, "one": found, "said": said, "labels": labels, "bars": bars, "notice": _notice(done, number),
@@ -163,8 +173,8 @@ def act(visit: RequestContext, form: PageForm) -> Page | Response:
 def _message(visit: RequestContext, contextid: int, predictions: Sequence[int]) -> Page:
     """A link that opens the mail program, for students who were chosen."""
     place, _ = _place(visit, contextid)
-    samples = [one.sample for one in (_one(visit, predictionid) for predictionid in dict.fromkeys(predictions))]
-    students = [sample for sample in samples if sample is not None and sample.email]
+    chosen, _ = listing.several(visit.workspace, visit.site, [*dict.fromkeys(predictions)], perpage=len(predictions))
+    students = [one.sample for one in chosen if one.sample is not None and one.sample.email]
     if not students:
         raise RequestError(say("no addresses"), 400)
     actions.perform(visit.workspace, MESSAGE, predictions)
@@ -174,12 +184,9 @@ def _message(visit: RequestContext, contextid: int, predictions: Sequence[int]) 
 def _place(visit: RequestContext, contextid: int) -> tuple[contexts.Place, list[AnalyticsModel]]:
     """A context, and the models whose insights in it a person may read; 404 when there are none."""
     with visit.workspace.store.read() as connection:
-        found = [models.get(connection, modelid) for modelid in queries.models_in(connection, contextid)]
+        found = models.by_id(connection, stored_predictions.models_in(connection, contextid)).values()
     readable = [
-        model
-        for model in found
-        if definitions.has_target(model.target)
-        and listing.readable(visit.capabilities, visit.person.id, model, [contextid])
+        model for model in found if listing.readable(visit.capabilities, visit.person.id, model.target, [contextid])
     ]
     place = contexts.named(visit, [contextid]).get(contextid)
     if place is None or not readable:
@@ -196,49 +203,55 @@ def _one(visit: RequestContext, predictionid: int) -> Insight:
 def _check(visit: RequestContext, predictionid: int) -> int:
     """The context of an insight that a person may read, of an enabled model; RequestError of 404 for any other."""
     with visit.workspace.store.read() as connection:
-        where = queries.place(connection, predictionid)
-        model = models.get(connection, where[0]) if where else None
+        row = stored_predictions.find(connection, predictionid)
+        model = models.by_id(connection, [row.modelid]).get(row.modelid) if row else None
     if (
-        where is None
+        row is None
         or model is None
-        or not (model.enabled and model.trained and definitions.has_target(model.target))
-        or not listing.readable(visit.capabilities, visit.person.id, model, [where[1]])
+        or not (model.enabled and model.trained)
+        or not listing.readable(visit.capabilities, visit.person.id, model.target, [row.contextid])
     ):
         raise RequestError(say("no insight"), 404)
-    return where[1]
+    return row.contextid
 
 
 def _section(visit: RequestContext, model: AnalyticsModel, contextid: int, page: int) -> Section:
-    every = _every(visit, model.id, contextid, mine=True)
-    every.sort(key=lambda one: (-one.prediction, -(one.score if one.probability is None else one.probability)))
-    first = (page - 1) * limits.PAGE_INSIGHTS
+    insights, number = listing.section(
+        visit.workspace, visit.site, model, contextid,
+        userid=visit.person.id, page=page - 1, perpage=limits.PAGE_INSIGHTS,
+    )  # fmt: skip
     bulk = definitions.target(model.target).bulk_actions
     return Section(
         model=model,
-        insights=every[first : first + limits.PAGE_INSIGHTS],
-        number=len(every),
-        pages=max(1, -(-len(every) // limits.PAGE_INSIGHTS)),
+        insights=insights,
+        number=number,
+        pages=_pages(number),
         judgements=actions.judgements(model.target),
         messages=any(action.name == MESSAGE for action in bulk),
         what=definitions.analyser(model.target).origin,
     )
 
 
-def _every(visit: RequestContext, modelid: int, contextid: int, *, mine: bool) -> list[Insight]:
-    """All insights of a model in a context; ``mine``: without those that the person has dealt with."""
-    found: list[Insight] = []
-    while True:
-        part = listing.listed(
-            visit.workspace, visit.site, modelid=modelid, contextids=[contextid],
-            userid=visit.person.id if mine else None, page=len(found) // listing.LARGEST_PAGE,
-            perpage=listing.LARGEST_PAGE,
-        )  # fmt: skip
-        found += part
-        if len(part) < listing.LARGEST_PAGE:
-            return found
+def _dealt_with(visit: RequestContext, connection: Connection, contextid: int) -> dict[int, DealtWith]:
+    return stored_predictions.dealt_with(connection, visit.person.id, contextid, actions.HIDING)
 
 
-def _urgency(waits: queries.Open | None) -> float:
+def _most_urgent(
+    visit: RequestContext, readable: Sequence[AnalyticsModel], contextid: int
+) -> tuple[list[AnalyticsModel], list[AnalyticsModel]]:
+    """The models whose insights a page can show, those that wait with the highest probability, and the others."""
+    with visit.workspace.store.read() as connection:
+        waiting = open_insights(connection, visit.person.id, [contextid], actions.HIDING)
+    urgency = {one.modelid: _urgency(one) for one in waiting}
+    ranked = sorted(readable, key=lambda model: -urgency.get(model.id, -1.0))
+    return ranked[: limits.PAGE_SECTIONS], sorted(ranked[limits.PAGE_SECTIONS :], key=lambda model: model.name.lower())
+
+
+def _pages(number: int) -> int:
+    return max(1, -(-number // limits.PAGE_INSIGHTS))
+
+
+def _urgency(waits: OpenInsights | None) -> float:
     return -1.0 if waits is None else waits.highest or 0.0
 
 
