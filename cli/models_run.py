@@ -87,7 +87,7 @@ def log(session: Session, modelid: int, as_json: bool) -> None:
         return
     rows = [
         (moment(one["timecreated"]), last(one["timesplitting"]), one["evaluationmode"], f"{one['score']:.3f}",
-         " ".join(one["info"]), one["dir"])
+         " ".join(one["info"]), session.workspace.absolute(one["dir"]))
         for one in judged
     ]  # fmt: skip
     print_table("Evaluations", ("Time (UTC)", "Interval", "Mode", "Score", "Notes", "Logs"), rows)

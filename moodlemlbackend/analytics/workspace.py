@@ -75,6 +75,10 @@ class Workspace:
             return Path(path).resolve().relative_to(self.folder).as_posix()
         return path
 
+    def absolute(self, path: str) -> str:
+        """Where a path that the store keeps is now; an empty one stays empty."""
+        return str(self.folder / path) if path else ""
+
     def unique_id(self, model: ModelRow) -> str:
         """The id that a processor knows a model's version by, as Moodle makes it."""
         text = f"{self.settings.wwwroot}$${self.settings.prefix}$${model.id}$${model.version}"

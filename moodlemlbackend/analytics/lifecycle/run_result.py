@@ -136,4 +136,7 @@ def recorded(workspace: Workspace, run_result: RunResult) -> Iterator[None]:
         raise
     finally:
         with workspace.store.write() as connection:
-            history.end_run(connection, runid, run_result.status, run_result.summary(), workspace.clock())
+            summary = run_result.summary()
+            for evaluation in summary["evaluations"]:
+                evaluation["dir"] = workspace.relative(evaluation["dir"])
+            history.end_run(connection, runid, run_result.status, summary, workspace.clock())
