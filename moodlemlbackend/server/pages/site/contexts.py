@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS
 from moodlemlbackend.analytics.site.contexts import COURSE, USER, read_contexts
 from moodlemlbackend.analytics.site.roles import assignments_of
-from moodlemlbackend.server.pages.texts import say
+from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Place:
+class NamedContext:
     """A context: what it is called, and its id."""
 
     id: int
@@ -25,13 +25,13 @@ class Place:
     own: bool = False
 
 
-def named(visit: RequestContext, contextids: Collection[int]) -> dict[int, Place]:
+def named(ctx: RequestContext, contextids: Collection[int]) -> dict[int, NamedContext]:
     """The contexts that there are still, by id."""
-    courses = {course.context: course for course in visit.site.courses}
+    courses = {course.context: course for course in ctx.site.courses}
     found = {}
-    for context in read_contexts(visit.site, contextids):
-        course = next((courses[one] for one in reversed(context.path) if one in courses), None)
-        own = context.level == USER and context.instance == visit.person.id
+    for context in read_contexts(ctx.site, contextids):
+        course = next((courses[above] for above in reversed(context.path) if above in courses), None)
+        own = context.level == USER and context.instance == ctx.person.id
         if own:
             name = say("yourself")
         elif context.level == USER:
@@ -40,18 +40,15 @@ def named(visit: RequestContext, contextids: Collection[int]) -> dict[int, Place
             name = course.fullname or course.shortname
         else:
             name = say("whole site")
-        found[context.id] = Place(context.id, name, own)
+        found[context.id] = NamedContext(context.id, name, own)
     return found
 
 
-def concerning(visit: RequestContext, contextids: Collection[int]) -> set[int]:
+def concerning(ctx: RequestContext, contextids: Collection[int]) -> set[int]:
     """The contexts of a list of courses: those in which a person has any role, and the person's own; a cheap sieve."""
-    person = visit.person.id
-    found = [
-        context
-        for context in read_contexts(visit.site, contextids)
-        if context.level != USER or context.instance == person
-    ]
-    everywhere = visit.capabilities.may(person, LIST_INSIGHTS, visit.site.system_context)
-    with_role = {context for _, context in assignments_of(visit.site, person)}
+    person = ctx.person.id
+    every = read_contexts(ctx.site, contextids)
+    found = [context for context in every if context.level != USER or context.instance == person]
+    everywhere = ctx.capabilities.may(person, LIST_INSIGHTS, ctx.site.system_context)
+    with_role = {context for _, context in assignments_of(ctx.site, person)}
     return {context.id for context in found if everywhere or context.level == USER or with_role & set(context.path)}

@@ -14,11 +14,11 @@ from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.insights import actions, listing
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
+from moodlemlbackend.server.pages.charts import bars
 from moodlemlbackend.server.pages.site import contexts
-from moodlemlbackend.server.pages.site.charts import bars
 from moodlemlbackend.server.pages.site.forms import FIELD, whole
 from moodlemlbackend.server.pages.site.responses import Page, go
-from moodlemlbackend.server.pages.texts import say
+from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ REASONS_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Section:
+class InsightSection:
     """A model's insights in a context, those at the greatest risk first; ``number`` is that of all pages."""
 
     model: AnalyticsModel
@@ -51,37 +51,38 @@ class Section:
     what: str
 
 
-def index(visit: RequestContext) -> Page:
+def index(ctx: RequestContext) -> Page:
     """The courses of a person that have insights, those at the greatest risk first."""
-    with visit.workspace.store.read() as connection:
-        found = contexts_with_insights(connection)
-        known = models.by_id(connection, {one.modelid for one in found})
-    candidates = contexts.concerning(visit, {one.contextid for one in found})
+    with ctx.workspace.store.read() as connection:
+        pairs = {(pair.modelid, pair.contextid) for pair in contexts_with_insights(connection)}
+        known = models.by_id(connection, {modelid for modelid, _ in pairs})
+    candidates = contexts.concerning(ctx, {contextid for _, contextid in pairs})
+    ctx.capabilities.load(candidates)
     by_target = {
-        target: listing.readable(visit.capabilities, visit.person.id, target, candidates)
+        target: listing.readable(ctx.capabilities, ctx.person.id, target, candidates)
         for target in {model.target for model in known.values()}
     }
     readable = {
-        (one.modelid, one.contextid)
-        for one in found
-        if one.modelid in known and one.contextid in by_target[known[one.modelid].target]
+        (modelid, contextid)
+        for modelid, contextid in pairs
+        if modelid in known and contextid in by_target[known[modelid].target]
     }
-    with visit.workspace.store.read() as connection:
-        waiting = open_insights(connection, visit.person.id, {context for _, context in readable}, actions.HIDING)
-    counted = {(one.modelid, one.contextid): one for one in waiting}
+    with ctx.workspace.store.read() as connection:
+        waiting = open_insights(connection, ctx.person.id, {context for _, context in readable}, actions.HIDING)
+    waiting_in = {(count.modelid, count.contextid): count for count in waiting}
     rows: dict[int, list[tuple[AnalyticsModel, OpenInsights | None]]] = {}
     for modelid, contextid in sorted(readable):
-        rows.setdefault(contextid, []).append((known[modelid], counted.get((modelid, contextid))))
-    names = contexts.named(visit, rows)
+        rows.setdefault(contextid, []).append((known[modelid], waiting_in.get((modelid, contextid))))
+    names = contexts.named(ctx, rows)
     shown = sorted(
         ((names[contextid], row) for contextid, row in rows.items() if contextid in names),
-        key=lambda one: (not one[0].own, -max(_urgency(waits) for _, waits in one[1]), one[0].name.lower()),
+        key=lambda entry: (not entry[0].own, -max(_urgency(count) for _, count in entry[1]), entry[0].name.lower()),
     )
     return Page("insights.html", {"rows": shown})
 
 
 @dataclass(frozen=True)
-class Asked:
+class InsightsQuery:
     """Which insights are asked for: of a context, all or of one model, and a page of them.
 
     ``everything`` checks every box; ``done`` and ``number`` say what the form before did.
@@ -95,133 +96,135 @@ class Asked:
     number: int = 0
 
 
-def context(visit: RequestContext, asked: Asked) -> Page:
+def context(ctx: RequestContext, query: InsightsQuery) -> Page:
     """The insights of a context: of one model, page by page, or the first page of each."""
-    place, readable = _place(visit, asked.context)
-    if asked.model is not None:
-        readable = [model for model in readable if model.id == asked.model]
+    named, readable = _readable_context(ctx, query.context)
+    if query.model is not None:
+        readable = [model for model in readable if model.id == query.model]
         if not readable:
             raise RequestError(say("no insights there"), 404)
     elsewhere: list[AnalyticsModel] = []
     if len(readable) > limits.PAGE_SECTIONS:
-        readable, elsewhere = _most_urgent(visit, readable, asked.context)
-    sections = [_section(visit, model, asked.context, asked.page) for model in readable]
-    with visit.workspace.store.read() as connection:
-        hidden = len(_dealt_with(visit, connection, asked.context))
+        readable, elsewhere = _most_urgent(ctx, readable, query.context)
+    sections = [_insight_section(ctx, model, query.context, query.page) for model in readable]
+    with ctx.workspace.store.read() as connection:
+        hidden = len(_dealt_with(ctx, connection, query.context))
     values = {
-        "place": place, "sections": sections, "elsewhere": elsewhere, "hidden": hidden, "asked": asked, "bars": bars,
-        "notice": _notice(asked.done, asked.number), "reasons_shown": REASONS_SHOWN, "field": FIELD,
+        "context": named, "sections": sections, "elsewhere": elsewhere, "hidden": hidden, "query": query, "bars": bars,
+        "notice": _notice(query.done, query.number), "reasons_shown": REASONS_SHOWN, "field": FIELD,
     }  # fmt: skip
     return Page("context.html", values)
 
 
-def dealt_with(visit: RequestContext, contextid: int, page: int = 1) -> Page:
-    """What a person has done about insights in a context, latest first, to be taken back."""
-    place, readable = _place(visit, contextid)
-    with visit.workspace.store.read() as connection:
-        done = _dealt_with(visit, connection, contextid)
+def dealt_with(ctx: RequestContext, contextid: int, page: int = 1) -> Page:
+    """What a person has judged in a context, latest first, to be taken back."""
+    named, readable = _readable_context(ctx, contextid)
+    with ctx.workspace.store.read() as connection:
+        judgements = _dealt_with(ctx, connection, contextid)
     modelids = {model.id for model in readable}
-    wanted = [one.predictionid for one in done.values() if one.modelid in modelids]
-    shown, number = listing.several(visit.workspace, visit.site, wanted, page=page - 1, perpage=limits.PAGE_INSIGHTS)
+    wanted = [judgement.predictionid for judgement in judgements.values() if judgement.modelid in modelids]
+    shown, number = listing.several(ctx.workspace, ctx.site, wanted, page=page - 1, perpage=limits.PAGE_INSIGHTS)
     labels = {action.name: action.label for model in readable for action in actions.judgements(model.target)}
-    values = {"place": place, "insights": shown, "done": done, "labels": labels, "page": page, "pages": _pages(number)}
+    values = {
+        "context": named, "insights": shown, "judgements": judgements, "labels": labels,
+        "page": page, "pages": _pages(number),
+    }  # fmt: skip
     return Page("dealt-with.html", values)
 
 
-def insight(visit: RequestContext, predictionid: int, done: str = "", number: int = 0) -> Page:
+def insight(ctx: RequestContext, predictionid: int, done: str = "", number: int = 0) -> Page:
     """One insight in full."""
-    found = _one(visit, predictionid)
-    place, _ = _place(visit, found.contextid)
-    with visit.workspace.store.read() as connection:
-        said = _dealt_with(visit, connection, found.contextid).get(predictionid)
-    labels = {action.name: action.label for action in found.judgements}
+    shown = _readable_insight(ctx, predictionid)
+    named, _ = _readable_context(ctx, shown.contextid)
+    with ctx.workspace.store.read() as connection:
+        judgement = _dealt_with(ctx, connection, shown.contextid).get(predictionid)
+    labels = {action.name: action.label for action in shown.judgements}
     values = {
-        "place": place, "one": found, "said": said, "labels": labels, "bars": bars, "notice": _notice(done, number),
-        "what": definitions.analyser(found.model.target).origin,
+        "context": named, "insight": shown, "judgement": judgement, "labels": labels, "bars": bars,
+        "notice": _notice(done, number), "what": definitions.analyser(shown.model.target).origin,
     }  # fmt: skip
     return Page("insight.html", values)
 
 
-def act(visit: RequestContext, form: PageForm) -> Page | Response:
+def act(ctx: RequestContext, form: PageForm) -> Page | Response:
     """Do what a form says about insights: all of one context, which the person may read."""
-    one = form.text("one")
-    name, _, only = one.partition("-") if one else (form.text("action"), "", "")
-    predictions = [whole(only)] if one else form.numbers("id")
+    button = form.text("one")  # beside a single insight: action and id
+    name, _, predictionid = button.partition("-") if button else (form.text("action"), "", "")
+    predictions = [whole(predictionid)] if button else form.numbers("id")
     back = form.text("back")
     if not predictions:
         raise RequestError(say("nothing selected"), 400)
     if len(predictions) > limits.PAGE_INSIGHTS:
         raise RequestError(say("too many selected", count=limits.PAGE_INSIGHTS), 400)
-    contexts = {_check(visit, predictionid) for predictionid in dict.fromkeys(predictions)}
-    if len(contexts) != 1:
+    contextids = {_readable_in(ctx, predictionid) for predictionid in set(predictions)}
+    if len(contextids) != 1:
         raise RequestError(say("several contexts"), 400)
-    [contextid] = contexts
+    [contextid] = contextids
     if name == MESSAGE:
-        return _message(visit, contextid, predictions)
+        return _message(ctx, contextid, predictions)
     if name == TAKE_BACK:
-        actions.take_back(visit.workspace, predictions)
+        actions.take_back(ctx.workspace, predictions)
     else:
-        actions.perform(visit.workspace, name, predictions)
-    told = {"done": TAKE_BACK if name == TAKE_BACK else "hidden", "number": len(predictions)}
+        actions.perform(ctx.workspace, name, predictions)
+    done = {"done": TAKE_BACK if name == TAKE_BACK else "hidden", "number": len(predictions)}
     if back == "one":
-        return go(f"/insights/{predictions[0]}?{urlencode(told)}")
+        return go(f"/insights/{predictions[0]}?{urlencode(done)}")
     model = form.number("model")
-    where: dict[str, Any] = {"context": contextid, **({"model": model} if model else {}), **told}
-    return go(f"/insights?{urlencode(where)}")
+    address: dict[str, Any] = {"context": contextid, **({"model": model} if model else {}), **done}
+    return go(f"/insights?{urlencode(address)}")
 
 
-def _message(visit: RequestContext, contextid: int, predictions: Sequence[int]) -> Page:
+def _message(ctx: RequestContext, contextid: int, predictions: Sequence[int]) -> Page:
     """A link that opens the mail program, for students who were chosen."""
-    place, _ = _place(visit, contextid)
-    chosen, _ = listing.several(visit.workspace, visit.site, [*dict.fromkeys(predictions)], perpage=len(predictions))
-    students = [one.sample for one in chosen if one.sample is not None and one.sample.email]
+    named, _ = _readable_context(ctx, contextid)
+    chosen, _ = listing.several(ctx.workspace, ctx.site, [*dict.fromkeys(predictions)], perpage=len(predictions))
+    students = [insight.sample for insight in chosen if insight.sample is not None and insight.sample.email]
     if not students:
         raise RequestError(say("no addresses"), 400)
-    actions.perform(visit.workspace, MESSAGE, predictions)
-    return Page("message.html", {"place": place, "students": students, "link": actions.mail_link(students)})
+    actions.perform(ctx.workspace, MESSAGE, predictions)
+    return Page("message.html", {"context": named, "students": students, "link": actions.mail_link(students)})
 
 
-def _place(visit: RequestContext, contextid: int) -> tuple[contexts.Place, list[AnalyticsModel]]:
+def _readable_context(ctx: RequestContext, contextid: int) -> tuple[contexts.NamedContext, list[AnalyticsModel]]:
     """A context, and the models whose insights in it a person may read; 404 when there are none."""
-    with visit.workspace.store.read() as connection:
-        found = models.by_id(connection, stored_predictions.models_in(connection, contextid)).values()
-    readable = [
-        model for model in found if listing.readable(visit.capabilities, visit.person.id, model.target, [contextid])
-    ]
-    place = contexts.named(visit, [contextid]).get(contextid)
-    if place is None or not readable:
+    with ctx.workspace.store.read() as connection:
+        candidates = models.by_id(connection, stored_predictions.models_in(connection, contextid)).values()
+    targets = {model.target for model in candidates}
+    seen = {target for target in targets if listing.readable(ctx.capabilities, ctx.person.id, target, [contextid])}
+    readable = [model for model in candidates if model.target in seen]
+    named = contexts.named(ctx, [contextid]).get(contextid)
+    if named is None or not readable:
         raise RequestError(say("no insights there"), 404)
-    return place, sorted(readable, key=lambda model: model.name.lower())
+    return named, sorted(readable, key=lambda model: model.name.lower())
 
 
-def _one(visit: RequestContext, predictionid: int) -> Insight:
-    """An insight that a person may read; as :func:`_check`."""
-    _check(visit, predictionid)
-    return listing.get(visit.workspace, visit.site, predictionid)
+def _readable_insight(ctx: RequestContext, predictionid: int) -> Insight:
+    """An insight that a person may read; as :func:`_readable_in`."""
+    _readable_in(ctx, predictionid)
+    return listing.get(ctx.workspace, ctx.site, predictionid)
 
 
-def _check(visit: RequestContext, predictionid: int) -> int:
+def _readable_in(ctx: RequestContext, predictionid: int) -> int:
     """The context of an insight that a person may read, of an enabled model; RequestError of 404 for any other."""
-    with visit.workspace.store.read() as connection:
+    with ctx.workspace.store.read() as connection:
         row = stored_predictions.find(connection, predictionid)
         model = models.by_id(connection, [row.modelid]).get(row.modelid) if row else None
     if (
         row is None
         or model is None
         or not (model.enabled and model.trained)
-        or not listing.readable(visit.capabilities, visit.person.id, model.target, [row.contextid])
+        or not listing.readable(ctx.capabilities, ctx.person.id, model.target, [row.contextid])
     ):
         raise RequestError(say("no insight"), 404)
     return row.contextid
 
 
-def _section(visit: RequestContext, model: AnalyticsModel, contextid: int, page: int) -> Section:
+def _insight_section(ctx: RequestContext, model: AnalyticsModel, contextid: int, page: int) -> InsightSection:
     insights, number = listing.section(
-        visit.workspace, visit.site, model, contextid,
-        userid=visit.person.id, page=page - 1, perpage=limits.PAGE_INSIGHTS,
-    )  # fmt: skip
+        ctx.workspace, ctx.site, model, contextid, userid=ctx.person.id, page=page - 1, perpage=limits.PAGE_INSIGHTS
+    )
     bulk = definitions.target(model.target).bulk_actions
-    return Section(
+    return InsightSection(
         model=model,
         insights=insights,
         number=number,
@@ -232,17 +235,17 @@ def _section(visit: RequestContext, model: AnalyticsModel, contextid: int, page:
     )
 
 
-def _dealt_with(visit: RequestContext, connection: Connection, contextid: int) -> dict[int, DealtWith]:
-    return stored_predictions.dealt_with(connection, visit.person.id, contextid, actions.HIDING)
+def _dealt_with(ctx: RequestContext, connection: Connection, contextid: int) -> dict[int, DealtWith]:
+    return stored_predictions.dealt_with(connection, ctx.person.id, contextid, actions.HIDING)
 
 
 def _most_urgent(
-    visit: RequestContext, readable: Sequence[AnalyticsModel], contextid: int
+    ctx: RequestContext, readable: Sequence[AnalyticsModel], contextid: int
 ) -> tuple[list[AnalyticsModel], list[AnalyticsModel]]:
     """The models whose insights a page can show, those that wait with the highest probability, and the others."""
-    with visit.workspace.store.read() as connection:
-        waiting = open_insights(connection, visit.person.id, [contextid], actions.HIDING)
-    urgency = {one.modelid: _urgency(one) for one in waiting}
+    with ctx.workspace.store.read() as connection:
+        waiting = open_insights(connection, ctx.person.id, [contextid], actions.HIDING)
+    urgency = {count.modelid: _urgency(count) for count in waiting}
     ranked = sorted(readable, key=lambda model: -urgency.get(model.id, -1.0))
     return ranked[: limits.PAGE_SECTIONS], sorted(ranked[limits.PAGE_SECTIONS :], key=lambda model: model.name.lower())
 
@@ -251,8 +254,8 @@ def _pages(number: int) -> int:
     return max(1, -(-number // limits.PAGE_INSIGHTS))
 
 
-def _urgency(waits: OpenInsights | None) -> float:
-    return -1.0 if waits is None else waits.highest or 0.0
+def _urgency(waiting: OpenInsights | None) -> float:
+    return -1.0 if waiting is None else waiting.highest or 0.0
 
 
 def _notice(done: str, number: int) -> str:
