@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 
 from moodlemlbackend import __version__
 from moodlemlbackend.errors import BackendError, RequestError, UsageError
-from moodlemlbackend.operations.commands import MODEL_ID
+from moodlemlbackend.operations.trained_models import MODEL_ID
 from moodlemlbackend.server import metrics
 from moodlemlbackend.server.api import openapi
 from moodlemlbackend.server.api.uploads import Scratch, UploadForm, receive
