@@ -203,11 +203,7 @@ def _run_in_child(
     _log_library_output(sink, log)
     if code is not None:
         return code
-    text = (
-        describe_end(name, None if ended is None else os.waitstatus_to_exitcode(ended))
-        if stopped is None
-        else _stopped_by(stopped)
-    )
+    text = describe_end(name, ended) if stopped is None else _stopped_by(stopped)
     _append(log, f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} ERROR {text}".encode())
     return reply.write(_failure(text, runid, log=log if stopped is None else None))
 
