@@ -27,7 +27,7 @@ from moodlemlbackend.server.pages.charts import score_chart
 from moodlemlbackend.server.pages.model_index import FIGURE, RunFacts
 from moodlemlbackend.server.pages.site import contexts, queries
 from moodlemlbackend.server.pages.site.responses import Page, go
-from moodlemlbackend.server.pages.texts import indicator_name, say
+from moodlemlbackend.server.texts import indicator_name, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from moodlemlbackend.errors import BackendError, BusyError, NotTrainedError, Req
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.jobs.page_runs import PageRuns
 from moodlemlbackend.server.pages.site.forms import Tokens
-from moodlemlbackend.server.pages.texts import say
+from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,7 +15,7 @@ from moodlemlbackend.server.pages.charts import bars
 from moodlemlbackend.server.pages.site import contexts, queries
 from moodlemlbackend.server.pages.site.forms import FIELD, whole
 from moodlemlbackend.server.pages.site.responses import Page, go
-from moodlemlbackend.server.pages.texts import say
+from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
