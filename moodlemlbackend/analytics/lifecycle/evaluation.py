@@ -8,14 +8,14 @@ from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import dataset_files, history
 from moodlemlbackend.analytics.db.dataset_files import EVALUATION
 from moodlemlbackend.analytics.features import definitions, registry
-from moodlemlbackend.analytics.features.analysis import AnalysisStatus, Result
+from moodlemlbackend.analytics.features.analysis import Result
 from moodlemlbackend.analytics.features.targets import Refusal
 from moodlemlbackend.analytics.lifecycle import backend
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
 from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.run_result import Evaluated, RunResult, recorded
 from moodlemlbackend.analytics.lifecycle.used_samples import Calculations
-from moodlemlbackend.errors import BusyError, NotTrainedError, UsageError
+from moodlemlbackend.errors import BusyError, NotTrainedError, Status, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +69,7 @@ def evaluate(
             model = models.get(connection, modelid)
         run_result = RunResult("evaluate", modelid, model.name)
         if model.static:
-            run_result.status = int(AnalysisStatus.NO_DATASET)
+            run_result.status = Status.NO_DATASET
             run_result.info.append("The model rests on assumptions: there is nothing to be evaluated.")
             return run_result
         if not model.indicators:
@@ -197,7 +197,7 @@ class _Evaluation:
         if not parts:
             reasons = sorted({one.reason for one in self._run_result.refused if one.interval in ("", interval)})
             info = ["There is no data to evaluate: " + " ".join(reasons[:3])]
-            return Evaluated(interval, int(AnalysisStatus.NO_DATASET), 0.0, info)
+            return Evaluated(interval, Status.NO_DATASET, 0.0, info)
         path = dataset_files.new_path(self._workspace, self._model, EVALUATION, interval)
         dataset_files.join([part.path for part in parts], path)
         try:

@@ -249,7 +249,7 @@ class _Prediction:
         self._run_result.count("rows", len(result.features))
 
     def _nothing(self) -> None:
-        self._run_result.status = int(Status.NO_DATASET)
+        self._run_result.status = Status.NO_DATASET
         self._run_result.info.append("There is nothing new to predict.")
 
     def _is_news(self, prediction: float, score: float) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.analytics.db import history
+from moodlemlbackend.analytics.features.analysis import AnalysisStatus
 from moodlemlbackend.errors import BackendError, Status
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Analysed:
     id: int
     name: str
     interval: str
-    status: int
+    status: AnalysisStatus
     identifier: str
     reason: str
     samples: int
@@ -37,7 +38,7 @@ class Analysed:
             result.analysable.id,
             result.analysable.name,
             result.method.id if result.method else "",
-            int(result.status),
+            result.status,
             result.reason.identifier,
             result.reason.text,
             len(result.samples) if result.samples else 0,
@@ -50,7 +51,7 @@ class Evaluated:
     """What came of one interval in an evaluation; ``logid`` is None when nothing was logged."""
 
     interval: str
-    status: int
+    status: Status
     score: float
     info: list[str]
     dir: str = ""
@@ -66,7 +67,7 @@ class RunResult:
     Attributes
     ----------
     status
-        a sum of bits, see :class:`moodlemlbackend.errors.Status`.
+        of the run, a sum of bits; what came of one analysable is an :class:`.analysis.AnalysisStatus`.
     info
         sentences for an administrator.
     figures
@@ -78,7 +79,7 @@ class RunResult:
     task: str
     modelid: int
     name: str
-    status: int = 0
+    status: Status = Status.OK
     info: list[str] = field(default_factory=list)
     analysables: list[Analysed] = field(default_factory=list)
     evaluations: list[Evaluated] = field(default_factory=list)
@@ -101,7 +102,7 @@ class RunResult:
     @property
     def refused(self) -> list[Analysed]:
         """The analysables that gave nothing."""
-        return [one for one in self.analysables if one.status != Status.OK]
+        return [one for one in self.analysables if one.status is not AnalysisStatus.OK]
 
     def summary(self) -> dict[str, Any]:
         """As JSON can hold it, without single analysables: how many there are by reason."""
@@ -131,7 +132,7 @@ def recorded(workspace: Workspace, run_result: RunResult) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        run_result.status = int(error.status) if isinstance(error, BackendError) else int(Status.GENERAL_ERROR)
+        run_result.status = error.status if isinstance(error, BackendError) else Status.GENERAL_ERROR
         run_result.info.append(str(error) or type(error).__name__)
         raise
     finally:
@@ -139,4 +140,4 @@ def recorded(workspace: Workspace, run_result: RunResult) -> Iterator[None]:
             summary = run_result.summary()
             for evaluation in summary["evaluations"]:
                 evaluation["dir"] = workspace.relative(evaluation["dir"])
-            history.end_run(connection, runid, run_result.status, summary, workspace.clock())
+            history.end_run(connection, runid, int(run_result.status), summary, workspace.clock())

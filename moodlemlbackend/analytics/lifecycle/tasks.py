@@ -123,13 +123,11 @@ def _each(
         try:
             run_result = run(workspace, site, model.id, shown=shown(model) if shown else None)
         except (BusyError, NotTrainedError) as error:
-            run_result = RunResult(task, model.id, model.name, int(Status.NO_DATASET), [str(error)])
+            run_result = RunResult(task, model.id, model.name, Status.NO_DATASET, [str(error)])
         except BackendError as error:
-            run_result = RunResult(task, model.id, model.name, int(error.status) | Status.GENERAL_ERROR, [str(error)])
+            run_result = RunResult(task, model.id, model.name, error.status | Status.GENERAL_ERROR, [str(error)])
         except Exception as error:
-            run_result = RunResult(
-                task, model.id, model.name, int(Status.GENERAL_ERROR), [_unexpected(workspace, error)]
-            )
+            run_result = RunResult(task, model.id, model.name, Status.GENERAL_ERROR, [_unexpected(workspace, error)])
         summary.results.append(run_result)
     summary.seconds = round(time.perf_counter() - begun, 3)
     return summary

@@ -113,7 +113,7 @@ class _Training:
         """Merge, train and register."""
         run_result = self._run_result
         if not self._reasons:
-            run_result.status = int(Status.NO_DATASET)
+            run_result.status = Status.NO_DATASET
             run_result.info.append("There is nothing new to train with.")
             return
         with run_result.stage("merge"):
