@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -25,8 +26,11 @@ class _Main(CommandGroup):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command and end the process."""
         prepare_streams()
-        with errors_told(as_json=False), writing("stdout"):
-            return super().main(*args, **kwargs)
+        try:
+            with errors_told(as_json=False), writing("stdout"):
+                return super().main(*args, **kwargs)
+        except click.exceptions.Exit as end:
+            sys.exit(end.exit_code)
 
 
 @click.group(

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.exceptions import Exit
 
 from .errors import errors_told
 from .options import JSON, NOW, SITE_OPTIONS, STORE_OPTIONS
@@ -120,7 +121,7 @@ def command(
                 else:
                     for line in answer.show.splitlines():
                         print_line(line)
-            sys.exit(answer.status)
+            raise Exit(answer.status)
 
         decorated: Any = run
         for option in reversed((*options, *common, JSON)):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
+
+from click.exceptions import Exit
 
 from moodlemlbackend.errors import BackendError
 
@@ -47,7 +48,7 @@ def _end(sentence: str, code: int, as_json: bool) -> NoReturn:
             print_json({"status": code, "info": [sentence], "errors": [sentence]})
     with suppress(OutputError):
         print_line(sentence, err=True)
-    sys.exit(code)
+    raise Exit(code)
 
 
 def _end_without_output(sentence: str) -> NoReturn:
@@ -57,4 +58,4 @@ def _end_without_output(sentence: str) -> NoReturn:
     if sentence:
         with suppress(OutputError):
             print_line(sentence, err=True)
-    sys.exit(FAILED)
+    raise Exit(FAILED)
