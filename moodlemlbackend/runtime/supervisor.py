@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from moodlemlbackend.errors import BackendError, InterruptedRunError, Status, UsageError
-from moodlemlbackend.files import explain
+from moodlemlbackend.files import explain, private_folder
 from moodlemlbackend.runtime.reply import Reply, Result, scratch_descriptor, write_all
 
 if TYPE_CHECKING:
@@ -376,18 +376,3 @@ def set_library_defaults() -> None:
         folder = private_folder()
         if folder is not None:
             os.environ["MPLCONFIGDIR"] = str(folder)
-
-
-def private_folder() -> Path | None:
-    """Return this user's own folder for caches among the temporary files; None when another has taken its name."""
-    import stat
-    import tempfile
-
-    with suppress(OSError):
-        folder = Path(tempfile.gettempdir(), f"moodlemlbackend-{os.geteuid()}")
-        with suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-        facts = folder.lstat()
-        if stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid() and not facts.st_mode & 0o022:
-            return folder
-    return None

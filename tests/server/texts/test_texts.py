@@ -9,12 +9,12 @@ import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra server")
 
-from moodlemlbackend.server.pages import texts
+from moodlemlbackend import server
 from moodlemlbackend.server.pages.rendering import TEMPLATES
-from moodlemlbackend.server.pages.texts import ENGLISH, indicator_name, interval_name, say
+from moodlemlbackend.server.texts import ENGLISH, indicator_name, interval_name, say
 
 SITE = sorted((TEMPLATES / "site").glob("*.html"))
-PYTHON = sorted(Path(texts.__file__).parent.rglob("*.py"))
+PYTHON = sorted(Path(server.__file__).parent.rglob("*.py"))
 BUILT = r"say\((?:f\"([^\"{]+)\{|\"([^\"]+)\" ~ )"
 """Calls that put a name together: its begin."""
 
