@@ -18,8 +18,8 @@ from .output import prepare_streams, print_json, print_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.runtime.reply import Result
-    from moodlemlbackend.runtime.supervisor import Streams
 
 _ABOUT_ARGUMENTS = {
     "MODELID": "Name of the model: letters, digits, - and _.",
@@ -161,8 +161,8 @@ def run_operation(
     from moodlemlbackend.runtime.supervisor import run_command
     from moodlemlbackend.settings.backend import load_settings
 
-    def perform(streams: Streams) -> Result:
-        result = call(streams, *arguments, settings=load_settings(**(chosen or {})), **limits)
+    def perform(reporter: Reporter) -> Result:
+        result = call(reporter, *arguments, settings=load_settings(**(chosen or {})), **limits)
         return {"status": 0, "info": [result]} if as_json and isinstance(result, str) else result
 
     sys.exit(run_command(name, perform))

@@ -17,7 +17,7 @@ moodlemlbackend enable-model --modelid=1 --analysisinterval=quarters
 @make("enable-model", MODELID, LIST, ANALYSIS_INTERVAL, store=True, examples=EXAMPLES)
 def command(session: Session, modelid: int | None, listing: bool, interval: str | None) -> Answer:
     """Enable a model with an analysis interval; without --modelid the models are listed."""
-    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import registry
     from moodlemlbackend.errors import UsageError
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _EXTRAS = {
-    "sqlalchemy": "analytics", "alembic": "analytics", "joblib": "analytics", "polars": "analytics",
+    "sqlalchemy": "analytics", "alembic": "analytics", "joblib": "analytics",
     "fastapi": "server", "fsspec": "server", "prometheus_client": "server", "python_multipart": "server",
     "uvicorn": "server",
 }  # fmt: skip

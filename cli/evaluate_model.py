@@ -81,8 +81,7 @@ def command(
 
 def _offer(session: Session, modelid: int, intervals: list[str]) -> str:
     """Ask for an interval to enable the model with, then train it and have it predict; returns what came of it."""
-    from moodlemlbackend.analytics import lifecycle
-    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics import lifecycle, models
     from moodlemlbackend.analytics.notifications import outbox
 
     names = [last_part(interval) for interval in intervals]
@@ -101,7 +100,7 @@ def _offer(session: Session, modelid: int, intervals: list[str]) -> str:
 
 def model_list(session: Session) -> Answer:
     """The models as Moodle's tools show them: id, name, status."""
-    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics import models
 
     with session.workspace.store.read() as connection:
         listed = models.listed(connection)

@@ -38,14 +38,14 @@ def command(
     Prints how much each indicator adds to the log-odds of the prediction, the largest first. The sample is named by its
     id, or by its row: a labelled data set has no ids.
     """
-    from moodlemlbackend.operations import commands
+    from moodlemlbackend.operations.explain import explain
     from moodlemlbackend.report import explanation
-    from moodlemlbackend.runtime.supervisor import set_library_defaults
+    from moodlemlbackend.runtime.environment import set_library_defaults
 
     set_library_defaults()
     if figure is not None:
         explanation.check_format(figure)
-    explained = commands.explain(outputdir, dataset, sampleid, row)
+    explained = explain(outputdir, dataset, sampleid, row)
     if figure is not None:
         explanation.save(explained, figure, top=top)
     return Answer(explained.as_dict(), lambda: _show(explained, top))

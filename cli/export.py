@@ -22,6 +22,6 @@ def command(modelid: str, outputdir: str, exportdir: str, as_json: bool) -> None
 
     The export holds what prediction needs and no sample that the model was trained with.
     """
-    from moodlemlbackend.operations import commands
+    from moodlemlbackend.operations.transfer import export_model
 
-    run_operation("export", commands.export, modelid, outputdir, exportdir, as_json=as_json)
+    run_operation("export", export_model, modelid, outputdir, exportdir, as_json=as_json)

@@ -19,6 +19,6 @@ moodlemlbackend import dropout othermodel exported
 @JSON
 def command(modelid: str, outputdir: str, importdir: str, as_json: bool) -> None:
     """Put the exported model in IMPORTDIR in force; prints Ok."""
-    from moodlemlbackend.operations import commands
+    from moodlemlbackend.operations.transfer import import_model
 
-    run_operation("import", commands.import_model, modelid, outputdir, importdir, as_json=as_json)
+    run_operation("import", import_model, modelid, outputdir, importdir, as_json=as_json)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.features.analysis import Result
+    from moodlemlbackend.analytics.models import AnalyticsModel
 
 _LONE_WIDTH = 160
 """Of tables where there is no terminal."""

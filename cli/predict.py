@@ -20,6 +20,6 @@ moodlemlbackend predict dropout model - < prediction.csv.gz
 @JSON
 def command(modelid: str, outputdir: str, dataset: str, as_json: bool) -> None:
     """Predict the class of unlabelled samples: sample id, class, probability."""
-    from moodlemlbackend.operations import commands
+    from moodlemlbackend.operations.predict import predict
 
-    run_operation("prediction", commands.predict, modelid, outputdir, dataset, as_json=as_json)
+    run_operation("prediction", predict, modelid, outputdir, dataset, as_json=as_json)

@@ -29,7 +29,7 @@ def command(folders: tuple[Path, ...]) -> Answer:
     from moodlemlbackend.errors import StorageError
     from moodlemlbackend.report.page import PAGE_NAME
     from moodlemlbackend.report.render_process import make as make_report
-    from moodlemlbackend.runtime.supervisor import set_library_defaults
+    from moodlemlbackend.runtime.environment import set_library_defaults
 
     set_library_defaults()
     for folder in folders:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from moodlemlbackend.errors import UsageError
 
 if TYPE_CHECKING:
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
 
@@ -28,7 +28,8 @@ class Session:
     def workspace(self) -> Workspace:
         """The store and its folder."""
         if self._workspace is None:
-            from moodlemlbackend.analytics.workspace import COMMAND_LINE, open_workspace
+            from moodlemlbackend.analytics.lifecycle.opening import open_workspace
+            from moodlemlbackend.analytics.workspace import COMMAND_LINE
 
             userid = COMMAND_LINE if self._user is None else self._user
             self._workspace = open_workspace(self.settings, now=self._now, userid=userid)
@@ -58,7 +59,7 @@ class Session:
 
     def model(self, modelid: int) -> AnalyticsModel:
         """Read a model."""
-        from moodlemlbackend.analytics.db import models
+        from moodlemlbackend.analytics import models
 
         with self.workspace.store.read() as connection:
             return models.get(connection, modelid)

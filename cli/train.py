@@ -25,11 +25,11 @@ def command(
     modelid: str, outputdir: str, dataset: str, afresh: bool, processor: str | None, seed: str | None, as_json: bool
 ) -> None:
     """Train a model with labelled samples, or continue training one."""
-    from moodlemlbackend.operations import commands
+    from moodlemlbackend.operations.train import train
 
     run_operation(
         "training",
-        commands.train,
+        train,
         modelid,
         outputdir,
         dataset,

@@ -41,6 +41,7 @@ def command(
     With --user only those that this user may see and has not dealt with.
     """
     from moodlemlbackend.analytics.insights import listing
+    from moodlemlbackend.analytics.insights.capabilities import Capabilities
     from moodlemlbackend.errors import UsageError
 
     contextids: set[int] | None = None
@@ -48,32 +49,14 @@ def command(
         contextids = {row.context for row in session.site.courses if row.id == course}
         if not contextids:
             raise UsageError(f"The site has no course {course}.")
-    if user is not None:
-        readable = _readable(session, user, model)
-        contextids = readable if contextids is None else contextids & readable
     insights = listing.listed(
-        session.workspace, session.site, modelid=model, contextids=contextids, userid=user, page=page, perpage=perpage
-    )
+        session.workspace, session.site, modelid=model, contextids=contextids, userid=user,
+        reader=None if user is None else Capabilities(session.site, session.now), page=page, perpage=perpage,
+    )  # fmt: skip
     rows = [_row(insight) for insight in insights]
     return Answer(
         {"insights": [insight_facts(insight) for insight in insights]}, lambda: print_table("", COLUMNS, rows)
     )
-
-
-def _readable(session: Session, user: int, model: int | None) -> set[int]:
-    """The contexts whose insights a user may see."""
-    from moodlemlbackend.analytics.db import models
-    from moodlemlbackend.analytics.insights import listing
-    from moodlemlbackend.analytics.insights.capabilities import Capabilities
-
-    capabilities = Capabilities(session.site, session.now)
-    with session.workspace.store.read() as connection:
-        contexts = listing.contexts(connection, model)
-        known = {context.modelid: models.get(connection, context.modelid) for context in contexts}
-    readable: set[int] = set()
-    for context in contexts:
-        readable |= listing.readable(capabilities, user, known[context.modelid], [context.contextid])
-    return readable
 
 
 def _row(insight: Insight) -> tuple[object, ...]:

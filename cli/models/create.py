@@ -32,7 +32,7 @@ def command(
     enable: bool,
 ) -> Answer:
     """Make a model; without --indicator it gets those of its target's core model."""
-    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import definitions, registry
 
     full = registry.get_target(target).id

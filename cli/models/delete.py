@@ -12,7 +12,7 @@ from ..session import Session
 @make("delete", MODEL, YES, store=True, examples="moodlemlbackend models delete 6 --yes")
 def command(session: Session, modelid: int, yes: bool) -> Answer:
     """Delete a model with everything that belongs to it."""
-    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics import models
 
     confirm(f"Model {modelid} and everything that belongs to it will be deleted. Go on?", yes=yes)
     models.remove(session.workspace, modelid)

@@ -39,9 +39,9 @@ def command(
 
     Other indicators, another interval or processor delete its predictions and what it has learned.
     """
-    from moodlemlbackend.analytics.db import models
-    from moodlemlbackend.analytics.db.models import KEEP
+    from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import definitions, registry
+    from moodlemlbackend.analytics.models import KEEP
 
     model = session.model(modelid)
     if (indicators or interval or processor or site_processor) and model.trained and not model.static:

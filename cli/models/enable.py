@@ -12,7 +12,7 @@ from .shared import changed
 @make("enable", MODEL, INTERVAL, store=True, examples="moodlemlbackend models enable 1 --interval quarters")
 def command(session: Session, modelid: int, interval: str | None) -> Answer:
     """Enable a model: from now on the tasks train it and have it predict."""
-    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import registry
 
     chosen = registry.get_time_splitting(interval).id if interval else None

@@ -12,19 +12,19 @@ from .shared import model_facts
 @make("list", store=True, examples="moodlemlbackend models list\nmoodlemlbackend models list --json")
 def command(session: Session) -> Answer:
     """List the models."""
-    from moodlemlbackend.analytics.db import models
-    from moodlemlbackend.analytics.db.schema import PREDICTIONS
+    from moodlemlbackend.analytics import models
+    from moodlemlbackend.analytics.db.predictions import by_model
 
     with session.workspace.store.read() as connection:
         listed = models.listed(connection)
-        predictions = {model.id: models.count(connection, PREDICTIONS, model.id) for model in listed}
+        predictions = by_model(connection)
     rows = [
         (
             model.id, model.name, last_part(model.interval), "enabled" if model.enabled else "disabled",
-            "static" if model.static else "trained" if model.trained else "", predictions[model.id],
+            "static" if model.static else "trained" if model.trained else "", predictions.get(model.id, 0),
         )
         for model in listed
     ]  # fmt: skip
-    facts = [{**model_facts(model), "predictions": predictions[model.id]} for model in listed]
+    facts = [{**model_facts(model), "predictions": predictions.get(model.id, 0)} for model in listed]
     columns = ("ID", "Name", "Interval", "Status", "Learned", "Predictions")
     return Answer({"models": facts}, lambda: print_table("", columns, rows))

@@ -14,7 +14,8 @@ from ..session import Session
 @make("log", MODEL, store=True, examples="moodlemlbackend models log 1")
 def command(session: Session, modelid: int) -> Answer:
     """Show a model's evaluations, its runs, and predictions marked as not useful."""
-    from moodlemlbackend.analytics.db import feedback, models
+    from moodlemlbackend.analytics import models
+    from moodlemlbackend.analytics.db import feedback
     from moodlemlbackend.analytics.db.history import evaluations, runs
 
     with session.workspace.store.read() as connection:
@@ -25,7 +26,7 @@ def command(session: Session, modelid: int) -> Answer:
     def show() -> None:
         rows = [
             (moment(entry["timecreated"]), last_part(entry["timesplitting"]), entry["evaluationmode"],
-             f"{entry['score']:.3f}", " ".join(entry["info"]), entry["dir"])
+             f"{entry['score']:.3f}", " ".join(entry["info"]), session.workspace.absolute(entry["dir"]))
             for entry in judged
         ]  # fmt: skip
         print_table("Evaluations", ("Time (UTC)", "Interval", "Mode", "Score", "Notes", "Logs"), rows)

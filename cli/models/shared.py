@@ -11,8 +11,8 @@ from ..exit_codes import code_of_run
 from ..output import last_part, print_line, print_table
 
 if TYPE_CHECKING:
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.lifecycle import RunResult
+    from moodlemlbackend.analytics.models import AnalyticsModel
 
 FILE = click.argument("file", metavar="FILE", type=click.Path(dir_okay=False))
 WEIGHTS = click.option(

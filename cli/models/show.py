@@ -13,8 +13,8 @@ from .shared import model_facts
 @make("show", MODEL, store=True, examples="moodlemlbackend models show 1")
 def command(session: Session, modelid: int) -> Answer:
     """Show all that is known of a model."""
-    from moodlemlbackend.analytics.db import feedback, models
-    from moodlemlbackend.analytics.db.schema import PREDICTIONS
+    from moodlemlbackend.analytics import models
+    from moodlemlbackend.analytics.db import feedback, predictions
 
     workspace = session.workspace
     with workspace.store.read() as connection:
@@ -23,7 +23,7 @@ def command(session: Session, modelid: int) -> Answer:
         facts = {
             **model_facts(model),
             "trained_locally": models.trained_locally(connection, model),
-            "predictions": models.count(connection, PREDICTIONS, modelid),
+            "predictions": predictions.count(connection, modelid),
             "marked_not_useful": len(feedback.in_force(marks)),
             "directory": str(workspace.executiondir(model)),
         }

@@ -14,7 +14,7 @@ from ..session import Session
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from moodlemlbackend.analytics.site.check import SiteFindings
+    from moodlemlbackend.analytics.features.site_check import SiteFindings
 
 EXAMPLES = """\
 moodlemlbackend site check --site postgresql://reader:secret@localhost/moodle
@@ -36,7 +36,7 @@ def command(session: Session, target: str, everything: bool) -> Answer:
     A course that can be neither trained on nor predicted is one of Moodle's "invalid site elements".
     """
     from moodlemlbackend.analytics.features.registry import get_target
-    from moodlemlbackend.analytics.site.check import check_site
+    from moodlemlbackend.analytics.features.site_check import check_site
 
     judge = get_target(target)
     with working("Reading the site"):
@@ -60,7 +60,7 @@ def _as_json(findings: SiteFindings) -> dict[str, Any]:
 
 
 def _show(findings: SiteFindings, everything: bool) -> None:
-    from moodlemlbackend.analytics.site.check import ADVICE
+    from moodlemlbackend.analytics.features.site_check import ADVICE
 
     print_facts([*_facts(findings)])
     for warning in findings.warnings:

@@ -21,7 +21,7 @@ def task_answer(summary: TaskSummary) -> Answer:
 def _show(summary: TaskSummary) -> None:
     for sentence in summary.info:
         print_line(sentence)
-    for result in summary.outcomes:
+    for result in summary.results:
         print_figures(result)
     if summary.removed:
         print_line("Removed: " + ", ".join(f"{number} {name}" for name, number in summary.removed.items()) + ".")
