@@ -118,7 +118,7 @@ def test_a_data_set_of_a_site_needs_numpy_alone(imported, tmp_path):
     options = [
         "--target",
         "course_dropout",
-        "--time-splitting",
+        "--interval",
         "quarters",
         "--now",
         str(NOW),

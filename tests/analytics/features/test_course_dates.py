@@ -206,7 +206,7 @@ def test_the_command(site_url, tmp_path, monkeypatch):
     assert "FINISHED-2" in run("--guessall")
     assert run("--guessall", "--sql").startswith("UPDATE mdl_course SET ")
     found = json.loads(run("--guessall", "--filter", "3", "--json"))
-    assert [one["courseid"] for one in found] == [3]
+    assert [one["courseid"] for one in found["courses"]] == [3]
     run("--filter", "x", code=2)
     run("--guessall", "--update", code=2)
     monkeypatch.setenv("MOODLEMLBACKEND_MOODLE_TOKEN", TOKEN)
