@@ -14,8 +14,7 @@ import pytest
 from fixtures.oracle import ORACLE, load_sqlite, table
 from fixtures.paths import needs_shared
 from fixtures.trained_sites import PROCESSOR, new_workspace
-from moodlemlbackend.analytics import lifecycle
-from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import (
     NOTIFICATIONS,
     PREDICT_SAMPLES,
