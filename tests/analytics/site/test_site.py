@@ -10,7 +10,8 @@ import sqlite3
 import numpy as np
 import pytest
 
-from fixtures.oracle import load_postgresql, needs_oracle
+from fixtures.oracle import load_postgresql
+from fixtures.paths import needs_shared
 from fixtures.small_site import DAY, END, MODULE_IDS, NOW, START, WEEK, SmallSite, one_course
 from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, analyse
 from moodlemlbackend.analytics.features.datasets import write_dataset
@@ -468,7 +469,7 @@ def test_courses_side_by_side_give_the_same(small):
     assert repr(one) == repr(several)
 
 
-@needs_oracle
+@needs_shared
 def test_every_connection_sees_the_moment_of_the_first():
     psycopg = pytest.importorskip("psycopg")
     with load_postgresql() as url, open_site(url) as site:
@@ -494,7 +495,7 @@ def test_a_data_set_of_nothing_says_why(small, tmp_path):
     assert list(tmp_path.glob("*.csv")) == []
 
 
-@needs_oracle
+@needs_shared
 def test_another_driver_is_called_by_way_of_sqlalchemy(monkeypatch):
     pytest.importorskip("sqlalchemy")
     from moodlemlbackend.analytics.site import connection
