@@ -24,10 +24,11 @@ import numpy.typing as npt
 
 from moodlemlbackend.dataset.data_set import DataSet
 from moodlemlbackend.errors import ModelError, NotEnoughDataError
+from moodlemlbackend.metrics import Rating, decide
 from moodlemlbackend.model.codes import CodedRows
 from moodlemlbackend.model.encoding import Indices
-from moodlemlbackend.processor.decision import decide, decision_threshold
-from moodlemlbackend.processor.evaluation import Rating, Smaller, Split, SplitRatings, smaller_splits, stratified_splits
+from moodlemlbackend.processor.decision import decision_threshold
+from moodlemlbackend.processor.evaluation import Smaller, Split, SplitRatings, smaller_splits, stratified_splits
 from moodlemlbackend.processor.memory import MEMORY, recall, remember, taught
 from moodlemlbackend.processor.training_rows import TrainingRows, join_samples
 
