@@ -18,8 +18,8 @@ from .options import ModelCommand, unix_time
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.features.analysis import Result
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
 
@@ -79,7 +79,8 @@ class Session:
     def workspace(self) -> Workspace:
         """The store and its folder."""
         if self._workspace is None:
-            from moodlemlbackend.analytics.workspace import COMMAND_LINE, open_workspace
+            from moodlemlbackend.analytics.lifecycle.opening import open_workspace
+            from moodlemlbackend.analytics.workspace import COMMAND_LINE
 
             userid = COMMAND_LINE if self._user is None else self._user
             self._workspace = open_workspace(self.settings, now=self._now, userid=userid)
@@ -163,7 +164,7 @@ def told() -> Iterator[None]:
         click.echo(str(error), err=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        if error.name and error.name.partition(".")[0] in ("sqlalchemy", "alembic", "polars", "joblib"):
+        if error.name and error.name.partition(".")[0] in ("sqlalchemy", "alembic", "joblib"):
             click.echo(f"This needs the package {error.name}: install moodlemlbackend[analytics].", err=True)
             sys.exit(1)
         raise

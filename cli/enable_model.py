@@ -18,7 +18,7 @@ moodlemlbackend enable-model --modelid=1 --analysisinterval=quarters
 @make(MODELID, LIST, ANALYSIS_INTERVAL, examples=EXAMPLES)
 def enable_model(session: Session, modelid: int | None, listing: bool, interval: str | None, as_json: bool) -> int:
     """Enable a model with an analysis interval; without --modelid the models are listed."""
-    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import registry
     from moodlemlbackend.errors import UsageError
 

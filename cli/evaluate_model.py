@@ -72,8 +72,7 @@ def evaluate_model(
 
 def _offer(session: Session, modelid: int, intervals: list[str]) -> None:
     """Ask for an interval to enable the model with, then train it and have it predict."""
-    from moodlemlbackend.analytics import lifecycle
-    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics import lifecycle, models
     from moodlemlbackend.analytics.notifications import outbox
 
     names = [last(interval) for interval in intervals]
@@ -92,7 +91,7 @@ def _offer(session: Session, modelid: int, intervals: list[str]) -> None:
 
 def list_models(session: Session) -> None:
     """Print the models as Moodle's tools do: id, name, status."""
-    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics import models
 
     with session.workspace.store.read() as connection:
         found = models.listed(connection)

@@ -49,7 +49,6 @@ def list(  # noqa: A001
 
     With --user only those that this user may see and has not dealt with.
     """
-    from moodlemlbackend.analytics.db import models
     from moodlemlbackend.analytics.insights import listing
     from moodlemlbackend.analytics.insights.capabilities import Capabilities
     from moodlemlbackend.errors import UsageError
@@ -59,18 +58,10 @@ def list(  # noqa: A001
         contextids = {row.context for row in session.site.courses if row.id == course}
         if not contextids:
             raise UsageError(f"The site has no course {course}.")
-    if user is not None:
-        capabilities = Capabilities(session.site, session.now)
-        with session.workspace.store.read() as connection:
-            found = listing.contexts(connection, model)
-            known = {one.modelid: models.get(connection, one.modelid) for one in found}
-        seen: set[int] = set()
-        for one in found:
-            seen |= listing.readable(capabilities, user, known[one.modelid], [one.contextid])
-        contextids = seen if contextids is None else contextids & seen
     insights = listing.listed(
-        session.workspace, session.site, modelid=model, contextids=contextids, userid=user, page=page, perpage=perpage
-    )
+        session.workspace, session.site, modelid=model, contextids=contextids, userid=user,
+        reader=None if user is None else Capabilities(session.site, session.now), page=page, perpage=perpage,
+    )  # fmt: skip
     if as_json:
         print_json([facts(insight) for insight in insights])
         return

@@ -9,7 +9,7 @@ import click
 from ._analytics import MODEL, YES, Session, command, confirm, last, moment, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.models import AnalyticsModel
 
 _TARGET = click.option("--target", metavar="NAME", required=True, help="Target: its class in Moodle, or the last part.")
 _INDICATOR = click.option(
@@ -47,19 +47,19 @@ def facts(model: AnalyticsModel) -> dict[str, Any]:
 @command(examples="moodlemlbackend models list\nmoodlemlbackend models list --json")
 def list(session: Session, as_json: bool) -> None:  # noqa: A001
     """List the models."""
-    from moodlemlbackend.analytics.db import models
-    from moodlemlbackend.analytics.db.schema import PREDICTIONS
+    from moodlemlbackend.analytics import models
+    from moodlemlbackend.analytics.db.predictions import by_model
 
     with session.workspace.store.read() as connection:
         found = models.listed(connection)
-        predictions = {model.id: models.count(connection, PREDICTIONS, model.id) for model in found}
+        predictions = by_model(connection)
     if as_json:
-        print_json([{**facts(model), "predictions": predictions[model.id]} for model in found])
+        print_json([{**facts(model), "predictions": predictions.get(model.id, 0)} for model in found])
         return
     rows = [
         (
             model.id, model.name, last(model.interval), "enabled" if model.enabled else "disabled",
-            "static" if model.static else "trained" if model.trained else "", predictions[model.id],
+            "static" if model.static else "trained" if model.trained else "", predictions.get(model.id, 0),
         )
         for model in found
     ]  # fmt: skip
@@ -69,8 +69,8 @@ def list(session: Session, as_json: bool) -> None:  # noqa: A001
 @command(MODEL, examples="moodlemlbackend models show 1")
 def show(session: Session, modelid: int, as_json: bool) -> None:
     """Show all that is known of a model."""
-    from moodlemlbackend.analytics.db import feedback, models
-    from moodlemlbackend.analytics.db.schema import PREDICTIONS
+    from moodlemlbackend.analytics import models
+    from moodlemlbackend.analytics.db import feedback, predictions
 
     workspace = session.workspace
     with workspace.store.read() as connection:
@@ -79,7 +79,7 @@ def show(session: Session, modelid: int, as_json: bool) -> None:
         known = {
             **facts(model),
             "trained_locally": models.trained_locally(connection, model),
-            "predictions": models.count(connection, PREDICTIONS, modelid),
+            "predictions": predictions.count(connection, modelid),
             "marked_not_useful": len(feedback.in_force(marks)),
             "directory": str(workspace.executiondir(model)),
         }
@@ -114,7 +114,7 @@ def create(
     as_json: bool,
 ) -> None:
     """Make a model; without --indicator it gets those of its target's core model."""
-    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import definitions, registry
 
     full = registry.get_target(target).id
@@ -159,9 +159,9 @@ def edit(
 
     Other indicators, another interval or processor delete its predictions and what it has learned.
     """
-    from moodlemlbackend.analytics.db import models
-    from moodlemlbackend.analytics.db.models import KEEP
+    from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import definitions, registry
+    from moodlemlbackend.analytics.models import KEEP
 
     with session.workspace.store.read() as connection:
         model = models.get(connection, modelid)
@@ -182,7 +182,7 @@ def edit(
 @command(MODEL, _INTERVAL, examples="moodlemlbackend models enable 1 --interval quarters")
 def enable(session: Session, modelid: int, interval: str | None, as_json: bool) -> None:
     """Enable a model: from now on the tasks train it and have it predict."""
-    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import registry
 
     chosen = registry.get_time_splitting(interval).id if interval else None
@@ -192,7 +192,7 @@ def enable(session: Session, modelid: int, interval: str | None, as_json: bool) 
 @command(MODEL, examples="moodlemlbackend models disable 1")
 def disable(session: Session, modelid: int, as_json: bool) -> None:
     """Disable a model; its insights are not shown until it is enabled again."""
-    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics import models
 
     _say(models.edit(session.workspace, modelid, enabled=False), "disabled", as_json)
 
@@ -200,7 +200,7 @@ def disable(session: Session, modelid: int, as_json: bool) -> None:
 @command(MODEL, YES, examples="moodlemlbackend models clear 1 --yes")
 def clear(session: Session, modelid: int, yes: bool, as_json: bool) -> None:
     """Delete all predictions of a model and what it has learned."""
-    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics import models
 
     confirm(f"All predictions of model {modelid} and what it has learned will be deleted. Go on?", yes=yes)
     _say(models.clear(session.workspace, modelid), "cleared", as_json)
@@ -209,7 +209,7 @@ def clear(session: Session, modelid: int, yes: bool, as_json: bool) -> None:
 @command(MODEL, YES, examples="moodlemlbackend models delete 6 --yes")
 def delete(session: Session, modelid: int, yes: bool, as_json: bool) -> None:
     """Delete a model with everything that belongs to it."""
-    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics import models
 
     confirm(f"Model {modelid} and everything that belongs to it will be deleted. Go on?", yes=yes)
     models.remove(session.workspace, modelid)

@@ -10,8 +10,8 @@ import click
 from ._analytics import MODEL, Session, command, last, moment, print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.lifecycle import RunResult
+    from moodlemlbackend.analytics.models import AnalyticsModel
 
 INTERVAL = click.option(
     "--interval", metavar="NAME", help="The one analysis interval to try; all enabled ones without."
@@ -28,7 +28,7 @@ _ALL = click.option("--all", "everything", is_flag=True, help="Name every course
 
 def model_of(session: Session, modelid: int) -> AnalyticsModel:
     """Read a model."""
-    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics import models
 
     with session.workspace.store.read() as connection:
         return models.get(connection, modelid)
@@ -74,7 +74,8 @@ def predict(session: Session, modelid: int, everything: bool, as_json: bool) -> 
 @command(MODEL, examples="moodlemlbackend models log 1")
 def log(session: Session, modelid: int, as_json: bool) -> None:
     """Show a model's evaluations, its runs, and predictions marked as not useful."""
-    from moodlemlbackend.analytics.db import feedback, models
+    from moodlemlbackend.analytics import models
+    from moodlemlbackend.analytics.db import feedback
     from moodlemlbackend.analytics.db.history import evaluations, runs
 
     with session.workspace.store.read() as connection:
@@ -86,7 +87,7 @@ def log(session: Session, modelid: int, as_json: bool) -> None:
         return
     rows = [
         (moment(one["timecreated"]), last(one["timesplitting"]), one["evaluationmode"], f"{one['score']:.3f}",
-         " ".join(one["info"]), one["dir"])
+         " ".join(one["info"]), session.workspace.absolute(one["dir"]))
         for one in judged
     ]  # fmt: skip
     print_table("Evaluations", ("Time (UTC)", "Interval", "Mode", "Score", "Notes", "Logs"), rows)

@@ -60,7 +60,7 @@ def _show(summary: TaskSummary, as_json: bool) -> int:
         return int(summary.failed)
     for sentence in summary.info:
         click.echo(sentence)
-    for outcome in summary.outcomes:
+    for outcome in summary.results:
         show_figures(outcome)
     if summary.removed:
         click.echo("Removed: " + ", ".join(f"{number} {name}" for name, number in summary.removed.items()) + ".")

@@ -30,14 +30,13 @@ from fixtures.trained_sites import (
     trained_folder,
     workspace,
 )
-from moodlemlbackend.analytics import lifecycle
-from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics import lifecycle, models
+from moodlemlbackend.analytics.db import facts
 from moodlemlbackend.analytics.db.schema import MODELS
 from moodlemlbackend.analytics.lifecycle import packages
-from moodlemlbackend.analytics.workspace import write_fact
 from moodlemlbackend.cli import main
 from moodlemlbackend.errors import ArchiveError, BackendError, ModelError, NotTrainedError, PackageError, UsageError
-from moodlemlbackend.operations import commands
+from moodlemlbackend.operations.trained_models import trained_model
 from moodlemlbackend.processor.memory import MEMORY
 from moodlemlbackend.storage.model_store import ModelStore, read_model
 
@@ -71,7 +70,7 @@ def package(path, configuration=CONFIGURATION, **more):
 def probabilities(workspace, modelid, features):
     with workspace.store.read() as connection:
         model = models.get(connection, modelid)
-    found, _ = commands.trained(ModelStore(workspace.executiondir(model)))
+    found, _ = trained_model(ModelStore(workspace.executiondir(model)))
     return found.classifier.probabilities(features)
 
 
@@ -214,11 +213,11 @@ def test_components_are_compared(workspace, tmp_path):
         "The versions of the package's components were not compared: no site was read yet."
     ]
     with workspace.store.write() as connection:
-        write_fact(connection, "components", {"core": 5, "mod_quiz": 7})
+        facts.write(connection, "components", {"core": 5, "mod_quiz": 7})
     with pytest.raises(PackageError, match=r"does not have: local_x \(7\)"):
         packages.import_model(workspace, path)
     with workspace.store.write() as connection:
-        write_fact(connection, "components", {"core": 4, "mod_quiz": 7, "local_x": 7})
+        facts.write(connection, "components", {"core": 4, "mod_quiz": 7, "local_x": 7})
     with pytest.raises(PackageError, match=r"Moodle \(5\), mod_quiz \(6\)"):
         packages.import_model(workspace, path)
     assert packages.import_model(workspace, path, ignore_versions=True).notes == []

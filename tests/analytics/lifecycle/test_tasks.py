@@ -29,7 +29,7 @@ from fixtures.trained_sites import (
     trained_folder,
     workspace,
 )
-from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db.schema import (
     EXPLANATIONS,
     FEEDBACK,
