@@ -13,6 +13,7 @@ import uvicorn
 
 from moodlemlbackend.errors import UsageError
 from moodlemlbackend.files import explain
+from moodlemlbackend.interpreter import keep_spawned_processes_safe
 from moodlemlbackend.server import limits, logs
 from moodlemlbackend.server.app import create_app
 from moodlemlbackend.settings.analytics import load_analytics_settings
@@ -61,6 +62,7 @@ def run_server(settings: ServerSettings) -> None:
         The base directory cannot be used.
     """
     load_settings()
+    keep_spawned_processes_safe()
     logs.configure()
     app = create_app(settings, load_analytics_settings())
     place = app.state.storage.describe()

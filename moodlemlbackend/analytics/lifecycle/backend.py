@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moodlemlbackend.errors import Status
+from moodlemlbackend.interpreter import python_command
 from moodlemlbackend.operations.predict import predict as predict_samples
 from moodlemlbackend.operations.trained_models import trained_model
 from moodlemlbackend.runtime.progress import QuietReporter
@@ -110,7 +110,7 @@ def _processor(model: AnalyticsModel) -> Sequence[str]:
 def _run(command: str, *arguments: Path | str) -> Verdict:
     """Run a command of ours in another process and read the line that it answers with."""
     called = subprocess.run(
-        [sys.executable, "-m", "moodlemlbackend", command, *map(str, arguments)],
+        python_command("moodlemlbackend", command, *arguments),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         check=False,
