@@ -58,7 +58,7 @@ def evaluate(
         load_in_background(*(() if trained_model_dir else processor.libraries), *LIBRARIES_OF_EVENTS)
         report = stack.enter_context(RunReport(run))
         samples = read_samples(dataset)
-        seed = seed_of(settings)
+        seed = seed_of(settings, samples)
         options: dict[str, Any] = {
             "processor": processor.name,
             "seed": seed,
