@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from moodlemlbackend.analytics.features.definitions import last_part
 from moodlemlbackend.errors import Status
 from moodlemlbackend.operations import evaluate as evaluation
 from moodlemlbackend.operations import train as training
@@ -51,6 +52,7 @@ def train(workspace: Workspace, model: AnalyticsModel, dataset: Path, *, afresh:
             str(dataset),
             settings=load_settings(processor=model.processor),
             afresh=afresh,
+            origin=_origin(model, "train"),
         )
     )
 
@@ -59,6 +61,7 @@ def evaluate(
     workspace: Workspace, model: AnalyticsModel, interval: str, dataset: Path, *, trained: bool = False
 ) -> Verdict:
     """Judge what can be learned from a data set, or what the trained model has learned."""
+    how = ("--mode", "trainedmodel") if trained else ("--interval", last_part(interval))
     return _verdict(
         run_isolated(
             "evaluation",
@@ -72,6 +75,7 @@ def evaluate(
             iterations=ITERATIONS,
             trained_model_dir=str(workspace.executiondir(model)) if trained else None,
             settings=load_settings(processor=model.processor),
+            origin=_origin(model, "evaluate", *how),
         )
     )
 
@@ -91,6 +95,11 @@ def published(workspace: Workspace, model: AnalyticsModel) -> str | None:
 
 def _reporter() -> QuietReporter:
     return reporter_at(2 if os.isatty(2) else None)
+
+
+def _origin(model: AnalyticsModel, task: str, *options: str) -> tuple[str, list[str]]:
+    """What a report calls a run, and the command that repeats it."""
+    return f"{model.name} (model {model.id})", ["moodlemlbackend", "models", task, str(model.id), *options]
 
 
 def _verdict(result: dict[str, Any]) -> Verdict:
