@@ -17,7 +17,7 @@ from moodlemlbackend.runtime.run import Run
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from moodlemlbackend.processor.evaluation import Rating
+    from moodlemlbackend.metrics import Rating
     from moodlemlbackend.processor.processor import TrainedModel
     from moodlemlbackend.processor.training_rows import TrainingRows
     from moodlemlbackend.runtime.progress import Reporter
@@ -125,7 +125,7 @@ def evaluate_all(
 
 def _rate(model: TrainedModel, samples: TrainingRows, dataset: str) -> Rating:
     """Rate a trained model on all samples."""
-    from moodlemlbackend.processor.evaluation import Rating
+    from moodlemlbackend.metrics import Rating
 
     model.check(dataset, samples.columns, samples.classes)
     probabilities = model.classifier.probabilities_of_coded(samples.coded)

@@ -22,7 +22,7 @@ from moodlemlbackend.storage.model_store import ModelStore
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.workspace import Workspace
 
 MINIMUM_SCORE = 0.7
