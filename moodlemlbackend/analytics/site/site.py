@@ -14,7 +14,7 @@ import numpy as np
 from moodlemlbackend.analytics.site import modules  # noqa: F401  their tables join TABLES
 from moodlemlbackend.analytics.site.database import Database, Integers, SharedDatabase
 from moodlemlbackend.analytics.site.schema import TABLES, checked_prefix
-from moodlemlbackend.errors import UsageError
+from moodlemlbackend.errors import SiteError, UsageError
 
 CONTEXT_SYSTEM, CONTEXT_USER, CONTEXT_COURSE, CONTEXT_MODULE = 10, 30, 50, 70
 """Values of ``contextlevel``."""
@@ -219,7 +219,8 @@ def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX,
     """Open a site: a database by its SQLAlchemy URL, or a folder of tables as Parquet or CSV files (plain or gzip).
 
     ``prefix`` is that of the tables' names, ``time_zone`` overrides the site's setting. Nothing is ever written. Raises
-    :class:`SiteError` when the site cannot be reached or read, :class:`UsageError` for arguments that cannot be used.
+    :class:`SiteError` when the site cannot be reached or read, or lacks a table that every Moodle has,
+    :class:`UsageError` for arguments that cannot be used.
     """
     prefix = checked_prefix(prefix)
     text = os.fspath(location)
@@ -232,7 +233,13 @@ def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX,
     try:
         database.inspect(TABLES)
         database.schema.fill("{course}")
+        site = Site(database, database.shown, time_zone)
+        if missing := database.schema.missing(()) or database.schema.missing(site.modules):
+            raise SiteError(
+                f"The site cannot be analysed: {', '.join(missing)} cannot be read, which every Moodle like it has; "
+                "copy the missing tables, or grant the site's user SELECT on them."
+            )
     except BaseException:
         database.close()
         raise
-    return Site(database, database.shown, time_zone)
+    return site
