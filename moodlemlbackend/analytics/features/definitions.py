@@ -64,12 +64,6 @@ def core_indicators(name: str, modules: Collection[str] | None = None) -> tuple[
     return registry.indicators_of(target(name), modules)
 
 
-def indicators_for(name: str) -> list[str]:
-    """Ids of the indicators that the samples of a target have everything for."""
-    provided = analyser(name).provides
-    return [indicator.id for indicator in registry.list_indicators() if indicator.requires <= provided]
-
-
 def intervals_for(name: str) -> list[str]:
     """Ids of the analysis intervals that a target accepts, by name."""
     chosen = target(name)

@@ -19,9 +19,6 @@ from moodlemlbackend.errors import SiteError, UsageError
 CONTEXT_SYSTEM, CONTEXT_USER, CONTEXT_COURSE, CONTEXT_MODULE = 10, 30, 50, 70
 """Values of ``contextlevel``."""
 
-SITE_FORMAT = "site"
-"""Format of the course that is the site's front page."""
-
 OLDEST_WITH_42_RULES = 2019111800
 """Version number of Moodle 3.8, the first whose data differ from 3.7's where the specification says so."""
 
