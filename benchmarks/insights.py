@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db.database import insert_rows
@@ -66,7 +66,7 @@ def fill(workspace: Workspace, insights: int, number: int, enrolments: list[int]
             row[key] = row[key] or ""
         insert_rows(connection, MODELS, [row] * number)
     with workspace.store.write() as connection:
-        ids = [key for key in connection.execute(select(MODELS.c.id).order_by(MODELS.c.id)).scalars()][-number:]
+        ids = connection.execute(select(MODELS.c.id).order_by(MODELS.c.id)).scalars().all()[-number:]
         calculations = "{" + ",".join(f'"\\\\core\\\\analytics\\\\indicator\\\\i{n}":0.5' for n in range(45)) + "}"
         reasons = '[{"indicator": "a", "label": "A", "value": "none", "contribution": 1.5}]'
         rows, explained = [], []
@@ -86,6 +86,7 @@ def fill(workspace: Workspace, insights: int, number: int, enrolments: list[int]
         acted = [{"predictionid": key, "userid": ADMINISTRATOR, "actionname": "fixed", "timecreated": NOW}
                  for key in range(1, insights // 10)]  # fmt: skip
         insert_rows(connection, PREDICTION_ACTIONS, acted)
+        connection.execute(text("ANALYZE"))  # as a server does by itself
 
 
 def median(work: Callable[[], object]) -> float:

@@ -85,32 +85,27 @@ class Chosen:
     by_probability: bool = False
 
 
-def ranked(connection: Connection, chosen: Chosen, *, limit: int | None = None, offset: int = 0) -> list[InsightKey]:
-    """The insights that are asked for, those of the highest class and score first."""
+def ranked(connection: Connection, chosen: Chosen, *, limit: int, offset: int) -> list[InsightKey]:
+    """Some of the insights that are asked for, those of the highest class and score first."""
     prediction = PREDICTIONS.c
-    query = (
-        select(prediction.id, prediction.modelid, prediction.sampleid)
-        .join(MODELS, MODELS.c.id == prediction.modelid)
-        .where(MODELS.c.enabled == 1, _IS_LAST)
-    )
     score: Any = prediction.predictionscore
+    query = _asked(select(prediction.id, prediction.modelid, prediction.sampleid), chosen)
     if chosen.by_probability:
         query = query.outerjoin(EXPLANATIONS, EXPLANATIONS.c.predictionid == prediction.id)
         score = func.coalesce(EXPLANATIONS.c.probability, score)
-    if chosen.modelid is not None:
-        query = query.where(prediction.modelid == chosen.modelid)
-    query = query.where(or_(false(), *(_place(*place) for place in chosen.places)))
-    if chosen.userid is not None:
-        query = query.where(_open_for(chosen.userid, chosen.hiding))
     query = query.order_by(prediction.prediction.desc(), score.desc(), prediction.id.desc())
-    return [InsightKey(*row) for row in connection.execute(query.limit(limit).offset(offset or None))]
+    return [InsightKey(*row) for row in connection.execute(query.limit(limit).offset(offset))]
 
 
-def current_keys(connection: Connection, predictionids: Collection[int]) -> list[InsightKey]:
+def count(connection: Connection, chosen: Chosen) -> int:
+    """How many insights are asked for."""
+    return int(connection.execute(_asked(select(func.count(PREDICTIONS.c.id)), chosen)).scalar() or 0)
+
+
+def current_ids(connection: Connection, predictionids: Collection[int]) -> set[int]:
     """Those of these predictions that are of the last range of their samples."""
-    query = select(PREDICTIONS.c.id, PREDICTIONS.c.modelid, PREDICTIONS.c.sampleid)
-    query = query.where(_among(PREDICTIONS.c.id, predictionids), _IS_LAST)
-    return [InsightKey(*row) for row in connection.execute(query)]
+    query = select(PREDICTIONS.c.id).where(_among(PREDICTIONS.c.id, predictionids), _IS_LAST)
+    return set(connection.execute(query).scalars())
 
 
 def read(connection: Connection, predictionids: Collection[int]) -> dict[int, InsightRow]:
@@ -152,6 +147,15 @@ def open_insights(
         .group_by(PREDICTIONS.c.modelid, PREDICTIONS.c.contextid)
     )  # fmt: skip
     return [OpenInsights(*row) for row in connection.execute(query)]
+
+
+def _asked(query: Any, chosen: Chosen) -> Any:
+    query = query.join(MODELS, MODELS.c.id == PREDICTIONS.c.modelid).where(MODELS.c.enabled == 1, _IS_LAST)
+    if chosen.modelid is not None:
+        query = query.where(PREDICTIONS.c.modelid == chosen.modelid)
+    if chosen.userid is not None:
+        query = query.where(_open_for(chosen.userid, chosen.hiding))
+    return query.where(or_(false(), *(_place(*place) for place in chosen.places)))
 
 
 def _place(targets: Collection[str], contextids: Collection[int] | None) -> Any:
