@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, distinct, false, func, or_, select
 
@@ -25,14 +25,6 @@ _IS_LAST = ~(
     .exists()
 )
 _IN_FORCE = (MODELS.c.enabled == 1, MODELS.c.trained == 1)
-
-
-class InsightKey(NamedTuple):
-    """An insight, its model, and the sample that it is about."""
-
-    id: int
-    modelid: int
-    sampleid: int
 
 
 @dataclass(frozen=True)
@@ -74,32 +66,34 @@ class Chosen:
         pairs of targets and contexts: those of one of these targets in one of these contexts, None for all contexts.
     userid, hiding
         those about which this user has not done one of these actions.
-    by_probability
-        within a class the order is by probability, where there is one, not by score.
     """
 
     modelid: int | None
     places: Sequence[tuple[Collection[str], Collection[int] | None]]
     userid: int | None
     hiding: Collection[str]
-    by_probability: bool = False
 
 
-def ranked(connection: Connection, chosen: Chosen, *, limit: int, offset: int) -> list[InsightKey]:
+def ranked(connection: Connection, chosen: Chosen, *, limit: int, offset: int) -> list[int]:
     """Some of the insights that are asked for, those of the highest class and score first."""
     prediction = PREDICTIONS.c
-    score: Any = prediction.predictionscore
-    query = _asked(select(prediction.id, prediction.modelid, prediction.sampleid), chosen)
-    if chosen.by_probability:
-        query = query.outerjoin(EXPLANATIONS, EXPLANATIONS.c.predictionid == prediction.id)
-        score = func.coalesce(EXPLANATIONS.c.probability, score)
-    query = query.order_by(prediction.prediction.desc(), score.desc(), prediction.id.desc())
-    return [InsightKey(*row) for row in connection.execute(query.limit(limit).offset(offset))]
+    query = _asked(select(prediction.id), chosen)
+    query = query.order_by(prediction.prediction.desc(), prediction.predictionscore.desc(), prediction.id.desc())
+    return [*connection.execute(query.limit(limit).offset(offset)).scalars()]
 
 
-def count(connection: Connection, chosen: Chosen) -> int:
-    """How many insights are asked for."""
-    return int(connection.execute(_asked(select(func.count(PREDICTIONS.c.id)), chosen)).scalar() or 0)
+def by_probability(connection: Connection, chosen: Chosen, *, limit: int, offset: int) -> tuple[list[int], int]:
+    """Ids of some of the insights, within a class those of the highest probability first, and how many there are."""
+    prediction = PREDICTIONS.c
+    query = _asked(select(prediction.id, func.count().over()), chosen)
+    query = query.outerjoin(EXPLANATIONS, EXPLANATIONS.c.predictionid == prediction.id)
+    probability = func.coalesce(EXPLANATIONS.c.probability, prediction.predictionscore)
+    query = query.order_by(prediction.prediction.desc(), probability.desc(), prediction.id.desc())
+    rows = connection.execute(query.limit(limit).offset(offset)).all()
+    if rows or not offset:
+        return [row[0] for row in rows], rows[0][1] if rows else 0
+    every = connection.execute(_asked(select(func.count(prediction.id)), chosen)).scalar()
+    return [], int(every or 0)
 
 
 def current_ids(connection: Connection, predictionids: Collection[int]) -> set[int]:

@@ -82,7 +82,7 @@ PREDICTIONS = _table(
     _whole("timestart", null=True),
     _whole("timeend", null=True),
     Index("analytics_predictions_sample", "modelid", "contextid", "sampleid", "rangeindex"),
-    Index("analytics_predictions_context", "contextid", "modelid"),
+    Index("analytics_predictions_rank_in_context", "contextid", *_RANK[:4], *_RANK[5:]),
     Index("analytics_predictions_rank", *_RANK),
     Index("analytics_predictions_rank_in_model", "modelid", *_RANK[:3], *_RANK[4:]),
 )

@@ -12,7 +12,15 @@ import numpy as np
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import models as rows_of_models
 from moodlemlbackend.analytics.db import predictions
-from moodlemlbackend.analytics.db.insights import Chosen, InsightRow, contexts, count, current_ids, ranked, read
+from moodlemlbackend.analytics.db.insights import (
+    Chosen,
+    InsightRow,
+    by_probability,
+    contexts,
+    current_ids,
+    ranked,
+    read,
+)
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, LIST_OWN_INSIGHTS, MANAGE_MODELS
@@ -148,8 +156,8 @@ def listed(
     size = max(1, min(perpage, LARGEST_PAGE))
     with workspace.store.read() as connection:
         places = _places(connection, modelid, contextids, userid, reader)
-        keys = ranked(connection, Chosen(modelid, places, userid, actions.HIDING), limit=size, offset=page * size)
-        insights = _insights(workspace, site, connection, [key.id for key in keys])
+        ids = ranked(connection, Chosen(modelid, places, userid, actions.HIDING), limit=size, offset=page * size)
+        insights = _insights(workspace, site, connection, ids)
     return [insight for insight in insights if insight.sample is not None]
 
 
@@ -167,12 +175,10 @@ def section(
 
     What is no longer there is left out of the page, and counted until the predictions of the context are gone.
     """
-    chosen = Chosen(model.id, [([model.target], [contextid])], userid, actions.HIDING, by_probability=True)
+    chosen = Chosen(model.id, [([model.target], [contextid])], userid, actions.HIDING)
     with workspace.store.read() as connection:
-        keys = ranked(connection, chosen, limit=perpage, offset=page * perpage)
-        complete = page == 0 and len(keys) < perpage
-        number = len(keys) if complete else count(connection, chosen)
-        insights = _insights(workspace, site, connection, [key.id for key in keys])
+        ids, number = by_probability(connection, chosen, limit=perpage, offset=page * perpage)
+        insights = _insights(workspace, site, connection, ids)
     return [insight for insight in insights if insight.sample is not None], number
 
 

@@ -22,7 +22,9 @@ def upgrade() -> None:
     """Make the indexes, and the constraint."""
     ranks, sample = ["prediction", "predictionscore", "id"], ["contextid", "sampleid", "rangeindex"]
     op.create_index("analytics_predictions_sample", "analytics_predictions", ["modelid", *sample])
-    op.create_index("analytics_predictions_context", "analytics_predictions", ["contextid", "modelid"])
+    op.create_index(
+        "analytics_predictions_rank_in_context", "analytics_predictions", ["contextid", *ranks, "modelid", *sample[1:]]
+    )
     op.create_index("analytics_predictions_rank", "analytics_predictions", [*ranks, "modelid", *sample])
     op.create_index("analytics_predictions_rank_in_model", "analytics_predictions", ["modelid", *ranks, *sample])
     op.drop_index("analytics_predictions_model", "analytics_predictions")
