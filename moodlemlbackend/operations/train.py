@@ -13,6 +13,8 @@ from moodlemlbackend.runtime.progress import stage
 from moodlemlbackend.runtime.run import Run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from moodlemlbackend.processor.processor import Processor
     from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.settings.backend import Settings
@@ -20,11 +22,19 @@ if TYPE_CHECKING:
 
 
 def train(
-    reporter: Reporter, modelid: str, outputdir: str, dataset: str, *, settings: Settings, afresh: bool = False
+    reporter: Reporter,
+    modelid: str,
+    outputdir: str,
+    dataset: str,
+    *,
+    settings: Settings,
+    afresh: bool = False,
+    origin: tuple[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Train a model, or continue training one, with the samples of a labelled data set.
 
     ``afresh`` forgets what the model has learned before; until the new one is published the old one stays in force.
+    ``origin``, a title and a command for the report, is given by those whose own files this is done with.
     """
     store = store_of(modelid, outputdir)
     with ExitStack() as stack:
@@ -32,7 +42,7 @@ def train(
         stack.enter_context(store.lock(settings.lock_wait))
         processor = get_processor(settings.processor) if afresh else _processor_to_train(store, settings, run)
         from moodlemlbackend.processor.training_rows import read_samples
-        from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunReport
+        from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunOrigin, RunReport
 
         load_in_background(*processor.libraries, *LIBRARIES_OF_EVENTS)
         report = stack.enter_context(RunReport(run))
@@ -44,7 +54,10 @@ def train(
         run.log.info(
             "Training %s with %s, seed %d, on %s: %d rows", modelid, processor.name, seed, dataset, len(samples)
         )
-        report.begin(samples, "train", modelid, outputdir, dataset, processor=processor.name, seed=seed)
+        report.begin(
+            samples, "train", modelid, outputdir, dataset,
+            afresh=afresh, origin=origin and RunOrigin(*origin), processor=processor.name, seed=seed,
+        )  # fmt: skip
         progress = stage(reporter, "Training")
         fitted = processor.train(store, samples, run, former=former, seed=seed, progress=progress)
         report.training(fitted)

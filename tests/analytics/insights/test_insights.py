@@ -395,19 +395,19 @@ def test_commands(predicted, site_url, site, monkeypatch):
 
     [first, second, *_] = listing.listed(predicted, site, modelid=TRAINED)
     assert first.title in run("list", "--model", str(TRAINED))
-    found = json.loads(run("list", "--course", str(first.sample.courseid), "--json"))
+    found = json.loads(run("list", "--course", str(first.sample.courseid), "--json"))["insights"]
     assert {one["sample"]["courseid"] for one in found} == {first.sample.courseid}
-    assert json.loads(run("show", str(first.id), "--json"))["reasons"]
+    assert json.loads(run("show", str(first.id), "--json"))["insight"]["reasons"]
     assert "at risk of dropping out" in run("show", str(first.id))
     assert "will be learned from" in run("act", "not-useful", str(first.id), "--user", "900")
     assert "will be unlearned" in run("act", "take-back", str(first.id), "--user", "900")
     assert run("act", "acknowledge", str(second.id)) == "Recorded.\n"
-    told = json.loads(run("notifications", "--json"))
+    told = json.loads(run("notifications", "--json"))["notifications"]
     teacher = next(one["useridto"] for one in told)
-    assert {one["contextid"] for one in json.loads(run("list", "--user", str(teacher), "--json"))}
-    assert json.loads(run("list", "--user", str(first.sample.userid), "--json")) == []
-    assert json.loads(run("notifications", "--user", str(teacher), "--unread", "--read", "--json"))
-    assert json.loads(run("notifications", "--user", str(teacher), "--unread", "--json")) == []
+    assert {one["contextid"] for one in json.loads(run("list", "--user", str(teacher), "--json"))["insights"]}
+    assert json.loads(run("list", "--user", str(first.sample.userid), "--json"))["insights"] == []
+    assert json.loads(run("notifications", "--user", str(teacher), "--unread", "--read", "--json"))["notifications"]
+    assert json.loads(run("notifications", "--user", str(teacher), "--unread", "--json"))["notifications"] == []
     assert json.loads(run("preferences", str(teacher), "--no-email", "--json"))["email"] is False
     assert "waiting: 0" in run("send")
     assert "no course" in run("list", "--course", "9999", code=2)
