@@ -36,7 +36,7 @@ from moodlemlbackend.files import explain
 from moodlemlbackend.runtime.environment import set_library_defaults
 from moodlemlbackend.runtime.library_output import append_to_log, bound, log_library_output, redirect_output
 from moodlemlbackend.runtime.progress import QuietReporter, reporter_at
-from moodlemlbackend.runtime.reply import Reply, Result
+from moodlemlbackend.runtime.reply import Reply, Result, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
