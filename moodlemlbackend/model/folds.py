@@ -44,6 +44,44 @@ def deal(targets: Floats, folds: int, rng: np.random.Generator) -> Floats:
     return dealt
 
 
+def assign(counts: Floats, folds: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Put whole groups (courses) into folds of about equal size and equal shares of the classes.
+
+    ``counts`` (groups, classes) says how many rows of each class a group has; returns the fold of each group,
+    (groups,). The largest come first, each into the fold that is then the most even (as in longest processing time
+    scheduling; Graham 1969); ``rng`` varies the order.
+    """
+    shares = counts / np.maximum(counts.sum(axis=0), 1e-9)
+    order = np.argsort(-shares.sum(axis=1) * rng.uniform(0.8, 1.2, len(counts)), kind="stable")
+    held = np.zeros((folds, counts.shape[1]))
+    chosen = np.empty(len(counts), np.int64)
+    for group in order:
+        turn = rng.permutation(folds)
+        growth = ((held[turn] + shares[group]) ** 2 - held[turn] ** 2).sum(axis=1)
+        fold = turn[growth.argmin()]
+        held[fold] += shares[group]
+        chosen[group] = fold
+    return chosen
+
+
+def deal_groups(targets: Floats, groups: npt.NDArray[np.int64], folds: int, rng: np.random.Generator) -> Floats:
+    """As :func:`deal`, but all rows of a group (a course) go into one fold; ``groups`` (rows,) numbers them from 0.
+
+    Where fewer groups than folds have rows, rows are dealt one by one.
+    """
+    counts = np.zeros((int(groups.max()) + 1, targets.shape[1]))
+    np.add.at(counts, groups, targets)
+    present = np.flatnonzero(counts.any(axis=1))
+    if len(present) < folds:
+        return deal(targets, folds, rng)
+    fold_of = np.zeros(len(counts), np.int64)
+    fold_of[present] = assign(counts[present], folds, rng)
+    mine = fold_of[groups] == np.arange(folds)[:, None]
+    dealt: Floats = (targets * mine[:, :, None]).astype(np.float32)
+    dealt[:, :, targets.sum(axis=0) <= 1] = 0
+    return dealt
+
+
 def held_out(logits: Logits, folds: Floats) -> tuple[Logits, Floats]:
     """Logits of the rows that members did not see, and how often each occurred with each class.
 
