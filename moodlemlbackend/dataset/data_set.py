@@ -99,7 +99,8 @@ class DataSet:
         others are features. Classes are those of ``metadata["targetclasses"]``, else those that occur, sorted;
         ``nfeatures`` is counted. ``source`` is what messages call it. Raises :class:`DataSetError`.
         """
-        return frames.from_frame(frame, metadata, source)
+        header, features, labels, sample_ids = frames.from_frame(frame, metadata, source)
+        return cls(Header(source, *header), features, labels, sample_ids)
 
 
 def read(path: str | os.PathLike[str]) -> DataSet:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from moodlemlbackend.dataset.data_set import DataSet
 
+HeaderFields = tuple[dict[str, str], tuple[str, ...], "tuple[str, ...] | None", "str | None"]
+
 SAMPLE_ID = "sampleid"
 
 
@@ -66,10 +68,13 @@ def _class_values(classes: tuple[str, ...]) -> npt.NDArray[Any]:
     return np.array(numbers, np.int64) if [*map(str, numbers)] == [*classes] else np.array(classes, object)
 
 
-def from_frame(frame: Any, metadata: Mapping[str, str], source: str) -> DataSet:
-    """See :meth:`moodlemlbackend.dataset.data_set.DataSet.from_frame`."""
-    from moodlemlbackend.dataset.data_set import DataSet, Header
+def from_frame(
+    frame: Any, metadata: Mapping[str, str], source: str
+) -> tuple[HeaderFields, npt.NDArray[np.float32], npt.NDArray[np.int64] | None, list[str] | None]:
+    """See :meth:`moodlemlbackend.dataset.data_set.DataSet.from_frame`.
 
+    Returns the header's fields after ``source``, and the data set's other fields.
+    """
     names = [str(name) for name in frame.columns]
     given = {name: frame[column].to_numpy() for name, column in zip(names, frame.columns, strict=True)}
     target = metadata.get("targetcolumn")
@@ -88,10 +93,10 @@ def from_frame(frame: Any, metadata: Mapping[str, str], source: str) -> DataSet:
     kept = {**metadata, "nfeatures": str(len(given)), "targettype": "discrete"}
     if classes:
         kept["targetclasses"] = json.dumps(_class_values(classes).tolist(), separators=(",", ":"))
-    header = Header(source, kept, tuple(given), classes, target if labelled else None)
+    header = (kept, tuple(given), classes, target if labelled else None)
     features = np.stack([_cells(values, name, source) for name, values in given.items()], axis=1)
     labels = None if texts is None else _positions(texts, classes or (), source)
-    return DataSet(header, features, labels, sample_ids)
+    return header, features, labels, sample_ids
 
 
 def _text(value: Any) -> str:

@@ -25,14 +25,8 @@ from typing import TYPE_CHECKING
 from moodlemlbackend import __version__
 from moodlemlbackend.errors import BackendError
 from moodlemlbackend.files import explain
-from moodlemlbackend.settings.backend import (
-    Settings,
-    load_settings,
-    origins,
-    reported_version,
-    settings_file,
-    usual_files,
-)
+from moodlemlbackend.settings.backend import SETTINGS, Settings, load_settings, reported_version
+from moodlemlbackend.settings.loading import BACKEND_SECTION, origins, settings_file, usual_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,7 +160,7 @@ def _user() -> Finding:
 def _settings(settings: Settings) -> Iterator[Finding]:
     places = " or ".join(map(str, usual_files()))
     yield Finding("Settings file", Level.OK, str(settings_file() or f"none; it would be {places}"))
-    for key, origin in origins().items():
+    for key, origin in origins(SETTINGS, BACKEND_SECTION).items():
         value = getattr(settings, key)
         yield Finding(f"Setting {key}", Level.OK, f"{'none' if value is None else value} ({origin})")
     from moodlemlbackend.processor import get_processor

@@ -13,8 +13,6 @@ from contextvars import ContextVar
 from datetime import datetime, timezone
 from typing import Any
 
-from moodlemlbackend.server.jobs.worker import fault
-
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
 _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
@@ -35,7 +33,7 @@ class JsonLines(logging.Formatter):
             entry["request_id"] = REQUEST_ID.get()
         entry |= {key: value for key, value in vars(record).items() if key not in _USUAL}
         if record.exc_info and record.exc_info[1] is not None:
-            entry["fault"] = fault(record.exc_info[1])
+            entry["fault"] = describe_fault(record.exc_info[1])
         return json.dumps(entry, default=str)
 
 
@@ -57,3 +55,15 @@ def configure(level: str = "INFO") -> None:
             },
         }
     )
+
+
+def describe_fault(error: BaseException) -> str:
+    """What went wrong where, for the server's log: without the error's text, which may quote what a client sent."""
+    where = ""
+    trace = error.__traceback__
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__", "")
+        if str(module).startswith("moodlemlbackend"):
+            where = f" in {module}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return type(error).__name__ + where

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-
-if TYPE_CHECKING:
-    from moodlemlbackend.server.jobs.queue import Jobs
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -37,10 +32,12 @@ class Metrics:
         self._queue = Gauge("moodlemlbackend_queue", "Requests now", ["pool", "state"], registry=self._registry)
         self._workers = Gauge("moodlemlbackend_workers", "Workers that are up", ["pool"], registry=self._registry)
 
-    def text(self, jobs: Jobs) -> bytes:
+    def show_pool(self, pool: str, workers: int, requests: dict[str, int]) -> None:
+        """Note how many workers of a pool are up now, and how many requests are in each state."""
+        self._workers.labels(pool).set(workers)
+        for state, count in requests.items():
+            self._queue.labels(pool, state).set(count)
+
+    def text(self) -> bytes:
         """Return everything as Prometheus reads it."""
-        for lane in jobs.lanes.values():
-            self._workers.labels(lane.pool.name).set(lane.pool.ready)
-            for state in ("uploading", "waiting", "running"):
-                self._queue.labels(lane.pool.name, state).set(lane.count(state))
         return generate_latest(self._registry)

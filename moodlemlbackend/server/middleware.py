@@ -32,7 +32,7 @@ _HEADERS = {
 }
 
 
-class Surroundings:
+class RequestMiddleware:
     """ASGI middleware; plain, so that a client that goes away is noticed inside."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

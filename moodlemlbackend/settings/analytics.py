@@ -1,4 +1,4 @@
-"""What an admin of our analytics can choose; the rules are those of :mod:`moodlemlbackend.settings`.
+"""What an admin of our analytics can choose; how a value is found is the business of :mod:`.loading`.
 
 In the file the keys are in the section ``[analytics]``.
 """
@@ -8,10 +8,19 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from moodlemlbackend.settings.backend import ANALYTICS_SECTION, Setting, load
+from moodlemlbackend.settings.loading import (
+    ANALYTICS_SECTION,
+    Setting,
+    load,
+    parse_matching,
+    parse_printable,
+    parse_seconds,
+    parse_whole,
+)
 
 SYSTEM_DIRECTORY = Path("/var/lib/moodlemlbackend")
 STORE_FILE = "store.sqlite"
@@ -65,20 +74,7 @@ class AnalyticsSettings:
 class AnalyticsSetting(Setting):
     """A key of the section ``[analytics]``."""
 
-    hidden: bool = False
-
     values: ClassVar[type] = AnalyticsSettings
-
-    @property
-    def secret(self) -> bool:
-        """Whether a value must not be shown."""
-        return self.hidden
-
-
-def _parse_text(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError(text)
-    return text
 
 
 def _parse_url(text: str) -> str:
@@ -94,38 +90,6 @@ def _parse_classes(text: str) -> tuple[str, ...]:
     return names
 
 
-def _parse_limit(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds <= 604_800:
-        raise ValueError(text)
-    return seconds
-
-
-def _parse_days(text: str) -> int:
-    return _whole(text, 0, 36_500)
-
-
-def _parse_weight(text: str) -> int:
-    return _whole(text, 1, 1000)
-
-
-def _parse_port(text: str) -> int:
-    return _whole(text, 1, 65_535)
-
-
-def _parse_security(text: str) -> str:
-    if text not in SECURITY:
-        raise ValueError(text)
-    return text
-
-
-def _whole(text: str, least: int, most: int) -> int:
-    number = int(text)
-    if not least <= number <= most:
-        raise ValueError(text)
-    return number
-
-
 SETTINGS = {
     setting.key: setting
     for setting in (
@@ -133,25 +97,25 @@ SETTINGS = {
             "site",
             "a URL of PostgreSQL, MariaDB or SQLite, or a folder of tables",
             "the Moodle site, which is only read",
-            _parse_text,
-            hidden=True,
+            parse_printable,
+            secret=True,
         ),
-        AnalyticsSetting("prefix", "a prefix of Moodle's", "prefix of the site's tables", _parse_text),
+        AnalyticsSetting("prefix", "a prefix of Moodle's", "prefix of the site's tables", parse_printable),
         AnalyticsSetting(
-            "time_zone", "a name such as Europe/Madrid", "time zone instead of the site's own", _parse_text
+            "time_zone", "a name such as Europe/Madrid", "time zone instead of the site's own", parse_printable
         ),
         AnalyticsSetting(
             "directory",
             "a directory",
             f"folder of models and data sets; {SYSTEM_DIRECTORY} if writable, else ~/.local/share/moodlemlbackend",
-            _parse_text,
+            parse_printable,
         ),
         AnalyticsSetting(
             "store",
             "a URL of SQLite, PostgreSQL or MariaDB",
             f"database of models, predictions and insights; {STORE_FILE} in the directory unless set",
-            _parse_text,
-            hidden=True,
+            parse_printable,
+            secret=True,
         ),
         AnalyticsSetting("wwwroot", "a URL", "Moodle's address, for links into it", _parse_url),
         AnalyticsSetting(
@@ -167,45 +131,39 @@ SETTINGS = {
             "model_time_limit",
             "seconds, from 0 to 604800",
             "after this time a run begins no other course; the next run goes on from there",
-            _parse_limit,
+            partial(parse_seconds, least=0, most=604_800),
         ),
         AnalyticsSetting(
             "calculations_lifetime",
             "days, from 0 to 36500",
             "how long stored calculations are kept; 0 is for ever",
-            _parse_days,
+            partial(parse_whole, least=0, most=36_500),
         ),
         AnalyticsSetting(
             "feedback_weight",
             "a whole number from 1 to 1000",
             "how many samples a prediction marked as not useful counts in the next training",
-            _parse_weight,
+            partial(parse_whole, least=1, most=1000),
         ),
-        AnalyticsSetting("smtp_host", "a host name", "mail server; no e-mail is sent without one", _parse_text),
-        AnalyticsSetting("smtp_port", "a port", "the mail server's port", _parse_port),
+        AnalyticsSetting("smtp_host", "a host name", "mail server; no e-mail is sent without one", parse_printable),
+        AnalyticsSetting("smtp_port", "a port", "the mail server's port", partial(parse_whole, least=1, most=65_535)),
         AnalyticsSetting(
             "smtp_security",
             "none, starttls or tls",
             "encryption to the mail server; a login needs one that is not none",
-            _parse_security,
+            partial(parse_matching, "|".join(SECURITY)),
         ),
-        AnalyticsSetting("smtp_user", "a text", "login at the mail server", _parse_text),
-        AnalyticsSetting("smtp_password", "a text", "password of that login", _parse_text, hidden=True),
-        AnalyticsSetting("mail_from", "an address", "sender of e-mails", _parse_text),
+        AnalyticsSetting("smtp_user", "a text", "login at the mail server", parse_printable),
+        AnalyticsSetting("smtp_password", "a text", "password of that login", parse_printable, secret=True),
+        AnalyticsSetting("mail_from", "an address", "sender of e-mails", parse_printable),
         AnalyticsSetting("webhook_url", "a URL", "where insights are posted as JSON; none without it", _parse_url),
         AnalyticsSetting(
-            "webhook_secret", "a text", "key of the signature (HMAC-SHA256) of each post", _parse_text, hidden=True
+            "webhook_secret", "a text", "key of the signature (HMAC-SHA256) of each post", parse_printable, secret=True
         ),
     )
 }
 
 
 def load_analytics_settings(**overrides: object) -> AnalyticsSettings:
-    """Read the settings; ``overrides`` are a command's options, None for one that was not given.
-
-    Raises
-    ------
-    UsageError
-        An unknown key, a value that is not allowed, or a settings file that cannot be read.
-    """
+    """Read the settings; ``overrides`` and errors as of :func:`.loading.load`."""
     return load(AnalyticsSettings, SETTINGS, ANALYTICS_SECTION, overrides)

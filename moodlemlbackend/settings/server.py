@@ -1,4 +1,4 @@
-"""What an admin of the server can choose; the rules are those of :mod:`moodlemlbackend.settings`.
+"""What an admin of the server can choose; how a value is found is the business of :mod:`.loading`.
 
 In the file the keys are in the section ``[server]``. Variables of the former package are understood as well; those that
 say where its models are count when ``directory`` is not set (:func:`moodlemlbackend.storage.base_of_reference`).
@@ -7,13 +7,13 @@ say where its models are count when ``directory`` is not set (:func:`moodlemlbac
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 from moodlemlbackend.errors import UsageError
 from moodlemlbackend.server import limits
-from moodlemlbackend.settings.backend import SERVER_SECTION, Setting, load
+from moodlemlbackend.settings.loading import SERVER_SECTION, Setting, load, parse_printable, parse_seconds, parse_whole
 from moodlemlbackend.storage import base_of_reference
 
 _CORES = os.cpu_count() or 1
@@ -50,29 +50,10 @@ class ServerSettings:
 
 @dataclass(frozen=True)
 class ServerSetting(Setting):
-    """A key of the section ``[server]``; ``former`` is the variable of the former package."""
-
-    former: str = ""
-    hidden: bool = False
+    """A key of the section ``[server]``."""
 
     prefix: ClassVar[str] = "MOODLEMLBACKEND_SERVER_"
     values: ClassVar[type] = ServerSettings
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """Our variable, and the former package's if there is one."""
-        return (self.variable, self.former) if self.former else (self.variable,)
-
-    @property
-    def secret(self) -> bool:
-        """Whether a value must not be shown."""
-        return self.hidden
-
-
-def _parse_text(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError(text)
-    return text
 
 
 def _parse_switch(text: str) -> bool:
@@ -81,38 +62,10 @@ def _parse_switch(text: str) -> bool:
     return text.lower() == "on"
 
 
-def _parse_port(text: str) -> int:
-    return _whole(text, 0, 65_535)
-
-
-def _parse_count(text: str) -> int:
-    return _whole(text, 1, 1024)
-
-
-def _parse_waiting(text: str) -> int:
-    return _whole(text, 0, 100_000)
-
-
-def _parse_amount(text: str) -> int:
-    return _whole(text, 1, 1 << 50)
-
-
-def _parse_entries(text: str) -> int:
-    return _whole(text, 1, 65_534)
-
-
-def _parse_seconds(text: str) -> float:
-    seconds = float(text)
-    if not 1 <= seconds <= 604_800:
-        raise ValueError(text)
-    return seconds
-
-
-def _whole(text: str, least: int, most: int) -> int:
-    if not re.fullmatch(r"\d{1,16}", text, re.ASCII) or not least <= int(text) <= most:
-        raise ValueError(text)
-    return int(text)
-
+_parse_count = partial(parse_whole, least=1, most=1024)
+_parse_waiting = partial(parse_whole, least=0, most=100_000)
+_parse_amount = partial(parse_whole, least=1, most=1 << 50)
+_parse_seconds = partial(parse_seconds, least=1, most=604_800)
 
 _WHOLE = "a whole number from"
 
@@ -123,34 +76,34 @@ SETTINGS: dict[str, ServerSetting] = {
             "directory",
             "a directory, or a URL such as s3://bucket/models",
             "where the models of all sites are",
-            _parse_text,
+            parse_printable,
         ),
         ServerSetting(
             "users",
             "entries user:password, user:sha256:salt:digest or user:scrypt:… with commas between them",
             "who may use the server; moodlemlbackend passwd makes an entry",
-            _parse_text,
+            parse_printable,
             former="MOODLE_MLBACKEND_PYTHON_USERS",
-            hidden=True,
+            secret=True,
         ),
         ServerSetting(
             "people",
             "entries as those of users",
             "who may see the pages of the Moodle site, and nothing else; the names are those of Moodle's users",
-            _parse_text,
-            hidden=True,
+            parse_printable,
+            secret=True,
         ),
         ServerSetting(
             "namespaces", "on or off", "every user has models of their own, in a directory of the user's name",
             _parse_switch,
         ),
-        ServerSetting("host", "a host name or address", "address to listen at; 0.0.0.0 is every one", _parse_text),
-        ServerSetting("port", f"{_WHOLE} 0 to 65535", "port to listen at", _parse_port),
+        ServerSetting("host", "a host name or address", "address to listen at; 0.0.0.0 is every one", parse_printable),
+        ServerSetting("port", f"{_WHOLE} 0 to 65535", "port to listen at", partial(parse_whole, least=0, most=65_535)),
         ServerSetting(
             "scratch",
             "a directory",
             "where uploads lie while they are worked on",
-            _parse_text,
+            parse_printable,
             former="MOODLE_MLBACKEND_TEMPDIR",
         ),
         ServerSetting(
@@ -180,13 +133,16 @@ SETTINGS: dict[str, ServerSetting] = {
         ),
         ServerSetting("rows", f"{_WHOLE} 1", "most rows of a data set", _parse_amount),
         ServerSetting("columns", f"{_WHOLE} 1", "most columns of a data set", _parse_amount),
-        ServerSetting("zip_entries", f"{_WHOLE} 1 to 65534", "most files in an archive", _parse_entries),
+        ServerSetting(
+            "zip_entries", f"{_WHOLE} 1 to 65534", "most files in an archive",
+            partial(parse_whole, least=1, most=65_534),
+        ),
     )
 }  # fmt: skip
 
 
 def load_server_settings(**overrides: object) -> ServerSettings:
-    """Read the server's settings; ``overrides`` and errors as of :func:`.backend.load_settings`.
+    """Read the server's settings; ``overrides`` and errors as of :func:`.loading.load`.
 
     UsageError also when it is not said where models are.
     """

@@ -22,7 +22,8 @@ from moodlemlbackend import __version__
 from moodlemlbackend.cli import COMMANDS
 from moodlemlbackend.doctor.doctor import MOODLE_VERSIONS
 from moodlemlbackend.errors import Status
-from moodlemlbackend.settings.backend import FILE_NAME, FILE_VARIABLE, SETTINGS
+from moodlemlbackend.settings.backend import SETTINGS
+from moodlemlbackend.settings.loading import FILE_NAME, FILE_VARIABLE
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 TESTED = re.compile(r"^<!-- test -->\n```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

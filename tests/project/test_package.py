@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -162,3 +163,14 @@ def test_the_entry_point_names_the_command(wheel):
 def test_the_tests_run_on_this_checkout():
     assert Path(moodlemlbackend.__file__).parent == ROOT / "moodlemlbackend"
     assert Path(moodlemlbackend.cli.__file__).parent == ROOT / "cli"
+
+
+def test_a_public_class_has_a_name_of_its_own():
+    where: dict[str, list[str]] = {}
+    for folder in (ROOT / "moodlemlbackend", ROOT / "cli"):
+        for path in folder.rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    where.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
+    assert len(where) > 100
+    assert {name: paths for name, paths in where.items() if len(paths) > 1} == {}

@@ -1,17 +1,21 @@
-"""The guard around every command: real processes, as Moodle starts them."""
+"""The supervisor of every command: real processes, as Moodle starts them."""
 
 from __future__ import annotations
 
+import array
+import fcntl
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
 import textwrap
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from fixtures.paths import ROOT, posix
@@ -20,8 +24,10 @@ PREAMBLE = """
 import os, signal, sys, time
 from pathlib import Path
 from moodlemlbackend.errors import *
+from moodlemlbackend.runtime import supervisor
 from moodlemlbackend.runtime.supervisor import run_command, take_arguments
 from moodlemlbackend.runtime.run import Run
+supervisor.LAST_RESORT_SECONDS = int(os.environ.get("LAST_RESORT", "60"))  # on a loaded machine 3 are not enough
 folder = Path(sys.argv[1])
 """
 ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
@@ -37,7 +43,7 @@ def run(body: str, folder: Path, shell: str = "", **options) -> subprocess.Compl
     arguments = command(body, folder)
     if shell:
         arguments = ["sh", "-c", f'exec "$@" {shell}', "sh", *arguments]
-    options = {"env": ENVIRONMENT, "stdin": subprocess.DEVNULL, "timeout": 30, "capture_output": True} | options
+    options = {"env": ENVIRONMENT, "stdin": subprocess.DEVNULL, "timeout": 120, "capture_output": True} | options
     return subprocess.run(arguments, check=False, **options)
 
 
@@ -259,7 +265,7 @@ def test_the_environment_of_the_caller_stays(tmp_path):
     assert answer(run(body, tmp_path, env=theirs))["values"] == ["0", "1", None, None, "/x"]
 
 
-def test_the_guard_is_light():
+def test_the_supervisor_is_light():
     code = (
         "import sys; from moodlemlbackend.runtime import supervisor\n"
         "supervisor.run_command('x', lambda _: ' '.join(sys.modules))"
@@ -375,26 +381,33 @@ BUSY = {
 }
 
 
-def start(body: str, folder: Path, settle: float = 0.1, **options) -> subprocess.Popen[bytes]:
-    """Start a command and wait until it says that it is busy, by making the file ``ready``, and ``settle`` seconds."""
+def start(body: str, folder: Path, **options) -> subprocess.Popen[bytes]:
+    """Start a command and wait until it says that it is busy, by making the file ``ready``."""
     arguments = command("(folder / 'ready').touch()\n" + body, folder)
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": ENVIRONMENT} | options
     process = subprocess.Popen(arguments, **options)
     wait_for(lambda: (folder / "ready").exists())
-    time.sleep(settle)
     return process
 
 
 def wait_for(condition) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
 def completed(process: subprocess.Popen[bytes]) -> subprocess.CompletedProcess[bytes]:
-    out, error = process.communicate(timeout=20)
+    out, error = process.communicate(timeout=60)
     return subprocess.CompletedProcess(process.args, process.returncode, out, error)
+
+
+def is_busy(process: subprocess.Popen[bytes]) -> bool:
+    """Whether its command computes, sleeps or has been stopped."""
+    (child,) = psutil.Process(process.pid).children()
+    before = child.cpu_times().user
+    time.sleep(0.02)
+    return child.status() in (psutil.STATUS_SLEEPING, psutil.STATUS_STOPPED) or child.cpu_times().user > before
 
 
 @posix
@@ -403,12 +416,11 @@ def test_a_signal_ends_a_command_whatever_it_does(tmp_path):
     for busy, body in BUSY.items():
         (tmp_path / busy).mkdir()
         processes[busy] = start(body, tmp_path / busy)
-    begun = time.monotonic()
     for process in processes.values():
+        wait_for(lambda process=process: is_busy(process))
         process.send_signal(signal.SIGTERM)
     for busy, process in processes.items():
         assert "stopped by the signal SIGTERM" in failure(completed(process)), busy
-        assert time.monotonic() - begun < 2.5, busy
 
 
 @posix
@@ -432,28 +444,55 @@ def test_other_signals_to_stop_sent_to_all_processes_and_twice(tmp_path, number)
     assert f"stopped by the signal {number.name}" in failure(completed(process))
 
 
+AT_A_LINE = """
+    lines = 0
+    def trace(frame, event, _):
+        global lines
+        if "runtime" not in frame.f_code.co_filename:
+            return None
+        lines += event == "line"
+        if lines == MOMENT:
+            sys.settrace(None)
+            (folder / "sent").touch()
+            os.kill(os.getppid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+        return trace
+    perform = supervisor.perform
+    def traced(*arguments):
+        sys.settrace(trace)
+        return perform(*arguments)
+    supervisor.perform = traced
+"""
+
+
 @posix
 def test_a_signal_at_any_moment_gives_one_line(tmp_path):
+    """A line of the supervisor in the command's process sends it to both processes."""
     seen = set()
-    for moment in range(16):
-        process = start("time.sleep(0.01); return {'status': 0}", tmp_path, settle=moment * 0.001)
-        process.send_signal(signal.SIGTERM)
-        result = completed(process)
-        if result.returncode == -signal.SIGTERM:  # in the interpreter's last step, after the line
-            result.returncode = json.loads(result.stdout)["status"]
+    for moment in range(1, 500, 3):
+        arguments = command("return {'status': 0, 'rows': iter([1, 2])}", tmp_path)
+        arguments[2] = arguments[2].replace(
+            "\ndef call", textwrap.dedent(AT_A_LINE).replace("MOMENT", str(moment)) + "\ndef call"
+        )
+        result = subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, timeout=60, check=False)
         seen.add(answer(result)["status"])
-        (tmp_path / "ready").unlink()
+        sent = tmp_path / "sent"
+        if not sent.exists():
+            break
+        sent.unlink()
     assert seen == {0, 1}
+    assert moment > 20
 
 
 @posix
 def test_nohup_is_respected(tmp_path):
     process = start(
-        "time.sleep(0.5); return {'status': 0}",
+        "while not (folder / 'sent').exists(): time.sleep(0.01)\nreturn {'status': 0}",
         tmp_path,
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     )
     process.send_signal(signal.SIGHUP)
+    (tmp_path / "sent").touch()
     assert answer(completed(process)) == {"status": 0}
 
 
@@ -468,8 +507,10 @@ def test_a_caller_that_ignores_the_end_of_children(tmp_path):
 def test_a_stopped_worker_does_not_stop_the_command(tmp_path):
     body = """
     import multiprocessing
-    worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
-    worker.start(); time.sleep(0.1); worker.terminate(); worker.join()
+    fork = multiprocessing.get_context("fork")
+    begun = fork.Event()
+    worker = fork.Process(target=lambda: (begun.set(), time.sleep(60)))
+    worker.start(); begun.wait(); worker.terminate(); worker.join()
     return {"status": 0, "worker": worker.exitcode}
     """
     assert answer(run(body, tmp_path))["worker"] != 0
@@ -490,7 +531,7 @@ def test_no_worker_is_left_behind(tmp_path):
 
 
 @posix
-def test_a_killed_guard_takes_its_command_along(tmp_path):
+def test_a_killed_supervisor_takes_its_command_along(tmp_path):
     process = start("(folder / 'pid').write_text(str(os.getpid())); time.sleep(60)", tmp_path)
     wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
     child = int((tmp_path / "pid").read_text())
@@ -500,12 +541,19 @@ def test_a_killed_guard_takes_its_command_along(tmp_path):
     wait_for(lambda: not Path(f"/proc/{child}").exists() or "(zombie)" in Path(f"/proc/{child}/status").read_text())
 
 
+def unread(process: subprocess.Popen[bytes]) -> int:
+    """Bytes that the process has written to its pipe."""
+    count = array.array("i", [0])
+    fcntl.ioctl(process.stdout, termios.FIONREAD, count)
+    return count[0]
+
+
 @posix
 def test_a_stopped_command_whose_output_nobody_reads_ends(tmp_path):
-    process = start("return {'status': 0, 'x': 'x' * 10_000_000}", tmp_path)
-    time.sleep(0.5)
+    process = start("return {'status': 0, 'x': 'x' * 10_000_000}", tmp_path, env={**ENVIRONMENT, "LAST_RESORT": "1"})
+    wait_for(lambda: unread(process) >= 1 << 16)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=5) == -signal.SIGALRM
+    assert process.wait(timeout=60) == -signal.SIGALRM
     completed(process)
 
 
@@ -525,7 +573,7 @@ def test_without_fork_or_memory_files(tmp_path, without):
     ):
         arguments = command(script.format(body), tmp_path)
         arguments[2] = f"import os\n{without}\n{arguments[2]}"
-        result = subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, timeout=20, check=False)
+        result = subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, timeout=60, check=False)
         assert check(result)
     assert len(list(tmp_path.glob("logs/*/info.log"))) == 3
     assert all("noise" in log.read_text() for log in tmp_path.glob("logs/*/info.log"))

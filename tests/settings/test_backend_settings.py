@@ -13,7 +13,10 @@ import pytest
 from fixtures.paths import ROOT
 from moodlemlbackend import __version__
 from moodlemlbackend.errors import UsageError
-from moodlemlbackend.settings.backend import FILE_NAME, SETTINGS, Settings, load_settings, reported_version
+from moodlemlbackend.settings.analytics import load_analytics_settings
+from moodlemlbackend.settings.backend import SETTINGS, Settings, load_settings, reported_version
+from moodlemlbackend.settings.loading import FILE_BYTES, FILE_NAME
+from moodlemlbackend.settings.server import load_server_settings
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +53,7 @@ def test_defaults():
 
 
 def test_option_before_variable_before_file_before_default(monkeypatch, settings_file):
-    settings_file("[moodlemlbackend]\nseed = 1  ; ours\nlock_wait = 5\nscore = f1\n")
+    settings_file("[moodlemlbackend]\n# ours\n; and theirs\nseed = 1\nlock_wait = 5\nscore = f1\n")
     monkeypatch.setenv("MOODLEMLBACKEND_SEED", "2")
     monkeypatch.setenv("MOODLEMLBACKEND_LOCK_WAIT", " 6.5 ")
     assert load_settings(seed=3, score=None) == Settings(score="f1", lock_wait=6.5, seed=3)
@@ -88,7 +91,7 @@ def test_what_is_empty_counts_as_not_given(monkeypatch, settings_file):
     ],
 )
 def test_a_bad_value_names_its_origin_and_what_is_allowed(monkeypatch, settings_file, key, bad):
-    file = settings_file(f"[moodlemlbackend]\n{key} = {bad}\n".replace(";", "%3B"))
+    file = settings_file(f"[moodlemlbackend]\n{key} = {bad}\n")
     variable = SETTINGS[key].variable
     for origin, load in (
         (f"setting {key} in {file}", load_settings),
@@ -99,6 +102,19 @@ def test_a_bad_value_names_its_origin_and_what_is_allowed(monkeypatch, settings_
             load()
         assert origin in str(told.value)
         assert SETTINGS[key].allowed in str(told.value)
+
+
+@pytest.mark.parametrize("value", ["correct horse #1 battery", "#1", "a ; b", "p;q#r", "%(x)s 100 %", "a=b: c", "'q'"])
+def test_a_value_is_all_that_stands_in_its_line(settings_file, value):
+    settings_file(f"[analytics]\nsmtp_password = {value}\nsite = {value}\n[server]\ndirectory = x\nusers: {value}\n")
+    assert load_analytics_settings().smtp_password == load_analytics_settings().site == value
+    assert load_server_settings().users == value
+
+
+def test_a_file_that_is_too_long_to_be_read_whole(settings_file):
+    file = settings_file("[moodlemlbackend]\n" + "#\n" * (FILE_BYTES // 2) + "score = f1\n")
+    with pytest.raises(UsageError, match=f"{file} is longer than"):
+        load_settings()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi.responses import PlainTextResponse, Response
 
 from moodlemlbackend.operations.commands import MODEL_ID
-from moodlemlbackend.server.jobs.worker import DIRHASH
+from moodlemlbackend.server.jobs.job import DIRHASH
 
 ABOUT = (
     "The server mode of Moodle's learning analytics. Every answer but 200 is one sentence of plain text; "

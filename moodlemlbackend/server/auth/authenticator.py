@@ -136,7 +136,7 @@ async def _check(known: Password, password: str) -> bool:
 
 
 def _credentials(authorization: str) -> tuple[str, str]:
-    """User and password of the header; both empty when it is not Basic."""
+    """UserLogin and password of the header; both empty when it is not Basic."""
     scheme, _, encoded = authorization.partition(" ")
     try:
         text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8") if scheme.lower() == "basic" else ""

@@ -21,29 +21,29 @@ class _Authorization(HTTPBasic):
 async def login(request: Request, authorization: Annotated[str, Depends(_Authorization())]) -> str:
     """Return the name of a user or of one of the people; RequestError of 401 or 429."""
     client = request.client.host if request.client else ""
-    user: str = await request.app.state.gate.enter(authorization, client)
+    user: str = await request.app.state.authenticator.enter(authorization, client)
     logged(request)["user"] = user
     return user
 
 
-Anybody = Annotated[str, Depends(login)]
+AnyLogin = Annotated[str, Depends(login)]
 
 
-async def user_login(request: Request, user: Anybody) -> str:
+async def user_login(request: Request, user: AnyLogin) -> str:
     """Return the user's name; RequestError also of 403 for people, who may see the pages of the site only.
 
     What changes something must not have been asked for by a page of another site, either.
     """
     if request.method == "POST":
         check_origin(request)
-    if request.app.state.gate.is_person(user):
+    if request.app.state.authenticator.is_person(user):
         raise RequestError(
             "This login is for the insights of the Moodle site, at /insights, and for nothing else.", 403
         )
     return user
 
 
-User = Annotated[str, Depends(user_login)]
+UserLogin = Annotated[str, Depends(user_login)]
 
 
 def logged(request: Request) -> dict[str, Any]:

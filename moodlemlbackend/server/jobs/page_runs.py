@@ -117,7 +117,7 @@ class PageRuns:
         try:
             async with self._places:
                 run.state = "running"
-                await asyncio.wait_for(_work(run), self._time_limit)
+                await asyncio.wait_for(_follow_process(run), self._time_limit)
         except asyncio.CancelledError:
             run.end("stopped", say("run stopped"))
         except asyncio.TimeoutError:
@@ -129,7 +129,7 @@ class PageRuns:
                                "seconds": round((run.ended or 0.0) - run.began, 3)})  # fmt: skip
 
 
-async def _work(run: PageRun) -> None:
+async def _follow_process(run: PageRun) -> None:
     """Have a process do the work, and follow it."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "moodlemlbackend.server.jobs.run_worker",
@@ -144,35 +144,35 @@ async def _work(run: PageRun) -> None:
         with suppress(ConnectionError):
             await process.stdin.drain()
         async for line in process.stdout:
-            _note(run, line)
+            _apply_event(run, line)
         await process.wait()
     finally:
-        await _end(process)
+        await _end_process(process)
     run.end("failed", say("run ended"))
 
 
-def _note(run: PageRun, line: bytes) -> None:
-    """Take in what the process says; other output, of a library for instance, says nothing."""
+def _apply_event(run: PageRun, line: bytes) -> None:
+    """Take in an event of the process; other output, of a library for instance, is none."""
     try:
-        said = json.loads(line)
-        event = said["event"]
+        facts = json.loads(line)
+        event = facts["event"]
     except (ValueError, KeyError, TypeError):
         return
     if event == "total":
-        run.total = said["total"]
+        run.total = facts["total"]
     elif event == "analysed":
-        run.analysed, run.element = said["analysed"], said["name"]
+        run.analysed, run.element = facts["analysed"], facts["name"]
     elif event == "done":
-        run.figures, run.scores = said["figures"], said["scores"]
-        run.end("failed" if said["failed"] else "done", *said["info"])
+        run.figures, run.scores = facts["figures"], facts["scores"]
+        run.end("failed" if facts["failed"] else "done", *facts["info"])
     elif event == "refused":
-        run.end("failed", said["sentence"])
+        run.end("failed", facts["sentence"])
     elif event == "fault":
-        log.error("A run failed", extra={"task": run.task, "model": run.modelid, "fault": said["fault"]})
+        log.error("A run failed", extra={"task": run.task, "model": run.modelid, "fault": facts["fault"]})
         run.end("failed", say("run fault"))
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end_process(process: asyncio.subprocess.Process) -> None:
     """End what is left of the process and of those that it started."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if process.returncode is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor
 
-    from moodlemlbackend.server.jobs.worker import Job, WorkerReply, WorkerSettings
+    from moodlemlbackend.server.jobs.job import Job, WorkerReply, WorkerSettings
 
 log = logging.getLogger("moodlemlbackend.server")
 

@@ -1,6 +1,6 @@
 """The queue: how much is let in, in which order it is worked on, and how it ends early.
 
-A request takes a place in its lane before its upload is read, so that what cannot be worked on is refused at once and
+A request takes a place in its queue before its upload is read, so that what cannot be worked on is refused at once and
 takes neither disk nor memory. Trainings, imports and deletions of one model follow each other.
 """
 
@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING
 
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
+from moodlemlbackend.server.jobs.job import WorkerSettings
 from moodlemlbackend.server.jobs.pool import Pool
-from moodlemlbackend.server.jobs.worker import WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from moodlemlbackend.server.jobs.worker import Job, Parts, WorkerReply
+    from moodlemlbackend.server.jobs.job import Job, Parts, WorkerReply
     from moodlemlbackend.server.metrics import Metrics
     from moodlemlbackend.settings.server import ServerSettings
 
 log = logging.getLogger("moodlemlbackend.server")
 
-LANES = {
+QUEUE_OF_KIND = {
     "training": "training",
     "evaluation": "training",
     "prediction": "prediction",
@@ -43,12 +43,15 @@ LANES = {
 ALONE = frozenset({"training", "import", "deletemodel"})
 """Kinds of which one model has only one at a time."""
 
+STATES = ("uploading", "waiting", "running")
+"""Of a request that has been let in."""
+
 _STOPPING = "The server is being stopped; ask again in a minute."
 
 
 @dataclass(eq=False)
 class Ticket:
-    """One request's place: ``state`` is uploading, waiting or running."""
+    """One request's place in a queue; ``state`` is one of :data:`STATES`."""
 
     kind: str
     user: str
@@ -80,12 +83,12 @@ class Jobs:
         self._threads = ThreadPoolExecutor(2 * (settings.training_workers + settings.prediction_workers) + 2, "worker")
         self._alone: dict[Parts, list[asyncio.Lock | int]] = {}
         self.stopping = False
-        self.lanes = {
-            "training": self._lane("training", settings.training_workers, settings.waiting_trainings),
-            "prediction": self._lane("prediction", settings.prediction_workers, settings.waiting_predictions),
+        self.queues = {
+            "training": self._make_queue("training", settings.training_workers, settings.waiting_trainings),
+            "prediction": self._make_queue("prediction", settings.prediction_workers, settings.waiting_predictions),
         }
 
-    def _lane(self, name: str, size: int, waiting: int) -> WorkQueue:
+    def _make_queue(self, name: str, size: int, waiting: int) -> WorkQueue:
         trains = name == "training"
         pool = Pool(
             name,
@@ -100,12 +103,17 @@ class Jobs:
     @property
     def ready(self) -> bool:
         """Whether every kind of work has a worker, and more is taken."""
-        return not self.stopping and all(lane.pool.ready for lane in self.lanes.values())
+        return not self.stopping and all(queue.pool.ready for queue in self.queues.values())
 
     def start(self) -> None:
         """Start the workers."""
-        for lane in self.lanes.values():
-            lane.pool.start()
+        for queue in self.queues.values():
+            queue.pool.start()
+
+    def count_requests(self) -> None:
+        """Bring the metrics of what goes on up to date."""
+        for queue in self.queues.values():
+            self._metrics.show_pool(queue.pool.name, queue.pool.ready, {state: queue.count(state) for state in STATES})
 
     async def stop(self) -> None:
         """Take nothing more and refuse what waits; let go on what runs, for ``stop_wait`` seconds."""
@@ -121,29 +129,29 @@ class Jobs:
 
     async def close(self) -> None:
         """End all workers."""
-        await asyncio.gather(*(lane.pool.close() for lane in self.lanes.values()))
+        await asyncio.gather(*(queue.pool.close() for queue in self.queues.values()))
         self._threads.shutdown(wait=False)
 
     @contextmanager
     def admit(self, kind: str, user: str, name: str = "") -> Iterator[Ticket]:
         """Take a place for a request; RequestError (503) when there is none."""
-        lane = self.lanes[LANES[kind]]
+        queue = self.queues[QUEUE_OF_KIND[kind]]
         if self.stopping:
             raise RequestError(_STOPPING, 503, retry_after=limits.RETRY_SECONDS)
-        if len(lane.tickets) >= lane.most:
+        if len(queue.tickets) >= queue.most:
             self._metrics.jobs.labels(kind, "refused").inc()
             raise RequestError(
-                f"The server has too much to do: {lane.count('running')} at work and "
-                f"{len(lane.tickets) - lane.count('running')} waiting; ask again later.",
+                f"The server has too much to do: {queue.count('running')} at work and "
+                f"{len(queue.tickets) - queue.count('running')} waiting; ask again later.",
                 503,
                 retry_after=limits.RETRY_SECONDS,
             )
         ticket = Ticket(kind, user, name)
-        lane.tickets.append(ticket)
+        queue.tickets.append(ticket)
         try:
             yield ticket
         finally:
-            lane.tickets.remove(ticket)
+            queue.tickets.remove(ticket)
 
     async def perform(self, ticket: Ticket, job: Job, gone: Callable[[], Awaitable[None]]) -> WorkerReply:
         """Have a job done; ``gone`` returns when the client has.
@@ -184,7 +192,7 @@ class Jobs:
         return reply
 
     async def _work(self, ticket: Ticket, job: Job) -> WorkerReply:
-        pool = self.lanes[LANES[job.kind]].pool
+        pool = self.queues[QUEUE_OF_KIND[job.kind]].pool
         if job.kind in ALONE:
             async with self._only((*job.owner, job.uniqueid)):
                 return await self._in_pool(pool, ticket, job)
@@ -221,4 +229,4 @@ class Jobs:
                 self._alone.pop(name, None)
 
     def _tickets(self) -> list[Ticket]:
-        return [ticket for lane in self.lanes.values() for ticket in lane.tickets]
+        return [ticket for queue in self.queues.values() for ticket in queue.tickets]

@@ -1,4 +1,4 @@
-"""``python -m moodlemlbackend.server.jobs.run_worker``: one evaluation, training or prediction, for :mod:`.runs`.
+"""``python -m moodlemlbackend.server.jobs.run_worker``: one evaluation, training or prediction, for :mod:`.page_runs`.
 
 What to do is a line of JSON on standard input. When that input ends, so does the process, with all that it started.
 """
@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from moodlemlbackend.errors import BackendError, InterruptedRunError, Status
+from moodlemlbackend.server.logs import describe_fault
 
 if TYPE_CHECKING:
     from moodlemlbackend.analytics.features.analysis import Result
@@ -23,7 +24,7 @@ PROGRESS_SECONDS = 0.2
 GRACE_SECONDS = 5.0
 
 
-class Teller:
+class EventWriter:
     """Writes what happens."""
 
     def __init__(self) -> None:
@@ -32,45 +33,45 @@ class Teller:
         self._seen: set[int] = set()
         self._last = 0.0
 
-    def tell(self, event: str, **facts: Any) -> None:
+    def write(self, event: str, **facts: Any) -> None:
         """Write a line."""
         self._out.write(json.dumps({"event": event, **facts}) + "\n")
         self._out.flush()
 
-    def shown(self, result: Result) -> None:
-        """Tell that something has been analysed."""
+    def count_analysed(self, result: Result) -> None:
+        """Count what has been analysed."""
         self._seen.add(int(result.analysable.id))
         if time.monotonic() - self._last >= PROGRESS_SECONDS:
             self._last = time.monotonic()
-            self.analysed(result.analysable.name)
+            self.write_progress(result.analysable.name)
 
-    def analysed(self, name: str = "") -> None:
-        """Tell how much has been analysed."""
-        self.tell("analysed", analysed=len(self._seen), name=name)
+    def write_progress(self, name: str = "") -> None:
+        """Write how much has been analysed."""
+        self.write("analysed", analysed=len(self._seen), name=name)
 
 
 def main() -> None:
     """Do what the line says."""
-    teller = Teller()
+    events = EventWriter()
     order = json.loads(sys.stdin.buffer.readline())
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with_input, daemon=True).start()
     try:
-        outcome = _perform(teller, **order)
+        result = _perform(events, **order)
     except BackendError as error:
-        teller.tell("refused", sentence=str(error))
+        events.write("refused", sentence=str(error))
         sys.exit(1)
     except Exception as error:
-        from moodlemlbackend.server.jobs.worker import fault
-
-        teller.tell("fault", fault=fault(error))
+        events.write("fault", fault=describe_fault(error))
         sys.exit(1)
-    failed = bool(outcome.status & Status.GENERAL_ERROR)
-    scores = {one.interval: one.score for one in outcome.evaluations if one.logid is not None}
-    teller.tell("done", info=outcome.info, figures=outcome.figures, scores=scores, failed=failed)
+    failed = bool(result.status & Status.GENERAL_ERROR)
+    scores = {
+        evaluation.interval: evaluation.score for evaluation in result.evaluations if evaluation.logid is not None
+    }
+    events.write("done", info=result.info, figures=result.figures, scores=scores, failed=failed)
 
 
-def _perform(teller: Teller, task: str, modelid: int, userid: int, **options: Any) -> RunResult:
+def _perform(events: EventWriter, task: str, modelid: int, userid: int, **options: Any) -> RunResult:
     from moodlemlbackend.analytics import lifecycle
     from moodlemlbackend.analytics.db import models
     from moodlemlbackend.analytics.features import definitions
@@ -85,12 +86,12 @@ def _perform(teller: Teller, task: str, modelid: int, userid: int, **options: An
         with workspace.store.read() as connection:
             model = models.get(connection, modelid)
         analysables = definitions.analyser(model.target).rows(site, model.contexts or ())
-        teller.tell("total", total=len(analysables))
+        events.write("total", total=len(analysables))
         act = {"evaluate": lifecycle.evaluate, "train": lifecycle.train, "predict": lifecycle.predict}[task]
-        outcome: RunResult = act(workspace, site, modelid, shown=teller.shown, **options)
+        result: RunResult = act(workspace, site, modelid, shown=events.count_analysed, **options)
     if task == "predict":
-        outcome.info += outbox.deliver(workspace).problems
-    return outcome
+        result.info += outbox.deliver(workspace).problems
+    return result
 
 
 def _stop(_number: int, _frame: object) -> NoReturn:

@@ -10,14 +10,12 @@ import gc
 import importlib
 import json
 import os
-import re
 import signal
 import sys
 import tempfile
 import threading
 import time
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +23,8 @@ from moodlemlbackend.errors import ArchiveError, BackendError, NotTrainedError, 
 from moodlemlbackend.runtime import reply, supervisor
 from moodlemlbackend.runtime.supervisor import Streams
 from moodlemlbackend.server import limits
+from moodlemlbackend.server.jobs.job import JSON, RESULT_NAME, ZIP, Job, WorkerReply, WorkerSettings
+from moodlemlbackend.server.logs import describe_fault
 from moodlemlbackend.settings.backend import load_settings
 from moodlemlbackend.storage import archives, open_storage
 
@@ -32,59 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
-READY = "ready"
-RESULT_NAME = "result.json"
-"""What a run came to, beside its log: the pages for people read it."""
+    from moodlemlbackend.server.jobs.job import Parts
 
-JSON, ZIP, TEXT = "application/json", "application/zip", "text/plain; charset=utf-8"
+READY = "ready"
 
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Of a worker for predictions, set before NumPy is loaded: workers side by side are quicker than threads that wait."""
-
-DIRHASH = re.compile(r"[0-9a-f]{32}", re.ASCII)
-RUNID = re.compile(r"\d{1,19}", re.ASCII)
-"""What a directory's hash and a run's number look like; a model id is :data:`.operations.MODEL_ID`."""
-
-Parts = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class WorkerSettings:
-    """What a worker needs to know; ``trains`` says whether it loads the libraries of training at its start."""
-
-    directory: str
-    limits: limits.Limits
-    trains: bool
-
-
-@dataclass(frozen=True)
-class Job:
-    """One piece of work: ``kind`` is the name of Moodle's call, ``owner`` the user's folder or nothing."""
-
-    kind: str
-    owner: Parts
-    uniqueid: str
-    scratch: str
-    dirhash: str = ""
-    values: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def model(self) -> Parts:
-        """Where the model is in the storage."""
-        return (*self.owner, self.uniqueid, self.dirhash)
-
-
-@dataclass(frozen=True)
-class WorkerReply:
-    """What a job came to: HTTP status, body or the file that holds it, and facts for metrics and log."""
-
-    code: int
-    body: bytes
-    media: str = TEXT
-    file: str | None = None
-    status: int = 0
-    rows: int = 0
-    fault: str = ""
 
 
 def main(connection: Connection, settings: WorkerSettings) -> None:
@@ -163,7 +116,9 @@ class Worker:
             return WorkerReply(500, f"There is not enough memory for {job.kind}.".encode(), fault="MemoryError")
         except Exception as error:
             return WorkerReply(
-                500, f"An unexpected error ended {job.kind}; the server's log names it.".encode(), fault=fault(error)
+                500,
+                f"An unexpected error ended {job.kind}; the server's log names it.".encode(),
+                fault=describe_fault(error),
             )
         finally:
             with suppress(OSError):
@@ -326,18 +281,6 @@ def concealed_paths(directory: str) -> list[tuple[bytes, bytes]]:
             for path in (os.path.abspath(place), os.path.realpath(place)):  # noqa: PTH100
                 named[path] = named[json.dumps(path)[1:-1]] = name
     return [(path.encode(), named[path].encode()) for path in sorted(named, key=len, reverse=True)]
-
-
-def fault(error: BaseException) -> str:
-    """What went wrong where, for the server's log: without the error's text, which may quote what a client sent."""
-    place = ""
-    trace = error.__traceback__
-    while trace is not None:
-        module = trace.tb_frame.f_globals.get("__name__", "")
-        if str(module).startswith("moodlemlbackend"):
-            place = f" in {module}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return type(error).__name__ + place
 
 
 def _keep(streams: Streams, kind: str, result: dict[str, Any], *, rows: int, seconds: float) -> None:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from moodlemlbackend.errors import BackendError
 from moodlemlbackend.operations.commands import MODEL_ID
 from moodlemlbackend.server import limits
-from moodlemlbackend.server.jobs.worker import DIRHASH, RESULT_NAME, RUNID
+from moodlemlbackend.server.jobs.job import DIRHASH, RESULT_NAME, RUNID
 from moodlemlbackend.storage.archives import MIB
 
 if TYPE_CHECKING:
-    from moodlemlbackend.server.jobs.worker import Parts
+    from moodlemlbackend.server.jobs.job import Parts
     from moodlemlbackend.storage import Storage
 
 FIGURE = re.compile(r"[a-z0-9-]{1,64}\.png", re.ASCII)
@@ -77,17 +77,17 @@ class Entry:
 
 def entries(storage: Storage, owner: Parts, *, read_models: bool) -> list[Entry]:
     """List what there is, the latest run first; ``read_models`` looks into the models, too."""
-    found: list[Entry] = []
+    listed: list[Entry] = []
     for uniqueid in storage.listing(owner):
-        if not MODEL_ID.fullmatch(uniqueid) or len(found) >= limits.PAGE_MODELS:
+        if not MODEL_ID.fullmatch(uniqueid) or len(listed) >= limits.PAGE_MODELS:
             continue
         for dirhash in storage.listing((*owner, uniqueid)):
             if DIRHASH.fullmatch(dirhash):
                 parts = (*owner, uniqueid, dirhash)
                 runs = run_numbers(storage, parts)
                 facts = model_facts(storage, parts) if read_models else None
-                found.append(Entry(uniqueid, dirhash, len(runs), RunFacts(runs[0]) if runs else None, facts))
-    return sorted(found, key=lambda entry: -(entry.latest.runid if entry.latest else 0))
+                listed.append(Entry(uniqueid, dirhash, len(runs), RunFacts(runs[0]) if runs else None, facts))
+    return sorted(listed, key=lambda entry: -(entry.latest.runid if entry.latest else 0))
 
 
 def model_facts(storage: Storage, parts: Parts) -> ModelFacts | None:
@@ -143,34 +143,7 @@ def content(storage: Storage, parts: Parts, runid: str, name: str) -> bytes | No
 
 def _result(path: Path) -> dict[str, Any]:
     with suppress(OSError, ValueError, RecursionError), path.open("rb") as file:
-        found = json.loads(file.read(_RESULT_BYTES))
-        if isinstance(found, dict):
-            return found
+        result = json.loads(file.read(_RESULT_BYTES))
+        if isinstance(result, dict):
+            return result
     return {}
-
-
-@dataclass(frozen=True)
-class Chart:
-    """Scores over time as points of a drawing of 640 × 200, y downwards; ``limit`` is the height of the minimum."""
-
-    points: list[tuple[float, float, RunFacts, float]]
-    line: str
-    limit: float | None
-
-
-def chart(runs: list[RunFacts]) -> Chart | None:
-    """Draw the scores of evaluations, given the latest first; None when there is none."""
-    scored = [(run, score) for run in reversed(runs) if (score := run.number("score")) is not None]
-    if not scored:
-        return None
-    step = 560 / max(1, len(scored) - 1)
-    points = [
-        (round(50 + step * place, 1), _height(score), run, score) for place, (run, score) in enumerate(scored)
-    ]  # fmt: skip
-    least = scored[-1][0].number("min_score")
-    line = " ".join(f"{x},{y}" for x, y, _, _ in points)
-    return Chart(points, line, None if least is None else _height(least))
-
-
-def _height(score: float) -> float:
-    return round(170 - 150 * min(1.0, max(0.0, score)), 1)

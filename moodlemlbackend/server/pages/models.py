@@ -16,13 +16,14 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.operations.commands import MODEL_ID
 from moodlemlbackend.server import limits
-from moodlemlbackend.server.auth.login import Anybody, User
-from moodlemlbackend.server.jobs.worker import DIRHASH, RUNID
+from moodlemlbackend.server.auth.login import AnyLogin, UserLogin
+from moodlemlbackend.server.jobs.job import DIRHASH, RUNID
 from moodlemlbackend.server.pages import model_index
+from moodlemlbackend.server.pages.charts import score_chart
 from moodlemlbackend.server.pages.rendering import render, style
 
 if TYPE_CHECKING:
-    from moodlemlbackend.server.jobs.worker import Parts
+    from moodlemlbackend.server.jobs.job import Parts
 
 UniqueId = Annotated[str, InPath(pattern=f"^{MODEL_ID.pattern}$")]
 DirHash = Annotated[str, InPath(pattern=f"^{DIRHASH.pattern}$")]
@@ -42,17 +43,17 @@ def add_pages(app: FastAPI) -> None:
     """Add the pages to the application."""
 
     @app.get("/", **_HIDDEN)
-    async def index(request: Request, user: Anybody) -> Response:
+    async def index(request: Request, user: AnyLogin) -> Response:
         state = request.app.state
-        if state.gate.is_person(user):
+        if state.authenticator.is_person(user):
             return RedirectResponse("/insights", 303)
         owner = _owner(request, user)
         local = "://" not in state.settings.directory
         entries = await asyncio.to_thread(model_index.entries, state.storage, owner, read_models=local)
-        return await _page(request, "index.html", user, entries=entries, lanes=_lanes(request, user), refresh=30)
+        return await _page(request, "index.html", user, entries=entries, queues=_queues(request, user), refresh=30)
 
     @app.get("/models/{uniqueid}/{dirhash}", **_HIDDEN)
-    async def model(request: Request, user: User, uniqueid: UniqueId, dirhash: DirHash) -> Response:
+    async def model(request: Request, user: UserLogin, uniqueid: UniqueId, dirhash: DirHash) -> Response:
         storage, parts = request.app.state.storage, (*_owner(request, user), uniqueid, dirhash)
 
         def look() -> tuple[list[model_index.RunFacts], model_index.ModelFacts | None]:
@@ -63,13 +64,13 @@ def add_pages(app: FastAPI) -> None:
         runs, facts = await asyncio.to_thread(look)
         if not runs and facts is None:
             raise RequestError("There is no such model.", 404)
-        chart = model_index.chart(runs)
+        chart = score_chart(runs)
         return await _page(
             request, "model.html", user, uniqueid=uniqueid, dirhash=dirhash, runs=runs, model=facts, chart=chart
         )  # fmt: skip
 
     @app.get(f"/models/{{uniqueid}}/{{dirhash}}/runs/{{runid}}/{model_index.REPORT}", **_HIDDEN)
-    async def report(request: Request, user: User, uniqueid: UniqueId, dirhash: DirHash, runid: RunId) -> Response:
+    async def report(request: Request, user: UserLogin, uniqueid: UniqueId, dirhash: DirHash, runid: RunId) -> Response:
         parts = (*_owner(request, user), uniqueid, dirhash)
         storage = request.app.state.storage
         content = await asyncio.to_thread(model_index.content, storage, parts, runid, model_index.REPORT)
@@ -79,7 +80,7 @@ def add_pages(app: FastAPI) -> None:
 
     @app.get("/models/{uniqueid}/{dirhash}/runs/{runid}/{name}", **_HIDDEN)
     async def figure(
-        request: Request, user: User, uniqueid: UniqueId, dirhash: DirHash, runid: RunId, name: Figure
+        request: Request, user: UserLogin, uniqueid: UniqueId, dirhash: DirHash, runid: RunId, name: Figure
     ) -> Response:
         parts = (*_owner(request, user), uniqueid, dirhash)
         content = await asyncio.to_thread(model_index.content, request.app.state.storage, parts, runid, name)
@@ -100,16 +101,16 @@ def _owner(request: Request, user: str) -> Parts:
     return (user,) if request.app.state.settings.namespaces else ()
 
 
-def _lanes(request: Request, user: str) -> list[dict[str, Any]]:
+def _queues(request: Request, user: str) -> list[dict[str, Any]]:
     """The queue; with namespaces on, what others have in it has no name."""
     apart = request.app.state.settings.namespaces
     now = time.monotonic()
     return [
         {
-            "name": lane.pool.name,
-            "workers": lane.pool.ready,
-            "size": lane.pool.size,
-            "most": lane.most,
+            "name": queue.pool.name,
+            "workers": queue.pool.ready,
+            "size": queue.pool.size,
+            "most": queue.most,
             "tickets": [
                 {
                     "kind": ticket.kind,
@@ -117,15 +118,15 @@ def _lanes(request: Request, user: str) -> list[dict[str, Any]]:
                     "seconds": now - ticket.began,
                     "name": ticket.name if ticket.user == user or not apart else "",
                 }
-                for ticket in lane.tickets
+                for ticket in queue.tickets
             ],
         }
-        for lane in request.app.state.jobs.lanes.values()
+        for queue in request.app.state.jobs.queues.values()
     ]
 
 
 async def _page(request: Request, template: str, user: str | None, **values: Any) -> Response:
-    links = navigation(logged_in=user is not None, site=request.app.state.desk is not None)
+    links = navigation(logged_in=user is not None, site=request.app.state.request_contexts is not None)
     return await asyncio.to_thread(render, template, user=user, links=links, **values)
 
 

@@ -36,13 +36,13 @@ def settings(prepared, tmp_path):
     )
 
 
-def ask(settings, user, make=lambda visit: visit.person.name, people=("ana",), **server):
+def ask(settings, user, make=lambda ctx: ctx.person.name, people=("ana",), **server):
     async def once():
-        desk = RequestContexts(ServerSettings(**server), settings, lambda name: name in people)
+        request_contexts = RequestContexts(ServerSettings(**server), settings, lambda name: name in people)
         try:
-            return await desk.ask(user, make)
+            return await request_contexts.ask(user, make)
         finally:
-            await desk.close()
+            await request_contexts.close()
 
     return asyncio.run(once())
 
@@ -89,14 +89,14 @@ def test_too_many_at_a_time_are_refused(settings, monkeypatch):
     go_on = threading.Event()
 
     async def two():
-        desk = RequestContexts(ServerSettings(), settings, lambda name: True)
-        first = asyncio.ensure_future(desk.ask("ana", lambda visit: go_on.wait(30)))
+        request_contexts = RequestContexts(ServerSettings(), settings, lambda name: True)
+        first = asyncio.ensure_future(request_contexts.ask("ana", lambda ctx: go_on.wait(30)))
         await asyncio.sleep(0)
         with pytest.raises(RequestError) as caught:
-            await desk.ask("ana", lambda visit: None)
+            await request_contexts.ask("ana", lambda ctx: None)
         go_on.set()
         assert await first
-        await desk.close()
+        await request_contexts.close()
         return caught.value
 
     assert (asyncio.run(two()).code, go_on.is_set()) == (503, True)

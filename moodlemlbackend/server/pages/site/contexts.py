@@ -17,7 +17,7 @@ _AT_ONCE = 5000
 
 
 @dataclass(frozen=True)
-class Place:
+class NamedContext:
     """A context: what it is called, and its id."""
 
     id: int
@@ -25,13 +25,13 @@ class Place:
     own: bool = False
 
 
-def named(visit: RequestContext, contextids: Collection[int]) -> dict[int, Place]:
+def named(ctx: RequestContext, contextids: Collection[int]) -> dict[int, NamedContext]:
     """The contexts that there are still, by id."""
-    courses = {course.context: course for course in visit.site.courses}
+    courses = {course.context: course for course in ctx.site.courses}
     found = {}
-    for context in _contexts(visit, contextids):
-        course = next((courses[one] for one in reversed(context.path) if one in courses), None)
-        own = context.level == USER and context.instance == visit.person.id
+    for context in _contexts(ctx, contextids):
+        course = next((courses[above] for above in reversed(context.path) if above in courses), None)
+        own = context.level == USER and context.instance == ctx.person.id
         if own:
             name = say("yourself")
         elif context.level == USER:
@@ -40,25 +40,25 @@ def named(visit: RequestContext, contextids: Collection[int]) -> dict[int, Place
             name = course.fullname or course.shortname
         else:
             name = say("whole site")
-        found[context.id] = Place(context.id, name, own)
+        found[context.id] = NamedContext(context.id, name, own)
     return found
 
 
-def concerning(visit: RequestContext, contextids: Collection[int]) -> set[int]:
+def concerning(ctx: RequestContext, contextids: Collection[int]) -> set[int]:
     """The contexts of a list of courses: those in which a person has any role, and the person's own; a cheap sieve."""
-    person = visit.person.id
-    found = [context for context in _contexts(visit, contextids) if context.level != USER or context.instance == person]
-    everywhere = visit.capabilities.may(person, LIST_INSIGHTS, visit.site.system_context)
-    rows = visit.site.database.rows("SELECT contextid FROM {role_assignments} WHERE userid = :user", user=person)
+    person = ctx.person.id
+    found = [context for context in _contexts(ctx, contextids) if context.level != USER or context.instance == person]
+    everywhere = ctx.capabilities.may(person, LIST_INSIGHTS, ctx.site.system_context)
+    rows = ctx.site.database.rows("SELECT contextid FROM {role_assignments} WHERE userid = :user", user=person)
     with_role = {context for (context,) in rows}
     return {context.id for context in found if everywhere or context.level == USER or with_role & set(context.path)}
 
 
-def _contexts(visit: RequestContext, contextids: Collection[int]) -> list[Context]:
+def _contexts(ctx: RequestContext, contextids: Collection[int]) -> list[Context]:
     ids = sorted(contextids)
     found = []
     for start in range(0, len(ids), _AT_ONCE):
-        rows = visit.site.database.rows(
+        rows = ctx.site.database.rows(
             "SELECT id, contextlevel, instanceid, path FROM {context} WHERE id IN :ids",
             ids=ids[start : start + _AT_ONCE],
         )

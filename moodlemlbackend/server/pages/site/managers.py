@@ -23,7 +23,8 @@ from moodlemlbackend.dataset.columns import indicators_of
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.jobs.page_runs import TASKS, PageRun
-from moodlemlbackend.server.pages.model_index import FIGURE, RunFacts, chart
+from moodlemlbackend.server.pages.charts import score_chart
+from moodlemlbackend.server.pages.model_index import FIGURE, RunFacts
 from moodlemlbackend.server.pages.site import contexts, queries
 from moodlemlbackend.server.pages.site.responses import Page, go
 from moodlemlbackend.server.pages.texts import indicator_name, say
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from moodlemlbackend.analytics.db.models import AnalyticsModel
-    from moodlemlbackend.server.pages.model_index import Chart
+    from moodlemlbackend.server.pages.charts import ScoreChart
     from moodlemlbackend.server.pages.site.forms import PageForm
     from moodlemlbackend.server.pages.site.request_context import RequestContext
 
@@ -50,7 +51,7 @@ _REPORT_HEADERS = {
 
 
 @dataclass(frozen=True)
-class Listed:
+class ModelRow:
     """A model in the list: when it was last evaluated and how well, and how much it has predicted."""
 
     model: AnalyticsModel
@@ -59,196 +60,199 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Plotted:
+class IntervalScores:
     """Scores of one interval over time."""
 
     interval: str
-    chart: Chart
+    chart: ScoreChart
 
 
-def index(visit: RequestContext) -> Page:
+def index(ctx: RequestContext) -> Page:
     """All models."""
-    visit.require_manager()
-    with visit.workspace.store.read() as connection:
+    ctx.require_manager()
+    with ctx.workspace.store.read() as connection:
         predicted = queries.by_model(connection)
-        found = [
-            Listed(model, next(iter(evaluations(connection, model.id)), None), predicted.get(model.id, 0))
+        rows = [
+            ModelRow(model, next(iter(evaluations(connection, model.id)), None), predicted.get(model.id, 0))
             for model in models.listed(connection)
         ]
-    return Page("models.html", {"rows": found})
+    return Page("models.html", {"rows": rows})
 
 
-def model(visit: RequestContext, modelid: int, done: str = "") -> Page:
+def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
     """One model: what it is, what can be done with it, and how its evaluations went."""
-    found = _model(visit, modelid)
-    with visit.workspace.store.read() as connection:
-        judged = _evaluations(visit, connection, modelid)
+    shown = _model(ctx, modelid)
+    with ctx.workspace.store.read() as connection:
+        log = _evaluations(ctx, connection, modelid)
         predicted = models.count(connection, PREDICTIONS, modelid)
     values = {
-        "model": found, "run": visit.runs.latest(modelid), "predicted": predicted, "judged": judged[:SHOWN_EVALUATIONS],
-        "more": len(judged) > SHOWN_EVALUATIONS, "plotted": _plotted(judged),
-        "indicators": [indicator_name(one.name, one.label) for one in indicators_of(found.indicators)],
-        "intervals": definitions.intervals_for(found.target), "modes": MODES,
-        "contexts": contexts.named(visit, found.contexts or ()), "minimum": backend.MINIMUM_SCORE,
-        "processor": found.processor or say("processor of the site"),
+        "model": shown, "run": ctx.runs.latest(modelid), "predicted": predicted, "evaluations": log[:SHOWN_EVALUATIONS],
+        "more": len(log) > SHOWN_EVALUATIONS, "scores_by_interval": _scores_by_interval(log),
+        "indicators": [indicator_name(column.name, column.label) for column in indicators_of(shown.indicators)],
+        "intervals": definitions.intervals_for(shown.target), "modes": MODES,
+        "contexts": contexts.named(ctx, shown.contexts or ()), "minimum": backend.MINIMUM_SCORE,
+        "processor": shown.processor or say("processor of the site"),
         "notice": say(f"notice {done}") if done in ("enable", "disable", "clear", "stop") else "",
     }  # fmt: skip
     return Page("model.html", values)
 
 
-def progress(visit: RequestContext, modelid: int, *, refresh: bool) -> Page | Response:
+def progress(ctx: RequestContext, modelid: int, *, refresh: bool) -> Page | Response:
     """What a run is doing, or came to; refreshes itself while it goes on, unless that is not wanted."""
-    found, run = _model(visit, modelid), visit.runs.latest(modelid)
+    model, run = _model(ctx, modelid), ctx.runs.latest(modelid)
     if run is None:
         return go(f"/analytics/models/{modelid}")
     again = REFRESH_SECONDS if run.active and refresh else None
-    info = [_without_paths(visit, text) for text in run.info]
+    info = [_without_paths(ctx, text) for text in run.info]
     return Page(
         "run.html",
-        {"model": found, "run": run, "info": info, "refreshes": bool(again), "minimum": backend.MINIMUM_SCORE},
+        {"model": model, "run": run, "info": info, "refreshes": bool(again), "minimum": backend.MINIMUM_SCORE},
         again,
     )
 
 
-def predictions(visit: RequestContext, modelid: int) -> Page:
+def predictions(ctx: RequestContext, modelid: int) -> Page:
     """Where a model has predicted, and how much; with a link where the person may read."""
-    found = _model(visit, modelid)
-    with visit.workspace.store.read() as connection:
+    model = _model(ctx, modelid)
+    with ctx.workspace.store.read() as connection:
         counted = queries.by_context(connection, modelid)
-    names = contexts.named(visit, counted)
+    names = contexts.named(ctx, counted)
     readable: set[int] = set()
-    if found.enabled and found.trained:
-        readable = listing.readable(visit.capabilities, visit.person.id, found, names)
-    rows = sorted(((names[one], *counted[one]) for one in names), key=lambda row: row[0].name.lower())
-    return Page("predictions.html", {"model": found, "rows": rows, "readable": readable})
+    if model.enabled and model.trained:
+        readable = listing.readable(ctx.capabilities, ctx.person.id, model, names)
+    rows = sorted(
+        ((named, *counted[contextid]) for contextid, named in names.items()), key=lambda row: row[0].name.lower()
+    )
+    return Page("predictions.html", {"model": model, "rows": rows, "readable": readable})
 
 
-def invalid(visit: RequestContext, modelid: int, page: int) -> Page:
+def invalid(ctx: RequestContext, modelid: int, page: int) -> Page:
     """What on the site a model can neither learn from nor predict, and why."""
-    found = _model(visit, modelid)
+    model = _model(ctx, modelid)
     first = (page - 1) * limits.PAGE_ELEMENTS
-    elements = invalid_elements(visit.site, found, visit.workspace.clock())
+    elements = invalid_elements(ctx.site, model, ctx.workspace.clock())
     shown = [*islice(elements, first, first + limits.PAGE_ELEMENTS + 1)]
     more = len(shown) > limits.PAGE_ELEMENTS
-    return Page("invalid.html", {"model": found, "elements": shown[: limits.PAGE_ELEMENTS], "page": page, "more": more})
+    return Page("invalid.html", {"model": model, "elements": shown[: limits.PAGE_ELEMENTS], "page": page, "more": more})
 
 
-def log(visit: RequestContext, modelid: int) -> Page:
+def log(ctx: RequestContext, modelid: int) -> Page:
     """Everything that has been done with a model."""
-    found = _model(visit, modelid)
-    with visit.workspace.store.read() as connection:
-        judged, ran = _evaluations(visit, connection, modelid), runs(connection, modelid)
+    model = _model(ctx, modelid)
+    with ctx.workspace.store.read() as connection:
+        judged, past_runs = _evaluations(ctx, connection, modelid), runs(connection, modelid)
         marks = feedback.listed(connection, modelid)
-    for one in ran:
-        one["info"] = [_without_paths(visit, text) for text in one["info"]]
-    values = {"model": found, "judged": judged, "runs": ran, "marks": marks[::-1]}
+    for run in past_runs:
+        run["info"] = [_without_paths(ctx, text) for text in run["info"]]
+    values = {"model": model, "evaluations": judged, "runs": past_runs, "marks": marks[::-1]}
     return Page("log.html", {**values, "minimum": backend.MINIMUM_SCORE})
 
 
-def evaluation(visit: RequestContext, modelid: int, logid: int) -> Page:
+def evaluation(ctx: RequestContext, modelid: int, logid: int) -> Page:
     """One evaluation with its figures."""
-    found = _model(visit, modelid)
-    one = _evaluation(visit, modelid, logid)
-    folder = _folder(visit, found, one)
+    model = _model(ctx, modelid)
+    evaluation = _evaluation(ctx, modelid, logid)
+    folder = _folder(ctx, model, evaluation)
     names = sorted(path.name for path in folder.iterdir() if path.is_file()) if folder else []
     values = {
-        "model": found, "one": one,
+        "model": model, "evaluation": evaluation,
         "figures": [name for name in names if FIGURE.fullmatch(name)], "report": REPORT in names,
         "minimum": backend.MINIMUM_SCORE,
     }  # fmt: skip
     return Page("evaluation.html", values)
 
 
-def evaluation_file(visit: RequestContext, modelid: int, logid: int, name: str) -> Response:
+def evaluation_file(ctx: RequestContext, modelid: int, logid: int, name: str) -> Response:
     """A figure or the report of an evaluation."""
-    found = _model(visit, modelid)
-    folder = _folder(visit, found, _evaluation(visit, modelid, logid))
+    model = _model(ctx, modelid)
+    folder = _folder(ctx, model, _evaluation(ctx, modelid, logid))
     path = folder / name if folder else None
     if path is None or not path.is_file() or path.is_symlink():
         raise RequestError(say("no such file"), 404)
     if name == REPORT:
-        text = _without_paths(visit, path.read_text("utf-8", "replace"))
+        text = _without_paths(ctx, path.read_text("utf-8", "replace"))
         return Response(text, media_type="text/html; charset=utf-8", headers=_REPORT_HEADERS)
     return Response(path.read_bytes(), media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
 
-def change(visit: RequestContext, modelid: int, action: str, form: PageForm) -> Response:
+def change(ctx: RequestContext, modelid: int, action: str, form: PageForm) -> Response:
     """Do what a form says."""
-    found = _model(visit, modelid)
+    model = _model(ctx, modelid)
     if action in TASKS:
-        visit.runs.start(PageRun(action, modelid, visit.person.id, _options(found, action, form)))
+        ctx.runs.start(PageRun(action, modelid, ctx.person.id, _options(model, action, form)))
         return go(f"/analytics/models/{modelid}/run")
     if action == "enable":
         interval = form.text("interval")
-        if interval and interval not in definitions.intervals_for(found.target):
+        if interval and interval not in definitions.intervals_for(model.target):
             raise RequestError(say("bad interval"), 400)
-        models.enable(visit.workspace, modelid, interval or None)
+        models.enable(ctx.workspace, modelid, interval or None)
     elif action == "stop":
-        visit.runs.stop(modelid)
+        ctx.runs.stop(modelid)
     elif action == "disable":
-        models.edit(visit.workspace, modelid, enabled=False)
+        models.edit(ctx.workspace, modelid, enabled=False)
     elif action == "clear":
         if form.text("sure") != "yes":
             raise RequestError(say("not sure"), 400)
-        models.clear(visit.workspace, modelid)
+        models.clear(ctx.workspace, modelid)
     return go(f"/analytics/models/{modelid}?done={action}")
 
 
-def _options(found: AnalyticsModel, action: str, form: PageForm) -> dict[str, Any]:
+def _options(model: AnalyticsModel, action: str, form: PageForm) -> dict[str, Any]:
     """Options of a run."""
     if action != "evaluate":
         return {}
     mode, interval = form.text("mode") or MODES[0], form.text("interval")
-    if mode not in MODES or (interval and interval not in definitions.intervals_for(found.target)):
+    if mode not in MODES or (interval and interval not in definitions.intervals_for(model.target)):
         raise RequestError(say("bad interval"), 400)
     return {"mode": mode, "interval": None if mode == TRAINED_MODEL else interval or None}
 
 
-def _model(visit: RequestContext, modelid: int) -> AnalyticsModel:
+def _model(ctx: RequestContext, modelid: int) -> AnalyticsModel:
     """A model for a manager; RequestError of 403 or 404."""
-    visit.require_manager()
-    with visit.workspace.store.read() as connection:
-        found = next((one for one in models.listed(connection) if one.id == modelid), None)
-    if found is None:
+    ctx.require_manager()
+    with ctx.workspace.store.read() as connection:
+        model = next((model for model in models.listed(connection) if model.id == modelid), None)
+    if model is None:
         raise RequestError(say("no model", id=modelid), 404)
-    return found
+    return model
 
 
-def _evaluations(visit: RequestContext, connection: Connection, modelid: int) -> list[dict[str, Any]]:
+def _evaluations(ctx: RequestContext, connection: Connection, modelid: int) -> list[dict[str, Any]]:
     """The log of a model's evaluations, newest first, for a page."""
-    found = evaluations(connection, modelid)
-    for one in found:
-        one["info"] = [_without_paths(visit, text) for text in one["info"]]
-    return found
+    log = evaluations(connection, modelid)
+    for entry in log:
+        entry["info"] = [_without_paths(ctx, text) for text in entry["info"]]
+    return log
 
 
-def _evaluation(visit: RequestContext, modelid: int, logid: int) -> dict[str, Any]:
-    with visit.workspace.store.read() as connection:
-        found = next((one for one in _evaluations(visit, connection, modelid) if one["id"] == logid), None)
-    if found is None:
+def _evaluation(ctx: RequestContext, modelid: int, logid: int) -> dict[str, Any]:
+    with ctx.workspace.store.read() as connection:
+        log = _evaluations(ctx, connection, modelid)
+    evaluation = next((entry for entry in log if entry["id"] == logid), None)
+    if evaluation is None:
         raise RequestError(say("no evaluation"), 404)
-    return found
+    return evaluation
 
 
-def _folder(visit: RequestContext, found: AnalyticsModel, one: dict[str, Any]) -> Path | None:
+def _folder(ctx: RequestContext, model: AnalyticsModel, evaluation: dict[str, Any]) -> Path | None:
     """Where an evaluation left its figures, None when it is gone; nothing outside the model's own folder counts."""
-    if not one["dir"]:
+    if not evaluation["dir"]:
         return None
-    folder, own = Path(one["dir"]).resolve(), visit.workspace.modeldir(found).resolve()
+    folder, own = Path(evaluation["dir"]).resolve(), ctx.workspace.modeldir(model).resolve()
     return folder if folder.is_relative_to(own) and folder.is_dir() else None
 
 
-def _plotted(judged: Sequence[dict[str, Any]]) -> list[Plotted]:
+def _scores_by_interval(log: Sequence[dict[str, Any]]) -> list[IntervalScores]:
     """Scores over time of each interval that was evaluated more than once."""
     by_interval: dict[str, list[RunFacts]] = {}
-    for one in judged:
-        facts = RunFacts(one["timecreated"] * 1000, {"score": one["score"], "min_score": backend.MINIMUM_SCORE})
-        by_interval.setdefault(one["timesplitting"] or "", []).append(facts)
-    drawn = [(interval, chart(facts)) for interval, facts in by_interval.items() if len(facts) > 1]
-    return [Plotted(interval, one) for interval, one in drawn if one is not None]
+    for entry in log:
+        facts = RunFacts(entry["timecreated"] * 1000, {"score": entry["score"], "min_score": backend.MINIMUM_SCORE})
+        by_interval.setdefault(entry["timesplitting"] or "", []).append(facts)
+    charts = [(interval, score_chart(facts)) for interval, facts in by_interval.items() if len(facts) > 1]
+    return [IntervalScores(interval, chart) for interval, chart in charts if chart is not None]
 
 
-def _without_paths(visit: RequestContext, text: str) -> str:
+def _without_paths(ctx: RequestContext, text: str) -> str:
     """A text for a page, which may be HTML: without the folders of the server."""
-    folder = str(visit.workspace.folder)
+    folder = str(ctx.workspace.folder)
     return re.sub(rf"({re.escape(folder)}|{re.escape(escape(folder))})[^\s;,<>\"']*", say("server folder"), text)

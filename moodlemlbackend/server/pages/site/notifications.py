@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Told:
+class NotificationItem:
     """A notification; ``url`` is empty where it leads nowhere on the web."""
 
     id: int
@@ -30,36 +30,36 @@ class Told:
     read: bool
 
 
-def index(visit: RequestContext, done: str = "") -> Page:
+def index(ctx: RequestContext, done: str = "") -> Page:
     """The latest notifications of a person, and the person's channels."""
-    found = inbox.listed(visit.workspace, userid=visit.person.id, most=limits.PAGE_NOTIFICATIONS)
-    told = [
-        Told(
-            one["id"], one["subject"], [line for line in one["fullmessage"].splitlines() if line],
-            one["contexturl"] if one["contexturl"].startswith(("https://", "http://")) else "",
-            one["timecreated"], one["timeread"] is not None,
+    rows = inbox.listed(ctx.workspace, userid=ctx.person.id, most=limits.PAGE_NOTIFICATIONS)
+    items = [
+        NotificationItem(
+            row["id"], row["subject"], [line for line in row["fullmessage"].splitlines() if line],
+            row["contexturl"] if row["contexturl"].startswith(("https://", "http://")) else "",
+            row["timecreated"], row["timeread"] is not None,
         )
-        for one in found
+        for row in rows
     ]  # fmt: skip
-    with visit.workspace.store.read() as connection:
-        wanted = channels.preferences(connection, visit.person.id)
-    offered = channels.available(visit.workspace.settings)
+    with ctx.workspace.store.read() as connection:
+        preferences = channels.preferences(connection, ctx.person.id)
+    offered = channels.available(ctx.workspace.settings)
     values = {
-        "told": told, "unread": [one.id for one in told if not one.read], "wanted": wanted, "channels": offered,
-        "notice": say(f"notice {done}") if done in ("read", "channels") else "",
+        "notifications": items, "unread": [item.id for item in items if not item.read], "preferences": preferences,
+        "channels": offered, "notice": say(f"notice {done}") if done in ("read", "channels") else "",
     }  # fmt: skip
     return Page("notifications.html", values)
 
 
-def take(visit: RequestContext, form: PageForm) -> Response:
+def take(ctx: RequestContext, form: PageForm) -> Response:
     """Note that notifications have been read, or which channels the person wants."""
     if form.text("action") == "read":
-        own = {one["id"] for one in inbox.listed(visit.workspace, userid=visit.person.id, unread=True)}
-        inbox.mark_read(visit.workspace, own & set(form.numbers("id")))
+        own = {row["id"] for row in inbox.listed(ctx.workspace, userid=ctx.person.id, unread=True)}
+        inbox.mark_read(ctx.workspace, own & set(form.numbers("id")))
         return go("/notifications?done=read")
     if form.text("action") != "channels":
         raise RequestError(say("no form"), 400)
-    offered = channels.available(visit.workspace.settings)
-    with visit.workspace.store.write() as connection:
-        channels.choose(connection, visit.person.id, {name: form.text(name) == "yes" for name in offered})
+    offered = channels.available(ctx.workspace.settings)
+    with ctx.workspace.store.write() as connection:
+        channels.choose(connection, ctx.person.id, {name: form.text(name) == "yes" for name in offered})
     return go("/notifications?done=channels")

@@ -85,7 +85,7 @@ class RequestContexts:
         self._tokens: Tokens | None = None
 
     async def ask(self, user: str, make: Callable[[RequestContext], T]) -> T:
-        """Have a function called with the visit of a user, in a thread.
+        """Have a function called with the request context of a user, in a thread.
 
         Raises
         ------
@@ -110,8 +110,8 @@ class RequestContexts:
 
     def _ask(self, user: str, make: Callable[[RequestContext], T]) -> T:
         try:
-            with self._visit(user) as visit:
-                return make(visit)
+            with self._open_context(user) as ctx:
+                return make(ctx)
         except RequestError:
             raise
         except (BusyError, NotTrainedError) as error:
@@ -122,7 +122,7 @@ class RequestContexts:
             raise self._lost(error) from error
 
     @contextmanager
-    def _visit(self, user: str) -> Iterator[RequestContext]:
+    def _open_context(self, user: str) -> Iterator[RequestContext]:
         if self._people_only and not self._is_person(user):
             raise RequestError(say("nobody"), 403)
         settings = self.settings

@@ -27,12 +27,12 @@ class Page:
     values: dict[str, Any] = field(default_factory=dict)
     refresh: int | None = None
 
-    def response(self, visit: RequestContext, *, person_only: bool) -> Response:
+    def response(self, ctx: RequestContext, *, person_only: bool) -> Response:
         """Make the page."""
         headers = {**HEADERS, **({"Refresh": str(self.refresh)} if self.refresh else {})}
         return render(
-            f"site/{self.template}", headers=headers, user=visit.person.name, dates=Dates(visit.site.zone),
-            links=navigation(person_only=person_only, manages=visit.manages), token=visit.tokens.make(visit.user),
+            f"site/{self.template}", headers=headers, user=ctx.person.name, dates=Dates(ctx.site.zone),
+            links=navigation(person_only=person_only, manages=ctx.manages), token=ctx.tokens.make(ctx.user),
             **self.values,
         )  # fmt: skip
 

@@ -9,7 +9,7 @@ from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse, Response
 
 from moodlemlbackend.errors import RequestError
-from moodlemlbackend.server.auth.login import Anybody, logged
+from moodlemlbackend.server.auth.login import AnyLogin, logged
 from moodlemlbackend.server.pages.site import managers, notifications, teachers
 from moodlemlbackend.server.pages.site.forms import FIELD, PageForm, read_form
 from moodlemlbackend.server.pages.site.responses import Page, refusal
@@ -34,7 +34,7 @@ _HIDDEN: dict[str, Any] = {"include_in_schema": False, "response_class": HTMLRes
 
 
 def add_site_pages(app: FastAPI) -> None:
-    """Add the pages to the application, whose state has the desk."""
+    """Add the pages to the application, whose state has the request_contexts."""
     _add_insights(app)
     _add_models(app)
 
@@ -42,93 +42,93 @@ def add_site_pages(app: FastAPI) -> None:
 def _add_insights(app: FastAPI) -> None:
     @app.get("/insights", **_HIDDEN)
     async def insights(
-        request: Request, user: Anybody, context: AskedId = None, model: AskedId = None, page: PageNumber = 1,
+        request: Request, user: AnyLogin, context: AskedId = None, model: AskedId = None, page: PageNumber = 1,
         select: Word = "", show: Word = "", done: Word = "", number: Number = 0,
     ) -> Response:  # fmt: skip
         if context is None:
             return await _show(request, user, teachers.index)
         if show == "done":
-            return await _show(request, user, lambda visit: teachers.dealt_with(visit, context))
-        asked = teachers.Asked(context, model, page, everything=select == "all", done=done, number=number)
-        return await _show(request, user, lambda visit: teachers.context(visit, asked))
+            return await _show(request, user, lambda ctx: teachers.dealt_with(ctx, context))
+        query = teachers.InsightsQuery(context, model, page, everything=select == "all", done=done, number=number)
+        return await _show(request, user, lambda ctx: teachers.context(ctx, query))
 
     @app.get("/insights/{predictionid}", **_HIDDEN)
     async def insight(
-        request: Request, user: Anybody, predictionid: Id, done: Word = "", number: Number = 0
+        request: Request, user: AnyLogin, predictionid: Id, done: Word = "", number: Number = 0
     ) -> Response:
-        return await _show(request, user, lambda visit: teachers.insight(visit, predictionid, done, number))
+        return await _show(request, user, lambda ctx: teachers.insight(ctx, predictionid, done, number))
 
     @app.post("/insights/act", **_HIDDEN)
-    async def act(request: Request, user: Anybody) -> Response:
+    async def act(request: Request, user: AnyLogin) -> Response:
         return await _take(request, user, teachers.act)
 
     @app.get("/notifications", **_HIDDEN)
-    async def told(request: Request, user: Anybody, done: Word = "") -> Response:
-        return await _show(request, user, lambda visit: notifications.index(visit, done))
+    async def told(request: Request, user: AnyLogin, done: Word = "") -> Response:
+        return await _show(request, user, lambda ctx: notifications.index(ctx, done))
 
     @app.post("/notifications", **_HIDDEN)
-    async def take(request: Request, user: Anybody) -> Response:
+    async def take(request: Request, user: AnyLogin) -> Response:
         return await _take(request, user, notifications.take)
 
 
 def _add_models(app: FastAPI) -> None:
     @app.get("/analytics", **_HIDDEN)
-    async def models(request: Request, user: Anybody) -> Response:
+    async def models(request: Request, user: AnyLogin) -> Response:
         return await _show(request, user, managers.index)
 
     @app.get("/analytics/models/{modelid}", **_HIDDEN)
-    async def model(request: Request, user: Anybody, modelid: Id, done: Word = "") -> Response:
-        return await _show(request, user, lambda visit: managers.model(visit, modelid, done))
+    async def model(request: Request, user: AnyLogin, modelid: Id, done: Word = "") -> Response:
+        return await _show(request, user, lambda ctx: managers.model(ctx, modelid, done))
 
     @app.get("/analytics/models/{modelid}/run", **_HIDDEN)
-    async def run(request: Request, user: Anybody, modelid: Id, refresh: Word = "on") -> Response:
-        return await _show(request, user, lambda visit: managers.progress(visit, modelid, refresh=refresh != "off"))
+    async def run(request: Request, user: AnyLogin, modelid: Id, refresh: Word = "on") -> Response:
+        return await _show(request, user, lambda ctx: managers.progress(ctx, modelid, refresh=refresh != "off"))
 
     @app.get("/analytics/models/{modelid}/{part}", **_HIDDEN)
-    async def about(request: Request, user: Anybody, modelid: Id, part: Part, page: PageNumber = 1) -> Response:
+    async def about(request: Request, user: AnyLogin, modelid: Id, part: Part, page: PageNumber = 1) -> Response:
         if part == "invalid":
-            return await _show(request, user, lambda visit: managers.invalid(visit, modelid, page))
+            return await _show(request, user, lambda ctx: managers.invalid(ctx, modelid, page))
         make = managers.predictions if part == "predictions" else managers.log
-        return await _show(request, user, lambda visit: make(visit, modelid))
+        return await _show(request, user, lambda ctx: make(ctx, modelid))
 
     @app.get("/analytics/models/{modelid}/evaluations/{logid}", **_HIDDEN)
-    async def evaluation(request: Request, user: Anybody, modelid: Id, logid: Id) -> Response:
-        return await _show(request, user, lambda visit: managers.evaluation(visit, modelid, logid))
+    async def evaluation(request: Request, user: AnyLogin, modelid: Id, logid: Id) -> Response:
+        return await _show(request, user, lambda ctx: managers.evaluation(ctx, modelid, logid))
 
     @app.get("/analytics/models/{modelid}/evaluations/{logid}/{name}", **_HIDDEN)
-    async def file(request: Request, user: Anybody, modelid: Id, logid: Id, name: File) -> Response:
-        return await _show(request, user, lambda visit: managers.evaluation_file(visit, modelid, logid, name))
+    async def file(request: Request, user: AnyLogin, modelid: Id, logid: Id, name: File) -> Response:
+        return await _show(request, user, lambda ctx: managers.evaluation_file(ctx, modelid, logid, name))
 
     @app.post("/analytics/models/{modelid}/{action}", **_HIDDEN)
-    async def change(request: Request, user: Anybody, modelid: Id, action: Change) -> Response:
-        return await _take(request, user, lambda visit, form: managers.change(visit, modelid, action, form))
+    async def change(request: Request, user: AnyLogin, modelid: Id, action: Change) -> Response:
+        return await _take(request, user, lambda ctx, form: managers.change(ctx, modelid, action, form))
 
 
 async def _show(request: Request, user: str, make: Callable[[RequestContext], Page | Response]) -> Response:
     """Answer with a page."""
-    desk: RequestContexts = request.app.state.desk
-    return await _told(request, user, desk.ask(user, lambda visit: _response(request, visit, make(visit))))
+    request_contexts: RequestContexts = request.app.state.request_contexts
+    return await _told(request, user, request_contexts.ask(user, lambda ctx: _response(request, ctx, make(ctx))))
 
 
 async def _take(request: Request, user: str, make: Callable[[RequestContext, PageForm], Page | Response]) -> Response:
     """Take a form that was sent from a page of ours, and answer."""
 
-    def checked(visit: RequestContext, form: PageForm) -> Response:
-        if not visit.tokens.hold(user, form.text(FIELD)):
+    def checked(ctx: RequestContext, form: PageForm) -> Response:
+        if not ctx.tokens.hold(user, form.text(FIELD)):
             raise RequestError(say("stale form"), 403)
-        return _response(request, visit, make(visit, form))
+        return _response(request, ctx, make(ctx, form))
 
     async def answer() -> Response:
         form = await read_form(request)
-        desk: RequestContexts = request.app.state.desk
-        return await desk.ask(user, lambda visit: checked(visit, form))
+        request_contexts: RequestContexts = request.app.state.request_contexts
+        return await request_contexts.ask(user, lambda ctx: checked(ctx, form))
 
     return await _told(request, user, answer())
 
 
-def _response(request: Request, visit: RequestContext, made: Page | Response) -> Response:
-    person_only = request.app.state.gate.is_person(visit.user)
-    return made.response(visit, person_only=person_only) if isinstance(made, Page) else made
+def _response(request: Request, ctx: RequestContext, made: Page | Response) -> Response:
+    person_only = request.app.state.authenticator.is_person(ctx.user)
+    return made.response(ctx, person_only=person_only) if isinstance(made, Page) else made
 
 
 async def _told(request: Request, user: str, answer: Awaitable[Response]) -> Response:
@@ -140,5 +140,5 @@ async def _told(request: Request, user: str, answer: Awaitable[Response]) -> Res
         headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
         if request.method == "POST":
             headers["Connection"] = "close"  # its form may not have been read
-        person_only = request.app.state.gate.is_person(user)
+        person_only = request.app.state.authenticator.is_person(user)
         return refusal(str(error), error.code, headers, person_only=person_only)

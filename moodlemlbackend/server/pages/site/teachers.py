@@ -11,8 +11,8 @@ from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.insights import actions, listing
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
+from moodlemlbackend.server.pages.charts import bars
 from moodlemlbackend.server.pages.site import contexts, queries
-from moodlemlbackend.server.pages.site.charts import bars
 from moodlemlbackend.server.pages.site.forms import FIELD, whole
 from moodlemlbackend.server.pages.site.responses import Page, go
 from moodlemlbackend.server.pages.texts import say
@@ -34,7 +34,7 @@ REASONS_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Section:
+class InsightSection:
     """A model's insights in a context, those at the greatest risk first; ``number`` is that of all pages."""
 
     model: AnalyticsModel
@@ -46,34 +46,35 @@ class Section:
     what: str
 
 
-def index(visit: RequestContext) -> Page:
+def index(ctx: RequestContext) -> Page:
     """The courses of a person that have insights, those at the greatest risk first."""
-    with visit.workspace.store.read() as connection:
-        found = listing.contexts(connection)
-        known = {modelid: models.get(connection, modelid) for modelid in {one.modelid for one in found}}
-    candidates = contexts.concerning(visit, {one.contextid for one in found})
+    with ctx.workspace.store.read() as connection:
+        pairs = {(pair.modelid, pair.contextid) for pair in listing.contexts(connection)}
+        known = {modelid: models.get(connection, modelid) for modelid in {modelid for modelid, _ in pairs}}
+    candidates = contexts.concerning(ctx, {contextid for _, contextid in pairs})
     readable = {
-        (one.modelid, context)
-        for one in found
-        if one.contextid in candidates and definitions.has_target(known[one.modelid].target)
-        for context in listing.readable(visit.capabilities, visit.person.id, known[one.modelid], [one.contextid])
+        (modelid, contextid)
+        for modelid, contextid in pairs
+        if contextid in candidates
+        and definitions.has_target(known[modelid].target)
+        and listing.readable(ctx.capabilities, ctx.person.id, known[modelid], [contextid])
     }
-    with visit.workspace.store.read() as connection:
-        waiting = queries.open_insights(connection, visit.person.id, {context for _, context in readable})
-    counted = {(one.modelid, one.contextid): one for one in waiting}
+    with ctx.workspace.store.read() as connection:
+        waiting = queries.open_insights(connection, ctx.person.id, {context for _, context in readable})
+    waiting_in = {(count.modelid, count.contextid): count for count in waiting}
     rows: dict[int, list[tuple[AnalyticsModel, queries.Open | None]]] = {}
     for modelid, contextid in sorted(readable):
-        rows.setdefault(contextid, []).append((known[modelid], counted.get((modelid, contextid))))
-    names = contexts.named(visit, rows)
+        rows.setdefault(contextid, []).append((known[modelid], waiting_in.get((modelid, contextid))))
+    names = contexts.named(ctx, rows)
     shown = sorted(
         ((names[contextid], row) for contextid, row in rows.items() if contextid in names),
-        key=lambda one: (not one[0].own, -max(_urgency(waits) for _, waits in one[1]), one[0].name.lower()),
+        key=lambda entry: (not entry[0].own, -max(_urgency(count) for _, count in entry[1]), entry[0].name.lower()),
     )
     return Page("insights.html", {"rows": shown})
 
 
 @dataclass(frozen=True)
-class Asked:
+class InsightsQuery:
     """Which insights are asked for: of a context, all or of one model, and a page of them.
 
     ``everything`` checks every box; ``done`` and ``number`` say what the form before did.
@@ -87,159 +88,165 @@ class Asked:
     number: int = 0
 
 
-def context(visit: RequestContext, asked: Asked) -> Page:
+def context(ctx: RequestContext, query: InsightsQuery) -> Page:
     """The insights of a context: of one model, page by page, or the first page of each."""
-    place, readable = _place(visit, asked.context)
-    if asked.model is not None:
-        readable = [model for model in readable if model.id == asked.model]
+    named, readable = _readable_context(ctx, query.context)
+    if query.model is not None:
+        readable = [model for model in readable if model.id == query.model]
         if not readable:
             raise RequestError(say("no insights there"), 404)
-    sections = [_section(visit, model, asked.context, asked.page) for model in readable]
-    with visit.workspace.store.read() as connection:
-        hidden = len(queries.said(connection, visit.person.id, asked.context))
+    sections = [_insight_section(ctx, model, query.context, query.page) for model in readable]
+    with ctx.workspace.store.read() as connection:
+        hidden = len(queries.said(connection, ctx.person.id, query.context))
     values = {
-        "place": place, "sections": sections, "hidden": hidden, "asked": asked, "bars": bars,
-        "notice": _notice(asked.done, asked.number), "reasons_shown": REASONS_SHOWN, "field": FIELD,
+        "context": named, "sections": sections, "hidden": hidden, "query": query, "bars": bars,
+        "notice": _notice(query.done, query.number), "reasons_shown": REASONS_SHOWN, "field": FIELD,
     }  # fmt: skip
     return Page("context.html", values)
 
 
-def dealt_with(visit: RequestContext, contextid: int) -> Page:
-    """What a person has said of insights in a context, to be taken back."""
-    place, readable = _place(visit, contextid)
-    with visit.workspace.store.read() as connection:
-        said = queries.said(connection, visit.person.id, contextid)
+def dealt_with(ctx: RequestContext, contextid: int) -> Page:
+    """What a person has judged in a context, to be taken back."""
+    named, readable = _readable_context(ctx, contextid)
+    with ctx.workspace.store.read() as connection:
+        judgements = queries.said(connection, ctx.person.id, contextid)
     modelids = {model.id for model in readable}
-    shown = []
-    for modelid in sorted({one.modelid for one in said.values()} & modelids):
-        shown += [one for one in _every(visit, modelid, contextid, mine=False) if one.id in said]
+    shown: list[Insight] = []
+    for modelid in sorted({judgement.modelid for judgement in judgements.values()} & modelids):
+        insights = _all_insights(ctx, modelid, contextid, mine=False)
+        shown += [insight for insight in insights if insight.id in judgements]
     labels = {action.name: action.label for model in readable for action in actions.judgements(model.target)}
-    shown.sort(key=lambda one: -said[one.id].time)
-    return Page("dealt-with.html", {"place": place, "insights": shown, "said": said, "labels": labels})
+    shown.sort(key=lambda insight: -judgements[insight.id].time)
+    values = {"context": named, "insights": shown, "judgements": judgements, "labels": labels}
+    return Page("dealt-with.html", values)
 
 
-def insight(visit: RequestContext, predictionid: int, done: str = "", number: int = 0) -> Page:
+def insight(ctx: RequestContext, predictionid: int, done: str = "", number: int = 0) -> Page:
     """One insight in full."""
-    found = _one(visit, predictionid)
-    place, _ = _place(visit, found.contextid)
-    with visit.workspace.store.read() as connection:
-        said = queries.said(connection, visit.person.id, found.contextid).get(predictionid)
-    labels = {action.name: action.label for action in found.judgements}
+    shown = _readable_insight(ctx, predictionid)
+    named, _ = _readable_context(ctx, shown.contextid)
+    with ctx.workspace.store.read() as connection:
+        judgement = queries.said(connection, ctx.person.id, shown.contextid).get(predictionid)
+    labels = {action.name: action.label for action in shown.judgements}
     values = {
-        "place": place, "one": found, "said": said, "labels": labels, "bars": bars, "notice": _notice(done, number),
-        "what": definitions.analyser(found.model.target).origin,
+        "context": named, "insight": shown, "judgement": judgement, "labels": labels, "bars": bars,
+        "notice": _notice(done, number), "what": definitions.analyser(shown.model.target).origin,
     }  # fmt: skip
     return Page("insight.html", values)
 
 
-def act(visit: RequestContext, form: PageForm) -> Page | Response:
+def act(ctx: RequestContext, form: PageForm) -> Page | Response:
     """Do what a form says about insights: all of one context, which the person may read."""
-    one = form.text("one")
-    name, _, only = one.partition("-") if one else (form.text("action"), "", "")
-    predictions = [whole(only)] if one else form.numbers("id")
+    button = form.text("one")  # beside a single insight: action and id
+    name, _, predictionid = button.partition("-") if button else (form.text("action"), "", "")
+    predictions = [whole(predictionid)] if button else form.numbers("id")
     back = form.text("back")
     if not predictions:
         raise RequestError(say("nothing selected"), 400)
     if len(predictions) > limits.PAGE_INSIGHTS:
         raise RequestError(say("too many selected", count=limits.PAGE_INSIGHTS), 400)
-    contexts = {_check(visit, predictionid) for predictionid in dict.fromkeys(predictions)}
-    if len(contexts) != 1:
+    contextids = {_readable_in(ctx, predictionid) for predictionid in set(predictions)}
+    if len(contextids) != 1:
         raise RequestError(say("several contexts"), 400)
-    [contextid] = contexts
+    [contextid] = contextids
     if name == MESSAGE:
-        return _message(visit, contextid, predictions)
+        return _message(ctx, contextid, predictions)
     if name == TAKE_BACK:
-        actions.take_back(visit.workspace, predictions)
+        actions.take_back(ctx.workspace, predictions)
     else:
-        actions.perform(visit.workspace, name, predictions)
-    told = {"done": TAKE_BACK if name == TAKE_BACK else "hidden", "number": len(predictions)}
+        actions.perform(ctx.workspace, name, predictions)
+    done = {"done": TAKE_BACK if name == TAKE_BACK else "hidden", "number": len(predictions)}
     if back == "one":
-        return go(f"/insights/{predictions[0]}?{urlencode(told)}")
+        return go(f"/insights/{predictions[0]}?{urlencode(done)}")
     model = form.number("model")
-    where: dict[str, Any] = {"context": contextid, **({"model": model} if model else {}), **told}
-    return go(f"/insights?{urlencode(where)}")
+    address: dict[str, Any] = {"context": contextid, **({"model": model} if model else {}), **done}
+    return go(f"/insights?{urlencode(address)}")
 
 
-def _message(visit: RequestContext, contextid: int, predictions: Sequence[int]) -> Page:
+def _message(ctx: RequestContext, contextid: int, predictions: Sequence[int]) -> Page:
     """A link that opens the mail program, for students who were chosen."""
-    place, _ = _place(visit, contextid)
-    samples = [one.sample for one in (_one(visit, predictionid) for predictionid in dict.fromkeys(predictions))]
+    named, _ = _readable_context(ctx, contextid)
+    samples = [_readable_insight(ctx, predictionid).sample for predictionid in dict.fromkeys(predictions)]
     students = [sample for sample in samples if sample is not None and sample.email]
     if not students:
         raise RequestError(say("no addresses"), 400)
-    actions.perform(visit.workspace, MESSAGE, predictions)
-    return Page("message.html", {"place": place, "students": students, "link": actions.mail_link(students)})
+    actions.perform(ctx.workspace, MESSAGE, predictions)
+    return Page("message.html", {"context": named, "students": students, "link": actions.mail_link(students)})
 
 
-def _place(visit: RequestContext, contextid: int) -> tuple[contexts.Place, list[AnalyticsModel]]:
+def _readable_context(ctx: RequestContext, contextid: int) -> tuple[contexts.NamedContext, list[AnalyticsModel]]:
     """A context, and the models whose insights in it a person may read; 404 when there are none."""
-    with visit.workspace.store.read() as connection:
-        found = [models.get(connection, modelid) for modelid in queries.models_in(connection, contextid)]
+    with ctx.workspace.store.read() as connection:
+        candidates = [models.get(connection, modelid) for modelid in queries.models_in(connection, contextid)]
     readable = [
         model
-        for model in found
+        for model in candidates
         if definitions.has_target(model.target)
-        and listing.readable(visit.capabilities, visit.person.id, model, [contextid])
+        and listing.readable(ctx.capabilities, ctx.person.id, model, [contextid])
     ]
-    place = contexts.named(visit, [contextid]).get(contextid)
-    if place is None or not readable:
+    named = contexts.named(ctx, [contextid]).get(contextid)
+    if named is None or not readable:
         raise RequestError(say("no insights there"), 404)
-    return place, sorted(readable, key=lambda model: model.name.lower())
+    return named, sorted(readable, key=lambda model: model.name.lower())
 
 
-def _one(visit: RequestContext, predictionid: int) -> Insight:
-    """An insight that a person may read; as :func:`_check`."""
-    _check(visit, predictionid)
-    return listing.get(visit.workspace, visit.site, predictionid)
+def _readable_insight(ctx: RequestContext, predictionid: int) -> Insight:
+    """An insight that a person may read; as :func:`_readable_in`."""
+    _readable_in(ctx, predictionid)
+    return listing.get(ctx.workspace, ctx.site, predictionid)
 
 
-def _check(visit: RequestContext, predictionid: int) -> int:
+def _readable_in(ctx: RequestContext, predictionid: int) -> int:
     """The context of an insight that a person may read, of an enabled model; RequestError of 404 for any other."""
-    with visit.workspace.store.read() as connection:
-        where = queries.place(connection, predictionid)
-        model = models.get(connection, where[0]) if where else None
+    with ctx.workspace.store.read() as connection:
+        origin = queries.place(connection, predictionid)
+        model = models.get(connection, origin[0]) if origin else None
     if (
-        where is None
+        origin is None
         or model is None
         or not (model.enabled and model.trained and definitions.has_target(model.target))
-        or not listing.readable(visit.capabilities, visit.person.id, model, [where[1]])
+        or not listing.readable(ctx.capabilities, ctx.person.id, model, [origin[1]])
     ):
         raise RequestError(say("no insight"), 404)
-    return where[1]
+    return origin[1]
 
 
-def _section(visit: RequestContext, model: AnalyticsModel, contextid: int, page: int) -> Section:
-    every = _every(visit, model.id, contextid, mine=True)
-    every.sort(key=lambda one: (-one.prediction, -(one.score if one.probability is None else one.probability)))
+def _insight_section(ctx: RequestContext, model: AnalyticsModel, contextid: int, page: int) -> InsightSection:
+    insights = _all_insights(ctx, model.id, contextid, mine=True)
+    insights.sort(key=_risk, reverse=True)
     first = (page - 1) * limits.PAGE_INSIGHTS
     bulk = definitions.target(model.target).bulk_actions
-    return Section(
+    return InsightSection(
         model=model,
-        insights=every[first : first + limits.PAGE_INSIGHTS],
-        number=len(every),
-        pages=max(1, -(-len(every) // limits.PAGE_INSIGHTS)),
+        insights=insights[first : first + limits.PAGE_INSIGHTS],
+        number=len(insights),
+        pages=max(1, -(-len(insights) // limits.PAGE_INSIGHTS)),
         judgements=actions.judgements(model.target),
         messages=any(action.name == MESSAGE for action in bulk),
         what=definitions.analyser(model.target).origin,
     )
 
 
-def _every(visit: RequestContext, modelid: int, contextid: int, *, mine: bool) -> list[Insight]:
+def _all_insights(ctx: RequestContext, modelid: int, contextid: int, *, mine: bool) -> list[Insight]:
     """All insights of a model in a context; ``mine``: without those that the person has dealt with."""
-    found: list[Insight] = []
+    insights: list[Insight] = []
     while True:
         part = listing.listed(
-            visit.workspace, visit.site, modelid=modelid, contextids=[contextid],
-            userid=visit.person.id if mine else None, page=len(found) // listing.LARGEST_PAGE,
+            ctx.workspace, ctx.site, modelid=modelid, contextids=[contextid],
+            userid=ctx.person.id if mine else None, page=len(insights) // listing.LARGEST_PAGE,
             perpage=listing.LARGEST_PAGE,
         )  # fmt: skip
-        found += part
+        insights += part
         if len(part) < listing.LARGEST_PAGE:
-            return found
+            return insights
 
 
-def _urgency(waits: queries.Open | None) -> float:
-    return -1.0 if waits is None else waits.highest or 0.0
+def _risk(insight: Insight) -> tuple[float, float]:
+    return insight.prediction, insight.score if insight.probability is None else insight.probability
+
+
+def _urgency(waiting: queries.Open | None) -> float:
+    return -1.0 if waiting is None else waiting.highest or 0.0
 
 
 def _notice(done: str, number: int) -> str:
