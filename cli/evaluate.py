@@ -6,7 +6,8 @@ import click
 
 from moodlemlbackend.settings.backend import SETTINGS
 
-from .options import MODELID, OUTPUTDIR, PROCESSOR, SEED, ModelCommand, run
+from .command import ExampleCommand, run_operation
+from .options import JSON, MODELID, OUTPUTDIR, PROCESSOR, SEED
 
 EXAMPLES = """\
 moodlemlbackend evaluate dropout model evaluation.csv
@@ -16,7 +17,7 @@ moodlemlbackend evaluate dropout model quarters.csv deciles.csv single_range.csv
 """
 
 
-@click.command("evaluate", cls=ModelCommand, epilog=EXAMPLES)
+@click.command("evaluate", cls=ExampleCommand, epilog=EXAMPLES)
 @MODELID
 @OUTPUTDIR
 @click.argument("datasets", metavar="DATASET...", nargs=-1, required=True)
@@ -41,6 +42,7 @@ moodlemlbackend evaluate dropout model quarters.csv deciles.csv single_range.csv
 @click.option("--score", metavar="NAME", help=f"What the score is. {SETTINGS['score'].allowed}.")
 @PROCESSOR
 @SEED
+@JSON
 def command(
     modelid: str,
     outputdir: str,
@@ -52,6 +54,7 @@ def command(
     score: str | None,
     processor: str | None,
     seed: str | None,
+    as_json: bool,
 ) -> None:
     """Judge what can be learned from labelled samples.
 
@@ -59,11 +62,11 @@ def command(
     and TensorBoard files in logs/; a model trained there stays as it is. Several data sets, such as the analysis
     intervals of a model, are judged one after the other; the result then lists them and names the best.
     """
-    from moodlemlbackend.operations import commands
+    from moodlemlbackend.operations.evaluate import evaluate, evaluate_all
 
-    run(
+    run_operation(
         "evaluation",
-        commands.evaluate if len(datasets) == 1 else commands.evaluate_all,
+        evaluate if len(datasets) == 1 else evaluate_all,
         modelid,
         outputdir,
         datasets[0] if len(datasets) == 1 else datasets,
@@ -72,4 +75,5 @@ def command(
         accepted_deviation=accepted_deviation,
         iterations=iterations,
         trained_model_dir=trained_model,
+        as_json=as_json,
     )

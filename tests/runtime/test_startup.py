@@ -12,7 +12,7 @@ import pytest
 from fixtures.backend import MODELID, QUICK, answer, environment, run, write_courses
 from fixtures.paths import ROOT
 from fixtures.small_site import NOW, START, SmallSite
-from moodlemlbackend.operations.commands import load_in_background
+from moodlemlbackend.runtime.environment import load_in_background
 
 RECORD = """
 import subprocess
@@ -118,7 +118,7 @@ def test_a_data_set_of_a_site_needs_numpy_alone(imported, tmp_path):
     options = [
         "--target",
         "course_dropout",
-        "--time-splitting",
+        "--interval",
         "quarters",
         "--now",
         str(NOW),

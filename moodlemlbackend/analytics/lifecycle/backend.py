@@ -12,8 +12,9 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moodlemlbackend.errors import Status
-from moodlemlbackend.operations import commands
-from moodlemlbackend.runtime.supervisor import Streams
+from moodlemlbackend.operations.predict import predict as predict_samples
+from moodlemlbackend.operations.trained_models import trained_model
+from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.settings.backend import load_settings
 from moodlemlbackend.storage.model_store import ModelStore
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.workspace import Workspace
     from moodlemlbackend.processor.explanation import Explanations
 
@@ -41,7 +42,7 @@ class Predicted(NamedTuple):
 class Verdict(NamedTuple):
     """What a processor says of a training or evaluation."""
 
-    status: int
+    status: Status
     info: list[str]
     score: float = 0.0
     dir: str = ""
@@ -76,8 +77,8 @@ def evaluate(
 
 def predict(workspace: Workspace, model: AnalyticsModel, dataset: Path) -> list[Predicted]:
     """Predict the samples of an unlabelled data set; errors are those of the operation."""
-    answer = commands.predict(
-        Streams(None, None),
+    answer = predict_samples(
+        QuietReporter(),
         workspace.unique_id(model),
         str(workspace.executiondir(model)),
         str(dataset),
@@ -92,7 +93,7 @@ def explain(
     """Why the trained model predicts samples as it does; errors as of :func:`.processor.explanation.explain`."""
     from moodlemlbackend.processor.explanation import explain as explain_rows
 
-    trained, _ = commands.trained(ModelStore(workspace.executiondir(model)))
+    trained, _ = trained_model(ModelStore(workspace.executiondir(model)))
     return explain_rows(trained, columns, features, samples)
 
 
@@ -120,9 +121,9 @@ def _run(command: str, *arguments: Path | str) -> Verdict:
         errors = result.get("errors") or result.get("info") or []
         info = result.get("info") or ([errors] if isinstance(errors, str) else errors)
         return Verdict(
-            int(result["status"]), [str(one) for one in info], float(result.get("score") or 0.0),
+            Status(int(result["status"])), [str(one) for one in info], float(result.get("score") or 0.0),
             str(result.get("dir") or ""), result,
         )  # fmt: skip
     except (ValueError, KeyError, TypeError, AttributeError):
         text = f"The command {command} ended with the exit code {called.returncode} and no result."
-        return Verdict(int(Status.GENERAL_ERROR), [text])
+        return Verdict(Status.GENERAL_ERROR, [text])

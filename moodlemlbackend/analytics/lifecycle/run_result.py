@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import update
-
-from moodlemlbackend.analytics.db.schema import RUNS
+from moodlemlbackend.analytics.db import history
+from moodlemlbackend.analytics.features.analysis import AnalysisStatus
 from moodlemlbackend.errors import BackendError, Status
 
 if TYPE_CHECKING:
@@ -27,7 +25,7 @@ class Analysed:
     id: int
     name: str
     interval: str
-    status: int
+    status: AnalysisStatus
     identifier: str
     reason: str
     samples: int
@@ -40,7 +38,7 @@ class Analysed:
             result.analysable.id,
             result.analysable.name,
             result.method.id if result.method else "",
-            int(result.status),
+            result.status,
             result.reason.identifier,
             result.reason.text,
             len(result.samples) if result.samples else 0,
@@ -53,7 +51,7 @@ class Evaluated:
     """What came of one interval in an evaluation; ``logid`` is None when nothing was logged."""
 
     interval: str
-    status: int
+    status: Status
     score: float
     info: list[str]
     dir: str = ""
@@ -69,7 +67,7 @@ class RunResult:
     Attributes
     ----------
     status
-        a sum of bits, see :class:`moodlemlbackend.errors.Status`.
+        of the run, a sum of bits; what came of one analysable is an :class:`.analysis.AnalysisStatus`.
     info
         sentences for an administrator.
     figures
@@ -81,7 +79,7 @@ class RunResult:
     task: str
     modelid: int
     name: str
-    status: int = 0
+    status: Status = Status.OK
     info: list[str] = field(default_factory=list)
     analysables: list[Analysed] = field(default_factory=list)
     evaluations: list[Evaluated] = field(default_factory=list)
@@ -104,7 +102,7 @@ class RunResult:
     @property
     def refused(self) -> list[Analysed]:
         """The analysables that gave nothing."""
-        return [one for one in self.analysables if one.status != Status.OK]
+        return [one for one in self.analysables if one.status is not AnalysisStatus.OK]
 
     def summary(self) -> dict[str, Any]:
         """As JSON can hold it, without single analysables: how many there are by reason."""
@@ -127,21 +125,19 @@ class RunResult:
 
 
 @contextmanager
-def recorded(workspace: Workspace, outcome: RunResult) -> Iterator[None]:
-    """Keep a run's outcome in the store, from its begin on; an error is told in it and goes on."""
+def recorded(workspace: Workspace, run_result: RunResult) -> Iterator[None]:
+    """Keep a run's result in the store, from its beginning on; an error is named in it and goes on."""
     with workspace.store.write() as connection:
-        values = {"task": outcome.task, "modelid": outcome.modelid, "timestarted": workspace.clock()}
-        key = connection.execute(RUNS.insert().values(values)).inserted_primary_key
-    runid = key[0] if key else 0
+        runid = history.begin_run(connection, run_result.task, run_result.modelid, workspace.clock())
     try:
         yield
     except BaseException as error:
-        outcome.status = int(error.status) if isinstance(error, BackendError) else int(Status.GENERAL_ERROR)
-        outcome.info.append(str(error) or type(error).__name__)
+        run_result.status = error.status if isinstance(error, BackendError) else Status.GENERAL_ERROR
+        run_result.info.append(str(error) or type(error).__name__)
         raise
     finally:
         with workspace.store.write() as connection:
-            values = {
-                "status": outcome.status, "summary": json.dumps(outcome.summary()), "timefinished": workspace.clock(),
-            }  # fmt: skip
-            connection.execute(update(RUNS).where(RUNS.c.id == runid).values(values))
+            summary = run_result.summary()
+            for evaluation in summary["evaluations"]:
+                evaluation["dir"] = workspace.relative(evaluation["dir"])
+            history.end_run(connection, runid, int(run_result.status), summary, workspace.clock())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from moodlemlbackend.errors import RequestError
-from moodlemlbackend.server.pages.texts import say
+from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
     from fastapi import Request

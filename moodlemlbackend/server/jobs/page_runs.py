@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moodlemlbackend.errors import RequestError
-from moodlemlbackend.server.pages.texts import say
+from moodlemlbackend.server.texts import say
 from moodlemlbackend.storage.archives import MIB
 
 log = logging.getLogger("moodlemlbackend.server")

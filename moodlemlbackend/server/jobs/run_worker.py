@@ -24,7 +24,7 @@ PROGRESS_SECONDS = 0.2
 GRACE_SECONDS = 5.0
 
 
-class EventWriter:
+class RunEvents:
     """Writes what happens."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class EventWriter:
 
 def main() -> None:
     """Do what the line says."""
-    events = EventWriter()
+    events = RunEvents()
     order = json.loads(sys.stdin.buffer.readline())
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with_input, daemon=True).start()
@@ -71,13 +71,12 @@ def main() -> None:
     events.write("done", info=result.info, figures=result.figures, scores=scores, failed=failed)
 
 
-def _perform(events: EventWriter, task: str, modelid: int, userid: int, **options: Any) -> RunResult:
-    from moodlemlbackend.analytics import lifecycle
-    from moodlemlbackend.analytics.db import models
+def _perform(events: RunEvents, task: str, modelid: int, userid: int, **options: Any) -> RunResult:
+    from moodlemlbackend.analytics import lifecycle, models
     from moodlemlbackend.analytics.features import definitions
+    from moodlemlbackend.analytics.lifecycle.opening import open_workspace
     from moodlemlbackend.analytics.notifications import outbox
     from moodlemlbackend.analytics.site import open_site
-    from moodlemlbackend.analytics.workspace import open_workspace
     from moodlemlbackend.settings.analytics import load_analytics_settings
 
     settings = load_analytics_settings()

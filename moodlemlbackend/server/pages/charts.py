@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moodlemlbackend.server.pages.texts import indicator_name
+from moodlemlbackend.server.texts import indicator_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

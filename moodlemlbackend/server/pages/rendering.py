@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from moodlemlbackend import __version__
-from moodlemlbackend.server.pages.texts import counted, indicator_name, interval_name, say
+from moodlemlbackend.server.texts import counted, indicator_name, interval_name, say
 from moodlemlbackend.storage.archives import size
 
 TEMPLATES = Path(__file__).parent / "templates"

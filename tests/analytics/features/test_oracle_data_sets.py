@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -16,6 +15,7 @@ from fixtures.oracle import (
     Recalled,
     analysis,
     calculations,
+    compare_by_id,
     load_mariadb,
     load_postgresql,
     load_sqlite,
@@ -24,6 +24,8 @@ from fixtures.oracle import (
     read_with_ids,
     table,
 )
+from moodlemlbackend.analytics.features import course_dates
+from moodlemlbackend.analytics.features.analysables import Courses
 from moodlemlbackend.analytics.features.analysis import NO_RANGES, WRONG_DATES, AnalysisStatus, analyse
 from moodlemlbackend.analytics.features.datasets import write_dataset
 from moodlemlbackend.analytics.features.static_predictions import predict_static
@@ -113,26 +115,6 @@ def test_every_cell_range_line_and_refusal_is_moodles(site, name):
         assert found == refused(run[0])
     if (FOLDER / f"{name}.with-ids.rows.csv.gz").is_file():
         compare_by_id(read_with_ids(name), results, lines[3:], moves=method == MOVING_END)
-
-
-def compare_by_id(expected, results, lines, *, moves):
-    """Rows by analysable and sample, their ranges, and the order of analysables and ranges, which is Moodle's."""
-    rows = iter(lines)
-    found = {}
-    for result in results:
-        if result.status is AnalysisStatus.OK:
-            starts, ends = (
-                times[result.features.ranges].tolist() for times in (result.ranges.starts, result.ranges.ends)
-            )
-            for unique, start, end in zip(result.unique_ids, starts, ends, strict=True):
-                found[result.analysable.id, unique] = (next(rows), start, end)
-    assert found.keys() == expected.keys()
-    assert [key for key, row in expected.items() if found[key] != (*row[:2], found[key][2] if moves else row.end)] == []
-    ours, moodles = (
-        [block for block, _ in itertools.groupby((analysable, unique.partition("-")[2]) for analysable, unique in rows)]
-        for rows in (found, expected)
-    )
-    assert ours == moodles
 
 
 # The runs of the scheduled tasks: what was stored before each, and when it ran.
@@ -260,14 +242,13 @@ def test_upcoming_activities_are_moodles(site):
 
 
 def test_dates_are_guessed_as_moodle_guesses(site):
-    from moodlemlbackend.analytics.features.analysables import Courses
-    from moodlemlbackend.analytics.features.analysables.guess import guess_end, guess_start
-
     with (ORACLE / "expected/guess_raw.csv").open(newline="") as file:
         expected = {
             int(row["courseid"]): (int(row["guess_start"]), int(row["guess_end"]), int(row["n_students"]))
             for row in csv.DictReader(file)
         }
-    courses = Courses(site, site.courses, 1795365574)
-    found = {course.id: (guess_start(course), guess_end(course), len(course.students)) for course in courses}
+    found = {
+        course.id: (course_dates.guess_start(course), course_dates.guess_end(course), len(course.students))
+        for course in Courses(site, site.courses, 1795365574)
+    }
     assert found == expected

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,8 +33,8 @@ from fixtures.trained_sites import (
     trained_folder,
     workspace,
 )
-from moodlemlbackend.analytics import lifecycle
-from moodlemlbackend.analytics.db import history, models
+from moodlemlbackend.analytics import lifecycle, models
+from moodlemlbackend.analytics.db import history
 from moodlemlbackend.analytics.db.schema import (
     EXPLANATIONS,
     FILES,
@@ -46,7 +47,7 @@ from moodlemlbackend.analytics.db.schema import (
     USED_ANALYSABLES,
     USED_FILES,
 )
-from moodlemlbackend.analytics.features.analysis import analyse
+from moodlemlbackend.analytics.features.analysis import AnalysisStatus, analyse
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of
 from moodlemlbackend.analytics.lifecycle.evaluation import REUSE_SECONDS, TRAINED_MODEL
 from moodlemlbackend.analytics.site import open_site
@@ -235,7 +236,9 @@ def test_an_evaluation_is_logged_with_its_report(workspace, site):
     assert (one.logid, one.interval) == (logged["id"], SINGLE_RANGE)
     assert one.score == pytest.approx(logged["score"], abs=1e-5)
     assert logged["evaluationmode"] == "configuration"
-    assert logged["dir"].startswith(str(workspace.evaluationdir(get(workspace, modelid), SINGLE_RANGE)))
+    folder = workspace.evaluationdir(get(workspace, modelid), SINGLE_RANGE)
+    assert Path(workspace.absolute(logged["dir"])).is_relative_to(folder)
+    assert not Path(logged["dir"]).is_absolute()
     assert outcome.status == one.status
     assert not rows(workspace, TRAIN_SAMPLES)
     assert not rows(workspace, USED_ANALYSABLES)
@@ -290,3 +293,15 @@ def test_what_cannot_be_evaluated(workspace, site, options, said):
 def test_a_static_model_is_not_evaluated(workspace, site):
     outcome = lifecycle.evaluate(workspace, site, model_of(workspace, NO_RECENT_ACCESSES))
     assert outcome.status == Status.NO_DATASET
+
+
+def test_a_run_and_what_it_analysed_have_states_of_their_own(workspace, site):
+    """Both know a 2: of a run it is "no data set", which is not what came of a course that the target refused."""
+    outcome = lifecycle.evaluate(at(workspace, 1), site, enabled(workspace), interval=SINGLE_RANGE)
+    assert isinstance(outcome.status, Status)
+    assert [one.status for one in outcome.evaluations] == [outcome.status] == [Status.NO_DATASET]
+    assert {type(one.status) for one in outcome.evaluations} == {Status}
+    assert {(type(one.status), one.status) for one in outcome.analysables} == {
+        (AnalysisStatus, AnalysisStatus.INVALID_FOR_TARGET)
+    }
+    assert len(outcome.refused) == len(site.courses)

@@ -13,8 +13,7 @@ import pytest
 
 from fixtures.oracle import ORACLE, load_sqlite, needs_oracle, table
 from fixtures.trained_sites import PROCESSOR, new_workspace
-from moodlemlbackend.analytics import lifecycle
-from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import (
     NOTIFICATIONS,
     PREDICT_SAMPLES,

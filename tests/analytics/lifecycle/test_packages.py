@@ -30,14 +30,13 @@ from fixtures.trained_sites import (
     trained_folder,
     workspace,
 )
-from moodlemlbackend.analytics import lifecycle
-from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics import lifecycle, models
+from moodlemlbackend.analytics.db import facts
 from moodlemlbackend.analytics.db.schema import MODELS
 from moodlemlbackend.analytics.lifecycle import packages
-from moodlemlbackend.analytics.workspace import write_fact
 from moodlemlbackend.cli import main
 from moodlemlbackend.errors import ArchiveError, BackendError, ModelError, NotTrainedError, PackageError, UsageError
-from moodlemlbackend.operations import commands
+from moodlemlbackend.operations.trained_models import trained_model
 from moodlemlbackend.processor.memory import MEMORY
 from moodlemlbackend.storage.model_store import ModelStore, read_model
 
@@ -71,7 +70,7 @@ def package(path, configuration=CONFIGURATION, **more):
 def probabilities(workspace, modelid, features):
     with workspace.store.read() as connection:
         model = models.get(connection, modelid)
-    found, _ = commands.trained(ModelStore(workspace.executiondir(model)))
+    found, _ = trained_model(ModelStore(workspace.executiondir(model)))
     return found.classifier.probabilities(features)
 
 
@@ -146,7 +145,7 @@ def test_nothing_in_what_goes_out_tells_whose_it_is(trained, tmp_path, site_url)
         assert {(entry.comment, entry.extra) for entry in file.infolist()} == {(b"", b"")}
         assert file.comment == b""
     everything = {**entries(tmp_path / "model.zip"), "data.csv": (tmp_path / "data.csv").read_bytes()}
-    texts = {name: content for name, content in everything.items() if not name.endswith(".npy")}
+    texts = {name: content for name, content in everything.items() if not name.endswith(".safetensors")}
     with sqlite3.connect(site_url.removeprefix("sqlite:///")) as database:
         people = database.execute("SELECT firstname, lastname, email, username FROM mdl_user").fetchall()
         courses = database.execute("SELECT shortname, fullname FROM mdl_course").fetchall()
@@ -163,7 +162,8 @@ def test_nothing_in_what_goes_out_tells_whose_it_is(trained, tmp_path, site_url)
         assert not re.search(r"20\d\d-\d\d-\d\d", text), f"{name} holds a date"
     manifest = json.loads(everything["mlbackend/manifest.json"])
     assert manifest["created"].startswith("1970-01-01")
-    assert not {f"mlbackend/{name}.npy" for name in MEMORY} & set(everything), "rows that were learned from"
+    header = everything["mlbackend/arrays.safetensors"]
+    assert not any(name.encode() in header for name in MEMORY), "rows that were learned from"
 
 
 def test_training_data_are_indicators_and_classes(trained, tmp_path):
@@ -213,11 +213,11 @@ def test_components_are_compared(workspace, tmp_path):
         "The versions of the package's components were not compared: no site was read yet."
     ]
     with workspace.store.write() as connection:
-        write_fact(connection, "components", {"core": 5, "mod_quiz": 7})
+        facts.write(connection, "components", {"core": 5, "mod_quiz": 7})
     with pytest.raises(PackageError, match=r"does not have: local_x \(7\)"):
         packages.import_model(workspace, path)
     with workspace.store.write() as connection:
-        write_fact(connection, "components", {"core": 4, "mod_quiz": 7, "local_x": 7})
+        facts.write(connection, "components", {"core": 4, "mod_quiz": 7, "local_x": 7})
     with pytest.raises(PackageError, match=r"Moodle \(5\), mod_quiz \(6\)"):
         packages.import_model(workspace, path)
     assert packages.import_model(workspace, path, ignore_versions=True).notes == []
@@ -242,7 +242,7 @@ def test_weights_that_cannot_be_used_leave_no_model(workspace, tmp_path):
 def test_a_changed_weight_is_noticed(trained, workspace, tmp_path):
     packages.export_model(trained, TRAINED, tmp_path / "model.zip")
     found = entries(tmp_path / "model.zip")
-    array = next(name for name in found if name.endswith(".npy"))
+    array = next(name for name in found if name.endswith(".safetensors"))
     found[array] = found[array][:-1] + bytes([found[array][-1] ^ 1])
     changed = package(tmp_path / "changed.zip", None, **found)
     with pytest.raises(ModelError, match="checksum"):
@@ -283,7 +283,7 @@ def test_a_zip_bomb_is_refused(workspace, tmp_path, monkeypatch):
     )
     path = package(tmp_path / "model.zip", CONFIGURATION)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("mlbackend/bomb.npy", bytes(2 << 20))
+        file.writestr("mlbackend/arrays.safetensors", bytes(2 << 20))
     with pytest.raises(ArchiveError, match="unpacked"):
         packages.import_model(workspace, path)
 
@@ -302,7 +302,7 @@ def test_commands(trained, site_url, tmp_path, monkeypatch):
 
     assert "is in" in run("export", str(TRAINED), str(tmp_path / "m.zip"))
     assert "Model 7 is made" in run("import", str(tmp_path / "m.zip"), "--name", "Copy")
-    assert json.loads(run("import", str(tmp_path / "m.zip"), "--no-weights", "--json"))["trained"] is False
+    assert json.loads(run("import", str(tmp_path / "m.zip"), "--no-weights", "--json"))["model"]["trained"] is False
     assert json.loads(run("export-data", str(TRAINED), str(tmp_path / "d.csv"), "--json"))["rows"] > 0
     (tmp_path / "bad.zip").write_bytes(b"x")
     assert "no zip archive" in run("import", str(tmp_path / "bad.zip"), code=1)

@@ -15,8 +15,8 @@ from fixtures.small_site import DAY, END, MODULE_IDS, NOW, START, WEEK, SmallSit
 from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, analyse
 from moodlemlbackend.analytics.features.datasets import write_dataset
 from moodlemlbackend.analytics.features.registry import get_indicator, get_target, get_time_splitting, indicators_of
+from moodlemlbackend.analytics.features.site_check import check_site
 from moodlemlbackend.analytics.site import open_site
-from moodlemlbackend.analytics.site.check import check_site
 from moodlemlbackend.analytics.site.schema import TABLES
 from moodlemlbackend.errors import SiteError, UsageError
 
@@ -405,12 +405,12 @@ def test_site_dataset_writes_what_moodle_would(small, command, tmp_path):
         small.commit(),
         "--target",
         "course_dropout",
-        "--time-splitting",
+        "--interval",
         "quarters",
         "--now",
         str(NOW),
     ]
-    done = command("site", "dataset", *options, "--indicators", indicator, "-o", output)
+    done = command("site", "dataset", *options, "--indicator", indicator, "-o", output)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"12 rows with 5 features from 1 analysables, 0 left out, in {output}.\n"
     lines = output.read_text().splitlines()
@@ -434,13 +434,13 @@ def test_site_dataset_writes_what_moodle_would(small, command, tmp_path):
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--target", "nothing", "--time-splitting", "quarters"], 1, "There is no target 'nothing'"),
-        (["--target", "course_dropout", "--time-splitting", "half"], 1, "There is no time splitting method 'half'"),
-        (["--target", "course_dropout", "--time-splitting", "upcoming_week"], 1, "does not accept"),
-        (["--target", "no_teaching", "--time-splitting", "single_range", "--indicators",
-          r"\core\analytics\indicator\any_course_access"], 1, "needs user"),
-        (["--target", "course_dropout", "--time-splitting", "quarters", "--now", "soon"], 2, "is no time"),
-        (["--target", "course_dropout", "--time-splitting", "quarters", "--now", "2002-01-01"], 2, "gives no sample"),
+        (["--target", "nothing", "--interval", "quarters"], 2, "There is no target 'nothing'"),
+        (["--target", "course_dropout", "--interval", "half"], 2, "There is no time splitting method 'half'"),
+        (["--target", "course_dropout", "--interval", "upcoming_week"], 2, "does not accept"),
+        (["--target", "no_teaching", "--interval", "single_range", "--indicator",
+          r"\core\analytics\indicator\any_course_access"], 2, "needs user"),
+        (["--target", "course_dropout", "--interval", "quarters", "--now", "soon"], 2, "is no time"),
+        (["--target", "course_dropout", "--interval", "quarters", "--now", "2002-01-01"], 2, "gives no sample"),
     ],
 )  # fmt: skip
 def test_site_dataset_that_cannot_be_made(small, command, tmp_path, options, code, said):

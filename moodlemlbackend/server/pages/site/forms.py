@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.auth.csrf import check_origin
-from moodlemlbackend.server.pages.texts import say
+from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
     from fastapi import Request

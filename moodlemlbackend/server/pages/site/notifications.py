@@ -9,7 +9,7 @@ from moodlemlbackend.analytics.notifications import channels, inbox
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.pages.site.responses import Page, go
-from moodlemlbackend.server.pages.texts import say
+from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
     from fastapi.responses import Response

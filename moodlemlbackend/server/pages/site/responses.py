@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from moodlemlbackend.server.middleware import CONTENT_POLICY
 from moodlemlbackend.server.pages.rendering import render
 from moodlemlbackend.server.pages.site.dates import Dates
-from moodlemlbackend.server.pages.texts import say
+from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
     from moodlemlbackend.server.pages.site.request_context import RequestContext

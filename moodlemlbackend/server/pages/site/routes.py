@@ -13,7 +13,7 @@ from moodlemlbackend.server.auth.login import AnyLogin, logged
 from moodlemlbackend.server.pages.site import managers, notifications, teachers
 from moodlemlbackend.server.pages.site.forms import FIELD, PageForm, read_form
 from moodlemlbackend.server.pages.site.responses import Page, refusal
-from moodlemlbackend.server.pages.texts import say
+from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -48,7 +48,7 @@ def _add_insights(app: FastAPI) -> None:
         if context is None:
             return await _show(request, user, teachers.index)
         if show == "done":
-            return await _show(request, user, lambda ctx: teachers.dealt_with(ctx, context))
+            return await _show(request, user, lambda ctx: teachers.dealt_with(ctx, context, page))
         query = teachers.InsightsQuery(context, model, page, everything=select == "all", done=done, number=number)
         return await _show(request, user, lambda ctx: teachers.context(ctx, query))
 

@@ -1,0 +1,159 @@
+"""What a site holds, and what keeps its courses from being analysed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from moodlemlbackend.analytics.features.analysables import Course, Courses
+from moodlemlbackend.analytics.features.analysers import ANALYSERS, StudentEnrolments
+from moodlemlbackend.analytics.features.targets import Refusal, Target
+from moodlemlbackend.analytics.site.logs import log_lifetime, log_span
+from moodlemlbackend.analytics.site.modules import MODULES
+from moodlemlbackend.analytics.site.site import Site
+from moodlemlbackend.errors import UsageError
+
+SECONDS_A_DAY = 86_400
+
+ADVICE = {
+    "coursenotyetstarted": "Nothing to do until the course begins; if it has begun, correct its start date.",
+    "hiddenfromstudents": "Show the course when its students are to be predicted.",
+    "nocoursestudents": "Give the students a role of the archetype student in the course.",
+    "nocoursesections": "Choose a format with sections, such as topics or weeks.",
+    "nocourseendtime": "Set the course's end date.",
+    "errorendbeforestart": "Correct the course's dates.",
+    "coursetoolong": "Correct the course's dates; a course that never ends cannot be compared with others.",
+    "coursealreadyfinished": "Nothing to do: it can be trained on.",
+    "coursenotyetfinished": "Nothing to do: it can be predicted, and trained on when it is over.",
+    "nocourseactivity": "Nothing to do; check that the site's log has not been cut.",
+    "completionnotenabledforcourse": "Enable completion for the site and the course, and set conditions.",
+    "nocompetenciesincourse": "Link competencies to the course.",
+    "gradetopassnotset": "Set the grade to pass of the course total in its gradebook.",
+}
+"""What to do about a reason, by its identifier."""
+
+
+@dataclass(frozen=True)
+class CourseFinding:
+    """A course with the reasons why it cannot be trained on or predicted; None when it can."""
+
+    id: int
+    name: str
+    start: int
+    end: int
+    students: int
+    training: Refusal | None
+    prediction: Refusal | None
+
+    @property
+    def verdict(self) -> str:
+        """What the course serves for, or why it does not."""
+        if self.training is None:
+            return "Can be trained on."
+        if self.prediction is None:
+            return "Can be predicted."
+        return " ".join(dict.fromkeys((self.training.text, self.prediction.text)))
+
+    @property
+    def invalid(self) -> bool:
+        """Whether the course serves for neither: one of Moodle's "invalid site elements"."""
+        return self.training is not None and self.prediction is not None
+
+
+@dataclass(frozen=True)
+class SiteFindings:
+    """What a site holds; times are Unix times, 0 where there is none."""
+
+    name: str
+    version: str
+    release: str
+    time_zone: str
+    target: str
+    now: int
+    log_rows: int
+    log_first: int
+    log_last: int
+    log_kept_days: int
+    """Days after which the site deletes log rows; 0: never."""
+    students: int
+    """Different users with a student's role in some course."""
+    courses: list[CourseFinding]
+    missing_tables: list[str]
+    warnings: list[str] = field(default_factory=list)
+
+    def count(self, *, start: bool | None = None, end: bool | None = None) -> int:
+        """Number of courses with, or without, a start or an end date."""
+        return sum(
+            (start is None or bool(course.start) is start) and (end is None or bool(course.end) is end)
+            for course in self.courses
+        )
+
+    def reasons(self) -> list[tuple[Refusal, int]]:
+        """Why courses serve for neither training nor prediction, the commonest reason first.
+
+        The reason of a course is the one that keeps it from being trained on, unless only time does.
+        """
+        found = Counter(_telling(course) for course in self.courses if course.invalid)
+        return found.most_common()
+
+
+def _telling(course: CourseFinding) -> Refusal:
+    assert course.training is not None
+    assert course.prediction is not None
+    return course.prediction if course.training.identifier == "coursenotyetfinished" else course.training
+
+
+def check_site(site: Site, target: Target, now: int) -> SiteFindings:
+    """Look a site over for a target of students or courses; raises :class:`UsageError` for other targets."""
+    analyser = ANALYSERS[target.analyser]
+    if not isinstance(analyser, StudentEnrolments):
+        raise UsageError(f"The target {target.id} does not judge courses one by one; check another one.")
+    courses: list[CourseFinding] = []
+    students: set[int] = set()
+    for part in analyser.batches(analyser.rows(site)):
+        for course in Courses(site, part, now):
+            courses.append(_examine(course, target))
+            students.update(course.students.tolist())
+            course.forget()
+    log = log_span(site)
+    findings = SiteFindings(
+        site.name, site.version, site.release, str(site.zone), target.id, now, *log, log_lifetime(site),
+        len(students), courses, _missing(site),
+    )  # fmt: skip
+    findings.warnings.extend(_warnings(site, findings))
+    return findings
+
+
+def _examine(course: Course, target: Target) -> CourseFinding:
+    course.plan_logs(target.log_bounds(course))
+    return CourseFinding(
+        course.id, course.name, course.start, course.end, len(course.students),
+        target.refuses(course, training=True), target.refuses(course, training=False),
+    )  # fmt: skip
+
+
+def _missing(site: Site) -> list[str]:
+    """Tables that the site does not have; of activities, those of types that are installed."""
+    missing = site.database.schema.missing()
+    return [site.database.prefix + name for name in missing if name not in MODULES or name in site.modules]
+
+
+def _warnings(site: Site, findings: SiteFindings) -> Iterable[str]:
+    if findings.version == "0":
+        yield "The site's version is not known: its table of settings is missing; 4.2 is assumed."
+    if not len(site.roles("student")):
+        yield "No role has the archetype student, so everybody with a role counts as a student; set the archetype."
+    if not findings.log_rows:
+        yield "The log is empty; enable the standard log store in Moodle."
+    longest = max((course.end - course.start for course in findings.courses if course.start and course.end), default=0)
+    if findings.log_kept_days and findings.log_kept_days * SECONDS_A_DAY < longest:
+        yield (
+            f"The site deletes its log after {findings.log_kept_days} days, and a course lasts longer; "
+            "keep the log for longer than your courses last."
+        )
+    early = sum(0 < course.start < findings.log_first for course in findings.courses)
+    if early:
+        yield f"The log begins after the start of {early} courses; what happened there before is not known."
+    if not any(course.training is None for course in findings.courses):
+        yield "No course can be trained on yet."
