@@ -8,16 +8,20 @@ course begins where the means change and the part is not a later one than before
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from moodlemlbackend.dataset.columns import TIME
+from moodlemlbackend.errors import DataSetError
+from moodlemlbackend.files import storage_errors
 
 Floats = npt.NDArray[np.float32]
 Hashes = npt.NDArray[np.uint64]
 Groups = npt.NDArray[np.int64]
+Times = npt.NDArray[np.float64]
 
 LEAST_COURSES = 5
 """Fewer courses are too few to hold some of them out."""
@@ -42,10 +46,20 @@ class Courses:
         why they cannot be told, as the end of a sentence; empty where they can.
     """
 
-    groups: Groups | None
-    number: int
-    sure: float
-    reason: str = ""
+    groups: Groups | None = None
+    number: int = 0
+    sure: float = 0.0
+    reason: str = "its courses are not known"
+
+    def take(self, rows: Groups) -> Courses:
+        """Return the courses of some of the rows."""
+        return self if self.groups is None else replace(self, groups=self.groups[rows])
+
+
+def known_courses(groups: npt.ArrayLike) -> Courses:
+    """Make courses of what names the course of each row, (rows,) numbers or texts."""
+    names, numbers = np.unique(np.asarray(groups), return_inverse=True)
+    return Courses(numbers.reshape(-1).astype(np.int64), len(names), 1.0, "")
 
 
 class CourseFinder:
@@ -88,10 +102,10 @@ class CourseFinder:
             return Courses(None, 0, sure, "the rows of its courses do not stand together")
         number = int(new_course.sum())
         if number < LEAST_COURSES:
-            few = f"{number} course{'s' if number > 1 else ''}"
-            return Courses(None, 0, sure, f"it holds {few} and {LEAST_COURSES} are needed")
+            held = f"{number} course{'s' if number > 1 else ''}"
+            return Courses(None, 0, sure, f"it holds {held} and {LEAST_COURSES} are needed")
         groups = (np.cumsum(new_course) - 1)[np.cumsum(begins) - 1]
-        return Courses(groups, number, sure)
+        return Courses(groups, number, sure, "")
 
 
 def find_courses(columns: Sequence[str], features: Floats) -> Courses:
@@ -99,3 +113,44 @@ def find_courses(columns: Sequence[str], features: Floats) -> Courses:
     finder = CourseFinder(columns)
     finder.add(features)
     return finder.finish()
+
+
+def read_rows_file(path: Path, rows: int) -> tuple[Courses, Times | None]:
+    """Read what a file beside a data set says of its ``rows``: line for line the course, and the time if it has one.
+
+    A CSV file, plain or gzip, whose header names the columns ``course`` and, optionally, ``time`` (Unix seconds of the
+    course's beginning; any rising number will do).
+
+    Raises
+    ------
+    DataSetError
+        The file has no column ``course``, another number of rows than the data set, or a time that is no number.
+    """
+    import csv
+    import gzip
+
+    opened = gzip.open if path.suffix == ".gz" else open
+    with storage_errors(path), opened(path, "rt", encoding="utf-8", newline="") as file:
+        try:
+            reader = csv.DictReader(file)
+            if "course" not in (reader.fieldnames or ()):
+                raise DataSetError(f"{path} has no column 'course'; its first line must name one.")
+            lines = list(reader)
+        except (csv.Error, UnicodeDecodeError, EOFError) as error:
+            raise DataSetError(f"{path} cannot be read as CSV ({error}); write it again.") from error
+    if len(lines) != rows:
+        raise DataSetError(
+            f"{path} has {len(lines)} rows and the data set has {rows}; it needs one row for each, in the same order."
+        )
+    courses = known_courses([line["course"] or "" for line in lines])
+    if lines and "time" not in lines[0]:
+        return courses, None
+    times = np.empty(rows)
+    for number, line in enumerate(lines):
+        try:
+            times[number] = float(line["time"] or "nan")
+        except ValueError:
+            raise DataSetError(
+                f"{path}, row {number + 2}: the time {line['time'][:40]!r} is not a number; write Unix seconds."
+            ) from None
+    return courses, times

@@ -23,7 +23,7 @@ from moodlemlbackend.model.encoding import (
     information_scales,
     varying,
 )
-from moodlemlbackend.model.folds import deal, deal_groups, fit_blend, held_out, held_out_probabilities
+from moodlemlbackend.model.folds import deal, fit_blend, held_out, held_out_probabilities
 from moodlemlbackend.model.network import ROWS_AT_ONCE, Logits, Network, Parameters
 from moodlemlbackend.model.training import Epoch, Options, Progress, train
 
@@ -84,16 +84,7 @@ def fit_splits(
     scales = information_scales(encoder, codes, by_split)
     rng = np.random.default_rng(seed)
     group_of = None if groups is None else groups[first]
-    folds = np.stack(
-        [
-            (
-                deal(counts, options.folds, rng)
-                if group_of is None
-                else deal_groups(counts, group_of, options.folds, rng)
-            )
-            for counts in by_split
-        ]
-    )[:, : options.members]
+    folds = np.stack([deal(counts, options.folds, rng, group_of)[: options.members] for counts in by_split])
     of_split = [slice(number * options.members, (number + 1) * options.members) for number in range(len(splits))]
     histories: list[list[dict[str, float]]] = [[] for _ in splits]
 

@@ -29,18 +29,39 @@ _STEPS = 30
 _CONVERGED = 1e-5
 
 
-def deal(targets: Floats, folds: int, rng: np.random.Generator) -> Floats:
+def deal(targets: Floats, folds: int, rng: np.random.Generator, groups: npt.NDArray[np.int64] | None = None) -> Floats:
     """Deal (rows, classes) counts out over the folds; returns (folds, rows, classes), which add up to ``targets``.
 
-    A class with a single row is in no fold: every member has to see it.
+    With ``groups`` (rows,), the number of each row's course, all rows of a course go into one fold, unless fewer
+    courses than folds have rows. A class with a single row is in no fold: every member has to see it.
     """
+    dealt = None if groups is None else _deal_groups(targets, folds, rng, groups)
+    if dealt is None:
+        dealt = _deal_rows(targets, folds, rng)
+    dealt[:, :, targets.sum(axis=0) <= 1] = 0
+    return dealt
+
+
+def _deal_rows(targets: Floats, folds: int, rng: np.random.Generator) -> Floats:
     whole = np.floor(targets / folds)
     rest = targets - whole * folds
     cards = np.ceil(rest).astype(np.int64)
     offset = (np.cumsum(cards, axis=0) - cards + rng.integers(folds, size=targets.shape[1])) % folds
     turn = (np.arange(folds)[:, None, None] - offset) % folds
     dealt: Floats = (whole + np.clip(rest - turn, 0, 1)).astype(np.float32)
-    dealt[:, :, targets.sum(axis=0) <= 1] = 0
+    return dealt
+
+
+def _deal_groups(targets: Floats, folds: int, rng: np.random.Generator, groups: npt.NDArray[np.int64]) -> Floats | None:
+    counts = np.zeros((int(groups.max(initial=-1)) + 1, targets.shape[1]))
+    np.add.at(counts, groups, targets)
+    present = np.flatnonzero(counts.any(axis=1))
+    if len(present) < folds:
+        return None
+    fold_of = np.zeros(len(counts), np.int64)
+    fold_of[present] = assign(counts[present].astype(np.float32), folds, rng)
+    mine = fold_of[groups] == np.arange(folds)[:, None]
+    dealt: Floats = (targets * mine[:, :, None]).astype(np.float32)
     return dealt
 
 
@@ -62,24 +83,6 @@ def assign(counts: Floats, folds: int, rng: np.random.Generator) -> npt.NDArray[
         held[fold] += shares[group]
         chosen[group] = fold
     return chosen
-
-
-def deal_groups(targets: Floats, groups: npt.NDArray[np.int64], folds: int, rng: np.random.Generator) -> Floats:
-    """As :func:`deal`, but all rows of a group (a course) go into one fold; ``groups`` (rows,) numbers them from 0.
-
-    Where fewer groups than folds have rows, rows are dealt one by one.
-    """
-    counts = np.zeros((int(groups.max()) + 1, targets.shape[1]))
-    np.add.at(counts, groups, targets)
-    present = np.flatnonzero(counts.any(axis=1))
-    if len(present) < folds:
-        return deal(targets, folds, rng)
-    fold_of = np.zeros(len(counts), np.int64)
-    fold_of[present] = assign(counts[present], folds, rng)
-    mine = fold_of[groups] == np.arange(folds)[:, None]
-    dealt: Floats = (targets * mine[:, :, None]).astype(np.float32)
-    dealt[:, :, targets.sum(axis=0) <= 1] = 0
-    return dealt
 
 
 def held_out(logits: Logits, folds: Floats) -> tuple[Logits, Floats]:

@@ -87,7 +87,7 @@ class NeuralNetwork(Processor):
 
     def fit(self, samples: TrainingRows, *, seed: int, progress: Progress = no_progress) -> Fitted:
         """Train on all samples."""
-        return _fitted(fit(samples.coded, samples.targets, seed=seed, progress=progress))
+        return _fitted(fit(samples.coded, samples.targets, seed=seed, groups=samples.courses.groups, progress=progress))
 
     def fit_splits(
         self, samples: TrainingRows, splits: list[npt.NDArray[np.int64]], *, seed: int, progress: Progress = no_progress
@@ -101,7 +101,9 @@ class NeuralNetwork(Processor):
             def show(done: int, total: int, before: int = start, size: int = len(part)) -> None:
                 progress(before * total + done * size, len(splits) * total)
 
-            fits += fit_splits(samples.coded, samples.targets, part, seed=seed + start, progress=show)
+            fits += fit_splits(
+                samples.coded, samples.targets, part, seed=seed + start, groups=samples.courses.groups, progress=show
+            )
         return [_fitted(one) for one in fits]
 
     def restore(self, settings: Mapping[str, Any], array: Callable[[str], npt.NDArray[Any]]) -> Classifier:

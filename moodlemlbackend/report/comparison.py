@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from moodlemlbackend.errors import UsageError
-from moodlemlbackend.processor.evaluation import HELD_OUT_SHARE
+from moodlemlbackend.processor.splits import HELD_OUT_SHARE
 from moodlemlbackend.report import curves
 from moodlemlbackend.report.record import EVALUATION, Record, read_record
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from moodlemlbackend import metrics
 from moodlemlbackend.processor.decision import decide
-from moodlemlbackend.processor.evaluation import HELD_OUT_SHARE, Rating
+from moodlemlbackend.processor.evaluation import Rating
+from moodlemlbackend.processor.splits import HELD_OUT_SHARE
 from moodlemlbackend.report.record import Held, Record
 
 Floats = npt.NDArray[np.float64]
