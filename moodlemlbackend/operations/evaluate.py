@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from moodlemlbackend.dataset.courses import Courses
-    from moodlemlbackend.processor.evaluation import Rating, SplitRatings
+    from moodlemlbackend.metrics import Rating
+    from moodlemlbackend.processor.evaluation import SplitRatings
     from moodlemlbackend.processor.processor import TrainedModel
     from moodlemlbackend.processor.training_rows import TrainingRows
     from moodlemlbackend.runtime.progress import Reporter
@@ -163,7 +164,7 @@ def split_in_words(evaluation: SplitRatings, courses: Courses, asked: str, resul
 
 def _rate(model: TrainedModel, samples: TrainingRows, dataset: str) -> Rating:
     """Rate a trained model on all samples."""
-    from moodlemlbackend.processor.evaluation import Rating
+    from moodlemlbackend.metrics import Rating
 
     model.check(dataset, samples.columns, samples.classes)
     probabilities = model.classifier.probabilities_of_coded(samples.coded)

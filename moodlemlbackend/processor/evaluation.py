@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend import metrics
 from moodlemlbackend.errors import Status
-from moodlemlbackend.processor.decision import decide
+from moodlemlbackend.metrics import FIGURES, Rating
 
 if TYPE_CHECKING:
     from moodlemlbackend.processor.processor import Fitted
@@ -23,34 +22,6 @@ if TYPE_CHECKING:
 
 Indices = npt.NDArray[np.int64]
 Figures = npt.NDArray[np.float64]
-
-FIGURES = ("mcc", "auc", "accuracy", "balanced accuracy", "precision", "recall", "f1_score")
-
-
-@dataclass(frozen=True, eq=False)
-class Rating:
-    """A classifier on samples it has not seen.
-
-    ``labels`` (rows,) the true classes, ``probabilities`` (rows, K) calibrated, ``threshold`` the decision threshold
-    on that of class 1; ``weights`` (rows,) how many samples each row stands for, one each when omitted.
-    """
-
-    labels: Indices
-    probabilities: npt.NDArray[np.float64]
-    threshold: float
-    weights: npt.NDArray[np.float32] | None = None
-
-    def figures(self) -> dict[str, float]:
-        """The metrics by the names that Moodle gets: see :data:`FIGURES`."""
-        predicted = decide(self.probabilities, self.threshold)[0]
-        values = (
-            metrics.matthews_correlation(predicted, self.labels, self.weights),
-            metrics.roc_auc(self.probabilities[:, 1], self.labels, self.weights),
-            metrics.accuracy(predicted, self.labels, self.weights),
-            metrics.balanced_accuracy(predicted, self.labels, self.weights),
-            *metrics.weighted_scores(predicted, self.labels, self.weights),
-        )
-        return dict(zip(FIGURES, map(float, values), strict=True))
 
 
 @dataclass(frozen=True)

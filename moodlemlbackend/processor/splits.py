@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from moodlemlbackend.dataset.courses import LEAST_COURSES
 from moodlemlbackend.errors import NotEnoughDataError
+from moodlemlbackend.metrics import HELD_OUT_SHARE
 from moodlemlbackend.model.folds import assign
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ COURSE, ROW, TIME = "course", "row", "time"
 SPLITS = (COURSE, ROW, TIME)
 """Kinds of splits: whole courses are held out, single rows, or the later courses."""
 
-HELD_OUT_SHARE = 0.2
 FOLDS = 5
 """Whole courses are dealt into so many parts, each of which is held out once."""
 

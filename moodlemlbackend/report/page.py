@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from moodlemlbackend import metrics
 from moodlemlbackend.errors import Status
 from moodlemlbackend.report import curves
 from moodlemlbackend.report.diagnostics import diagnostics
@@ -208,7 +209,7 @@ def _metrics(record: Record) -> dict[str, Any]:
         numbers = values[~np.isnan(values)]
         cells = [_figure(mean)]
         if several:
-            error = curves.deviation_of_mean(numbers) if len(numbers) > 1 else math.nan
+            error = metrics.standard_error(numbers) if len(numbers) > 1 else math.nan
             low, high = (numbers.min(), numbers.max()) if len(numbers) else (math.nan, math.nan)
             cells += [_figure(deviation), _figure(low), _figure(high), f"± {_figure(2 * error)}"]
         rows.append((name, cells))

@@ -47,8 +47,9 @@ LIBRARIES_OF_REPORTS = (*LIBRARIES, *LIBRARIES_OF_EVENTS)
 _NOT_COMPLETE = "The figures of this run are not complete."
 
 if TYPE_CHECKING:
+    from moodlemlbackend.metrics import Rating
     from moodlemlbackend.model.encoding import Indices
-    from moodlemlbackend.processor.evaluation import Rating, SplitRatings
+    from moodlemlbackend.processor.evaluation import SplitRatings
     from moodlemlbackend.processor.processor import Classifier, Fitted, TrainedModel
     from moodlemlbackend.processor.training_rows import TrainingRows
     from moodlemlbackend.runtime.run import Run

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from fixtures.paths import posix
 from moodlemlbackend.processor.explanation import Contribution, Explanation
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -160,7 +161,7 @@ def test_explaining_loads_numpy_and_pyarrow_but_nothing_slow(python, trained, co
     assert not loaded & {"tensorflow", "sklearn", "scipy", "matplotlib", "tensorboard", "pandas", "polars", "rich"}
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+@posix
 def test_a_terminal_has_colours(trained, courses, first_id):
     import pty
     import subprocess

@@ -12,9 +12,10 @@ from moodlemlbackend import evaluate as evaluate_data
 from moodlemlbackend import splits as splits_of_data
 from moodlemlbackend.dataset.courses import known_courses
 from moodlemlbackend.errors import NotEnoughDataError
+from moodlemlbackend.metrics import Rating
 from moodlemlbackend.operations.evaluate import split_in_words
 from moodlemlbackend.processor import get_processor
-from moodlemlbackend.processor.evaluation import Rating, verdict
+from moodlemlbackend.processor.evaluation import verdict
 from moodlemlbackend.processor.splits import (
     COURSE,
     FOLDS,

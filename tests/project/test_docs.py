@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 import pytest
 
-from fixtures.paths import ROOT
+from fixtures.paths import ROOT, posix
 from moodlemlbackend import __version__
 from moodlemlbackend.cli import COMMANDS
 from moodlemlbackend.doctor.doctor import MOODLE_VERSIONS
@@ -35,7 +35,7 @@ def blocks(document: Path) -> list[tuple[str, str]]:
     return TESTED.findall(document.read_text("utf-8"))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the commands are for a POSIX shell")
+@posix
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if blocks(path)], ids=lambda path: path.name)
 def test_what_is_shown_works(document, tmp_path):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MOODLEMLBACKEND_")}

@@ -24,7 +24,7 @@ _COLUMNS = {
     "postgresql": (
         "SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
         "WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f') AND a.attnum > 0 AND NOT a.attisdropped "
-        "AND pg_table_is_visible(c.oid) AND c.relname IN :names"
+        "AND pg_table_is_visible(c.oid) AND has_any_column_privilege(c.oid, 'SELECT') AND c.relname IN :names"
     ),
     "mysql": (
         "SELECT table_name, column_name FROM information_schema.columns "
@@ -82,7 +82,7 @@ class Database:
             self._execute(statement, {})
 
     def inspect(self, tables: Iterable[str]) -> None:
-        """Find out which of these tables the site has, and which columns."""
+        """Find out which of these tables the site has and its user may read, and which columns."""
         columns: dict[str, set[str]] = {}
         named = sorted(tables)
         for table, column in self.rows(_COLUMNS[self.dialect], names=[self.prefix + table for table in named]):
