@@ -35,7 +35,8 @@ from moodlemlbackend.processor.training_rows import TrainingRows, join_samples
 if TYPE_CHECKING:
     from moodlemlbackend.model.contributions import Contributions
     from moodlemlbackend.runtime.run import Run
-    from moodlemlbackend.storage.model_store import ModelStore, StoredModel
+    from moodlemlbackend.storage.model_store import ModelStore
+    from moodlemlbackend.storage.stored_model import StoredModel
 
 Floats = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float64]
