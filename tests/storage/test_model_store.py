@@ -42,7 +42,8 @@ def versions(store: ModelStore) -> list[str]:
 
 def script(code: str, *arguments: object, **options) -> subprocess.CompletedProcess[str]:
     preamble = "import os, sys, time\nimport numpy as np, filelock\nfrom pathlib import Path\n"
-    preamble += "from moodlemlbackend.errors import *\nfrom moodlemlbackend.storage.model_store import ModelStore\nfrom moodlemlbackend.storage.stored_model import read_model\n"
+    preamble += "from moodlemlbackend.errors import *\nfrom moodlemlbackend.storage.model_store import ModelStore\n"
+    preamble += "from moodlemlbackend.storage.stored_model import read_model\n"
     command = [sys.executable, "-c", preamble + code, *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60, **options)
 
