@@ -21,11 +21,11 @@ import numpy as np
 import numpy.typing as npt
 from data import data_sets, simulated
 
-from moodlemlbackend.metrics import best_threshold, expected_calibration_error, roc_auc
+from moodlemlbackend.metrics import Rating, best_threshold, expected_calibration_error, roc_auc
 from moodlemlbackend.model.fitting import fit_splits
 from moodlemlbackend.model.training import Options
 from moodlemlbackend.processor.decision import decision_threshold
-from moodlemlbackend.processor.evaluation import Rating, Split, stratified_splits
+from moodlemlbackend.processor.evaluation import Split, stratified_splits
 from moodlemlbackend.processor.logistic_regression import LogisticRegression
 from moodlemlbackend.processor.neural_network import NeuralNetwork
 from moodlemlbackend.processor.processor import Processor, TrainedModel

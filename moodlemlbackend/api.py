@@ -19,10 +19,10 @@ import numpy.typing as npt
 from moodlemlbackend.dataset import data_set
 from moodlemlbackend.dataset.data_set import DataSet
 from moodlemlbackend.errors import UsageError
+from moodlemlbackend.metrics import FIGURES, Rating, decide
 from moodlemlbackend.operations.trained_models import processor_of, trained_in
 from moodlemlbackend.processor import get_processor
-from moodlemlbackend.processor.decision import decide
-from moodlemlbackend.processor.evaluation import FIGURES, Rating, stratified_splits
+from moodlemlbackend.processor.evaluation import stratified_splits
 from moodlemlbackend.processor.explanation import Explanation, Explanations
 from moodlemlbackend.processor.explanation import explain as explain_rows
 from moodlemlbackend.processor.memory import remember

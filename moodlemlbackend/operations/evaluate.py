@@ -17,7 +17,7 @@ from moodlemlbackend.runtime.run import Run
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from moodlemlbackend.processor.evaluation import Rating
+    from moodlemlbackend.metrics import Rating
     from moodlemlbackend.processor.processor import TrainedModel
     from moodlemlbackend.processor.training_rows import TrainingRows
     from moodlemlbackend.runtime.progress import Reporter
@@ -37,8 +37,12 @@ def evaluate(
     iterations: int,
     trained_model_dir: str | None,
     settings: Settings,
+    origin: tuple[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
-    """Judge the configuration that a labelled data set comes from, or a trained model on its samples."""
+    """Judge the configuration that a labelled data set comes from, or a trained model on its samples.
+
+    ``origin``, a title and a command for the report, is given by those whose own files this is done with.
+    """
     check_id(modelid)
     if not 1 <= iterations <= MOST_ITERATIONS:
         raise UsageError(f"The number of iterations is {iterations}; it must be 1 to {MOST_ITERATIONS}.")
@@ -53,13 +57,14 @@ def evaluate(
         from moodlemlbackend.processor.evaluation import mean_figures, verdict
         from moodlemlbackend.processor.processor import tell_of_constant_columns
         from moodlemlbackend.processor.training_rows import read_samples
-        from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunReport
+        from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunOrigin, RunReport
 
         load_in_background(*(() if trained_model_dir else processor.libraries), *LIBRARIES_OF_EVENTS)
         report = stack.enter_context(RunReport(run))
         samples = read_samples(dataset)
-        seed = seed_of(settings)
+        seed = seed_of(settings, samples)
         options: dict[str, Any] = {
+            "origin": origin and RunOrigin(*origin),
             "processor": processor.name,
             "seed": seed,
             "score": settings.score,
@@ -120,7 +125,7 @@ def evaluate_all(
 
 def _rate(model: TrainedModel, samples: TrainingRows, dataset: str) -> Rating:
     """Rate a trained model on all samples."""
-    from moodlemlbackend.processor.evaluation import Rating
+    from moodlemlbackend.metrics import Rating
 
     model.check(dataset, samples.columns, samples.classes)
     probabilities = model.classifier.probabilities_of_coded(samples.coded)

@@ -13,17 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend import metrics
 from moodlemlbackend.errors import NotEnoughDataError, Status
-from moodlemlbackend.processor.decision import decide
+from moodlemlbackend.metrics import FIGURES, HELD_OUT_SHARE, Rating
 
 if TYPE_CHECKING:
     from moodlemlbackend.processor.processor import Fitted
     from moodlemlbackend.processor.training_rows import TrainingRows
 
 Indices = npt.NDArray[np.int64]
-
-HELD_OUT_SHARE = 0.2
 
 FEW_SAMPLES = 4_000
 FEW_SHARES = (0.125, 0.25, 0.5)
@@ -36,8 +33,6 @@ SPLITS_FOR_ONE = 5
 
 LEAST_OF_CLASS = 5
 
-FIGURES = ("mcc", "auc", "accuracy", "balanced accuracy", "precision", "recall", "f1_score")
-
 
 @dataclass(frozen=True)
 class Split:
@@ -45,32 +40,6 @@ class Split:
 
     training: Indices
     held_out: Indices
-
-
-@dataclass(frozen=True, eq=False)
-class Rating:
-    """A classifier on samples it has not seen.
-
-    ``labels`` (rows,) the true classes, ``probabilities`` (rows, K) calibrated, ``threshold`` the decision threshold
-    on that of class 1; ``weights`` (rows,) how many samples each row stands for, one each when omitted.
-    """
-
-    labels: Indices
-    probabilities: npt.NDArray[np.float64]
-    threshold: float
-    weights: npt.NDArray[np.float32] | None = None
-
-    def figures(self) -> dict[str, float]:
-        """The metrics by the names that Moodle gets: see :data:`FIGURES`."""
-        predicted = decide(self.probabilities, self.threshold)[0]
-        values = (
-            metrics.matthews_correlation(predicted, self.labels, self.weights),
-            metrics.roc_auc(self.probabilities[:, 1], self.labels, self.weights),
-            metrics.accuracy(predicted, self.labels, self.weights),
-            metrics.balanced_accuracy(predicted, self.labels, self.weights),
-            *metrics.weighted_scores(predicted, self.labels, self.weights),
-        )
-        return dict(zip(FIGURES, map(float, values), strict=True))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The contract of a predictions processor.
 
-A processor answers six calls: train, predict, evaluate, export, import and clear. What they have in common is here;
+A processor answers five calls: train, predict, evaluate, export and import. What they have in common is here;
 an implementation only says how a classifier is fitted and how a stored one is read again:
 
 * :meth:`Processor.fit`, a classifier from samples (and :meth:`Processor.fit_splits`, several at once where that is
@@ -25,10 +25,11 @@ import numpy.typing as npt
 
 from moodlemlbackend.dataset.data_set import DataSet
 from moodlemlbackend.errors import ModelError, NotEnoughDataError
+from moodlemlbackend.metrics import Rating, decide
 from moodlemlbackend.model.codes import CodedRows
 from moodlemlbackend.model.encoding import Indices
-from moodlemlbackend.processor.decision import decide, decision_threshold
-from moodlemlbackend.processor.evaluation import Rating, Smaller, Split, SplitRatings, smaller_splits, stratified_splits
+from moodlemlbackend.processor.decision import decision_threshold
+from moodlemlbackend.processor.evaluation import Smaller, Split, SplitRatings, smaller_splits, stratified_splits
 from moodlemlbackend.processor.memory import MEMORY, recall, remember, taught
 from moodlemlbackend.processor.training_rows import TrainingRows, join_samples
 
@@ -342,10 +343,6 @@ class Processor(ABC):
         self.prove(self.load(exported), exported.folder)
         kept = [name for name in exported.specs if name not in MEMORY]
         store.publish(self.name, exported.settings, exported.arrays(*kept))
-
-    def clear(self, store: ModelStore) -> None:
-        """Remove the trained model."""
-        store.clear()
 
 
 def require_every_class(samples: TrainingRows) -> None:

@@ -514,8 +514,8 @@ def test_a_model_goes_on_with_its_own_processor(copy, name):
     assert stored.processor == name
 
 
-def test_after_clearing_nothing_is_trained(copy, name):
-    get_processor(name).clear(ModelStore(copy.outputdir("model")))
+def test_after_clearing_nothing_is_trained(copy):
+    ModelStore(copy.outputdir("model")).clear()
     with pytest.raises(NotTrainedError):
         copy.predict(course_rows(2)[0])
     with pytest.raises(ModelError, match="no trained model"):

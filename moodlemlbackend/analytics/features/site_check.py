@@ -10,7 +10,6 @@ from moodlemlbackend.analytics.features.analysables import Course, Courses
 from moodlemlbackend.analytics.features.analysers import ANALYSERS, StudentEnrolments
 from moodlemlbackend.analytics.features.targets import Refusal, Target
 from moodlemlbackend.analytics.site.logs import log_lifetime, log_span
-from moodlemlbackend.analytics.site.modules import MODULES
 from moodlemlbackend.analytics.site.site import Site
 from moodlemlbackend.errors import UsageError
 
@@ -79,7 +78,6 @@ class SiteFindings:
     students: int
     """Different users with a student's role in some course."""
     courses: list[CourseFinding]
-    missing_tables: list[str]
     warnings: list[str] = field(default_factory=list)
 
     def count(self, *, start: bool | None = None, end: bool | None = None) -> int:
@@ -119,7 +117,7 @@ def check_site(site: Site, target: Target, now: int) -> SiteFindings:
     log = log_span(site)
     findings = SiteFindings(
         site.name, site.version, site.release, str(site.zone), target.id, now, *log, log_lifetime(site),
-        len(students), courses, _missing(site),
+        len(students), courses,
     )  # fmt: skip
     findings.warnings.extend(_warnings(site, findings))
     return findings
@@ -133,15 +131,14 @@ def _examine(course: Course, target: Target) -> CourseFinding:
     )  # fmt: skip
 
 
-def _missing(site: Site) -> list[str]:
-    """Tables that the site does not have; of activities, those of types that are installed."""
-    missing = site.database.schema.missing()
-    return [site.database.prefix + name for name in missing if name not in MODULES or name in site.modules]
-
-
 def _warnings(site: Site, findings: SiteFindings) -> Iterable[str]:
     if findings.version == "0":
-        yield "The site's version is not known: its table of settings is missing; 4.2 is assumed."
+        yield "The site's version is not known: it is not among the settings; 4.2 is assumed."
+    if lost := site.courses_without_context:
+        yield (
+            f"{len(lost)} courses have no row in the table of contexts and are left out ({', '.join(lost[:5])}); "
+            "open each of them in Moodle, which makes the row, or copy the table whole."
+        )
     if not len(site.roles("student")):
         yield "No role has the archetype student, so everybody with a role counts as a student; set the archetype."
     if not findings.log_rows:
