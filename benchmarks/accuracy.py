@@ -31,7 +31,8 @@ from moodlemlbackend.processor.processor import Processor, TrainedModel
 from moodlemlbackend.processor.splits import Split, row_splits
 from moodlemlbackend.processor.training_rows import TrainingRows
 from moodlemlbackend.runtime.run import Run
-from moodlemlbackend.storage.model_store import ModelStore, StoredModel, read_model
+from moodlemlbackend.storage.model_store import ModelStore
+from moodlemlbackend.storage.stored_model import StoredModel, read_model
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]

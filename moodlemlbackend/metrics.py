@@ -136,13 +136,6 @@ def weighted_scores(predicted: ArrayLike, labels: ArrayLike, weights: ArrayLike 
     return WeightedScores(*(_ratio(np.dot(support, figure), support.sum()) for figure in per_class))
 
 
-def f1_score(predicted: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """F1 of class 1, in [0, 1]; 0 when class 1 is neither present nor predicted."""
-    matrix = confusion_matrix(predicted, labels, weights)
-    support, said, hits = matrix.sum(axis=1), matrix.sum(axis=0), matrix.diagonal()
-    return float(_divide(2 * hits, said + support)[1]) if len(matrix) > 1 else 0.0
-
-
 def brier_score(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Mean squared distance between class 1's probability and its truth (0 or 1), in [0, 1]; NaN without rows."""
     distance = np.asarray(scores, np.float64) - (np.asarray(labels) == 1)

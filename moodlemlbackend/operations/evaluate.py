@@ -39,10 +39,12 @@ def evaluate(
     iterations: int,
     trained_model_dir: str | None,
     settings: Settings,
+    origin: tuple[str, Sequence[str]] | None = None,
     rows_file: str | None = None,
 ) -> dict[str, Any]:
     """Judge the configuration that a labelled data set comes from, or a trained model on its samples.
 
+    ``origin``, a title and a command for the report, is given by those whose own files this is done with;
     ``rows_file`` says of which course each row is (:func:`~moodlemlbackend.dataset.courses.read_rows_file`).
     """
     check_id(modelid)
@@ -59,13 +61,14 @@ def evaluate(
         from moodlemlbackend.processor.evaluation import mean_figures, verdict
         from moodlemlbackend.processor.processor import tell_of_constant_columns
         from moodlemlbackend.processor.training_rows import read_samples
-        from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunReport
+        from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunOrigin, RunReport
 
         load_in_background(*(() if trained_model_dir else processor.libraries), *LIBRARIES_OF_EVENTS)
         report = stack.enter_context(RunReport(run))
         samples = read_samples(dataset, rows_file)
-        seed = seed_of(settings)
+        seed = seed_of(settings, samples)
         options: dict[str, Any] = {
+            "origin": origin and RunOrigin(*origin),
             "processor": processor.name,
             "seed": seed,
             "score": settings.score,

@@ -20,7 +20,7 @@ from moodlemlbackend.model.encoding import count_kinds, distinct
 from moodlemlbackend.processor.training_rows import TrainingRows
 
 if TYPE_CHECKING:
-    from moodlemlbackend.storage.model_store import StoredModel
+    from moodlemlbackend.storage.stored_model import StoredModel
 
 MOST_ROWS = 50_000
 """Distinct rows remembered. Of more, a random part is kept and counts for all; of rare classes all rows."""

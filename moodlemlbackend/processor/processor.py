@@ -1,6 +1,6 @@
 """The contract of a predictions processor.
 
-A processor answers six calls: train, predict, evaluate, export, import and clear. What they have in common is here;
+A processor answers five calls: train, predict, evaluate, export and import. What they have in common is here;
 an implementation only says how a classifier is fitted and how a stored one is read again:
 
 * :meth:`Processor.fit`, a classifier from samples (and :meth:`Processor.fit_splits`, several at once where that is
@@ -37,7 +37,8 @@ from moodlemlbackend.processor.training_rows import TrainingRows, join_samples
 if TYPE_CHECKING:
     from moodlemlbackend.model.contributions import Contributions
     from moodlemlbackend.runtime.run import Run
-    from moodlemlbackend.storage.model_store import ModelStore, StoredModel
+    from moodlemlbackend.storage.model_store import ModelStore
+    from moodlemlbackend.storage.stored_model import StoredModel
 
 Floats = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float64]
@@ -353,10 +354,6 @@ class Processor(ABC):
         self.prove(self.load(exported), exported.folder)
         kept = [name for name in exported.specs if name not in MEMORY]
         store.publish(self.name, exported.settings, exported.arrays(*kept))
-
-    def clear(self, store: ModelStore) -> None:
-        """Remove the trained model."""
-        store.clear()
 
 
 def require_every_class(samples: TrainingRows) -> None:

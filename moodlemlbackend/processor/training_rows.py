@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -65,6 +66,13 @@ class TrainingRows:
         """(K,) how much all rows count for each class."""
         counts: Floats = self.targets.sum(axis=0)
         return counts
+
+    def digest(self) -> int:
+        """Return a number of 64 bits that depends on columns, classes and rows in their order, and on nothing else."""
+        digest = hashlib.blake2b(repr((self.columns, self.classes)).encode(errors="surrogatepass"), digest_size=8)
+        for array in (self.coded.values, self.coded.codes, self.targets):
+            digest.update(np.ascontiguousarray(array).data)
+        return int.from_bytes(digest.digest(), "big")
 
     def take(self, rows: npt.NDArray[np.int64]) -> TrainingRows:
         """Return some of the rows."""

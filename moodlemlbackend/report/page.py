@@ -118,8 +118,9 @@ def _data_uri(folder: Path, name: str) -> str:
 def _titles(record: Record) -> tuple[str, str]:
     of = {EVALUATION: "Evaluation", RATING: "Evaluation of the trained model", TRAINING: "Training"}[record.kind]
     about = record.about
-    parts = [f"Data set {about.get('data set', 'unknown')}", f"run {about.get('run', '')} of {about.get('time', '')}"]
-    return f"{of}: {about.get('model', 'model')}", ", ".join(parts)
+    dataset, run = about.get("data set", "unknown"), f"run {about.get('run', '')} of {about.get('time', '')}"
+    subtitle = f"Data set {dataset}, {run}" if dataset else run.capitalize()
+    return f"{of}: {about.get('model', 'model')}", subtitle
 
 
 def _verdict(record: Record, warnings: int) -> str:

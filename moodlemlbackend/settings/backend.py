@@ -84,7 +84,7 @@ SETTINGS = {
         BackendSetting(
             "seed",
             "none, or a whole number from 0 to 999999999",
-            "seed of every random choice, to repeat a run; none draws a new one each time",
+            "seed of every random choice, to repeat a run; none takes it from the rows: same rows, same model",
             _parse_seed,
         ),
     )

@@ -65,7 +65,6 @@ class Action:
     url: str = ""
 
 
-DETAILS = "/report/insights/prediction.php?id={prediction}"
 USEFUL = Action("useful", "useful")
 NOT_USEFUL = Action("notuseful", "notuseful", Tone.NEGATIVE)
 ACKNOWLEDGED = Action("fixed", "fixedack")
@@ -129,12 +128,3 @@ class Target(ABC):
     @abstractmethod
     def calculate(self, samples: AnalysableSamples, window: Window = WHOLE) -> Values:
         """Return the class, or the number, of each sample, NaN for null: (samples,)."""
-
-    def prediction_actions(self, *, one_sample_per_analysable: bool, details: bool = True) -> tuple[Action, ...]:
-        """The actions on one prediction."""
-        if not (details and self.link_insights_report):
-            return self.actions
-        label = "viewprediction" if not self.static else (
-            "viewinsightdetails" if one_sample_per_analysable else "viewdetails"
-        )  # fmt: skip
-        return (Action("predictiondetails", label, Tone.NEUTRAL, DETAILS), *self.actions)
