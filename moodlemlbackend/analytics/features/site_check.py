@@ -140,6 +140,11 @@ def _examine(course: Course, target: Target, indicators: Sequence[Indicator]) ->
 def _warnings(site: Site, findings: SiteFindings) -> Iterable[str]:
     if findings.version == "0":
         yield "The site's version is not known: it is not among the settings; 4.2 is assumed."
+    if lost := site.courses_without_context:
+        yield (
+            f"{len(lost)} courses have no row in the table of contexts and are left out ({', '.join(lost[:5])}); "
+            "open each of them in Moodle, which makes the row, or copy the table whole."
+        )
     if not len(site.roles("student")):
         yield "No role has the archetype student, so everybody with a role counts as a student; set the archetype."
     if not findings.log_rows:

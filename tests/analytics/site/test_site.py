@@ -458,6 +458,16 @@ def test_site_check_warns(small):
         check_site(site, get_target("no_teaching"), NOW)
 
 
+def test_a_course_without_its_context_is_named(small):
+    busy_course(small, shortname="kept")
+    course, _ = busy_course(small, shortname="lost")
+    small.set(f"DELETE FROM mdl_context WHERE contextlevel = 50 AND instanceid = {course}")
+    with small.open() as site:
+        found = check_site(site, get_target("course_dropout"), NOW)
+    assert [made.name for made in found.courses] == ["kept"]
+    assert "1 courses have no row in the table of contexts and are left out (lost)" in " ".join(found.warnings)
+
+
 def test_site_dataset_writes_what_moodle_would(small, command, tmp_path):
     busy_course(small)
     indicator = r"\core\analytics\indicator\any_write_action_in_course"
