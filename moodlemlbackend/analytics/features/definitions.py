@@ -11,7 +11,7 @@ from moodlemlbackend.analytics.features.analysers import ANALYSERS
 from moodlemlbackend.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from moodlemlbackend.analytics.features.analysers import Analyser
     from moodlemlbackend.analytics.features.targets import Target
@@ -56,9 +56,12 @@ def analyser(name: str) -> Analyser:
     return ANALYSERS[target(name).analyser]
 
 
-def core_indicators(name: str) -> tuple[str, ...]:
-    """Indicators of the core model of a target; for one without, those of students at risk of dropping out."""
-    return registry.indicators_of(target(name))
+def core_indicators(name: str, modules: Collection[str] | None = None) -> tuple[str, ...]:
+    """Indicators of the core model of a target; for one without, those of students at risk of dropping out.
+
+    Without those of activities that are not among ``modules``.
+    """
+    return registry.indicators_of(target(name), modules)
 
 
 def intervals_for(name: str) -> list[str]:

@@ -22,6 +22,7 @@ from moodlemlbackend.analytics.db.dataset_files import LABELLED, TRAINED
 from moodlemlbackend.analytics.insights.texts import say
 from moodlemlbackend.analytics.lifecycle import backend
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
+from moodlemlbackend.analytics.lifecycle.core_models import fit_core_model
 from moodlemlbackend.analytics.lifecycle.feedback import append
 from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult, recorded
@@ -49,6 +50,7 @@ def train(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None
     BusyError
         Another run works on the model.
     """
+    fit_core_model(workspace, site, modelid)
     with workspace.lock(modelid):
         with workspace.store.read() as connection:
             model = models.get(connection, modelid)
