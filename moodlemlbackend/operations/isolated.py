@@ -178,9 +178,7 @@ def main(name: str, module: str, function: str, arguments: list[Any], options: d
     set_library_defaults()
     options = {**options, "settings": Settings(**options["settings"])}
     operation = getattr(importlib.import_module(module), function)
-    reply = Reply()
-    code = perform(
-        name, lambda reporter: operation(reporter, *arguments, **options), _PipeReporter(pipe), reply
-    )  # fmt: skip
+    reply, reporter = Reply(), _PipeReporter(pipe)
+    code = perform(name, lambda _: operation(reporter, *arguments, **options), reporter, reply)
     write_all(pipe, b'["result", ' + reply.line() + b"]\n")
     leave(code)

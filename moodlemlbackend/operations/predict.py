@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from moodlemlbackend.processor.processor import Prediction, TrainedModel
     from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.settings.backend import Settings
-    from moodlemlbackend.storage.model_store import ModelStore, StoredModel
+    from moodlemlbackend.storage.model_store import ModelStore
+    from moodlemlbackend.storage.stored_model import StoredModel
 
 Item = TypeVar("Item")
 

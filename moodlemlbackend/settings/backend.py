@@ -26,6 +26,7 @@ class Settings:
     reported_version: str = __version__
     processor: str = "neural_network"
     score: str = "mcc"
+    evaluation_split: str = "course"
     lock_wait: float = 600.0
     seed: int | None = None
 
@@ -67,6 +68,12 @@ SETTINGS = {
             "mcc or f1",
             "score of an evaluation: Matthews correlation scaled to 0..1, or weighted F1",
             partial(parse_matching, "mcc|f1"),
+        ),
+        BackendSetting(
+            "evaluation_split",
+            "course, row or time",
+            "what an evaluation holds out: whole courses, single rows (as Moodle does), or the later courses",
+            partial(parse_matching, "course|row|time"),
         ),
         BackendSetting(
             "lock_wait",
