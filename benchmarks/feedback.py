@@ -18,8 +18,9 @@ import numpy as np
 
 from moodlemlbackend import metrics
 from moodlemlbackend.dataset import data_set
-from moodlemlbackend.operations import commands
-from moodlemlbackend.runtime.supervisor import Streams
+from moodlemlbackend.operations.train import train as train_model
+from moodlemlbackend.operations.trained_models import trained_model
+from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.settings.backend import Settings
 from moodlemlbackend.simulation.courses import write_demo
 from moodlemlbackend.storage.model_store import ModelStore
@@ -27,7 +28,7 @@ from moodlemlbackend.storage.model_store import ModelStore
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "oracle" / "datasets" / "execution"
 WEIGHTS = (1, 5, 20)
 REPEATS = 3
-STREAMS = Streams(None, None)
+REPORTER = QuietReporter()
 
 
 def read(quick: bool, scratch: Path) -> tuple[data_set.DataSet, data_set.DataSet]:
@@ -43,12 +44,12 @@ def read(quick: bool, scratch: Path) -> tuple[data_set.DataSet, data_set.DataSet
 def train(folder: Path, data: data_set.DataSet, features: object, labels: object, settings: Settings) -> None:
     path = folder.with_suffix(".csv")
     data_set.write(path, data.header.metadata, data.header.columns, features, labels=labels)
-    commands.train(STREAMS, "feedback", str(folder), str(path), settings=settings)
+    train_model(REPORTER, "feedback", str(folder), str(path), settings=settings)
 
 
 def chances(folder: Path, features: np.ndarray) -> tuple[np.ndarray, float]:
     """Probability of class 1, and the threshold."""
-    model, _ = commands.trained(ModelStore(folder))
+    model, _ = trained_model(ModelStore(folder))
     return model.classifier.probabilities(features)[:, 1], model.threshold
 
 

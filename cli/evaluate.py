@@ -59,11 +59,11 @@ def command(
     and TensorBoard files in logs/; a model trained there stays as it is. Several data sets, such as the analysis
     intervals of a model, are judged one after the other; the result then lists them and names the best.
     """
-    from moodlemlbackend.operations import commands
+    from moodlemlbackend.operations.evaluate import evaluate, evaluate_all
 
     run(
         "evaluation",
-        commands.evaluate if len(datasets) == 1 else commands.evaluate_all,
+        evaluate if len(datasets) == 1 else evaluate_all,
         modelid,
         outputdir,
         datasets[0] if len(datasets) == 1 else datasets,

@@ -37,15 +37,15 @@ def command(
     id, or by its row: a labelled data set has no ids.
     """
     from moodlemlbackend.errors import BackendError
-    from moodlemlbackend.operations import commands
+    from moodlemlbackend.operations.explain import explain
     from moodlemlbackend.report import explanation
-    from moodlemlbackend.runtime.supervisor import set_library_defaults
+    from moodlemlbackend.runtime.environment import set_library_defaults
 
     set_library_defaults()
     try:
         if figure is not None:
             explanation.check_format(figure)
-        found = commands.explain(outputdir, dataset, sampleid, row)
+        found = explain(outputdir, dataset, sampleid, row)
         if figure is not None:
             explanation.save(found, figure, top=top)
     except BackendError as error:

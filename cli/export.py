@@ -20,6 +20,6 @@ def command(modelid: str, outputdir: str, exportdir: str) -> None:
 
     The export holds what prediction needs and no sample that the model was trained with.
     """
-    from moodlemlbackend.operations import commands
+    from moodlemlbackend.operations.transfer import export_model
 
-    run("export", commands.export, modelid, outputdir, exportdir)
+    run("export", export_model, modelid, outputdir, exportdir)

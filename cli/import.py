@@ -17,6 +17,6 @@ moodlemlbackend import dropout othermodel exported
 @click.argument("importdir", metavar="IMPORTDIR")
 def command(modelid: str, outputdir: str, importdir: str) -> None:
     """Put the exported model in IMPORTDIR in force; prints Ok."""
-    from moodlemlbackend.operations import commands
+    from moodlemlbackend.operations.transfer import import_model
 
-    run("import", commands.import_model, modelid, outputdir, importdir)
+    run("import", import_model, modelid, outputdir, importdir)

@@ -11,8 +11,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.runtime.reply import Result
-    from moodlemlbackend.runtime.supervisor import Streams
 
 MODELID = click.argument("modelid", metavar="MODELID")
 OUTPUTDIR = click.argument("outputdir", metavar="DIR")
@@ -77,14 +77,14 @@ def run(
     chosen: Mapping[str, str | None] | None = None,
     **limits: Any,
 ) -> NoReturn:
-    """Run a command of :mod:`moodlemlbackend.operations.commands` as Moodle would, and end the process.
+    """Run one of the :mod:`moodlemlbackend.operations` as Moodle would, and end the process.
 
     ``chosen`` are the settings that have an option, None where it was not given.
     """
     from moodlemlbackend.runtime.supervisor import run_command
     from moodlemlbackend.settings.backend import load_settings
 
-    def perform(streams: Streams) -> Result:
-        return call(streams, *arguments, settings=load_settings(**(chosen or {})), **limits)
+    def perform(reporter: Reporter) -> Result:
+        return call(reporter, *arguments, settings=load_settings(**(chosen or {})), **limits)
 
     sys.exit(run_command(name, perform))

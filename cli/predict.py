@@ -18,6 +18,6 @@ moodlemlbackend predict dropout model - < prediction.csv.gz
 @DATASET
 def command(modelid: str, outputdir: str, dataset: str) -> None:
     """Predict the class of unlabelled samples: sample id, class, probability."""
-    from moodlemlbackend.operations import commands
+    from moodlemlbackend.operations.predict import predict
 
-    run("prediction", commands.predict, modelid, outputdir, dataset)
+    run("prediction", predict, modelid, outputdir, dataset)

@@ -24,7 +24,7 @@ def command(folders: tuple[Path, ...]) -> None:
     """
     from moodlemlbackend.report.page import PAGE_NAME
     from moodlemlbackend.report.render_process import make
-    from moodlemlbackend.runtime.supervisor import set_library_defaults
+    from moodlemlbackend.runtime.environment import set_library_defaults
 
     set_library_defaults()
     for folder in folders:

@@ -21,11 +21,11 @@ gunzip -c training.csv.gz | moodlemlbackend train dropout model -
 @SEED
 def command(modelid: str, outputdir: str, dataset: str, afresh: bool, processor: str | None, seed: str | None) -> None:
     """Train a model with labelled samples, or continue training one."""
-    from moodlemlbackend.operations import commands
+    from moodlemlbackend.operations.train import train
 
     run(
         "training",
-        commands.train,
+        train,
         modelid,
         outputdir,
         dataset,

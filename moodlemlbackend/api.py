@@ -19,7 +19,7 @@ import numpy.typing as npt
 from moodlemlbackend.dataset import data_set
 from moodlemlbackend.dataset.data_set import DataSet
 from moodlemlbackend.errors import UsageError
-from moodlemlbackend.operations.commands import processor_of, trained_in
+from moodlemlbackend.operations.trained_models import processor_of, trained_in
 from moodlemlbackend.processor import get_processor
 from moodlemlbackend.processor.decision import decide
 from moodlemlbackend.processor.evaluation import FIGURES, Rating, stratified_splits
@@ -28,7 +28,7 @@ from moodlemlbackend.processor.explanation import explain as explain_rows
 from moodlemlbackend.processor.memory import remember
 from moodlemlbackend.processor.processor import Progress, TrainedModel, no_progress, require_every_class
 from moodlemlbackend.processor.training_rows import TrainingRows, samples_of
-from moodlemlbackend.runtime.quiet_imports import import_quietly
+from moodlemlbackend.runtime.environment import import_quietly
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""The doors that Moodle knocks on: ``python -m moodlemlbackend.training modelid outputdir dataset`` and its like."""
+"""The calls of Moodle: ``python -m moodlemlbackend.training modelid outputdir dataset`` and its like."""
 
 from __future__ import annotations
 
@@ -10,41 +10,62 @@ from moodlemlbackend.errors import UsageError
 from moodlemlbackend.runtime.supervisor import run_command, take_arguments
 
 if TYPE_CHECKING:
+    from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.runtime.reply import Result
-    from moodlemlbackend.runtime.supervisor import Streams
-
-_CALLS = {
-    "training": ("train", ("modelid", "outputdir", "dataset")),
-    "prediction": ("predict", ("modelid", "outputdir", "dataset")),
-    "export": ("export", ("modelid", "modeldir", "exportdir")),
-    "import": ("import_model", ("modelid", "modeldir", "importdir")),
-}
-"""The function of :mod:`moodlemlbackend.operations.commands` behind each door, and its arguments."""
 
 
 def call_from_moodle(name: str) -> int:
     """Answer one call of Moodle; returns the exit code."""
-    return run_command(name, _evaluate if name == "evaluation" else partial(_call, name))
+    calls = {
+        "training": _train,
+        "prediction": _predict,
+        "evaluation": _evaluate,
+        "export": _export,
+        "import": _import,
+    }
+    return run_command(name, partial(calls[name], sys.argv[1:]))
 
 
-def _call(name: str, streams: Streams) -> Result:
-    from moodlemlbackend.operations import commands
+def _train(arguments: list[str], reporter: Reporter) -> Result:
+    from moodlemlbackend.operations.train import train
     from moodlemlbackend.settings.backend import load_settings
 
-    function, arguments = _CALLS[name]
-    given = take_arguments(name, sys.argv[1:], arguments)
-    result: Result = getattr(commands, function)(streams, **given, settings=load_settings())
-    return result
+    given = take_arguments("training", arguments, ("modelid", "outputdir", "dataset"))
+    return train(reporter, *given.values(), settings=load_settings())
 
 
-def _evaluate(streams: Streams) -> Result:
-    from moodlemlbackend.operations import commands
+def _predict(arguments: list[str], reporter: Reporter) -> Result:
+    from moodlemlbackend.operations.predict import predict
+    from moodlemlbackend.settings.backend import load_settings
+
+    given = take_arguments("prediction", arguments, ("modelid", "outputdir", "dataset"))
+    return predict(reporter, *given.values(), settings=load_settings())
+
+
+def _export(arguments: list[str], reporter: Reporter) -> Result:
+    from moodlemlbackend.operations.transfer import export_model
+    from moodlemlbackend.settings.backend import load_settings
+
+    given = take_arguments("export", arguments, ("modelid", "modeldir", "exportdir"))
+    return export_model(reporter, *given.values(), settings=load_settings())
+
+
+def _import(arguments: list[str], reporter: Reporter) -> Result:
+    from moodlemlbackend.operations.transfer import import_model
+    from moodlemlbackend.settings.backend import load_settings
+
+    given = take_arguments("import", arguments, ("modelid", "modeldir", "importdir"))
+    return import_model(reporter, *given.values(), settings=load_settings())
+
+
+def _evaluate(arguments: list[str], reporter: Reporter) -> Result:
+    from moodlemlbackend.operations.evaluate import evaluate
     from moodlemlbackend.settings.backend import load_settings
 
     needed = ("modelid", "outputdir", "dataset", "minscore", "accepteddeviation", "iterations")
-    given = take_arguments("evaluation", sys.argv[1:], needed, ("trainedmodeldir",))
-    return commands.evaluate(
-        streams,
+    given = take_arguments("evaluation", arguments, needed, ("trainedmodeldir",))
+    return evaluate(
+        reporter,
         given["modelid"],
         given["outputdir"],
         given["dataset"],

@@ -18,7 +18,7 @@ from moodlemlbackend.model.training import Options
 from moodlemlbackend.processor.decision import decision_threshold
 from moodlemlbackend.processor.neural_network import NetworkClassifier, NeuralNetwork
 from moodlemlbackend.processor.processor import TrainedModel
-from moodlemlbackend.runtime.quiet_imports import import_quietly
+from moodlemlbackend.runtime.environment import import_quietly
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _GIVE_ACCESS = "give the user that runs this command access to it"
 _FREE_SPACE = "free some space there, or raise its quota, and run the command again"
@@ -58,3 +58,18 @@ def fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def private_folder() -> Path | None:
+    """Return this user's own folder for caches among the temporary files; None when another has taken its name."""
+    import stat
+    import tempfile
+
+    with suppress(OSError):
+        folder = Path(tempfile.gettempdir(), f"moodlemlbackend-{os.geteuid()}")
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        facts = folder.lstat()
+        if stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid() and not facts.st_mode & 0o022:
+            return folder
+    return None

@@ -59,7 +59,7 @@ FOLDERS_LOOKED_AT = 10_000
 
 _PROBE = """
 import importlib, importlib.metadata, json, sys, time
-from moodlemlbackend.runtime.supervisor import set_library_defaults
+from moodlemlbackend.runtime.environment import set_library_defaults
 set_library_defaults()
 for module, name in json.loads(sys.argv[1]).items():
     start = time.perf_counter()

@@ -16,6 +16,8 @@ from moodlemlbackend.files import storage_errors
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from moodlemlbackend.runtime.progress import Reporter
+
 LOG_NAME = "info.log"
 
 
@@ -44,8 +46,8 @@ class Run:
         self.log.addHandler(_RunLog(self))
 
     @classmethod
-    def start(cls, outputdir: Path, *, lazy: bool = False) -> Run:
-        """Start a run now; a lazy one makes its folder at the first record, and never fails for want of one.
+    def start(cls, outputdir: Path, reporter: Reporter | None = None, *, lazy: bool = False) -> Run:
+        """Start a run and report it; a lazy one makes its folder at the first record, and never fails for want of one.
 
         Raises
         ------
@@ -57,6 +59,8 @@ class Run:
             with storage_errors(run.dir):
                 run._make_folder()
             run.log.info("moodlemlbackend %s, Python %s", __version__, sys.version.split()[0])
+        if reporter is not None:
+            reporter.started(run)
         return run
 
     @property

@@ -32,13 +32,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 from moodlemlbackend.errors import BackendError, InterruptedRunError, Status, UsageError
 from moodlemlbackend.files import explain
+from moodlemlbackend.runtime.environment import set_library_defaults
+from moodlemlbackend.runtime.progress import QuietReporter, TerminalReporter
 from moodlemlbackend.runtime.reply import Reply, Result, scratch_descriptor, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    from moodlemlbackend.runtime.run import Run
+    from moodlemlbackend.runtime.progress import Reporter
 
 GRACE_SECONDS = 1.0  # for a command to end after a signal, before it is killed
 LAST_RESORT_SECONDS = 3  # for the parent itself to end after a signal, should nobody read its output
@@ -49,30 +51,6 @@ SINK_TAIL_BYTES = 64 << 10  # of library output in the run's log
 TEXT_CHARACTERS = 500  # of a foreign error's text
 
 _STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
-
-_LIBRARY_DEFAULTS = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1", "MPLBACKEND": "Agg"}
-
-
-class Streams:
-    """How a command that runs is heard: by the person at its terminal, if there is one, and in its run's log."""
-
-    def __init__(self, terminal: int | None, reply: Reply | None) -> None:
-        self._terminal = terminal
-        self._reply = reply
-        self.run: Run | None = None
-
-    def progress(self, text: str) -> None:
-        """Show a line to the person at the terminal; nothing when Moodle is the caller."""
-        if self._terminal is not None:
-            with suppress(OSError):
-                write_all(self._terminal, f"{text}\n".encode(errors="backslashreplace"))
-
-    def attach(self, run: Run) -> Run:
-        """Record failures and the output of libraries in the log of this run from now on."""
-        self.run = run
-        if self._reply is not None:
-            self._reply.note_run(run)
-        return run
 
 
 def take_arguments(
@@ -86,7 +64,7 @@ def take_arguments(
     return dict(zip((*needed, *optional), arguments, strict=False))
 
 
-def run_command(name: str, call: Callable[[Streams], Result]) -> int:
+def run_command(name: str, call: Callable[[Reporter], Result]) -> int:
     """Run a command as Moodle needs it and return the exit code; the last thing that a process does.
 
     Standard output gets one line: ``call``'s object as JSON, or its text. Whatever ``call`` raises becomes a JSON
@@ -97,13 +75,13 @@ def run_command(name: str, call: Callable[[Streams], Result]) -> int:
     out, terminal = os.dup(1), os.dup(2) if os.isatty(2) else None
     sink = _redirect_output()
     reply = Reply()
+    reporter = QuietReporter(reply.note_run) if terminal is None else TerminalReporter(terminal, reply.note_run)
     code = None
     if reply.shared and hasattr(os, "fork"):
-        code = _run_in_child(name, call, Streams(terminal, reply), reply, out, sink)
+        code = _run_in_child(name, call, reporter, reply, out, sink)
     if code is None:
-        streams = Streams(terminal, None)
-        code = perform(name, call, streams, reply)
-        _log_library_output(sink, streams.run.log_file if streams.run else None)
+        code = perform(name, call, reporter, reply)
+        _log_library_output(sink, reporter.run.log_file if reporter.run else None)
     with suppress(OSError, AttributeError):
         os.set_blocking(out, True)
     with suppress(OSError):
@@ -114,13 +92,13 @@ def run_command(name: str, call: Callable[[Streams], Result]) -> int:
 # ---- the command itself ----
 
 
-def perform(name: str, call: Callable[[Streams], Result], streams: Streams, reply: Reply) -> int:
+def perform(name: str, call: Callable[[Reporter], Result], reporter: QuietReporter, reply: Reply) -> int:
     """Run the command in this process, write its result or failure, and return the exit code."""
     interrupt = _Interrupt()
     try:
         try:
             interrupt.arm()
-            return reply.write(call(streams))
+            return reply.write(call(reporter))
         finally:
             interrupt.armed = False
     except BaseException as raised:
@@ -128,10 +106,10 @@ def perform(name: str, call: Callable[[Streams], Result], streams: Streams, repl
         if isinstance(error, MemoryError):
             _release_memory(error)
         runid, log = None, None
-        if streams.run is not None:
+        if reporter.run is not None:
             with suppress(Exception):
-                streams.run.fail(error)
-            runid, log = streams.run.runid, streams.run.log_file
+                reporter.run.fail(error)
+            runid, log = reporter.run.runid, reporter.run.log_file
         if isinstance(error, BackendError):
             return reply.write(_failure(str(error) or type(error).__name__, runid, status=error.status))
         return reply.write(_failure(_describe(name, error), runid, log=log))
@@ -197,7 +175,7 @@ def _failure(text: str, runid: int | None, *, status: Status = Status.GENERAL_ER
 
 
 def _run_in_child(
-    name: str, call: Callable[[Streams], Result], streams: Streams, reply: Reply, out: int, sink: int
+    name: str, call: Callable[[Reporter], Result], reporter: QuietReporter, reply: Reply, out: int, sink: int
 ) -> int | None:
     """Run the command in a child and return the exit code; None when no process can be made."""
     signals, wakeup = os.pipe()
@@ -218,7 +196,7 @@ def _run_in_child(
         for descriptor in (signals, wakeup, hold, out):
             os.close(descriptor)
         _thread.start_new_thread(_end_with_parent, (life,))
-        _be_child(name, call, streams, reply)
+        _be_child(name, call, reporter, reply)
     os.close(life)
     ended, stopped = _wait(child, signals, sink)
     code, runid, log = reply.read_notes()
@@ -230,9 +208,9 @@ def _run_in_child(
     return reply.write(_failure(text, runid, log=log if stopped is None else None))
 
 
-def _be_child(name: str, call: Callable[[Streams], Result], streams: Streams, reply: Reply) -> NoReturn:
+def _be_child(name: str, call: Callable[[Reporter], Result], reporter: QuietReporter, reply: Reply) -> NoReturn:
     faulthandler.enable(2)
-    code = perform(name, call, streams, reply)
+    code = perform(name, call, reporter, reply)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(EXIT_SECONDS)
     _run_exit_functions()
@@ -263,15 +241,15 @@ def _arm_last_resort(_number: int, _frame: FrameType | None) -> None:
 
 
 def _wait(child: int, signals: int, sink: int) -> tuple[int | None, int | None]:
-    """Wait for the child, pass on signals to stop and kill it when it does not; return wait status and signal.
+    """Wait for the child, pass on signals to stop and kill it when it does not; return exit code and signal.
 
-    The wait status is None for a child that even killing did not end at once.
+    The exit code, negative for a signal, is None for a child that even killing did not end at once.
     """
     stopped, deadline, killed = None, math.inf, False
     while True:
         pid, ended = os.waitpid(child, os.WNOHANG)
         if pid:
-            return ended, stopped
+            return os.waitstatus_to_exitcode(ended), stopped
         seconds = min(CHECK_SECONDS, max(0.0, deadline - time.monotonic()))
         if select.select([signals], [], [], seconds)[0]:
             for number in os.read(signals, 512):
@@ -286,12 +264,11 @@ def _wait(child: int, signals: int, sink: int) -> tuple[int | None, int | None]:
         _bound(sink)
 
 
-def describe_end(name: str, ended: int | None) -> str:
-    """Say why a child may have ended without a reply, from its wait status."""
-    if ended is None or not os.WIFSIGNALED(ended):
-        code = "" if ended is None else f" (exit code {os.waitstatus_to_exitcode(ended)})"
-        return f"A library ended {name} before there was a result{code}."
-    number = os.WTERMSIG(ended)
+def describe_end(name: str, code: int | None) -> str:
+    """Say why a process may have ended without a result, from its exit code: that of a signal is negative."""
+    if code is None or code >= 0:
+        return f"A library ended {name} before there was a result{'' if code is None else f' (exit code {code})'}."
+    number = -code
     if number == signal.SIGKILL:
         return (
             f"The operating system killed {name}, most often because memory ran out: "
@@ -365,29 +342,3 @@ def _tail(sink: int) -> bytes:
     """Return the last of what libraries printed, leaving the descriptor at the end."""
     os.lseek(sink, max(0, os.lseek(sink, 0, os.SEEK_END) - SINK_TAIL_BYTES), os.SEEK_SET)
     return os.read(sink, SINK_TAIL_BYTES)
-
-
-def set_library_defaults() -> None:
-    """Choose how libraries behave, by environment variables, unless the caller's environment does."""
-    for name, value in _LIBRARY_DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    home = os.environ.get("HOME")
-    if os.name != "nt" and "MPLCONFIGDIR" not in os.environ and not (home and os.access(home, os.W_OK)):
-        folder = private_folder()
-        if folder is not None:
-            os.environ["MPLCONFIGDIR"] = str(folder)
-
-
-def private_folder() -> Path | None:
-    """Return this user's own folder for caches among the temporary files; None when another has taken its name."""
-    import stat
-    import tempfile
-
-    with suppress(OSError):
-        folder = Path(tempfile.gettempdir(), f"moodlemlbackend-{os.geteuid()}")
-        with suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-        facts = folder.lstat()
-        if stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid() and not facts.st_mode & 0o022:
-            return folder
-    return None

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.errors import BackendError, StorageError
-from moodlemlbackend.files import storage_errors
+from moodlemlbackend.files import private_folder, storage_errors
 from moodlemlbackend.storage.lease import Lease
 from moodlemlbackend.storage.mirror import CLASSIFIER, POINTER, VERSION, Mirror
 from moodlemlbackend.storage.object_store import open_objects
@@ -226,8 +226,6 @@ def _remove_work(folder: Path) -> None:
 
 def _usual_cache() -> Path:
     """Return this user's own folder for caches among the temporary files."""
-    from moodlemlbackend.runtime.supervisor import private_folder
-
     folder = private_folder()
     if folder is None:
         raise StorageError(f"There is no place for a cache in {tempfile.gettempdir()}; name a directory for it.")

@@ -173,7 +173,7 @@ def test_a_model_without_memory_is_explained_as_before(tmp_path):
     features, labels = course_rows(40)
     backend.train(features, labels)
     backend.import_model(backend.export(), model="imported")
-    from moodlemlbackend.operations.commands import explain as explain_sample
+    from moodlemlbackend.operations.explain import explain as explain_sample
 
     path = tmp_path / "prediction"
     backend.predict(features)
@@ -186,7 +186,7 @@ def test_a_model_without_memory_is_explained_as_before(tmp_path):
 
 @needs_shared
 def test_a_model_of_the_reference_package_is_estimated():
-    from moodlemlbackend.operations.commands import explain as explain_sample
+    from moodlemlbackend.operations.explain import explain as explain_sample
 
     path = SHARED / "data" / "split-evaluation-predict.csv.gz"
     sample_id = read_unlabelled(path).sample_ids[0]

@@ -17,11 +17,12 @@ from hypothesis import settings
 from fixtures.backend import Backend, course_rows, names, samples_of, simulated, snapshot, write_labelled
 from moodlemlbackend import processor
 from moodlemlbackend.errors import ModelError, NotEnoughDataError, NotTrainedError, UsageError
-from moodlemlbackend.operations import commands
+from moodlemlbackend.operations.train import train
+from moodlemlbackend.operations.trained_models import NOT_TRAINED
 from moodlemlbackend.processor import get_processor
 from moodlemlbackend.processor.memory import MOST_TEACHING, taught
 from moodlemlbackend.processor.training_rows import TrainingRows
-from moodlemlbackend.runtime.supervisor import Streams
+from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.storage.model_store import ModelStore
 
 quick = settings(max_examples=60, deadline=None, database=None)
@@ -166,7 +167,7 @@ def test_too_few_samples(backend, labels):
         backend.train(features, labels)
     with pytest.raises(NotEnoughDataError, match=r"class 0|class 1"):
         backend.evaluate(features, labels)
-    with pytest.raises(NotTrainedError, match=f"^{commands.NOT_TRAINED}$"):
+    with pytest.raises(NotTrainedError, match=f"^{NOT_TRAINED}$"):
         backend.predict(features)
 
 
@@ -314,7 +315,7 @@ def test_an_evaluation_holds_out_a_fifth_of_every_class(name):
 
 
 def test_rating_an_untrained_model(backend):
-    with pytest.raises(NotTrainedError, match=f"^{commands.NOT_TRAINED}$"):
+    with pytest.raises(NotTrainedError, match=f"^{NOT_TRAINED}$"):
         backend.evaluate(*course_rows(10), trained="model")
 
 
@@ -428,7 +429,7 @@ def test_a_header_may_list_the_classes_in_another_order(copy):
     features, labels = course_rows(60)
     path = write_labelled(copy.folder / "reversed", features, labels)
     path.write_text(path.read_text().replace("[0,1]", "[1,0]"))
-    commands.train(Streams(None, None), "model", str(copy.outputdir("model")), str(path), settings=copy.settings)
+    train(QuietReporter(), "model", str(copy.outputdir("model")), str(path), settings=copy.settings)
     assert copy.classes(features) == labels.tolist()
 
 

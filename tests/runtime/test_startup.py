@@ -12,7 +12,7 @@ import pytest
 from fixtures.backend import MODELID, QUICK, answer, environment, run, write_courses
 from fixtures.paths import ROOT
 from fixtures.small_site import NOW, START, SmallSite
-from moodlemlbackend.operations.commands import load_in_background
+from moodlemlbackend.runtime.environment import load_in_background
 
 RECORD = """
 import subprocess

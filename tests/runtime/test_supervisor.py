@@ -34,8 +34,8 @@ ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "HOME": os.e
 
 
 def command(body: str, folder: Path) -> list[str]:
-    """Return a process's arguments that runs ``body`` as the command's function ``call(streams)``."""
-    function = "def call(streams):\n" + textwrap.indent(textwrap.dedent(body), "    ")
+    """Return a process's arguments that runs ``body`` as the command's function ``call(reporter)``."""
+    function = "def call(reporter):\n" + textwrap.indent(textwrap.dedent(body), "    ")
     return [sys.executable, "-c", f"{PREAMBLE}\n{function}\nsys.exit(run_command('training', call))", str(folder)]
 
 
@@ -139,7 +139,7 @@ def test_nothing_of_an_array_that_breaks_off_is_left(tmp_path):
 def test_what_libraries_print_goes_to_the_log_alone(tmp_path):
     body = """
     import ctypes, subprocess, warnings
-    streams.attach(Run.start(folder))
+    Run.start(folder, reporter)
     os.write(1, b"from fd 1\\n"); os.write(2, b"from fd 2\\n")
     print("from print"); print("from print to stderr", file=sys.stderr)
     subprocess.run(["sh", "-c", "echo from a child; echo from its stderr >&2"])
@@ -174,7 +174,7 @@ def test_output_at_exit_cannot_follow_the_line(tmp_path):
 
 def test_much_library_output_is_bounded_in_the_log(tmp_path):
     body = """
-    streams.attach(Run.start(folder))
+    Run.start(folder, reporter)
     for _ in range(300):
         os.write(1, b"x" * 99_999 + b"\\n")
     os.write(1, b"the end\\n")
@@ -188,12 +188,18 @@ def test_much_library_output_is_bounded_in_the_log(tmp_path):
 
 @posix
 def test_progress_is_seen_at_a_terminal_only(tmp_path):
-    body = "streams.progress('half way'); return {'status': 0}"
+    body = """
+        for done in range(21):
+            reporter.progress("Training", done, 40)
+        reporter.message("half way")
+        return {"status": 0}
+    """
     answer(run(body, tmp_path))
     terminal, other_end = pty.openpty()
     result = run(body, tmp_path, capture_output=False, stdout=subprocess.PIPE, stderr=other_end)
     os.close(other_end)
-    assert os.read(terminal, 1000).strip() == b"half way"
+    lines = os.read(terminal, 1000).decode().split("\r\n")
+    assert lines == [*(f"Training: {tenth} %" for tenth in (10, 20, 30, 40, 50)), "half way", ""]
     os.close(terminal)
     assert json.loads(result.stdout) == {"status": 0}
 
@@ -289,7 +295,7 @@ def test_the_supervisor_is_light():
 )
 @pytest.mark.parametrize("lazy", [True, False])
 def test_an_expected_error_is_told_word_for_word(tmp_path, error, status, lazy):
-    text = failure(run(f"streams.attach(Run.start(folder, lazy={lazy})); raise {error}", tmp_path), status)
+    text = failure(run(f"Run.start(folder, reporter, lazy={lazy}); raise {error}", tmp_path), status)
     assert text == "Provided model have not been trained yet"
     assert lazy or text in the_log(tmp_path)
     assert not lazy or not any(tmp_path.iterdir())
@@ -305,7 +311,7 @@ def test_missing_arguments(tmp_path):
 
 def test_an_unexpected_error_names_the_log_with_the_traceback(tmp_path):
     body = """
-    run = streams.attach(Run.start(folder, lazy=True))
+    run = Run.start(folder, reporter, lazy=True)
     with run:
         raise ValueError("two\\nlines \\udcff")
     """
@@ -341,7 +347,7 @@ def test_other_errors_become_a_sentence(tmp_path, body, words):
 def test_memory_that_really_runs_out(tmp_path):
     body = """
     import resource
-    streams.attach(Run.start(folder))
+    Run.start(folder, reporter)
     resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))
     held = []
     while True:
@@ -362,7 +368,7 @@ def test_memory_that_really_runs_out(tmp_path):
     ],
 )
 def test_a_crash_has_an_answer_too(tmp_path, body, words):
-    text = failure(run(f"streams.attach(Run.start(folder)).log.info('begun'); {body}", tmp_path))
+    text = failure(run(f"Run.start(folder, reporter).log.info('begun'); {body}", tmp_path))
     assert words in text
     assert text.endswith("info.log")
     assert words in the_log(tmp_path)
@@ -565,7 +571,7 @@ def test_a_stopped_command_whose_output_nobody_reads_ends(tmp_path):
     "without", ["del os.fork", "def fail(): raise BlockingIOError\nos.fork = fail", "del os.memfd_create"]
 )
 def test_without_fork_or_memory_files(tmp_path, without):
-    script = "streams.attach(Run.start(folder)); os.write(1, b'noise'); print('more'); {}"
+    script = "Run.start(folder, reporter); os.write(1, b'noise'); print('more'); {}"
     for body, check in (
         ("return {'status': 4}", lambda result: answer(result)["status"] == 4),
         ("raise ValueError", lambda result: "ValueError" in failure(result)),

@@ -18,8 +18,8 @@ from fixtures.backend import Backend, course_rows
 from fixtures.object_stores import BUCKET, MODEL, make_bucket, needs_moto, s3_server
 from fixtures.paths import ROOT, posix
 from moodlemlbackend.errors import StorageError
-from moodlemlbackend.operations import commands
-from moodlemlbackend.runtime.supervisor import Streams
+from moodlemlbackend.operations.train import train as train_model
+from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.storage import lease, remote
 from moodlemlbackend.storage.model_store import ModelStore
 
@@ -91,8 +91,8 @@ def test_a_model_trained_by_one_server_is_used_by_another(base, server, tmp_path
     backend.train(features, labels, model="local")
     expected = backend.predict(features, model="local")
     with server(base).checkout(MODEL, write=True) as folder:
-        result = commands.train(
-            Streams(None, None), "model", str(folder), str(tmp_path / "training"), settings=backend.settings
+        result = train_model(
+            QuietReporter(), "model", str(folder), str(tmp_path / "training"), settings=backend.settings
         )
         assert result["status"] == 0
     other = server(base)

@@ -12,8 +12,9 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moodlemlbackend.errors import Status
-from moodlemlbackend.operations import commands
-from moodlemlbackend.runtime.supervisor import Streams
+from moodlemlbackend.operations.predict import predict as predict_samples
+from moodlemlbackend.operations.trained_models import trained_model
+from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.settings.backend import load_settings
 from moodlemlbackend.storage.model_store import ModelStore
 
@@ -76,8 +77,8 @@ def evaluate(
 
 def predict(workspace: Workspace, model: AnalyticsModel, dataset: Path) -> list[Predicted]:
     """Predict the samples of an unlabelled data set; errors are those of the operation."""
-    answer = commands.predict(
-        Streams(None, None),
+    answer = predict_samples(
+        QuietReporter(),
         workspace.unique_id(model),
         str(workspace.executiondir(model)),
         str(dataset),
@@ -92,7 +93,7 @@ def explain(
     """Why the trained model predicts samples as it does; errors as of :func:`.processor.explanation.explain`."""
     from moodlemlbackend.processor.explanation import explain as explain_rows
 
-    trained, _ = commands.trained(ModelStore(workspace.executiondir(model)))
+    trained, _ = trained_model(ModelStore(workspace.executiondir(model)))
     return explain_rows(trained, columns, features, samples)
 
 

@@ -25,7 +25,7 @@ from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.workspace import read_fact, write_fact
 from moodlemlbackend.errors import NotTrainedError, PackageError, UsageError
 from moodlemlbackend.files import storage_errors
-from moodlemlbackend.runtime.supervisor import Streams
+from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.settings.backend import load_settings
 from moodlemlbackend.storage import archives
 
@@ -181,11 +181,11 @@ def _configuration(model: AnalyticsModel, versions: Mapping[str, int]) -> dict[s
 
 
 def _export_weights(workspace: Workspace, model: AnalyticsModel, folder: Path) -> None:
-    from moodlemlbackend.operations import commands
+    from moodlemlbackend.operations.transfer import export_model
     from moodlemlbackend.storage.model_store import read_model, write_model
 
-    commands.export(
-        Streams(None, None),
+    export_model(
+        QuietReporter(),
         workspace.unique_id(model),
         str(workspace.executiondir(model)),
         str(folder / "exported"),
@@ -197,11 +197,11 @@ def _export_weights(workspace: Workspace, model: AnalyticsModel, folder: Path) -
 
 
 def _import_weights(workspace: Workspace, model: AnalyticsModel, learned: Path) -> AnalyticsModel:
-    from moodlemlbackend.operations import commands
+    from moodlemlbackend.operations.transfer import import_model
 
     try:
-        commands.import_model(
-            Streams(None, None),
+        import_model(
+            QuietReporter(),
             workspace.unique_id(model),
             str(workspace.executiondir(model)),
             str(learned),

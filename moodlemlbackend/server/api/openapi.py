@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi.responses import PlainTextResponse, Response
 
-from moodlemlbackend.operations.commands import MODEL_ID
+from moodlemlbackend.operations.trained_models import MODEL_ID
 from moodlemlbackend.server.jobs.job import DIRHASH
 
 ABOUT = (

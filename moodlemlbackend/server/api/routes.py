@@ -11,7 +11,7 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from moodlemlbackend.errors import RequestError
-from moodlemlbackend.operations.commands import MODEL_ID
+from moodlemlbackend.operations.trained_models import MODEL_ID
 from moodlemlbackend.server.api import openapi
 from moodlemlbackend.server.api.uploads import Scratch, UploadForm, receive
 from moodlemlbackend.server.auth.login import UserLogin, logged

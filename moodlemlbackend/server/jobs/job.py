@@ -16,7 +16,7 @@ JSON, ZIP, TEXT = "application/json", "application/zip", "text/plain; charset=ut
 
 DIRHASH = re.compile(r"[0-9a-f]{32}", re.ASCII)
 RUNID = re.compile(r"\d{1,19}", re.ASCII)
-"""What a directory's hash and a run's number look like; a model id is :data:`.operations.commands.MODEL_ID`."""
+"""What a directory's hash and a run's number look like; a model id is :data:`.operations.trained_models.MODEL_ID`."""
 
 Parts = tuple[str, ...]
 

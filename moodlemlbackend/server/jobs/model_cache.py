@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from moodlemlbackend.operations import commands
+from moodlemlbackend.operations.trained_models import processor_of, trained_model
 
 if TYPE_CHECKING:
     from moodlemlbackend.processor.processor import TrainedModel
@@ -24,10 +24,10 @@ class ModelCache:
         self._kept: OrderedDict[str, tuple[tuple[str, str], Found]] = OrderedDict()
 
     def find(self, store: ModelStore) -> Found:
-        """Return the model in force as :func:`moodlemlbackend.operations.commands.trained` does, errors included."""
+        """Return the model in force as :func:`.trained_models.trained_model` does, errors included."""
         published = store.published()
         if published is None:
-            return commands.trained(store)
+            return trained_model(store)
         place = os.path.realpath(store.folder)
         kept = self._kept.pop(place, None)
         if kept is None or kept[0] != published:
@@ -40,6 +40,6 @@ class ModelCache:
     def _load(self, store: ModelStore) -> Found:
         def load(stored: StoredModel) -> Found:
             mapped = replace(stored, mapped=True)
-            return commands.processor_of(mapped).load(mapped), mapped
+            return processor_of(mapped).load(mapped), mapped
 
-        return store.read(load) or commands.trained(store)
+        return store.read(load) or trained_model(store)

@@ -156,9 +156,7 @@ class Pool:
             ) from None
         except WorkerEndedError as error:
             self._replace(worker, None, "crash")
-            code = error.code
-            ended = None if code is None else -code if code < 0 else code << 8
-            raise RequestError(describe_end(f"the {job.kind}", ended), 500) from None
+            raise RequestError(describe_end(f"the {job.kind}", error.code), 500) from None
         except BaseException:
             self._replace(worker, done, "cancelled")
             raise

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.errors import ArchiveError, BackendError, NotTrainedError, RequestError
 from moodlemlbackend.runtime import reply, supervisor
-from moodlemlbackend.runtime.supervisor import Streams
+from moodlemlbackend.runtime.environment import set_library_defaults
+from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.jobs.job import JSON, RESULT_NAME, ZIP, Job, WorkerReply, WorkerSettings
 from moodlemlbackend.server.logs import describe_fault
@@ -48,7 +49,7 @@ def main(connection: Connection, settings: WorkerSettings) -> None:
     os.dup2(null, 1)
     os.dup2(null, 2)
     threading.Thread(target=_end_with_server, daemon=True).start()
-    supervisor.set_library_defaults()
+    set_library_defaults()
     if not settings.trains:
         for name in _THREADS:
             os.environ.setdefault(name, "1")
@@ -127,34 +128,34 @@ class Worker:
     # ---- Moodle's calls ----
 
     def _train(self, job: Job) -> WorkerReply:
-        from moodlemlbackend.operations import commands
+        from moodlemlbackend.operations.train import train
 
-        def call(streams: Streams, rows: int) -> reply.Result:
+        def call(reporter: QuietReporter, rows: int) -> reply.Result:
             with self._model(job, write=True) as model:
                 began = time.monotonic()
-                result = commands.train(streams, job.uniqueid, model, "dataset", settings=load_settings())
-                _keep(streams, "training", result, rows=rows, seconds=time.monotonic() - began)
+                result = train(reporter, job.uniqueid, model, "dataset", settings=load_settings())
+                _keep(reporter, "training", result, rows=rows, seconds=time.monotonic() - began)
             return result
 
         return self._json(job, call)
 
     def _predict(self, job: Job) -> WorkerReply:
-        from moodlemlbackend.operations import commands
+        from moodlemlbackend.operations.predict import predict, within
 
-        def call(streams: Streams, _rows: int) -> reply.Result:
+        def call(reporter: QuietReporter, _rows: int) -> reply.Result:
             with ExitStack() as stack:
                 model = stack.enter_context(self._model(job, write=False))
-                result = commands.predict(
-                    streams, job.uniqueid, model, "dataset", settings=load_settings(), find=self._models.find
+                result = predict(
+                    reporter, job.uniqueid, model, "dataset", settings=load_settings(), find=self._models.find
                 )
-                return {**result, "predictions": commands.within(stack.pop_all(), result["predictions"])}
+                return {**result, "predictions": within(stack.pop_all(), result["predictions"])}
 
         return self._json(job, call)
 
     def _evaluate(self, job: Job) -> WorkerReply:
-        from moodlemlbackend.operations import commands
+        from moodlemlbackend.operations.evaluate import evaluate
 
-        def call(streams: Streams, rows: int) -> reply.Result:
+        def call(reporter: QuietReporter, rows: int) -> reply.Result:
             with ExitStack() as stack:
                 trained = None
                 if job.values["trained"]:
@@ -163,8 +164,8 @@ class Worker:
                     trained = "trained"
                 model = stack.enter_context(self._model(job, write=True))
                 began = time.monotonic()
-                result = commands.evaluate(
-                    streams,
+                result = evaluate(
+                    reporter,
                     job.uniqueid,
                     model,
                     "dataset",
@@ -175,7 +176,7 @@ class Worker:
                     settings=load_settings(),
                 )
                 result["dir"] = f"{job.uniqueid}/{job.dirhash}/logs/{result['runid']}"
-                _keep(streams, "evaluation", result, rows=rows, seconds=time.monotonic() - began)
+                _keep(reporter, "evaluation", result, rows=rows, seconds=time.monotonic() - began)
             return result
 
         return self._json(job, call)
@@ -189,7 +190,7 @@ class Worker:
         return _archive()
 
     def _export(self, job: Job) -> WorkerReply:
-        from moodlemlbackend.operations import commands
+        from moodlemlbackend.operations.transfer import export_model
         from moodlemlbackend.storage.model_store import ModelStore
 
         with self._model(job, write=False) as model:
@@ -197,12 +198,12 @@ class Worker:
                 self._models.find(ModelStore(Path(model)))
             except NotTrainedError:
                 raise RequestError("There is no trained model to be exported; train it first.", 404) from None
-            commands.export(Streams(None, None), job.uniqueid, model, "exported", settings=load_settings())
+            export_model(QuietReporter(), job.uniqueid, model, "exported", settings=load_settings())
         archives.pack(Path("exported"), Path("answer"))
         return _archive()
 
     def _import(self, job: Job) -> WorkerReply:
-        from moodlemlbackend.operations import commands
+        from moodlemlbackend.operations.transfer import import_model
 
         allowed = self._settings.limits
         try:
@@ -214,8 +215,8 @@ class Worker:
             raise RequestError(str(error), 413 if error.too_large else 400) from error
         try:
             with self._model(job, write=True) as model:
-                commands.import_model(
-                    Streams(None, None), job.uniqueid, model, "imported", settings=load_settings()
+                import_model(
+                    QuietReporter(), job.uniqueid, model, "imported", settings=load_settings()
                 )  # fmt: skip
         except BackendError as error:
             raise RequestError(str(error)) from error
@@ -227,7 +228,7 @@ class Worker:
 
     # ---- what they share ----
 
-    def _json(self, job: Job, call: Callable[[Streams, int], reply.Result]) -> WorkerReply:
+    def _json(self, job: Job, call: Callable[[QuietReporter, int], reply.Result]) -> WorkerReply:
         """The line that the command would print, as the body; its exit code as the status."""
         try:
             rows = max(0, limits.check_dataset(Path("dataset"), self._settings.limits) - 3)
@@ -236,7 +237,8 @@ class Worker:
                 raise
             rows = 0  # the command says what is wrong with the file
         with closing(reply.Reply()) as answer:
-            status = supervisor.perform(job.kind, lambda streams: call(streams, rows), Streams(None, None), answer)
+            reporter = QuietReporter()
+            status = supervisor.perform(job.kind, lambda _: call(reporter, rows), reporter, answer)
             line = self._conceal(answer.line())
         if len(line) <= limits.INLINE_BYTES:
             return WorkerReply(200, line, JSON, status=status, rows=rows)
@@ -283,13 +285,13 @@ def concealed_paths(directory: str) -> list[tuple[bytes, bytes]]:
     return [(path.encode(), named[path].encode()) for path in sorted(named, key=len, reverse=True)]
 
 
-def _keep(streams: Streams, kind: str, result: dict[str, Any], *, rows: int, seconds: float) -> None:
+def _keep(reporter: QuietReporter, kind: str, result: dict[str, Any], *, rows: int, seconds: float) -> None:
     """Write what a run came to into its folder."""
-    if streams.run is not None:
+    if reporter.run is not None:
         figures = {key: value for key, value in result.items() if key not in ("predictions", "dir")}
         line = reply.encode({"kind": kind, "rows": rows, "seconds": round(seconds, 3), **figures})
         with suppress(OSError):
-            (streams.run.dir / RESULT_NAME).write_bytes(line)
+            (reporter.run.dir / RESULT_NAME).write_bytes(line)
 
 
 def _archive() -> WorkerReply:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.errors import BackendError
-from moodlemlbackend.operations.commands import MODEL_ID
+from moodlemlbackend.operations.trained_models import MODEL_ID
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.jobs.job import DIRHASH, RESULT_NAME, RUNID
 from moodlemlbackend.storage.archives import MIB

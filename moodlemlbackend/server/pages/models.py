@@ -14,7 +14,7 @@ from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from moodlemlbackend.errors import RequestError
-from moodlemlbackend.operations.commands import MODEL_ID
+from moodlemlbackend.operations.trained_models import MODEL_ID
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.auth.login import AnyLogin, UserLogin
 from moodlemlbackend.server.jobs.job import DIRHASH, RUNID

@@ -313,13 +313,13 @@ def probability(workspace, predictionid: int) -> float:
     """Of class 1, by the model as it is now, of the row that a prediction was of."""
     import numpy as np
 
-    from moodlemlbackend.operations import commands
+    from moodlemlbackend.operations.trained_models import trained_model
     from moodlemlbackend.storage.model_store import ModelStore
 
     [row] = rows(workspace, PREDICTIONS, PREDICTIONS.c.id == predictionid)
     with workspace.store.read() as connection:
         model = models.get(connection, row["modelid"])
-    found, _ = commands.trained(ModelStore(workspace.executiondir(model)))
+    found, _ = trained_model(ModelStore(workspace.executiondir(model)))
     values = json.loads(row["calculations"])
     cells = [np.nan if value is None else float(value) for value in values.values()]
     return float(found.classifier.probabilities(np.array([cells], np.float32))[0, 1])

@@ -37,7 +37,7 @@ from moodlemlbackend.analytics.lifecycle import packages
 from moodlemlbackend.analytics.workspace import write_fact
 from moodlemlbackend.cli import main
 from moodlemlbackend.errors import ArchiveError, BackendError, ModelError, NotTrainedError, PackageError, UsageError
-from moodlemlbackend.operations import commands
+from moodlemlbackend.operations.trained_models import trained_model
 from moodlemlbackend.processor.memory import MEMORY
 from moodlemlbackend.storage.model_store import ModelStore, read_model
 
@@ -71,7 +71,7 @@ def package(path, configuration=CONFIGURATION, **more):
 def probabilities(workspace, modelid, features):
     with workspace.store.read() as connection:
         model = models.get(connection, modelid)
-    found, _ = commands.trained(ModelStore(workspace.executiondir(model)))
+    found, _ = trained_model(ModelStore(workspace.executiondir(model)))
     return found.classifier.probabilities(features)
 
 

@@ -1,0 +1,128 @@
+"""Judge what can be learned from a data set, or what a trained model has learned."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from moodlemlbackend.errors import BackendError, InterruptedRunError, UsageError
+from moodlemlbackend.operations.train import seed_of
+from moodlemlbackend.operations.trained_models import check_id, processor_of, store_of, trained_model
+from moodlemlbackend.processor import get_processor
+from moodlemlbackend.runtime.environment import load_in_background
+from moodlemlbackend.runtime.progress import stage
+from moodlemlbackend.runtime.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from moodlemlbackend.processor.evaluation import Rating
+    from moodlemlbackend.processor.processor import TrainedModel
+    from moodlemlbackend.processor.training_rows import TrainingRows
+    from moodlemlbackend.runtime.progress import Reporter
+    from moodlemlbackend.settings.backend import Settings
+
+MOST_ITERATIONS = 1000
+
+
+def evaluate(
+    reporter: Reporter,
+    modelid: str,
+    outputdir: str,
+    dataset: str,
+    *,
+    minscore: float,
+    accepted_deviation: float,
+    iterations: int,
+    trained_model_dir: str | None,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Judge the configuration that a labelled data set comes from, or a trained model on its samples."""
+    check_id(modelid)
+    if not 1 <= iterations <= MOST_ITERATIONS:
+        raise UsageError(f"The number of iterations is {iterations}; it must be 1 to {MOST_ITERATIONS}.")
+    with ExitStack() as stack:
+        run = stack.enter_context(Run.start(Path(outputdir), reporter))
+        model = None
+        if trained_model_dir is None:
+            processor = get_processor(settings.processor)
+        else:
+            model, stored = trained_model(store_of(modelid, trained_model_dir))
+            processor = processor_of(stored)
+        from moodlemlbackend.processor.evaluation import mean_figures, verdict
+        from moodlemlbackend.processor.processor import tell_of_constant_columns
+        from moodlemlbackend.processor.training_rows import read_samples
+        from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunReport
+
+        load_in_background(*(() if trained_model_dir else processor.libraries), *LIBRARIES_OF_EVENTS)
+        report = stack.enter_context(RunReport(run))
+        samples = read_samples(dataset)
+        seed = seed_of(settings)
+        options: dict[str, Any] = {
+            "processor": processor.name,
+            "seed": seed,
+            "score": settings.score,
+            "minimum_score": minscore,
+            "accepted_deviation": accepted_deviation,
+        }
+        about = (samples, "evaluate", modelid, outputdir, dataset)
+        evaluation, ratings = None, []
+        if model is not None:
+            run.log.info("Rating the trained model in %s on %s: %d rows", trained_model_dir, dataset, len(samples))
+            report.begin(*about, **options, trained_model=trained_model_dir)
+            ratings = [_rate(model, samples, dataset)]
+        else:
+            run.log.info(
+                "Evaluating %s with %s, %d splits, seed %d, on %s: %d rows",
+                modelid, processor.name, iterations, seed, dataset, len(samples),
+            )  # fmt: skip
+            report.begin(*about, **options, iterations=iterations)
+            progress = stage(reporter, "Evaluating")
+            evaluation = processor.evaluate(
+                samples, iterations=iterations, seed=seed, learning_curve=True, progress=progress
+            )
+            ratings = [rating for rating, _ in evaluation]
+        tell_of_constant_columns(samples, run)
+        result, sentences = verdict(
+            ratings, minimum_score=minscore, accepted_deviation=accepted_deviation, score=settings.score
+        )
+        for sentence in sentences:
+            run.tell(sentence)
+        run.log.info("Result: %s", mean_figures(result))
+        if evaluation is not None:
+            report.evaluation(evaluation, result)
+        elif model is not None:
+            report.rating(ratings[0], model, result)
+        return {**result, "info": run.info, "dir": str(run.dir), "runid": run.runid}
+
+
+def evaluate_all(
+    reporter: Reporter, modelid: str, outputdir: str, datasets: Sequence[str], **options: Any
+) -> dict[str, Any]:
+    """Judge several data sets, the intervals of a model say, in one go; ``options`` as of :func:`evaluate`.
+
+    One that cannot be judged does not stop the others. ``status`` is that of the best, which ``best`` names.
+    """
+    results = []
+    for dataset in datasets:
+        try:
+            result = evaluate(reporter, modelid, outputdir, dataset, **options)
+        except InterruptedRunError:
+            raise
+        except BackendError as error:
+            result = {"status": int(error.status), "info": [str(error)], "errors": [str(error)]}
+        results.append({"dataset": dataset, **result})
+        reporter.message(f"{dataset}: {result.get('score', result['info'])}")
+    best = max(results, key=lambda result: float(result.get("score", -1)))
+    return {"status": best["status"], "info": best["info"], "best": best["dataset"], "evaluations": results}
+
+
+def _rate(model: TrainedModel, samples: TrainingRows, dataset: str) -> Rating:
+    """Rate a trained model on all samples."""
+    from moodlemlbackend.processor.evaluation import Rating
+
+    model.check(dataset, samples.columns, samples.classes)
+    probabilities = model.classifier.probabilities_of_coded(samples.coded)
+    order = [model.classes.index(name) for name in samples.classes]
+    return Rating(samples.labels, probabilities[:, order], model.threshold)

@@ -1,0 +1,71 @@
+"""Train a model."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from moodlemlbackend.operations.trained_models import model_in_force, processor_of, store_of
+from moodlemlbackend.processor import get_processor
+from moodlemlbackend.runtime.environment import load_in_background
+from moodlemlbackend.runtime.progress import stage
+from moodlemlbackend.runtime.run import Run
+
+if TYPE_CHECKING:
+    from moodlemlbackend.processor.processor import Processor
+    from moodlemlbackend.runtime.progress import Reporter
+    from moodlemlbackend.settings.backend import Settings
+    from moodlemlbackend.storage.model_store import ModelStore
+
+
+def train(
+    reporter: Reporter, modelid: str, outputdir: str, dataset: str, *, settings: Settings, afresh: bool = False
+) -> dict[str, Any]:
+    """Train a model, or continue training one, with the samples of a labelled data set.
+
+    ``afresh`` forgets what the model has learned before; until the new one is published the old one stays in force.
+    """
+    store = store_of(modelid, outputdir)
+    with ExitStack() as stack:
+        run = stack.enter_context(Run.start(Path(outputdir), reporter))
+        stack.enter_context(store.lock(settings.lock_wait))
+        processor = get_processor(settings.processor) if afresh else _processor_to_train(store, settings, run)
+        from moodlemlbackend.processor.training_rows import read_samples
+        from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunReport
+
+        load_in_background(*processor.libraries, *LIBRARIES_OF_EVENTS)
+        report = stack.enter_context(RunReport(run))
+        samples = read_samples(dataset)
+        former = None if afresh else model_in_force(store)
+        if former is not None:
+            former[0].check(dataset, samples.columns, samples.classes)
+        seed = seed_of(settings)
+        run.log.info(
+            "Training %s with %s, seed %d, on %s: %d rows", modelid, processor.name, seed, dataset, len(samples)
+        )
+        report.begin(samples, "train", modelid, outputdir, dataset, processor=processor.name, seed=seed)
+        progress = stage(reporter, "Training")
+        fitted = processor.train(store, samples, run, former=former, seed=seed, progress=progress)
+        report.training(fitted)
+        return {"status": 0, "info": run.info, "runid": str(run.runid)}
+
+
+def seed_of(settings: Settings) -> int:
+    """The seed that was set, or one drawn now, to be logged."""
+    import secrets
+
+    return secrets.randbelow(1_000_000_000) if settings.seed is None else settings.seed
+
+
+def _processor_to_train(store: ModelStore, settings: Settings, run: Run) -> Processor:
+    """The processor of the stored model, if there is one; else the chosen one."""
+    stored = store.current()
+    if stored is None:
+        return get_processor(settings.processor)
+    if stored.processor != settings.processor:
+        run.tell(
+            f"The model goes on with the processor {stored.processor}, which trained it; "
+            f"clear it to train one with {settings.processor}."
+        )
+    return processor_of(stored)

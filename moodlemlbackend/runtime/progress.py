@@ -1,0 +1,76 @@
+"""Who hears of an operation while it runs: a person at a terminal, another process, or nobody."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from moodlemlbackend.runtime.run import Run
+
+
+class Reporter(Protocol):
+    """Hears of an operation while it runs; what it does with that never fails the operation."""
+
+    def started(self, run: Run) -> None:
+        """The operation's run has begun: its folder and log are known."""
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """So many steps of a stage, such as ``Training``, are done."""
+
+    def message(self, text: str) -> None:
+        """Something worth a line has happened."""
+
+
+class QuietReporter:
+    """Keeps the run and shows nothing."""
+
+    def __init__(self, note_run: Callable[[Run], None] | None = None) -> None:
+        self.run: Run | None = None
+        self._note_run = note_run
+
+    def started(self, run: Run) -> None:
+        """Keep the run, and leave word of it."""
+        self.run = run
+        if self._note_run is not None:
+            self._note_run(run)
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Show nothing."""
+
+    def message(self, text: str) -> None:
+        """Show nothing."""
+
+
+class TerminalReporter(QuietReporter):
+    """Writes a line for every message, and for every tenth of a stage, to a terminal's descriptor."""
+
+    def __init__(self, terminal: int, note_run: Callable[[Run], None] | None = None) -> None:
+        super().__init__(note_run)
+        self._terminal = terminal
+        self._tenths: dict[str, int] = {}
+
+    def started(self, run: Run) -> None:
+        """Begin to count anew."""
+        super().started(run)
+        self._tenths.clear()
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Write a line when another tenth is done."""
+        tenth = done * 10 // total
+        if tenth > self._tenths.get(stage, 0):
+            self._tenths[stage] = tenth
+            self.message(f"{stage}: {tenth * 10} %")
+
+    def message(self, text: str) -> None:
+        """Write a line, if the terminal is still there."""
+        with suppress(OSError):
+            os.write(self._terminal, f"{text}\n".encode(errors="backslashreplace"))
+
+
+def stage(reporter: Reporter, name: str) -> Callable[[int, int], None]:
+    """How the steps of a stage are reported, as processors do it: with those done and those in all."""
+    return lambda done, total: reporter.progress(name, done, total)
