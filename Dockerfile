@@ -2,7 +2,7 @@
 FROM python:3.12-slim
 
 COPY . /src
-RUN pip install --no-cache-dir -c /src/requirements.txt "/src[server,s3,analytics,postgresql,mysql]" \
+RUN pip install --no-cache-dir -c /src/requirements-all.txt "/src[all]" \
     && rm -r /src \
     && useradd --system --uid 10001 moodlemlbackend \
     && install -d -o moodlemlbackend /models

@@ -6,11 +6,12 @@ BIN = $(VENV)/bin
 SITE = --site demo/site.db --directory demo/models
 INSTALLED = $(VENV)/installed
 
-.PHONY: help demo test lint benchmark clean
+.PHONY: help demo test test-all lint benchmark clean
 
 help:
 	@echo "make demo       all that Moodle asks of the backend, then a simulated site whose students at risk are found, in demo/"
 	@echo "make test       everything that must pass: lint, then all tests"
+	@echo "make test-all   the tests on Python 3.10 to 3.13 and with the lowest dependencies, each in an environment of its own"
 	@echo "make lint       ruff, import contracts, mypy and hadolint"
 	@echo "make benchmark  the measurements in benchmarks/"
 	@echo "make clean      remove the environment, the demo and what tools left"
@@ -28,6 +29,9 @@ demo: $(INSTALLED)
 test: lint
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
+test-all: $(INSTALLED)
+	$(BIN)/nox
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -38,10 +42,10 @@ lint: $(INSTALLED)
 benchmark: $(INSTALLED)
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
 
-$(INSTALLED): setup.py requirements.txt pyproject.toml
+$(INSTALLED): setup.py requirements.txt requirements-all.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -e .[analytics,mysql,postgresql,server,s3,test]
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements-all.txt -e .[all,test]
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) demo build dist *.egg-info .hypothesis .mypy_cache .nox .pytest_cache .ruff_cache

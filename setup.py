@@ -20,6 +20,7 @@ CORE = [
     "numpy>=1.26",
     "pyarrow>=17",
     "rich>=13",
+    "safetensors>=0.4",
     "scikit-learn>=1.4",
     "scipy>=1.11",
     "tensorboard>=2.16.2",
@@ -36,10 +37,9 @@ ROOMS = {
         "python-multipart>=0.0.27",
         "uvicorn>=0.30",
     ],
-    "analytics": ["SQLAlchemy>=2", "alembic>=1.13", "joblib>=1.3", "polars>=1"],
+    "analytics": ["SQLAlchemy>=2", "alembic>=1.13", "joblib>=1.3"],
     "postgresql": ["psycopg[binary]>=3.2"],
     "mysql": ["PyMySQL>=1.1"],
-    "distributed": ["dask>=2024.8", "distributed>=2024.8"],
     "s3": ["s3fs>=2025.5.1"],
 }
 
@@ -58,6 +58,7 @@ TEST = [
     'mypy==2.4.1; python_version >= "3.11"',  # its verdict depends on the annotations of the pinned NumPy
     "moto[s3]>=5.1.5",
     "nbclient>=0.10",
+    "nox>=2024.4",
     "pandas>=2.2",
     "polars>=1",
     "psutil>=5.9",

@@ -163,7 +163,7 @@ def told() -> Iterator[None]:
         click.echo(str(error), err=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        if error.name and error.name.partition(".")[0] in ("sqlalchemy", "alembic", "polars", "joblib"):
+        if error.name and error.name.partition(".")[0] in ("sqlalchemy", "alembic", "joblib"):
             click.echo(f"This needs the package {error.name}: install moodlemlbackend[analytics].", err=True)
             sys.exit(1)
         raise

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from moodlemlbackend.analytics.features.analysis import Result
-    from moodlemlbackend.analytics.site.check import SiteFindings
+    from moodlemlbackend.analytics.features.site_check import SiteFindings
 
 EXAMPLES = """\
 moodlemlbackend site check
@@ -78,8 +78,8 @@ def check(location: str, prefix: str, time_zone: str | None, now: int, target: s
     """
     with _told():
         from moodlemlbackend.analytics.features.registry import get_target
+        from moodlemlbackend.analytics.features.site_check import check_site
         from moodlemlbackend.analytics.site import open_site
-        from moodlemlbackend.analytics.site.check import check_site
 
         chosen = get_target(target)
         with _status("Reading the site"), open_site(location, prefix=prefix, time_zone=time_zone) as site:
@@ -214,7 +214,7 @@ def _print(findings: SiteFindings, every: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from moodlemlbackend.analytics.site.check import ADVICE
+    from moodlemlbackend.analytics.features.site_check import ADVICE
 
     console = Console(highlight=False)
     facts = Table.grid(padding=(0, 2))

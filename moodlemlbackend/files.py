@@ -13,6 +13,9 @@ from moodlemlbackend.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+NEW = ".new-"
+"""What the names of files and folders begin with that are not whole yet."""
+
 _GIVE_ACCESS = "give the user that runs this command access to it"
 _FREE_SPACE = "free some space there, or raise its quota, and run the command again"
 
@@ -58,6 +61,16 @@ def fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Give a file a new content in one step that survives a power cut; OSError leaves the former content."""
+    new = path.with_name(NEW + path.name)
+    new.write_bytes(content)
+    fsync(new)
+    fsync(path.parent)
+    new.replace(path)
+    fsync(path.parent)
 
 
 def private_folder() -> Path | None:

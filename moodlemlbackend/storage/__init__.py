@@ -1,15 +1,8 @@
 """Where the models of a server are: a local directory, or any URL that fsspec knows, S3 first of all.
 
-::
-
-    {base}/{parts…}/                      a model directory; parts: (id, dirhash), or (user, id, dirhash)
-        classifier/current                "v00000007 <sha256 of its manifest>": the version in force
-        classifier/v00000007/             manifest.json and one .npy an array; never changed once it was in force
-        logs/{runid}/                     one folder a run
-        .lease                            remote bases only: who trains this model, and until when
-
-A local base is the layout of :mod:`moodlemlbackend.storage.model_store` itself. A remote one is used through a cache of
-directories with that same layout, so that commands never know the difference.
+A base holds model directories, ``{base}/{id}/{dirhash}`` or ``{base}/{user}/{id}/{dirhash}``; the names in one are
+those of :mod:`.layout`. A local base is used in place, a remote one through a cache of directories with that same
+layout, so that commands never know the difference.
 """
 
 from __future__ import annotations

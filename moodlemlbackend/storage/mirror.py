@@ -7,9 +7,7 @@ processes may use a cache; who changes it holds a lock, who reads finds a pointe
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import shutil
 import time
 import uuid
@@ -17,9 +15,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.errors import ModelError, StorageError
-from moodlemlbackend.files import fsync, storage_errors
+from moodlemlbackend.files import NEW, fsync, replace_file, storage_errors
+from moodlemlbackend.storage import layout
+from moodlemlbackend.storage.layout import ARRAYS, CLASSIFIER, LOGS, MANIFEST, POINTER, Pointer
 from moodlemlbackend.storage.object_store import MissingObjectError
-from moodlemlbackend.storage.storage import LOGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,18 +26,11 @@ if TYPE_CHECKING:
 
     from moodlemlbackend.storage.object_store import Objects
 
-CLASSIFIER = "classifier"
-POINTER = "current"
-VERSION = re.compile(r"v(\d{8})", re.ASCII)
-
 ATTEMPTS = 10
 """How often a version is fetched that is replaced while it is."""
 
 PAUSE_SECONDS = 0.2
 """How long to wait before a pointer is read again that may be half written."""
-
-_LINE = re.compile(rb"(v\d{8}) ([0-9a-f]{64})\n?")
-_CHUNK = 1 << 20
 
 
 class Mirror:
@@ -49,6 +41,7 @@ class Mirror:
         self.key = key
         self._objects = objects
         self._classifier = folder / CLASSIFIER
+        self._pointer_key = f"{key}/{CLASSIFIER}/{POINTER}"
         self._lock_file = lock
 
     def update(self) -> None:
@@ -61,7 +54,7 @@ class Mirror:
         StorageError
             The base or the cache cannot be used.
         """
-        pointer = self._objects.read(f"{self.key}/{CLASSIFIER}/{POINTER}")
+        pointer = Pointer.parse(self._objects.read(self._pointer_key) or b"")
         if pointer is None or pointer != self._cached():
             with self.locked():
                 self.refresh()
@@ -80,21 +73,22 @@ class Mirror:
         finally:
             lock.release()
 
-    def refresh(self) -> bytes | None:
+    def refresh(self) -> Pointer | None:
         """Bring the model up to date, under the lock, and return its pointer."""
         for _ in range(ATTEMPTS):
-            pointer = self._objects.read(f"{self.key}/{CLASSIFIER}/{POINTER}")
-            if pointer is None:
+            content = self._objects.read(self._pointer_key)
+            if content is None:
                 self._forget()
                 self._fetch_reference()
                 return None
-            if pointer == self._cached():
+            pointer = Pointer.parse(content)
+            if pointer is not None and pointer == self._cached():
                 return pointer
             try:
                 self._fetch(pointer)
             except (ModelError, MissingObjectError) as error:
                 time.sleep(PAUSE_SECONDS)
-                if self._objects.read(f"{self.key}/{CLASSIFIER}/{POINTER}") == pointer:
+                if self._objects.read(self._pointer_key) == content:
                     raise ModelError(
                         f"The trained model {self.key} in {self._objects.name} is damaged; "
                         "restore it from a backup, or clear the model and train it again."
@@ -108,7 +102,7 @@ class Mirror:
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             if self._classifier.is_dir():
-                hidden = shutil.ignore_patterns(".*", "lock")
+                hidden = shutil.ignore_patterns(".*", layout.LOCK)
                 shutil.copytree(self._classifier, folder / CLASSIFIER, ignore=hidden, copy_function=_link)
 
     def adopt(self, folder: Path, version: str) -> None:
@@ -131,68 +125,55 @@ class Mirror:
         with self.locked():
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _cached(self) -> bytes | None:
+    def _cached(self) -> Pointer | None:
         """Return the pointer in the cache; None when its version is not there whole."""
         with storage_errors(self._classifier):
             try:
-                pointer = (self._classifier / POINTER).read_bytes()
+                pointer = Pointer.parse((self._classifier / POINTER).read_bytes())
             except FileNotFoundError:
                 return None
-        line = _LINE.fullmatch(pointer)
-        return pointer if line and (self._classifier / line[1].decode() / "manifest.json").is_file() else None
+        return pointer if pointer and (self._classifier / pointer.version / MANIFEST).is_file() else None
 
-    def _fetch(self, pointer: bytes) -> None:
+    def _fetch(self, pointer: Pointer | None) -> None:
         """Fetch the version that a pointer names and put it in force in the cache.
 
         ModelError or MissingObjectError when it is not there as it was published.
         """
-        line = _LINE.fullmatch(pointer)
-        if line is None:
+        if pointer is None:
             raise ModelError("The pointer is damaged.")
-        version, sha256 = line[1].decode(), line[2].decode()
         with storage_errors(self._classifier):
             self._sweep()
-            target = self._classifier / version
-            if not _is_whole(target, sha256):
-                new = self._classifier / f".fetch-{uuid.uuid4().hex}"
+            target = self._classifier / pointer.version
+            if not _is_whole(target, pointer):
+                new = self._classifier / f"{NEW}{uuid.uuid4().hex}"
                 new.mkdir(parents=True)
-                self._fetch_version(version, sha256, new)
+                self._fetch_version(pointer, new)
                 if target.exists():  # of a model that was removed, or of an older backup
-                    target.rename(self._classifier / f".fetch-{uuid.uuid4().hex}")
+                    target.rename(self._classifier / f"{NEW}{uuid.uuid4().hex}")
                 new.rename(target)
             before = self._cached()
-            current = self._classifier / f".fetch-{uuid.uuid4().hex}"
-            current.write_bytes(pointer)
-            fsync(current)
-            current.replace(self._classifier / POINTER)
-            fsync(self._classifier)
-            self._sweep(keep={version, before[:9].decode() if before else version})
+            replace_file(self._classifier / POINTER, pointer.encode())
+            self._sweep(keep={pointer.version, before.version if before else pointer.version})
 
-    def _fetch_version(self, version: str, sha256: str, folder: Path) -> None:
-        from moodlemlbackend.storage.model_store import read_model
+    def _fetch_version(self, pointer: Pointer, folder: Path) -> None:
+        from moodlemlbackend.storage.stored_model import read_model
 
-        key = f"{self.key}/{CLASSIFIER}/{version}"
-        self._objects.download([(f"{key}/manifest.json", folder / "manifest.json")])
+        key = f"{self.key}/{CLASSIFIER}/{pointer.version}"
+        self._objects.download([(f"{key}/{MANIFEST}", folder / MANIFEST)])
         model = read_model(folder)
-        if model.sha256 != sha256:
+        if model.sha256 != pointer.sha256:
             raise ModelError("The manifest is not the one that was published.")
-        if model.specs:
-            self._objects.download([(f"{key}/{name}.npy", folder / f"{name}.npy") for name in model.specs])
-        for name, spec in model.specs.items():
-            if _sha256(folder / f"{name}.npy") != spec.sha256:
-                raise ModelError(f"The checksum of {name}.npy differs.")
-            fsync(folder / f"{name}.npy")
-        fsync(folder / "manifest.json")
-        fsync(folder)
+        self._objects.download([(f"{key}/{ARRAYS}", folder / ARRAYS)])
+        model.verify()
+        for path in (folder / ARRAYS, folder / MANIFEST, folder):
+            fsync(path)
 
     def _fetch_reference(self) -> None:
         """Fetch a model of the reference package, which somebody may have copied to the base."""
-        from moodlemlbackend.storage.model_store import REFERENCE_FILES
-
         key = f"{self.key}/{CLASSIFIER}"
-        if set(REFERENCE_FILES) & set(self._objects.children(key)):
+        if set(layout.REFERENCE_FILES) & set(self._objects.children(key)):
             files = self._objects.files(key)
-            wanted = {name: size for name, size in files.items() if name.partition("/")[0] in REFERENCE_FILES}
+            wanted = {name: size for name, size in files.items() if name.partition("/")[0] in layout.REFERENCE_FILES}
             self._fetch_files(key, self._classifier, wanted)
         else:
             shutil.rmtree(self._classifier, ignore_errors=True)
@@ -219,20 +200,20 @@ class Mirror:
     def _sweep(self, keep: set[str] | None = None) -> None:
         """Remove what killed processes left and, but for those to keep, old versions."""
         for path in self._classifier.iterdir() if self._classifier.is_dir() else ():
-            old = keep is not None and VERSION.fullmatch(path.name) and path.name not in keep
-            if old or path.name.startswith(".fetch-"):
+            old = keep is not None and layout.version_number(path.name) is not None and path.name not in keep
+            if old or path.name.startswith(NEW):
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
                 else:
                     path.unlink(missing_ok=True)
 
 
-def _is_whole(folder: Path, sha256: str) -> bool:
+def _is_whole(folder: Path, pointer: Pointer) -> bool:
     """Whether a cached version is the published one; its files were verified when they were fetched."""
-    from moodlemlbackend.storage.model_store import read_model
+    from moodlemlbackend.storage.stored_model import read_model
 
     try:
-        return read_model(folder).sha256 == sha256
+        return read_model(folder).sha256 == pointer.sha256
     except ModelError:
         return False
 
@@ -243,14 +224,6 @@ def _checked(name: str) -> tuple[str, ...]:
     if any(part in ("", ".", "..") or "\\" in part or ":" in part or "\0" in part for part in parts):
         raise StorageError(f"The base holds an object with the name {name[:80]!r}; remove it.")
     return parts
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _link(source: str, target: str) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from moodlemlbackend.errors import BackendError, StorageError, UsageError
-from moodlemlbackend.files import explain
+from moodlemlbackend.files import NEW, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -119,7 +119,7 @@ class Objects:
                 self._fs.pipe_file(self._path(key), content)
                 return
             folder, _, name = key.rpartition("/")
-            new = self._path(f"{folder}/.new-{name}-{uuid.uuid4().hex}")
+            new = self._path(f"{folder}/{NEW}{name}-{uuid.uuid4().hex}")
             self._fs.pipe_file(new, content)
             self._fs.mv(new, self._path(key))
 

@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.errors import BackendError, StorageError
-from moodlemlbackend.files import private_folder, storage_errors
+from moodlemlbackend.files import NEW, private_folder, storage_errors
+from moodlemlbackend.storage import layout
+from moodlemlbackend.storage.layout import CLASSIFIER, LEASE, LOGS, MANIFEST, POINTER, Pointer
 from moodlemlbackend.storage.lease import Lease
-from moodlemlbackend.storage.mirror import CLASSIFIER, POINTER, VERSION, Mirror
+from moodlemlbackend.storage.mirror import Mirror
 from moodlemlbackend.storage.object_store import open_objects
-from moodlemlbackend.storage.storage import LOGS, Storage, check_parts
+from moodlemlbackend.storage.storage import Storage, check_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 900.0
 """How long a version that was replaced stays for readers that are still fetching it."""
-
-LEASE = ".lease"
 
 
 class RemoteStorage(Storage):
@@ -144,39 +144,41 @@ class _Publication:
         self._key = f"{mirror.key}/{CLASSIFIER}"
         with mirror.locked():
             self._former: tuple[bytes, Any] | None = objects.read_tagged(f"{self._key}/{POINTER}")
-            mirror.refresh()
+            self._before = mirror.refresh()
             mirror.copy_to(work)
         self._reserve()
 
     def publish(self) -> None:
         """Put in force what the work folder holds, if that is not what it held at the beginning."""
-        pointer = self._pointer()
-        changed = pointer is not None and (self._former is None or pointer != self._former[0])
+        from moodlemlbackend.storage.model_store import ModelStore
+
+        pointer = ModelStore(self._work).published()
+        if pointer == self._before:
+            pointer = None
         files = _files(self._work, LOGS)
-        if pointer is not None and changed:
-            version = pointer[:9].decode()
-            self._lease.renew(int(version[1:]))
-            files = _files(self._work, f"{CLASSIFIER}/{version}") + files
+        if pointer is not None:
+            self._lease.renew(layout.version_number(pointer.version))
+            files = _files(self._work, f"{CLASSIFIER}/{pointer.version}") + files
         if files:
-            last = [path for path in files if path.name == "manifest.json"]
+            last = [path for path in files if path.name == MANIFEST]
             for group in ([path for path in files if path not in last], last):
                 keys = [f"{self._mirror.key}/{path.relative_to(self._work).as_posix()}" for path in group]
                 if group:
                     self._objects.upload(list(zip(group, keys, strict=True)))
-        if pointer is not None and changed:
+        if pointer is not None:
             self._lease.renew()
             self._put_in_force(pointer)
             with suppress(BackendError):  # the model is in force; what remains is done by the next
-                self._mirror.adopt(self._work, pointer[:9].decode())
+                self._mirror.adopt(self._work, pointer.version)
                 self._prune(pointer)
 
-    def _put_in_force(self, pointer: bytes) -> None:
-        key = f"{self._key}/{POINTER}"
+    def _put_in_force(self, pointer: Pointer) -> None:
+        key, content = f"{self._key}/{POINTER}", pointer.encode()
         if self._former is None:
-            tag = self._objects.create(key, pointer)
+            tag = self._objects.create(key, content)
         else:
-            tag = self._objects.replace(key, pointer, self._former[1])
-        if tag is None and self._objects.read(key) != pointer:  # if it is, an answer was lost
+            tag = self._objects.replace(key, content, self._former[1])
+        if tag is None and self._objects.read(key) != content:  # if it is, an answer was lost
             raise StorageError(
                 f"Another server put another version of {self._mirror.key} in force meanwhile "
                 f"({self._objects.name}); run the training again."
@@ -184,29 +186,20 @@ class _Publication:
 
     def _reserve(self) -> None:
         """Have the store number its next version past all that anybody began to write on the base."""
-        numbers = [int(match[1]) for name in self._objects.children(self._key) if (match := VERSION.fullmatch(name))]
-        highest = max([*numbers, self._lease.version], default=0)
+        highest = max(layout.highest_version(self._objects.children(self._key)), self._lease.version)
         if highest:
             with storage_errors(self._work):
-                (self._work / CLASSIFIER / f"v{highest:08d}").mkdir(parents=True, exist_ok=True)
+                (self._work / CLASSIFIER / layout.version_name(highest)).mkdir(parents=True, exist_ok=True)
 
-    def _prune(self, pointer: bytes) -> None:
+    def _prune(self, pointer: Pointer) -> None:
         """Remove versions other than the new one and the one before it that were replaced long ago."""
-        kept = {pointer[:9].decode(), self._former[0][:9].decode() if self._former else ""}
+        kept = {pointer.version, self._before.version if self._before else ""}
         names = self._objects.children(self._key)
-        versions = [name for name in names if VERSION.fullmatch(name)]
-        for name, successor in pairwise(versions):
-            replaced = self._objects.age(f"{self._key}/{successor}/manifest.json", f"{self._key}/{POINTER}")
+        for name, successor in pairwise(layout.versions(names)):
+            replaced = self._objects.age(f"{self._key}/{successor}/{MANIFEST}", f"{self._key}/{POINTER}")
             if name not in kept and replaced >= GRACE_SECONDS:
                 self._objects.remove_tree(f"{self._key}/{name}")
-        self._objects.remove(f"{self._key}/{name}" for name in names if name.startswith(".new-"))
-
-    def _pointer(self) -> bytes | None:
-        with storage_errors(self._work):
-            try:
-                return (self._work / CLASSIFIER / POINTER).read_bytes()
-            except FileNotFoundError:
-                return None
+        self._objects.remove(f"{self._key}/{name}" for name in names if name.startswith(NEW))
 
 
 def _files(work: Path, name: str) -> list[Path]:

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-LOGS = "logs"
-
 _PART = re.compile(r"[A-Za-z0-9_@+=-][A-Za-z0-9_@+=.-]{0,254}", re.ASCII)
 
 

@@ -29,6 +29,7 @@ from fixtures.backend import (
     write_labelled,
     write_unlabelled,
 )
+from moodlemlbackend.storage.model_store import ModelStore
 
 LIMITS = (0.7, 0.05, 10)
 NAMES = "a,b"
@@ -333,11 +334,13 @@ def test_a_damaged_model(trained, tmp_path):
     labelled, unlabelled = directories(tmp_path)
     outputdir = tmp_path / "execution"
     shutil.copytree(trained, outputdir)
-    (weights,) = outputdir.glob("classifier/v*/weights.npy")
+    (weights,) = outputdir.glob("classifier/v*/arrays.safetensors")
     content = bytearray(weights.read_bytes())
-    content[-2] ^= 4
+    stored = ModelStore(outputdir).current()
+    assert stored is not None
+    content[content.index(stored.array("weights").tobytes())] ^= 4
     weights.write_bytes(content)
-    expected = rf"{re.escape(str(weights))} .* its checksum differs; restore it from a backup, or clear the model"
+    expected = rf"{re.escape(str(weights))} .* the checksum of its array weights differs; restore it from a backup, or"
     damaged = snapshot(outputdir / "classifier")
     results = [
         call("prediction", outputdir, unlabelled),
@@ -385,7 +388,7 @@ def test_nothing_to_export_or_import(in_force, tmp_path):
 
 def test_a_damaged_import(in_force, trained, tmp_path):
     run("export", MODELID, trained, tmp_path / "export")
-    manifest, weights = (tmp_path / "export" / name for name in ("manifest.json", "weights.npy"))
+    manifest, weights = (tmp_path / "export" / name for name in ("manifest.json", "arrays.safetensors"))
     for path in (manifest, weights):
         content = path.read_bytes()
         path.write_bytes(content[: len(content) // 2])

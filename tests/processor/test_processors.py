@@ -23,6 +23,7 @@ from moodlemlbackend.processor import get_processor
 from moodlemlbackend.processor.memory import MOST_TEACHING, taught
 from moodlemlbackend.processor.training_rows import TrainingRows
 from moodlemlbackend.runtime.progress import QuietReporter
+from moodlemlbackend.storage import layout
 from moodlemlbackend.storage.model_store import ModelStore
 
 quick = settings(max_examples=60, deadline=None, database=None)
@@ -470,11 +471,17 @@ def test_a_damaged_model_is_named_and_never_used(copy):
     features, labels = course_rows(20)
     stored = ModelStore(copy.outputdir("model")).current()
     assert stored is not None
-    files = [path for path in stored.folder.iterdir() if not path.name.startswith("memory")]
-    assert len(files) > 3
-    for path in files:
-        content = path.read_bytes()
-        path.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
+    arrays, manifest = stored.folder / layout.ARRAYS, stored.folder / layout.MANIFEST
+    content = manifest.read_bytes()
+    damaged = [(manifest, content, content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])]
+    whole = arrays.read_bytes()
+    for name in [one for one in stored.specs if not one.startswith("memory") and stored.specs[one].nbytes > 8]:
+        numbers = stored.array(name).tobytes()
+        damaged.append((arrays, whole, whole.replace(numbers, numbers[:-1] + bytes([numbers[-1] ^ 1]))))
+    assert len(damaged) > 3
+    for path, content, changed in damaged:
+        assert changed != content
+        path.write_bytes(changed)
         for call in (
             lambda: copy.predict(features),
             lambda: copy.evaluate(features, labels, trained="model"),
@@ -491,8 +498,9 @@ def test_damaged_memory_is_named_in_training_and_leaves_predictions_alone(copy):
     features, labels = course_rows(20)
     stored = ModelStore(copy.outputdir("model")).current()
     assert stored is not None
-    path = stored.folder / "memory.codes.npy"
-    path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+    path = stored.folder / layout.ARRAYS
+    codes = stored.array("memory.codes").tobytes()
+    path.write_bytes(path.read_bytes().replace(codes, bytes(len(codes))))
     with pytest.raises(ModelError, match=re.escape(str(path))):
         copy.train(features, labels)
     assert copy.classes(features) == labels.tolist()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from email.parser import HeaderParser
 from pathlib import Path
 
@@ -109,7 +110,7 @@ def test_metadata(metadata):
 
 def test_extras(metadata, requirements):
     extras = set(metadata.get_all("Provides-Extra"))
-    assert extras == {"server", "analytics", "postgresql", "mysql", "distributed", "s3", "all", "test"}
+    assert extras == {"server", "analytics", "postgresql", "mysql", "s3", "all", "test"}
     core = {str(one) for one in needed(requirements)}
 
     def of(extra: str) -> set[tuple[str, str]]:
@@ -117,7 +118,7 @@ def test_extras(metadata, requirements):
         return {(one.name, str(one.specifier)) for one in added}
 
     assert of("all") == set().union(*(of(extra) for extra in extras - {"all", "test"}))
-    assert {name for name, _ in of("analytics")} == {"SQLAlchemy", "alembic", "joblib", "polars"}
+    assert {name for name, _ in of("analytics")} == {"SQLAlchemy", "alembic", "joblib"}
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -127,18 +128,38 @@ def test_core_requirements_are_few_and_have_one_tensorflow(requirements, platfor
     assert sorted(names) == sorted(CORE | {tensorflow})
 
 
+@pytest.mark.parametrize("file", ["requirements.txt", "requirements-all.txt"])
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_requirements_txt_pins_every_core_requirement_once(requirements, python, platform):
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
+def test_every_requirement_is_pinned_once(requirements, file, python, platform):
     environment = {"python_version": python, "python_full_version": f"{python}.0", **PLATFORMS[platform]}
-    pins = needed([Requirement(line) for line in lines if line and not line.startswith("#")], **environment)
-    wanted = {one.name: one.specifier for one in needed(requirements, **environment)}
+    pins = needed(list(read_pins(file)), **environment)
+    extra = "all" if file == "requirements-all.txt" else ""
+    wanted = {one.name: one.specifier for one in needed(requirements, extra=extra, **environment)}
     assert sorted(pin.name for pin in pins) == sorted(wanted)
     for pin in pins:
         (exact,) = pin.specifier
         assert exact.operator == "=="
         assert exact.version in wanted[pin.name]
+
+
+def read_pins(file: str) -> Iterator[Requirement]:
+    for line in (ROOT / file).read_text().splitlines():
+        if line.startswith("-r "):
+            yield from read_pins(line.removeprefix("-r "))
+        elif not line.startswith("#"):
+            yield Requirement(line)
+
+
+def test_the_sessions_of_the_forge_are_those_of_nox(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    noxfile = pytest.importorskip("noxfile", reason="needs nox")
+    assert tuple(noxfile.PYTHONS) == PYTHONS
+    sessions = ", ".join([*(f"tests-{python}" for python in PYTHONS), "lowest"])
+    assert f"session: [{sessions}]" in (ROOT / ".github/workflows/test.yml").read_text()
+    lowest = [Requirement(one.replace(">=", "==")) for one in noxfile._requirements()]
+    assert {str(one.specifier)[:2] for one in lowest} == {"=="}
+    assert len(lowest) > 20
 
 
 def test_an_installed_wheel_works_without_the_checkout(wheel, python, tmp_path):

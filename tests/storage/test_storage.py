@@ -298,7 +298,7 @@ def test_what_a_killed_publication_left_is_neither_read_nor_mixed_with_another(m
     one = server("memory://base")
     train(one, 1)
     key = "/".join(MODEL) + "/classifier"
-    memory.put(f"{key}/v00000002/weights.npy", b"half")
+    memory.put(f"{key}/v00000002/arrays.safetensors", b"half")
     assert number(server("memory://base")) == 1
     train(one, 2)
     assert (number(one), number(server("memory://base"))) == (2, 2)
@@ -312,7 +312,7 @@ def test_damage_on_the_base_is_told(memory, server):
     one = server("memory://base")
     train(one, 1)
     key = "/".join(MODEL) + "/classifier"
-    for name in ("v00000001/weights.npy", "v00000001/manifest.json", "current"):
+    for name in ("v00000001/arrays.safetensors", "v00000001/manifest.json", "current"):
         whole = memory.get(f"{key}/{name}")
         for damage in (whole[:-3] + b"abc", whole[:-3], b""):
             memory.put(f"{key}/{name}", damage)

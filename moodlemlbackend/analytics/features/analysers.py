@@ -10,9 +10,9 @@ import numpy as np
 
 from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamples
 from moodlemlbackend.analytics.features.analysables import Course, Courses, SiteWide, User, Users
-from moodlemlbackend.analytics.features.analysables.user import list_users
 from moodlemlbackend.analytics.site.database import Integers
 from moodlemlbackend.analytics.site.site import CourseRow, Site
+from moodlemlbackend.analytics.site.users import UserRow, analysed_users
 
 COURSES_A_BATCH = 50
 """Courses whose facts are read together."""
@@ -147,9 +147,9 @@ class UsersAnalyser(Analyser):
     provides = frozenset({"user", "context"})
     one_sample_per_analysable = True
 
-    def rows(self, site: Site, contexts: Collection[int] = ()) -> Sequence[Any]:  # noqa: ARG002
+    def rows(self, site: Site, contexts: Collection[int] = ()) -> Sequence[UserRow]:  # noqa: ARG002
         """Users who are neither deleted, suspended, unconfirmed, administrators nor the guest."""
-        return list_users(site)
+        return analysed_users(site)
 
     def batches(self, rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
         """Some users at a time."""

@@ -29,6 +29,7 @@ from moodlemlbackend.analytics.features.rounding import php_round
 from moodlemlbackend.analytics.features.targets import Refusal, Target
 from moodlemlbackend.analytics.features.time_splitting import Clock, TimeSplitting
 from moodlemlbackend.analytics.site import Site
+from moodlemlbackend.analytics.site.logs import largest_log_id
 from moodlemlbackend.errors import BackendError, IndicatorError, SiteError
 
 Values = npt.NDArray[np.float64]
@@ -172,8 +173,7 @@ def analyse(site: Site, analysis: Analysis, hooks: Hooks | None = None, *, jobs:
 def _workers(site: Site, rows: Sequence[Any]) -> int:
     import os
 
-    largest = site.database.rows("SELECT MAX(id) FROM {logstore_standard_log}")[0][0] or 0
-    return min(os.cpu_count() or 1, len(rows)) if largest >= PARALLEL_LOG_ROWS else 1
+    return min(os.cpu_count() or 1, len(rows)) if largest_log_id(site) >= PARALLEL_LOG_ROWS else 1
 
 
 def _side_by_side(site: Site, analysis: Analysis, rows: Sequence[Any], workers: int) -> Iterator[Result]:

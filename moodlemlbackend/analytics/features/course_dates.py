@@ -1,8 +1,8 @@
 """Start and end dates of courses that have none, guessed from enrolments and logs. Nothing is written to Moodle here.
 
-The guesses are Moodle's: a course begins halfway between the median of its students' first visits and the median of all
-enrolments in force; it ends at the median of the students' last visits, unless one of them was there in the last
-eight weeks.
+The guesses are Moodle's: a course begins halfway between the median of its students' first visits and the median of the
+beginnings of all enrolments in force, teachers' too (as the oracle's Moodle does; each of a user's enrolments counts);
+it ends at the median of the students' last visits, unless one of them was there in the last eight weeks.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from moodlemlbackend.analytics.features.analysables import Courses
-from moodlemlbackend.analytics.features.analysables.logs import COURSE_LEVEL
+from moodlemlbackend.analytics.features.analysables import MAX_TIME, Courses, facts
 from moodlemlbackend.analytics.features.analysers import COURSES_A_BATCH
 from moodlemlbackend.analytics.features.targets.enrolments import LONGEST_COURSE
+from moodlemlbackend.analytics.site.activities import format_options, last_sections
+from moodlemlbackend.analytics.site.logs import COURSE_LEVEL
 from moodlemlbackend.errors import SiteError, UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from moodlemlbackend.analytics.features.analysables import Course
     from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.site.database import Integers
 
 OPEN_SECONDS = 8 * 7 * 86_400
 """A student's visit in this time before now shows that a course is still going on."""
@@ -38,11 +40,6 @@ SAME, UNKNOWN, CLASH, TOO_LONG, BY_FORMAT = (
     "follows from the format of weeks",
 )  # fmt: skip
 
-_IN_FORCE = (
-    "SELECT u.timestart, u.timecreated FROM {user_enrolments} u JOIN {enrol} e ON e.id = u.enrolid "
-    "WHERE e.courseid = :course AND u.status = 0 AND e.status = 0 AND u.timestart <= :now "
-    "AND (u.timeend = 0 OR u.timeend > :now)"
-)
 _TIMEOUT_SECONDS = 30.0
 _WEB_SERVICE = "core_course_update_courses"
 
@@ -95,33 +92,25 @@ def propose(
 
 def guess_start(course: Course) -> int:
     """When a course began, 0 when nothing tells: see the module."""
-    logs, students = course.logs(), course.students
-    if not _visited(course):
+    logs, enrolments = course.logs(), course.enrolments
+    firsts = logs.earliest(logs.contexts == COURSE_LEVEL, course.students, MAX_TIME)
+    firsts = firsts[firsts < MAX_TIME]
+    begun = np.where(enrolments.starts != 0, enrolments.starts, enrolments.created)[enrolments.active(course.now)]
+    if not len(firsts) or not len(begun):
         return 0
-    of_students = (logs.contexts == COURSE_LEVEL) & np.isin(logs.users, students)
-    firsts: dict[int, int] = {}
-    for user, time in zip(logs.users[of_students].tolist(), logs.first[of_students].tolist(), strict=True):
-        firsts[user] = min(time, firsts.get(user, time))
-    rows = course.site.database.rows(_IN_FORCE, course=course.id, now=course.now)
-    begun = sorted(start or created for start, created in rows)
-    if not firsts or not begun:
-        return 0
-    return (_median(sorted(firsts.values())) + _median(begun)) // 2
+    return (_median(firsts) + _median(begun)) // 2
 
 
 def guess_end(course: Course) -> int:
     """When a course ended, 0 when nothing tells or it still goes on: see the module."""
-    if not _visited(course):
+    if not np.isin(course.logs().users, course.students).any():
         return 0
-    enrolled = np.intersect1d(course.enrolments.users, course.students)
-    rows = course.site.database.rows(
-        "SELECT userid, timeaccess FROM {user_lastaccess} WHERE courseid = :course", course=course.id
-    )
-    students = set(enrolled.tolist())
-    times = sorted({time for user, time in rows if user in students and time})
-    if not times or times[-1] > course.now - OPEN_SECONDS:
+    accesses = course.fact(facts.last_accesses, np.empty((0, 2), np.int64))
+    enrolled = np.intersect1d(course.students, course.enrolments.users)
+    times = accesses[np.isin(accesses[:, 0], enrolled) & (accesses[:, 1] != 0), 1]
+    if not len(times) or times.max() > course.now - OPEN_SECONDS:
         return 0
-    return _median(times)
+    return _median(np.unique(times))
 
 
 def to_sql(proposals: Sequence[Proposal], prefix: str) -> list[str]:
@@ -200,26 +189,18 @@ def _propose(course: Course, *, start: bool, end: bool, weeks: int | None) -> Pr
     return Proposal(course.id, course.name, course.start, course.end, new_start, new_end, start_note, end_note)
 
 
-def _visited(course: Course) -> bool:
-    """Whether a student has left anything in the logs."""
-    return bool(len(course.students)) and bool(np.isin(course.logs().users, course.students).any())
-
-
-def _median(times: Sequence[int]) -> int:
-    middle = len(times) // 2
-    return times[middle] if len(times) % 2 else (times[middle - 1] + times[middle]) // 2
+def _median(times: Integers) -> int:
+    """The middle one; of two in the middle the whole part of their mean."""
+    ordered = np.sort(times)
+    return int(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) // 2
 
 
 def _automatic_ends(site: Site, courses: Courses) -> dict[int, int]:
     """Number of weeks of the courses whose format sets the end date, by course."""
-    in_weeks = [course.id for course in courses if course.in_weeks]
-    if not in_weeks:
-        return {}
-    chosen = site.database.rows(
-        "SELECT courseid, value FROM {course_format_options} WHERE name = 'automaticenddate' AND format = 'weeks'"
-    )
-    set_by_hand = {course for course, value in chosen if value in ("0", "", None)}
-    sections = site.database.rows(
-        "SELECT course, MAX(section) FROM {course_sections} WHERE course IN :courses GROUP BY course", courses=in_weeks
-    )
-    return {course: max(int(number), 1) for course, number in sections if course not in set_by_hand}
+    in_weeks = {course.id: course.format for course in courses if course.in_weeks}
+    chosen = format_options(site, [*in_weeks], "automaticenddate")
+    return {
+        course: max(number, 1)
+        for course, number in last_sections(site, [*in_weeks]).items()
+        if chosen.get((course, in_weeks[course]), "1") not in ("0", "")
+    }

@@ -7,9 +7,10 @@ from typing import Any
 
 from moodlemlbackend.analytics.features import indicators, targets, time_splitting
 from moodlemlbackend.analytics.features.analysers import ANALYSERS
-from moodlemlbackend.analytics.features.indicators import MODULES, Indicator
+from moodlemlbackend.analytics.features.indicators import Indicator
 from moodlemlbackend.analytics.features.targets import Target
 from moodlemlbackend.analytics.features.time_splitting import TimeSplitting
+from moodlemlbackend.analytics.site.modules import MODULES
 from moodlemlbackend.errors import UsageError
 
 INDICATORS = "moodlemlbackend.indicators"

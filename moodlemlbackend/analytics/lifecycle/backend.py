@@ -42,7 +42,7 @@ class Predicted(NamedTuple):
 class Verdict(NamedTuple):
     """What a processor says of a training or evaluation."""
 
-    status: int
+    status: Status
     info: list[str]
     score: float = 0.0
     dir: str = ""
@@ -121,9 +121,9 @@ def _run(command: str, *arguments: Path | str) -> Verdict:
         errors = result.get("errors") or result.get("info") or []
         info = result.get("info") or ([errors] if isinstance(errors, str) else errors)
         return Verdict(
-            int(result["status"]), [str(one) for one in info], float(result.get("score") or 0.0),
+            Status(int(result["status"])), [str(one) for one in info], float(result.get("score") or 0.0),
             str(result.get("dir") or ""), result,
         )  # fmt: skip
     except (ValueError, KeyError, TypeError, AttributeError):
         text = f"The command {command} ended with the exit code {called.returncode} and no result."
-        return Verdict(int(Status.GENERAL_ERROR), [text])
+        return Verdict(Status.GENERAL_ERROR, [text])

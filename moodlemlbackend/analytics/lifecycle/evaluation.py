@@ -12,13 +12,13 @@ from moodlemlbackend.analytics.db.dataset_files import EVALUATION
 from moodlemlbackend.analytics.db.schema import FILES, MODELS_LOG
 from moodlemlbackend.analytics.db.used_samples import Calculations
 from moodlemlbackend.analytics.features import definitions, registry
-from moodlemlbackend.analytics.features.analysis import AnalysisStatus, Result
+from moodlemlbackend.analytics.features.analysis import Result
 from moodlemlbackend.analytics.features.targets import Refusal
 from moodlemlbackend.analytics.lifecycle import backend
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
 from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.run_result import Evaluated, RunResult, recorded
-from moodlemlbackend.errors import BusyError, NotTrainedError, UsageError
+from moodlemlbackend.errors import BusyError, NotTrainedError, Status, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ def evaluate(
             model = models.get(connection, modelid)
         outcome = RunResult("evaluate", modelid, model.name)
         if model.static:
-            outcome.status = int(AnalysisStatus.NO_DATASET)
+            outcome.status = Status.NO_DATASET
             outcome.info.append("The model rests on assumptions: there is nothing to be evaluated.")
             return outcome
         if not model.indicators:
@@ -200,7 +200,7 @@ class _Evaluation:
         if not parts:
             reasons = sorted({one.reason for one in self._outcome.refused if one.interval in ("", interval)})
             info = ["There is no data to evaluate: " + " ".join(reasons[:3])]
-            return Evaluated(interval, int(AnalysisStatus.NO_DATASET), 0.0, info)
+            return Evaluated(interval, Status.NO_DATASET, 0.0, info)
         path = dataset_files.new_path(self._workspace, self._model, EVALUATION, interval)
         dataset_files.join([part.path for part in parts], path)
         try:

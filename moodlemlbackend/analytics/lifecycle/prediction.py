@@ -247,7 +247,7 @@ class _Prediction:
         self._outcome.count("rows", len(result.features))
 
     def _nothing(self) -> None:
-        self._outcome.status = int(Status.NO_DATASET)
+        self._outcome.status = Status.NO_DATASET
         self._outcome.info.append("There is nothing new to predict.")
 
     def _is_news(self, prediction: float, score: float) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import update
 
 from moodlemlbackend.analytics.db.schema import RUNS
+from moodlemlbackend.analytics.features.analysis import AnalysisStatus
 from moodlemlbackend.errors import BackendError, Status
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Analysed:
     id: int
     name: str
     interval: str
-    status: int
+    status: AnalysisStatus
     identifier: str
     reason: str
     samples: int
@@ -40,7 +41,7 @@ class Analysed:
             result.analysable.id,
             result.analysable.name,
             result.method.id if result.method else "",
-            int(result.status),
+            result.status,
             result.reason.identifier,
             result.reason.text,
             len(result.samples) if result.samples else 0,
@@ -53,7 +54,7 @@ class Evaluated:
     """What came of one interval in an evaluation; ``logid`` is None when nothing was logged."""
 
     interval: str
-    status: int
+    status: Status
     score: float
     info: list[str]
     dir: str = ""
@@ -69,7 +70,7 @@ class RunResult:
     Attributes
     ----------
     status
-        a sum of bits, see :class:`moodlemlbackend.errors.Status`.
+        of the run, a sum of bits; what came of one analysable is an :class:`.analysis.AnalysisStatus`.
     info
         sentences for an administrator.
     figures
@@ -81,7 +82,7 @@ class RunResult:
     task: str
     modelid: int
     name: str
-    status: int = 0
+    status: Status = Status.OK
     info: list[str] = field(default_factory=list)
     analysables: list[Analysed] = field(default_factory=list)
     evaluations: list[Evaluated] = field(default_factory=list)
@@ -104,7 +105,7 @@ class RunResult:
     @property
     def refused(self) -> list[Analysed]:
         """The analysables that gave nothing."""
-        return [one for one in self.analysables if one.status != Status.OK]
+        return [one for one in self.analysables if one.status is not AnalysisStatus.OK]
 
     def summary(self) -> dict[str, Any]:
         """As JSON can hold it, without single analysables: how many there are by reason."""
@@ -136,12 +137,14 @@ def recorded(workspace: Workspace, outcome: RunResult) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        outcome.status = int(error.status) if isinstance(error, BackendError) else int(Status.GENERAL_ERROR)
+        outcome.status = error.status if isinstance(error, BackendError) else Status.GENERAL_ERROR
         outcome.info.append(str(error) or type(error).__name__)
         raise
     finally:
         with workspace.store.write() as connection:
             values = {
-                "status": outcome.status, "summary": json.dumps(outcome.summary()), "timefinished": workspace.clock(),
-            }  # fmt: skip
+                "status": int(outcome.status),
+                "summary": json.dumps(outcome.summary()),
+                "timefinished": workspace.clock(),
+            }
             connection.execute(update(RUNS).where(RUNS.c.id == runid).values(values))

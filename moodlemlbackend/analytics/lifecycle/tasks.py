@@ -137,11 +137,11 @@ def _each(
         try:
             outcome = run(workspace, site, model.id, shown=shown(model) if shown else None)
         except (BusyError, NotTrainedError) as error:
-            outcome = RunResult(task, model.id, model.name, int(Status.NO_DATASET), [str(error)])
+            outcome = RunResult(task, model.id, model.name, Status.NO_DATASET, [str(error)])
         except BackendError as error:
-            outcome = RunResult(task, model.id, model.name, int(error.status) | Status.GENERAL_ERROR, [str(error)])
+            outcome = RunResult(task, model.id, model.name, error.status | Status.GENERAL_ERROR, [str(error)])
         except Exception as error:
-            outcome = RunResult(task, model.id, model.name, int(Status.GENERAL_ERROR), [_unexpected(workspace, error)])
+            outcome = RunResult(task, model.id, model.name, Status.GENERAL_ERROR, [_unexpected(workspace, error)])
         summary.outcomes.append(outcome)
     summary.seconds = round(time.perf_counter() - begun, 3)
     return summary

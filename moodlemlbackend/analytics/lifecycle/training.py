@@ -114,7 +114,7 @@ class _Training:
         """Merge, train and register."""
         outcome = self._outcome
         if not self._reasons:
-            outcome.status = int(Status.NO_DATASET)
+            outcome.status = Status.NO_DATASET
             outcome.info.append("There is nothing new to train with.")
             return
         with outcome.stage("merge"):

@@ -90,7 +90,7 @@ class Database:
         self.schema.learn(named, {table: frozenset(found) for table, found in columns.items()})
 
     def rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        """Return the rows of a query; a parameter that is a list stands for the values of ``IN``."""
+        """Return the rows of a query; a parameter that is a list stands for the values of ``IN``, of none if empty."""
         return list(self._execute(*self._bound(sql, parameters)))
 
     def integers(self, sql: str, columns: int, **parameters: Any) -> Integers:
@@ -132,7 +132,7 @@ class Database:
             items = value.tolist() if isinstance(value, np.ndarray) else value
             named = {f"{name}_{number}": item for number, item in enumerate(items)}
             values.update(named)
-            return f"({', '.join(map(self._mark.format, named))})"
+            return f"({', '.join(map(self._mark.format, named)) or 'NULL'})"
 
         return _PARAMETER.sub(mark, self.schema.fill(sql)), values
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from moodlemlbackend.analytics.site import modules  # noqa: F401  their tables join TABLES
 from moodlemlbackend.analytics.site.database import Database, Integers, SharedDatabase
 from moodlemlbackend.analytics.site.schema import TABLES, checked_prefix
 from moodlemlbackend.errors import UsageError
@@ -173,6 +174,11 @@ class Site:
         rows = self.database.rows("SELECT id FROM {context} WHERE contextlevel = 10")
         return int(rows[0][0]) if rows else 1
 
+    @cached_property
+    def modules(self) -> frozenset[str]:
+        """Names of the types of activities that are installed."""
+        return frozenset(str(name) for (name,) in self.database.rows("SELECT name FROM {modules}"))
+
     def roles(self, *archetypes: str) -> Integers:
         """Ids of the roles of these archetypes."""
         return np.array([role for role, archetype in self._roles if archetype in archetypes], np.int64)
@@ -197,8 +203,6 @@ def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX,
     else:
         database = Database(text if "://" in text else f"sqlite:///{text}", prefix)
     try:
-        from moodlemlbackend.analytics.features.indicators import modules  # noqa: F401  their tables join the list
-
         database.inspect(TABLES)
         database.schema.fill("{course}")
     except BaseException:

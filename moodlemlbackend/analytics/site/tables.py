@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,8 +27,3 @@ def rows_by_key(site: Site, sql: str, **parameters: Any) -> dict[int, list[tuple
     for row in site.database.rows(sql, **parameters):
         found.setdefault(row[0], []).append(row[1:])
     return found
-
-
-def ids(items: Sequence[Any]) -> list[int]:
-    """Ids of things, for ``IN``; never empty."""
-    return [item.id for item in items] or [-1]

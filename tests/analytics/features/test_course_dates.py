@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 import pytest
 from click.testing import CliRunner
 
+from fixtures.small_site import END, START, TEACHER, WEEK, SmallSite
 from fixtures.trained_sites import NOW, site, site_url
 from moodlemlbackend.analytics.features import course_dates
 from moodlemlbackend.analytics.features.course_dates import Proposal
@@ -109,6 +110,40 @@ def test_a_course_that_would_be_too_long_gets_no_end(site_url, tmp_path, years, 
     assert one.new_start
     assert (one.new_end is not None) == proposed
     assert one.end_note == ("" if proposed else course_dates.TOO_LONG)
+
+
+def test_every_enrolment_in_force_counts_for_the_start(tmp_path):
+    """The median of 10, 20, 30 days, of a teacher and of one who is enrolled twice, and not of those out of force."""
+    small = SmallSite(tmp_path / "site.sqlite")
+    course = small.course(startdate=0, enddate=0)
+    student, teacher, gone = small.user(), small.user(), small.user()
+    small.enrol(course, student, timestart=START + 10 * DAY)
+    small.enrol(course, student, timestart=START + 30 * DAY)
+    small.enrol(course, teacher, role=TEACHER, timecreated=START + 20 * DAY)
+    small.enrol(course, gone, timestart=START, timeend=START + DAY)
+    small.enrol(course, gone, timestart=START, status=1)
+    small.log(course, student, START + 40 * DAY)
+    small.log(course, teacher, START)
+    with small.open() as site:
+        [one] = course_dates.propose(site, END)
+    assert one.new_start == START + 30 * DAY
+
+
+def test_the_site_is_asked_once_for_many_courses_but_for_their_logs(tmp_path):
+    """Each course may ask for its log; all else is asked once a batch."""
+    small = SmallSite(tmp_path / "site.sqlite")
+    for _ in range(20):
+        course = small.course(startdate=0, enddate=0)
+        [student] = small.students(course, 1)
+        small.log(course, student, START + DAY)
+        small.add("user_lastaccess", courseid=course, userid=student, timeaccess=START + WEEK)
+    asked = []
+    with small.open() as site:
+        rows = site.database._execute
+        site.database._execute = lambda sql, *given, **options: asked.append(sql) or rows(sql, *given, **options)
+        found = list(course_dates.propose(site, END))
+    assert all(one.new_start and one.new_end for one in found)
+    assert len(asked) <= len(found) + 10
 
 
 def test_statements():

@@ -24,6 +24,8 @@ from fixtures.oracle import (
     read_with_ids,
     table,
 )
+from moodlemlbackend.analytics.features import course_dates
+from moodlemlbackend.analytics.features.analysables import Courses
 from moodlemlbackend.analytics.features.analysis import NO_RANGES, WRONG_DATES, AnalysisStatus, analyse
 from moodlemlbackend.analytics.features.datasets import write_dataset
 from moodlemlbackend.analytics.features.static_predictions import predict_static
@@ -240,14 +242,13 @@ def test_upcoming_activities_are_moodles(site):
 
 
 def test_dates_are_guessed_as_moodle_guesses(site):
-    from moodlemlbackend.analytics.features.analysables import Courses
-    from moodlemlbackend.analytics.features.analysables.guess import guess_end, guess_start
-
     with (ORACLE / "expected/guess_raw.csv").open(newline="") as file:
         expected = {
             int(row["courseid"]): (int(row["guess_start"]), int(row["guess_end"]), int(row["n_students"]))
             for row in csv.DictReader(file)
         }
-    courses = Courses(site, site.courses, 1795365574)
-    found = {course.id: (guess_start(course), guess_end(course), len(course.students)) for course in courses}
+    found = {
+        course.id: (course_dates.guess_start(course), course_dates.guess_end(course), len(course.students))
+        for course in Courses(site, site.courses, 1795365574)
+    }
     assert found == expected

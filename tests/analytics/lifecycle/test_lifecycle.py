@@ -46,7 +46,7 @@ from moodlemlbackend.analytics.db.schema import (
     USED_ANALYSABLES,
     USED_FILES,
 )
-from moodlemlbackend.analytics.features.analysis import analyse
+from moodlemlbackend.analytics.features.analysis import AnalysisStatus, analyse
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of
 from moodlemlbackend.analytics.lifecycle.evaluation import REUSE_SECONDS, TRAINED_MODEL
 from moodlemlbackend.analytics.site import open_site
@@ -290,3 +290,15 @@ def test_what_cannot_be_evaluated(workspace, site, options, said):
 def test_a_static_model_is_not_evaluated(workspace, site):
     outcome = lifecycle.evaluate(workspace, site, model_of(workspace, NO_RECENT_ACCESSES))
     assert outcome.status == Status.NO_DATASET
+
+
+def test_a_run_and_what_it_analysed_have_states_of_their_own(workspace, site):
+    """Both know a 2: of a run it is "no data set", which is not what came of a course that the target refused."""
+    outcome = lifecycle.evaluate(at(workspace, 1), site, enabled(workspace), interval=SINGLE_RANGE)
+    assert isinstance(outcome.status, Status)
+    assert [one.status for one in outcome.evaluations] == [outcome.status] == [Status.NO_DATASET]
+    assert {type(one.status) for one in outcome.evaluations} == {Status}
+    assert {(type(one.status), one.status) for one in outcome.analysables} == {
+        (AnalysisStatus, AnalysisStatus.INVALID_FOR_TARGET)
+    }
+    assert len(outcome.refused) == len(site.courses)

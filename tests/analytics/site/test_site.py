@@ -15,8 +15,8 @@ from fixtures.small_site import DAY, END, MODULE_IDS, NOW, START, WEEK, SmallSit
 from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, analyse
 from moodlemlbackend.analytics.features.datasets import write_dataset
 from moodlemlbackend.analytics.features.registry import get_indicator, get_target, get_time_splitting, indicators_of
+from moodlemlbackend.analytics.features.site_check import check_site
 from moodlemlbackend.analytics.site import open_site
-from moodlemlbackend.analytics.site.check import check_site
 from moodlemlbackend.analytics.site.schema import TABLES
 from moodlemlbackend.errors import SiteError, UsageError
 

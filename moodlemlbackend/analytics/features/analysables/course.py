@@ -20,7 +20,6 @@ FORMATS_OF_WEEKS = frozenset({"weeks"})
 Fact = TypeVar("Fact")
 
 _NOTHING = Enrolments(*(np.empty(0, np.int64),) * 6)
-_NOBODY = np.empty(0, np.int64)
 
 
 class Course:
@@ -37,7 +36,7 @@ class Course:
         self._planned: set[int] = set()
         self._memory: dict[Any, Any] = {}
 
-    def fact(self, reader: Callable[[Site, Sequence[Course]], dict[int, Fact]], default: Fact) -> Fact:
+    def fact(self, reader: Callable[[Site, Sequence[CourseRow]], dict[int, Fact]], default: Fact) -> Fact:
         """What a reader of :mod:`facts`, or of one's own, finds for this course; it is called once a batch."""
         return self._batch.fact(reader).get(self.id, default)
 
@@ -79,12 +78,12 @@ class Course:
     @property
     def students(self) -> Integers:
         """Ids of the users with a student's role in the course or above it, sorted."""
-        return self.fact(facts.students, _NOBODY)
+        return self.fact(facts.students, facts.NOBODY)
 
     @property
     def teachers(self) -> Integers:
         """Ids of the users with a teacher's role in the course or above it, sorted."""
-        return self.fact(facts.teachers, _NOBODY)
+        return self.fact(facts.teachers, facts.NOBODY)
 
     @property
     def enrolments(self) -> Enrolments:
@@ -130,7 +129,8 @@ class Courses:
     def __init__(self, site: Site, rows: Iterable[CourseRow], now: int, events: Iterable[str] = ()) -> None:
         self.site, self.now = site, now
         self.events = frozenset(events)
-        self._courses = [Course(row, self) for row in rows]
+        self._rows = list(rows)
+        self._courses = [Course(row, self) for row in self._rows]
         self._facts: dict[Any, dict[int, Any]] = {}
 
     def __iter__(self) -> Iterator[Course]:
@@ -139,8 +139,8 @@ class Courses:
     def __len__(self) -> int:
         return len(self._courses)
 
-    def fact(self, reader: Callable[[Site, Sequence[Course]], dict[int, Fact]]) -> dict[int, Fact]:
+    def fact(self, reader: Callable[[Site, Sequence[CourseRow]], dict[int, Fact]]) -> dict[int, Fact]:
         """What a reader finds, by course id."""
         if reader not in self._facts:
-            self._facts[reader] = reader(self.site, self._courses)
+            self._facts[reader] = reader(self.site, self._rows)
         return self._facts[reader]

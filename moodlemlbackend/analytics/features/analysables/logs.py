@@ -14,17 +14,11 @@ import numpy.typing as npt
 
 from moodlemlbackend.analytics.features.ranges import Ranges
 from moodlemlbackend.analytics.site.database import Integers
+from moodlemlbackend.analytics.site.logs import COURSE_LEVEL, ELSEWHERE, OTHER, READ, WRITE, course_logs
 from moodlemlbackend.analytics.site.site import Site
 from moodlemlbackend.errors import SiteError
 
-READ, WRITE, OTHER = 0, 1, 2
-"""Kinds of actions: ``crud`` r; c and u; anything else."""
-
-COURSE_LEVEL, ELSEWHERE = 0, -1
-"""Stand for the context of the course itself, and for contexts that are neither it nor an activity's."""
-
-COLUMNS = 9
-"""Of the query, as :class:`Logs` takes them."""
+__all__ = ["COURSE_LEVEL", "ELSEWHERE", "OTHER", "READ", "WRITE", "Logs", "read_logs"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -119,37 +113,4 @@ class Logs:
 def read_logs(site: Site, course: int, bounds: Iterable[int], events: Iterable[str]) -> Logs:
     """Have the database reduce the logs of a course, cut at these times and with these events told apart."""
     cuts, names = sorted(set(bounds)), sorted(set(events))
-    parameters: dict[str, int | str] = {"course": course}
-    parameters.update({f"bound{i}": cut for i, cut in enumerate(cuts)})
-    parameters.update({f"event{i}": name for i, name in enumerate(names)})
-    table = site.database.integers(_query(site.database.dialect, len(cuts), len(names)), COLUMNS, **parameters)
-    return Logs(table, cuts, names)
-
-
-def _query(dialect: str, bounds: int, events: int) -> str:
-    whens = " ".join(f"WHEN :event{i} THEN {i + 1}" for i in range(events))
-    event = f"CASE eventname {whens} ELSE 0 END" if events else "0"
-    return (
-        "SELECT CASE WHEN contextlevel = 70 THEN contextid "
-        f"WHEN contextlevel = 50 AND contextinstanceid = :course THEN {COURSE_LEVEL} ELSE {ELSEWHERE} END AS place, "
-        f"userid, {event} AS event, "
-        f"CASE crud WHEN 'r' THEN {READ} WHEN 'c' THEN {WRITE} WHEN 'u' THEN {WRITE} ELSE {OTHER} END AS kind, "
-        f"anonymous, {_segment(dialect, bounds)} AS segment, COUNT(*), MIN(timecreated), MAX(timecreated) "
-        "FROM {logstore_standard_log} WHERE courseid = :course GROUP BY 1, 2, 3, 4, 5, 6"
-    )
-
-
-def _segment(dialect: str, bounds: int) -> str:
-    """SQL for the number of bounds before ``timecreated``."""
-    names = [f":bound{i}" for i in range(bounds)]
-    if not names:
-        return "0"
-    if dialect == "postgresql":
-        return f"width_bucket(timecreated - 1, ARRAY[{', '.join(f'CAST({name} AS bigint)' for name in names)}])"
-    if dialect == "mysql":
-        return f"INTERVAL(timecreated - 1, {', '.join(names)})"
-    return (
-        "CASE "
-        + " ".join(f"WHEN timecreated <= {name} THEN {i}" for i, name in enumerate(names))
-        + (f" ELSE {bounds} END")
-    )
+    return Logs(course_logs(site, course, cuts, names), cuts, names)

@@ -8,6 +8,7 @@ from functools import cached_property
 from moodlemlbackend.analytics.features.analysables.analysable import MAX_TIME
 from moodlemlbackend.analytics.features.analysables.course import Courses
 from moodlemlbackend.analytics.site.site import Site
+from moodlemlbackend.analytics.site.users import first_access
 
 
 class SiteWide:
@@ -33,8 +34,5 @@ class SiteWide:
     @cached_property
     def start(self) -> int:
         """Earliest first access of the administrators."""
-        rows = self.site.database.rows(
-            "SELECT MIN(firstaccess) FROM {user} WHERE id IN :administrators",
-            administrators=self.site.administrators or [-1],
-        )
-        return MAX_TIME if rows[0][0] is None else int(rows[0][0])
+        earliest = first_access(self.site, self.site.administrators)
+        return MAX_TIME if earliest is None else earliest

@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from moodlemlbackend.analytics.features.analysables.analysable import MAX_TIME
 from moodlemlbackend.analytics.site.site import Site
+from moodlemlbackend.analytics.site.users import UserRow
 
 Fact = TypeVar("Fact")
 
 UserReader = Callable[[Site, Sequence[int], int], dict[int, Fact]]
 """Takes the site, ids of users and the time of the analysis, and returns a value by user id."""
-
-
-class UserRow(NamedTuple):
-    """A user as the list of users gives it."""
-
-    id: int
-    firstname: str
-    lastname: str
-    created: int
-    context: int
-
-
-def list_users(site: Site) -> list[UserRow]:
-    """Users who are analysed: confirmed, not deleted, not suspended, neither administrator nor guest; by id."""
-    rows = site.database.rows(
-        "SELECT u.id, u.firstname, u.lastname, u.timecreated, x.id FROM {user} u "
-        "JOIN {context} x ON x.contextlevel = 30 AND x.instanceid = u.id "
-        "WHERE u.deleted = 0 AND u.confirmed = 1 AND u.suspended = 0 AND u.id NOT IN :others ORDER BY u.id",
-        others=[*site.administrators, site.guest],
-    )
-    return [
-        UserRow(user, str(first or ""), str(last or ""), made or 0, context)
-        for user, first, last, made, context in rows
-    ]
 
 
 class User:

@@ -20,8 +20,8 @@ from moodlemlbackend.analytics.features.indicators.general import (
     ReadActions,
 )
 from moodlemlbackend.analytics.features.indicators.indicator import CourseIndicator, Indicator, Kind
-from moodlemlbackend.analytics.features.indicators.modules import MODULES, Module
 from moodlemlbackend.analytics.features.indicators.user import UserProfileSet, UserTrackForums
+from moodlemlbackend.analytics.site.modules import MODULES, Module
 
 CORE: tuple[Indicator, ...] = (
     AnyAccessAfterEnd(), AnyAccessBeforeStart(), AnyCourseAccess(), AnyWriteAction(), AnyWriteActionInCourse(),

@@ -14,18 +14,20 @@ import numpy.typing as npt
 
 from moodlemlbackend.analytics.features.analysables import MAX_TIME, Course, facts
 from moodlemlbackend.analytics.features.analysables.activities import Activities
+from moodlemlbackend.analytics.features.analysables.due import due_activities
 from moodlemlbackend.analytics.features.analysables.facts import GradeTimes
-from moodlemlbackend.analytics.features.analysables.logs import WRITE, Logs
+from moodlemlbackend.analytics.features.analysables.logs import Logs
 from moodlemlbackend.analytics.features.indicators.indicator import MAXIMUM, MINIMUM, CourseIndicator, Values
-from moodlemlbackend.analytics.features.indicators.modules import (
+from moodlemlbackend.analytics.features.ranges import Ranges
+from moodlemlbackend.analytics.site.database import Integers
+from moodlemlbackend.analytics.site.logs import WRITE
+from moodlemlbackend.analytics.site.modules import (
     CHOICE_AFTER_ANSWERING,
     CHOICE_WITHOUT_RESULTS,
     MODULES,
     Module,
     ModuleFeedback,
 )
-from moodlemlbackend.analytics.features.ranges import Ranges
-from moodlemlbackend.analytics.site.database import Integers
 from moodlemlbackend.errors import IndicatorError
 
 VIEWED, REPLIED, SUBMITTED = range(3)
@@ -145,7 +147,7 @@ def _take_part(course: Course, users: Integers | None, ranges: Ranges) -> _Parti
     social = seen.astype(np.int8)
     social[seen & rules.noticed(VIEWED, "social")[:, :, None] & (social_potential[None, :, None] >= 2)] = 2
     return _Participation(
-        activities.belong(course, ranges), seen, (cognitive, cognitive_potential), (social, social_potential)
+        due_activities(course, ranges), seen, (cognitive, cognitive_potential), (social, social_potential)
     )
 
 

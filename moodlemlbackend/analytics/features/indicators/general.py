@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamples
 from moodlemlbackend.analytics.features.analysables import MAX_TIME, Course, facts
-from moodlemlbackend.analytics.features.analysables.logs import COURSE_LEVEL, READ, WRITE
-from moodlemlbackend.analytics.features.analysables.user_logs import user_logs
 from moodlemlbackend.analytics.features.indicators.indicator import CourseIndicator, Indicator, Kind, Values, yes_or_no
 from moodlemlbackend.analytics.features.ranges import Ranges
 from moodlemlbackend.analytics.site.database import Integers
+from moodlemlbackend.analytics.site.logs import COURSE_LEVEL, READ, WRITE, user_logs
+from moodlemlbackend.analytics.site.site import Site
 
 SECONDS_A_WEEK = 604_800
 
@@ -128,6 +130,13 @@ class ReadActions(Indicator):
         return values
 
 
+_NO_ACTIONS: Integers = np.empty((0, 2), np.int64)
+
+
+def _user_logs(site: Site, users: Sequence[int], now: int) -> dict[int, Integers]:  # noqa: ARG001
+    return user_logs(site, users)
+
+
 def _in_context(samples: AnalysableSamples, ranges: Ranges, kind: int) -> Integers:
     """Log rows of a kind of action in the samples' own context: (ranges, samples)."""
     counts = np.zeros((len(ranges), len(samples)), np.int64)
@@ -136,8 +145,8 @@ def _in_context(samples: AnalysableSamples, ranges: Ranges, kind: int) -> Intege
         users = None if samples.users is None else samples.users[where]
         counts[:, where] = logs.count((logs.contexts == COURSE_LEVEL) & (logs.kinds == kind), users, ranges)
     for at, user in enumerate(samples.user_facts):
-        kinds, times = user.fact(user_logs, (np.empty(0, np.int64), np.empty(0, np.int64)))
-        chosen = times[kinds == kind]
+        actions = user.fact(_user_logs, _NO_ACTIONS)
+        chosen = actions[actions[:, 0] == kind, 1]
         after = (ranges.starts == 0)[:, None] | (chosen > ranges.starts[:, None])
         before = (ranges.ends == 0)[:, None] | (chosen <= ranges.ends[:, None])
         counts[:, at] = (after & before).sum(axis=1)

@@ -11,11 +11,10 @@ from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamp
 from moodlemlbackend.analytics.features.indicators.indicator import Indicator, Kind, Values, yes_or_no
 from moodlemlbackend.analytics.features.ranges import Ranges
 from moodlemlbackend.analytics.site.site import Site
+from moodlemlbackend.analytics.site.users import user_profiles, users_with_preference
 
 SMALL_FIELDS = ("institution", "department", "address", "city", "country")
 SMALL_FIELD_WEIGHT = 0.2
-
-USERS_A_QUERY = 5000
 
 
 class Profile(NamedTuple):
@@ -34,34 +33,17 @@ _NOBODY = Profile(confirmed=False, pending=False, tracks_forums=False, described
 
 def profiles(site: Site, users: Sequence[int], now: int) -> dict[int, Profile]:  # noqa: ARG001
     """Profiles by user id."""
-    wanted = list(users)
-    found = {}
     policy = site.config.get("sitepolicy", "") != "" and site.config.get("sitepolicyhandler", "") == ""
-    fields = ", ".join(f"CASE WHEN {name} <> '' THEN 1 ELSE 0 END" for name in _fields(site))
-    for start in range(0, len(wanted), USERS_A_QUERY):
-        part = wanted[start : start + USERS_A_QUERY]
-        forced = {
-            row[0]
-            for row in site.database.rows(
-                "SELECT userid FROM {user_preferences} WHERE userid IN :users AND name = 'auth_forcepasswordchange' "
-                "AND value = '1'",
-                users=part,
-            )
-        }
-        rows = site.database.rows(
-            "SELECT id, confirmed, policyagreed, trackforums, CASE WHEN description <> '' THEN 1 ELSE 0 END, "
-            "CASE WHEN picture IS NULL THEN 0 ELSE 1 END, "
-            "CASE WHEN firstname <> '' AND lastname <> '' AND email <> '' THEN 1 ELSE 0 END, "
-            f"{fields} FROM {{user}} WHERE id IN :users",
-            users=part,
-        )
-        for user, confirmed, agreed, tracks, described, pictured, named, *filled in rows:
-            pending = policy and not agreed
-            if not site.is_37:
-                pending = pending or user in forced or not named
-            found[user] = Profile(
-                bool(confirmed), bool(pending), bool(tracks), bool(described), bool(pictured), sum(filled)
-            )
+    forced = users_with_preference(site, users, "auth_forcepasswordchange", "1")
+    found = {}
+    for row in user_profiles(site, users, _fields(site)):
+        pending = policy and not row.policy_agreed
+        if not site.is_37:
+            pending = pending or row.id in forced or not row.named
+        found[row.id] = Profile(
+            bool(row.confirmed), pending, bool(row.tracks_forums), bool(row.described), bool(row.pictured),
+            sum(row.filled),
+        )  # fmt: skip
     return found
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from moodlemlbackend.analytics.features.analysables import Course, Courses
 from moodlemlbackend.analytics.features.analysers import ANALYSERS, StudentEnrolments
-from moodlemlbackend.analytics.features.indicators import MODULES
 from moodlemlbackend.analytics.features.targets import Refusal, Target
+from moodlemlbackend.analytics.site.logs import log_lifetime, log_span
+from moodlemlbackend.analytics.site.modules import MODULES
 from moodlemlbackend.analytics.site.site import Site
 from moodlemlbackend.errors import UsageError
 
@@ -115,12 +116,10 @@ def check_site(site: Site, target: Target, now: int) -> SiteFindings:
             courses.append(_examine(course, target))
             students.update(course.students.tolist())
             course.forget()
-    rows, first, last = site.database.rows(
-        "SELECT COUNT(*), MIN(timecreated), MAX(timecreated) FROM {logstore_standard_log}"
-    )[0]
+    log = log_span(site)
     findings = SiteFindings(
-        site.name, site.version, site.release, str(site.zone), target.id, now, int(rows), int(first or 0),
-        int(last or 0), _kept_days(site), len(students), courses, _missing(site),
+        site.name, site.version, site.release, str(site.zone), target.id, now, *log, log_lifetime(site),
+        len(students), courses, _missing(site),
     )  # fmt: skip
     findings.warnings.extend(_warnings(site, findings))
     return findings
@@ -136,16 +135,8 @@ def _examine(course: Course, target: Target) -> CourseFinding:
 
 def _missing(site: Site) -> list[str]:
     """Tables that the site does not have; of activities, those of types that are installed."""
-    installed = {name for (name,) in site.database.rows("SELECT name FROM {modules}")}
     missing = site.database.schema.missing()
-    return [site.database.prefix + name for name in missing if name not in MODULES or name in installed]
-
-
-def _kept_days(site: Site) -> int:
-    rows = site.database.rows(
-        "SELECT value FROM {config_plugins} WHERE plugin = 'logstore_standard' AND name = 'loglifetime'"
-    )
-    return int(rows[0][0]) if rows and str(rows[0][0]).isdigit() else 0
+    return [site.database.prefix + name for name in missing if name not in MODULES or name in site.modules]
 
 
 def _warnings(site: Site, findings: SiteFindings) -> Iterable[str]:

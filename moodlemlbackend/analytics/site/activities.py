@@ -1,0 +1,96 @@
+"""Activities and sections of courses, and the settings of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from moodlemlbackend.analytics.site.modules import MODULES
+from moodlemlbackend.analytics.site.schema import TABLES
+from moodlemlbackend.analytics.site.site import Site
+from moodlemlbackend.analytics.site.tables import rows_by_key
+
+
+class CourseModule(NamedTuple):
+    """An activity in a course; ``module`` is the name of its type, ``availability`` its restrictions as JSON."""
+
+    id: int
+    module: str
+    instance: int
+    availability: str | None
+    context: int
+
+
+class Section(NamedTuple):
+    """A section of a course; ``sequence`` holds the ids of its course modules, separated by commas."""
+
+    number: int
+    sequence: str | None
+    availability: str | None
+
+
+def course_modules(site: Site, courses: Sequence[int]) -> dict[int, list[CourseModule]]:
+    """Activities of every type by course, hidden ones included, by id."""
+    found = rows_by_key(
+        site,
+        "SELECT m.course, m.id, n.name, m.instance, m.availability, x.id FROM {course_modules} m "
+        "JOIN {modules} n ON n.id = m.module JOIN {context} x ON x.contextlevel = 70 AND x.instanceid = m.id "
+        "WHERE m.course IN :courses ORDER BY m.id",
+        courses=courses,
+    )
+    return {course: [CourseModule(*row) for row in rows] for course, rows in found.items()}
+
+
+def course_module_ids(site: Site, courses: Sequence[int]) -> dict[tuple[str, int], int]:
+    """Ids of course modules by type and instance."""
+    rows = site.database.rows(
+        "SELECT n.name, m.instance, m.id FROM {course_modules} m JOIN {modules} n ON n.id = m.module "
+        "WHERE m.course IN :courses",
+        courses=courses,
+    )
+    return {(name, instance): module for name, instance, module in rows}
+
+
+def sections(site: Site, courses: Sequence[int]) -> dict[int, list[Section]]:
+    """Sections by course, by number."""
+    found = rows_by_key(
+        site,
+        "SELECT course, section, sequence, availability FROM {course_sections} "
+        "WHERE course IN :courses ORDER BY section",
+        courses=courses,
+    )
+    return {course: [Section(*row) for row in rows] for course, rows in found.items()}
+
+
+def last_sections(site: Site, courses: Sequence[int]) -> dict[int, int]:
+    """The highest number of a section, by course."""
+    rows = site.database.rows(
+        "SELECT course, MAX(section) FROM {course_sections} WHERE course IN :courses GROUP BY course", courses=courses
+    )
+    return {course: int(number) for course, number in rows}
+
+
+def format_options(site: Site, courses: Sequence[int], name: str) -> dict[tuple[int, str], str]:
+    """An option of the courses' formats, by course and format; a course may have left its options in former formats."""
+    rows = site.database.rows(
+        "SELECT courseid, format, value FROM {course_format_options} "
+        "WHERE courseid IN :courses AND name = :name AND sectionid = 0",
+        courses=courses,
+        name=name,
+    )
+    return {(course, kind): str(value or "") for course, kind, value in rows}
+
+
+def activity_settings(
+    site: Site, courses: Sequence[int], present: Iterable[str]
+) -> dict[tuple[str, int], tuple[int, int]]:
+    """When each activity closes (a Unix time, or 0) and its option, by type and instance, of the types with either."""
+    wanted = set(present)
+    parts = [
+        f"SELECT '{module.name}', id, {module.close or 0}, {module.option or 0} FROM {{{module.name}}} "
+        "WHERE course IN :courses"
+        for module in MODULES.values()
+        if module.name in wanted and module.name in TABLES and (module.close or module.option)
+    ]
+    rows: list[tuple[Any, ...]] = site.database.rows(" UNION ALL ".join(parts), courses=courses) if parts else []
+    return {(name, instance): (close or 0, option or 0) for name, instance, close, option in rows}

@@ -1,0 +1,81 @@
+"""What users have completed, handed in, or are rated proficient in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from moodlemlbackend.analytics.site.database import Integers
+from moodlemlbackend.analytics.site.site import Site
+from moodlemlbackend.analytics.site.tables import integers_by_key, rows_by_key
+
+_HANDED_IN = {
+    "quiz": "SELECT DISTINCT userid, quiz FROM {quiz_attempts} WHERE userid IN :users AND state = 'finished'",
+    "assign": (
+        "SELECT DISTINCT userid, assignment FROM {assign_submission} WHERE userid IN :users AND status = 'submitted'"
+    ),
+    "choice": "SELECT DISTINCT userid, choiceid FROM {choice_answers} WHERE userid IN :users",
+    "feedback": "SELECT DISTINCT userid, feedback FROM {feedback_completed} WHERE userid IN :users",
+    "lesson": "SELECT DISTINCT userid, lessonid FROM {lesson_grades} WHERE userid IN :users",
+}
+"""User and instance of what is done, by module."""
+
+
+def completion_criteria(site: Site, courses: Sequence[int]) -> dict[int, int]:
+    """Number of completion criteria by course."""
+    rows = site.database.rows(
+        "SELECT course, COUNT(*) FROM {course_completion_criteria} WHERE course IN :courses GROUP BY course",
+        courses=courses,
+    )
+    return {course: int(count) for course, count in rows}
+
+
+def completed_courses(site: Site, courses: Sequence[int]) -> dict[int, Integers]:
+    """Ids of the users who have completed each course."""
+    found = integers_by_key(
+        site,
+        "SELECT course, userid FROM {course_completions} WHERE course IN :courses AND timecompleted > 0",
+        1,
+        courses=courses,
+    )
+    return {course: table[:, 0] for course, table in found.items()}
+
+
+def completed_modules(site: Site, users: Sequence[int]) -> set[tuple[Any, ...]]:
+    """User and course module of what some users have completed."""
+    return set(
+        site.database.rows(
+            "SELECT userid, coursemoduleid FROM {course_modules_completion} "
+            "WHERE userid IN :users AND completionstate > 0",
+            users=users,
+        )
+    )
+
+
+def handed_in(site: Site, users: Sequence[int]) -> set[tuple[Any, ...]]:
+    """Module name, user and instance of the activities that some users have finished or handed in."""
+    return {
+        (module, *row)
+        for module, sql in _HANDED_IN.items()
+        if site.database.schema.has(module)
+        for row in site.database.rows(sql, users=users)
+    }
+
+
+def course_competencies(site: Site, courses: Sequence[int]) -> dict[int, list[tuple[Any, ...]]]:
+    """Ids of the competencies linked to each course."""
+    return rows_by_key(
+        site,
+        "SELECT DISTINCT courseid, competencyid FROM {competency_coursecomp} WHERE courseid IN :courses",
+        courses=courses,
+    )
+
+
+def proficient_users(site: Site, courses: Sequence[int]) -> dict[int, list[tuple[Any, ...]]]:
+    """User and competency of each rating as proficient in each course."""
+    return rows_by_key(
+        site,
+        "SELECT DISTINCT courseid, userid, competencyid FROM {competency_usercompcourse} "
+        "WHERE courseid IN :courses AND proficiency = 1",
+        courses=courses,
+    )
