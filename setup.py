@@ -98,7 +98,11 @@ setup(
     python_requires=">=3.10",
     install_requires=CORE,
     extras_require={**ROOMS, "all": sorted({one for needs in ROOMS.values() for one in needs}), "test": TEST},
-    packages=[*find_packages(include=["moodlemlbackend", "moodlemlbackend.*"]), "moodlemlbackend.cli"],
+    packages=[
+        *find_packages(include=["moodlemlbackend", "moodlemlbackend.*"]),
+        "moodlemlbackend.cli",
+        *(f"moodlemlbackend.cli.{name}" for name in find_packages("cli")),
+    ],
     package_dir={"moodlemlbackend.cli": "cli"},
     package_data={
         "moodlemlbackend": [

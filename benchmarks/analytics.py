@@ -45,7 +45,7 @@ def measure(url: str, target: str, method: str, now: int, jobs: int | None = Non
     """Seconds and core seconds of a process, and its peak memory in MB."""
     with tempfile.TemporaryDirectory() as folder:
         call = [sys.executable, "-m", "moodlemlbackend", "site", "dataset", "--site", url, "--target", target,
-                "--time-splitting", method, "--now", str(now), "-o", f"{folder}/data.csv"]  # fmt: skip
+                "--interval", method, "--now", str(now), "-o", f"{folder}/data.csv"]  # fmt: skip
         if jobs:
             call += ["--jobs", str(jobs)]
         begun = time.perf_counter()

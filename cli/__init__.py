@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+import sys
+from typing import Any
 
 import click
 
 from moodlemlbackend import __version__
+
+from .command import CommandGroup
+from .errors import errors_told
+from .output import prepare_streams, writing
 
 COMMANDS = (
     "train", "predict", "evaluate", "export", "import", "explain", "report", "compare", "version", "doctor", "demo",
@@ -15,20 +20,25 @@ COMMANDS = (
 )  # fmt: skip
 
 
-class _Commands(click.Group):
-    """Commands that are imported by name."""
+class _Main(CommandGroup):
+    """All commands; its help, too, may meet an output that takes nothing."""
 
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command and end the process."""
+        prepare_streams()
+        try:
+            with errors_told(as_json=False), writing("stdout"):
+                return super().main(*args, **kwargs)
+        except click.exceptions.Exit as end:
+            sys.exit(end.exit_code)
 
-    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        command: click.Command = import_module(f".{name.replace('-', '_')}", __name__).command
-        return command
 
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Main,
+    package=__name__,
+    names=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def main() -> None:
     """Machine-learning backend for Moodle's learning analytics.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .options import ModelCommand
+from .command import Answer
+from .command import command as make
+from .output import last_part, print_line, print_rich, safe
 
 if TYPE_CHECKING:
     from moodlemlbackend.report.comparison import Compared
@@ -22,52 +23,46 @@ moodlemlbackend compare --metric auc --json model/logs/*
 SHOWN = {"mcc": "MCC", "auc": "AUC", "f1_score": "F1", "Brier score": "Brier"}
 
 
-@click.command("compare", cls=ModelCommand, epilog=EXAMPLES)
-@click.argument("folders", metavar="RUNDIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--metric", default="mcc", show_default=True, help="What is tested: mcc, auc, f1_score, …")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def command(folders: tuple[Path, ...], metric: str, as_json: bool) -> None:
+@make(
+    "compare",
+    click.argument("folders", metavar="RUNDIR...", nargs=-1, required=True, type=click.Path(path_type=Path)),
+    click.option("--metric", default="mcc", show_default=True, help="What is tested: mcc, auc, f1_score, …"),
+    examples=EXAMPLES,
+)
+def command(folders: tuple[Path, ...], metric: str) -> Answer:
     """Put runs side by side and test whether the others differ from the first.
 
     RUNDIR is the folder of an evaluation. Two runs are tested split by split when they are of the same data set, seed
     and number of iterations; of others the figures are shown alone.
     """
-    from moodlemlbackend.errors import BackendError
     from moodlemlbackend.report.comparison import compare, sentence
 
-    try:
-        found = compare(folders, metric)
-    except BackendError as error:
-        raise click.ClickException(str(error)) from error
-    if as_json:
-        click.echo(json.dumps({"metric": metric, "runs": [one.as_dict() for one in found]}, indent=2))
-        return
-    _print(found)
-    for number, one in enumerate(found[1:], start=2):
-        click.echo(sentence(number, one, metric))
+    compared = compare(folders, metric)
+
+    def show() -> None:
+        _show(compared)
+        for number, run in enumerate(compared[1:], start=2):
+            print_line(sentence(number, run, metric))
+
+    return Answer({"metric": metric, "runs": [run.as_dict() for run in compared]}, show)
 
 
-def _print(found: list[Compared]) -> None:
+def _show(compared: list[Compared]) -> None:
     """Print a table, as wide as its text where there is no terminal."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 1000
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Run", justify="right")
     for title in ("Folder", "Data set", "Interval", "Processor"):
         table.add_column(title, overflow="fold")
     for title in ("Splits", *SHOWN.values()):
         table.add_column(title, justify="right", no_wrap=True)
-    for number, one in enumerate(found, start=1):
-        interval = one.about["time splitting"].rpartition("\\")[2]
-        words = (one.folder, one.about["data set"], interval, one.about["processor"])
-        figures = [_figure(*one.metrics[name], one.splits) for name in SHOWN]
-        table.add_row(str(number), *map(Text, words), str(one.splits), *figures)
-    console.print(table)
+    for number, run in enumerate(compared, start=1):
+        words = (run.folder, run.about["data set"], last_part(run.about["time splitting"]), run.about["processor"])
+        figures = [_figure(*run.metrics[name], run.splits) for name in SHOWN]
+        table.add_row(str(number), *(Text(safe(word)) for word in words), str(run.splits), *figures)
+    print_rich(table)
 
 
 def _figure(mean: float, deviation: float, splits: int) -> str:

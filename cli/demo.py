@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import ModelCommand
+from moodlemlbackend.errors import BackendError
+
+from .command import Answer, ExampleCommand
+from .command import command as make
+from .output import print_line, working
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from rich.console import Console
 
 EXAMPLES = """\
 moodlemlbackend demo demo
@@ -31,7 +33,7 @@ MINIMUM_SCORE, ACCEPTED_DEVIATION, ITERATIONS = "0.7", "0.05", "10"  # as Moodle
 _RESULT_CODES = (0, 4, 8, 12)  # of an evaluation that has a result
 
 
-class _DemoCommand(ModelCommand):
+class _DemoCommand(ExampleCommand):
     """Either ``demo DIR`` or, with the word ``site`` in front, ``demo site``."""
 
     def make_context(
@@ -45,12 +47,18 @@ class _DemoCommand(ModelCommand):
         return super().make_context(info_name, args, parent, **extra)
 
 
-@click.command("demo", cls=_DemoCommand, epilog=EXAMPLES)
-@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--courses", type=click.IntRange(1), default=30, show_default=True, help="Finished courses of a term.")
-@click.option("--students", type=click.IntRange(1), default=40, show_default=True, help="Students of a course.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the simulation.")
-def command(folder: Path, courses: int, students: int, seed: int) -> None:
+@make(
+    "demo",
+    click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path)),
+    click.option(
+        "--courses", type=click.IntRange(1), default=30, show_default=True, help="Finished courses of a term."
+    ),
+    click.option("--students", type=click.IntRange(1), default=40, show_default=True, help="Students of a course."),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the simulation."),
+    examples=EXAMPLES,
+    cls=_DemoCommand,
+)
+def command(folder: Path, courses: int, students: int, seed: int) -> Answer:
     """Simulate courses in DIR, then evaluate, train, predict, export and import as Moodle does.
 
     A term of finished courses is evaluated, another one is trained on. The students of ongoing courses are predicted,
@@ -58,24 +66,17 @@ def command(folder: Path, courses: int, students: int, seed: int) -> None:
 
     `demo site` makes a Moodle site in a database instead; a directory of that name is ./site.
     """
-    from rich.console import Console
-
-    from moodlemlbackend.errors import BackendError
-
-    try:
-        _Demo(folder, Console(highlight=False, markup=False, soft_wrap=True)).run(courses, students, seed)
-    except BackendError as error:
-        raise click.ClickException(str(error)) from error
+    return _Demo(folder, silent=click.get_current_context().params["as_json"]).run(courses, students, seed)
 
 
 class _Demo:
     """One demo in one directory."""
 
-    def __init__(self, folder: Path, console: Console) -> None:
+    def __init__(self, folder: Path, *, silent: bool) -> None:
         self._folder = folder
-        self._console = console
+        self._silent = silent
 
-    def run(self, courses: int, students: int, seed: int) -> None:
+    def run(self, courses: int, students: int, seed: int) -> Answer:
         """Perform all steps and say what came of them."""
         from moodlemlbackend.simulation.courses import write_demo
         from moodlemlbackend.storage.model_store import ModelStore
@@ -84,7 +85,7 @@ class _Demo:
         evaluation, execution, exported, imported = (
             self._folder / name for name in ("evaluation", "execution", "exported", "imported")
         )
-        with self._console.status("Simulate courses", spinner="line"):
+        with working("Simulate courses"):
             files = write_demo(self._folder / "data", courses=courses, students=students, seed=seed)
             answers = _read_answers(files.answers)
             ModelStore(execution).clear()
@@ -98,11 +99,11 @@ class _Demo:
         self._call("Export", "export", execution, exported)
         self._call("Import", "import", imported, exported)
         if self._call("Predict again", "prediction", imported, files.prediction)["predictions"] != predictions:
-            raise click.ClickException(f"The imported model in {imported} predicts otherwise than that in {execution}.")
+            raise BackendError(f"The imported model in {imported} predicts otherwise than that in {execution}.")
 
         mcc, auc = _rate(predictions, answers)
         warned = sum(label == "1" for _, label, _ in predictions)
-        self._console.print(
+        text = (
             f"\nAll done in {time.perf_counter() - begun:.0f} seconds; the imported model predicts the same.\n\n"
             f"Evaluation   score {judged['score']:.3f} of 0 to 1, where Moodle asks for {MINIMUM_SCORE}: "
             f"Matthews correlation {judged['mcc']:.2f}, AUC {judged['auc']:.2f}\n"
@@ -112,26 +113,36 @@ class _Demo:
             f"TensorBoard  {sys.executable} -m tensorboard.main --logdir {self._folder}\n"
             f"Model        {execution / 'classifier'}"
         )
+        facts = {
+            "score": judged["score"],
+            "students": len(predictions),
+            "warned": warned,
+            "mcc": mcc,
+            "auc": auc,
+            "model": str(execution / "classifier"),
+        }
+        return Answer(facts, text)
 
     def _call(self, title: str, module: str, *arguments: Path | str) -> Any:
         """Run one of Moodle's modules and return what it printed, a JSON object or a text."""
         begun = time.perf_counter()
         command = [sys.executable, "-m", f"moodlemlbackend.{module}", MODELID, *map(str, arguments)]
-        with self._console.status(title, spinner="line"):
+        with working(title):
             called = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         line = called.stdout.decode(errors="replace").strip().rpartition("\n")[2]
         result = json.loads(line) if line.startswith("{") else line
         if called.returncode not in (_RESULT_CODES if module == "evaluation" else (0,)) or not line:
-            said = result["info"][0] if isinstance(result, dict) else line or called.stderr.decode(errors="replace")
-            raise click.ClickException(f"{' '.join(command)} failed: {said}")
+            reason = result["info"][0] if isinstance(result, dict) else line or called.stderr.decode(errors="replace")
+            raise BackendError(f"{' '.join(command)} failed: {reason}")
         if isinstance(result, dict):
             for sentence in result["info"]:
-                self._console.print(f"               {sentence}")
+                self._say("", sentence)
         self._say(title, f"{time.perf_counter() - begun:.1f} s")
         return result
 
     def _say(self, title: str, text: str) -> None:
-        self._console.print(f"{title:14} {text}")
+        if not self._silent:
+            print_line(f"{title:14} {text}")
 
 
 def _read_answers(path: Path) -> dict[str, int]:

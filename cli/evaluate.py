@@ -6,7 +6,8 @@ import click
 
 from moodlemlbackend.settings.backend import SETTINGS
 
-from .options import MODELID, OUTPUTDIR, PROCESSOR, SEED, ModelCommand, run
+from .command import ExampleCommand, run_operation
+from .options import JSON, MODELID, OUTPUTDIR, PROCESSOR, SEED
 
 EXAMPLES = """\
 moodlemlbackend evaluate dropout model evaluation.csv
@@ -16,7 +17,7 @@ moodlemlbackend evaluate dropout model quarters.csv deciles.csv single_range.csv
 """
 
 
-@click.command("evaluate", cls=ModelCommand, epilog=EXAMPLES)
+@click.command("evaluate", cls=ExampleCommand, epilog=EXAMPLES)
 @MODELID
 @OUTPUTDIR
 @click.argument("datasets", metavar="DATASET...", nargs=-1, required=True)
@@ -41,6 +42,7 @@ moodlemlbackend evaluate dropout model quarters.csv deciles.csv single_range.csv
 @click.option("--score", metavar="NAME", help=f"What the score is. {SETTINGS['score'].allowed}.")
 @PROCESSOR
 @SEED
+@JSON
 def command(
     modelid: str,
     outputdir: str,
@@ -52,6 +54,7 @@ def command(
     score: str | None,
     processor: str | None,
     seed: str | None,
+    as_json: bool,
 ) -> None:
     """Judge what can be learned from labelled samples.
 
@@ -61,7 +64,7 @@ def command(
     """
     from moodlemlbackend.operations.evaluate import evaluate, evaluate_all
 
-    run(
+    run_operation(
         "evaluation",
         evaluate if len(datasets) == 1 else evaluate_all,
         modelid,
@@ -72,4 +75,5 @@ def command(
         accepted_deviation=accepted_deviation,
         iterations=iterations,
         trained_model_dir=trained_model,
+        as_json=as_json,
     )

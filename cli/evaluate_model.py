@@ -6,9 +6,11 @@ import sys
 
 import click
 
-from ._analytics import Session, last, print_table, progress
-from ._analytics import command as make
-from .models_run import MODE, model_of, show_evaluation
+from .command import Answer
+from .command import command as make
+from .models.shared import MODE, evaluation_answer, model_facts
+from .output import last_part, print_table, progress_of
+from .session import Session
 
 EXAMPLES = """\
 moodlemlbackend evaluate-model --list
@@ -25,6 +27,7 @@ ANALYSIS_INTERVAL = click.option(
 
 
 @make(
+    "evaluate-model",
     MODELID,
     LIST,
     ANALYSIS_INTERVAL,
@@ -35,9 +38,10 @@ ANALYSIS_INTERVAL = click.option(
         help="Use what was calculated of a course in the last week.",
     ),
     site=True,
+    store=True,
     examples=EXAMPLES,
 )  # fmt: skip
-def evaluate_model(
+def command(
     session: Session,
     modelid: int | None,
     listing: bool,
@@ -45,8 +49,7 @@ def evaluate_model(
     mode: str,
     non_interactive: bool,
     reuse: bool,
-    as_json: bool,
-) -> int:
+) -> Answer:
     """Evaluate a model, and offer to enable it if it is disabled.
 
     The exit code is the status of the best interval: 4 for a score that is too low, 8 for too little data.
@@ -55,49 +58,54 @@ def evaluate_model(
     from moodlemlbackend.errors import Status, UsageError
 
     if listing:
-        list_models(session)
-        return 0
+        return model_list(session)
     if modelid is None:
         raise UsageError("Name the model with --modelid; --list shows which there are.")
-    model = model_of(session, modelid)
-    outcome = lifecycle.evaluate(
-        session.workspace, session.site, modelid, interval=interval, mode=mode, reuse=reuse, shown=progress(model)
+    model = session.model(modelid)
+    result = lifecycle.evaluate(
+        session.workspace, session.site, modelid, interval=interval, mode=mode, reuse=reuse, shown=progress_of(model)
     )
-    show_evaluation(outcome, as_json)
-    judged = [one for one in outcome.evaluations if not one.status & (Status.NO_DATASET | Status.GENERAL_ERROR)]
-    if judged and not model.enabled and not non_interactive and not as_json and sys.stdin.isatty():
-        _offer(session, modelid, [one.interval for one in judged])
-    return outcome.status
+    answer = evaluation_answer(result)
+    judged = [
+        evaluated.interval
+        for evaluated in result.evaluations
+        if not evaluated.status & (Status.NO_DATASET | Status.GENERAL_ERROR)
+    ]
+    silent = non_interactive or click.get_current_context().params["as_json"] or not sys.stdin.isatty()
+    if judged and not model.enabled and not silent:
+        assert callable(answer.show)
+        answer.show()
+        answer.show = _offer(session, modelid, judged)
+    return answer
 
 
-def _offer(session: Session, modelid: int, intervals: list[str]) -> None:
-    """Ask for an interval to enable the model with, then train it and have it predict."""
-    from moodlemlbackend.analytics import lifecycle
-    from moodlemlbackend.analytics.db import models
+def _offer(session: Session, modelid: int, intervals: list[str]) -> str:
+    """Ask for an interval to enable the model with, then train it and have it predict; returns what came of it."""
+    from moodlemlbackend.analytics import lifecycle, models
     from moodlemlbackend.analytics.notifications import outbox
 
-    names = [last(interval) for interval in intervals]
+    names = [last_part(interval) for interval in intervals]
     chosen = click.prompt("Enable the model with the interval", type=click.Choice([*names, "none"]), err=True)
     if chosen == "none":
-        return
+        return ""
     models.enable(session.workspace, modelid, intervals[names.index(chosen)])
     trained = lifecycle.train(session.workspace, session.site, modelid)
-    for sentence in trained.info:
-        click.echo(sentence)
+    lines = [*trained.info]
     if not trained.status:
         predicted = lifecycle.predict(session.workspace, session.site, modelid)
         outbox.deliver(session.workspace)
-        click.echo(f"The model is enabled and trained; {predicted.figures.get('predictions', 0)} insights.")
+        lines.append(f"The model is enabled and trained; {predicted.figures.get('predictions', 0)} insights.")
+    return "\n".join(lines)
 
 
-def list_models(session: Session) -> None:
-    """Print the models as Moodle's tools do: id, name, status."""
-    from moodlemlbackend.analytics.db import models
+def model_list(session: Session) -> Answer:
+    """The models as Moodle's tools show them: id, name, status."""
+    from moodlemlbackend.analytics import models
 
     with session.workspace.store.read() as connection:
-        found = models.listed(connection)
-    rows = [(model.id, model.name, "enabled" if model.enabled else "disabled") for model in found]
-    print_table("List of models", ("Model ID", "Name", "Status"), rows)
-
-
-command = evaluate_model
+        listed = models.listed(connection)
+    rows = [(model.id, model.name, "enabled" if model.enabled else "disabled") for model in listed]
+    return Answer(
+        {"models": [model_facts(model) for model in listed]},
+        lambda: print_table("List of models", ("Model ID", "Name", "Status"), rows),
+    )

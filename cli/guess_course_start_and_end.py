@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._analytics import Session, moment, print_json, print_table
-from ._analytics import command as make
+from .command import Answer
+from .command import command as make
+from .output import moment, print_line, print_table
+from .session import Session
 
 if TYPE_CHECKING:
     from moodlemlbackend.analytics.features.course_dates import Proposal
@@ -23,6 +25,7 @@ MOODLEMLBACKEND_MOODLE_TOKEN=... moodlemlbackend guess-course-start-and-end --up
 
 
 @make(
+    "guess-course-start-and-end",
     click.option("--guessstart/--no-guessstart", "start", default=True, show_default=True, help="Guess start dates."),
     click.option("--guessend/--no-guessend", "end", default=True, show_default=True, help="Guess end dates."),
     click.option("--guessall", "everything", is_flag=True, help="Also of courses that have dates."),
@@ -33,9 +36,10 @@ MOODLEMLBACKEND_MOODLE_TOKEN=... moodlemlbackend guess-course-start-and-end --up
         help=f"Have Moodle set them by its web service, with the token in {TOKEN_VARIABLE}.",
     ),
     site=True,
+    store=True,
     examples=EXAMPLES,
 )  # fmt: skip
-def guess_course_start_and_end(
+def command(
     session: Session,
     start: bool,
     end: bool,
@@ -43,8 +47,7 @@ def guess_course_start_and_end(
     only: str,
     as_sql: bool,
     update: bool,
-    as_json: bool,
-) -> None:
+) -> Answer:
     """Propose start and end dates of courses from their students' enrolments and visits.
 
     Moodle's database is never written to: --sql prints the statements, --update asks Moodle itself. Check the dates
@@ -54,36 +57,40 @@ def guess_course_start_and_end(
     from moodlemlbackend.errors import UsageError
 
     try:
-        courses = {int(one) for one in only.split(",") if one.strip()}
+        courses = {int(number) for number in only.split(",") if number.strip()}
     except ValueError:
         raise UsageError(f"The filter {only!r} is no list of course ids separated by commas.") from None
-    found = [
+    proposals = [
         *course_dates.propose(session.site, session.now, start=start, end=end, everything=everything, only=courses)
     ]
-    if as_json:
-        print_json([{**vars(one), "changes": one.changes} for one in found])
-    elif as_sql:
-        for statement in course_dates.to_sql(found, session.settings.prefix):
-            click.echo(statement)
-        click.echo("-- afterwards: php admin/cli/purge_caches.php")
-    else:
-        rows = [(one.courseid, one.name, *_date(one, "start"), *_date(one, "end")) for one in found]
-        columns = ("ID", "Course", "Start (UTC)", "Proposed", "End (UTC)", "Proposed")
-        print_table("", columns, rows)
+    info: list[str] = []
     if update:
-        warnings = course_dates.update_by_web_service(
-            session.settings.wwwroot, os.environ.get(TOKEN_VARIABLE, ""), found
+        info += course_dates.update_by_web_service(
+            session.settings.wwwroot, os.environ.get(TOKEN_VARIABLE, ""), proposals
         )
-        for warning in warnings:
-            click.echo(warning, err=True)
-        click.echo(f"Moodle has set the dates of {sum(bool(one.changes) for one in found)} courses.", err=True)
+        changed = sum(bool(proposal.changes) for proposal in proposals)
+        info.append(f"Moodle has set the dates of {changed} courses.")
+
+    def show() -> None:
+        if as_sql:
+            for statement in course_dates.to_sql(proposals, session.settings.prefix):
+                print_line(statement)
+            print_line("-- afterwards: php admin/cli/purge_caches.php")
+        else:
+            rows = [
+                (proposal.courseid, proposal.name, *_date(proposal, "start"), *_date(proposal, "end"))
+                for proposal in proposals
+            ]
+            print_table("", ("ID", "Course", "Start (UTC)", "Proposed", "End (UTC)", "Proposed"), rows)
+        for sentence in info:
+            print_line(sentence, err=True)
+
+    facts = [{**vars(proposal), "changes": proposal.changes} for proposal in proposals]
+    return Answer({"courses": facts}, show, info=info)
 
 
-def _date(one: Proposal, which: str) -> tuple[str, Any]:
+def _date(proposal: Proposal, which: str) -> tuple[str, Any]:
     """A date of a course as it is, and what is proposed or why nothing is."""
-    new, note = getattr(one, f"new_{which}"), getattr(one, f"{which}_note")
+    new, note = getattr(proposal, f"new_{which}"), getattr(proposal, f"{which}_note")
     proposed = moment(new) if new is not None else ""
-    return moment(getattr(one, which)), f"{proposed} {note}".strip()
-
-
-command = guess_course_start_and_end
+    return moment(getattr(proposal, which)), f"{proposed} {note}".strip()

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import click
 
-from .options import MODELID, OUTPUTDIR, ModelCommand, run
+from .command import ExampleCommand, run_operation
+from .options import JSON, MODELID, OUTPUTDIR
 
 EXAMPLES = """\
 moodlemlbackend import dropout othermodel exported
 """
 
 
-@click.command("import", cls=ModelCommand, epilog=EXAMPLES)
+@click.command("import", cls=ExampleCommand, epilog=EXAMPLES)
 @MODELID
 @OUTPUTDIR
 @click.argument("importdir", metavar="IMPORTDIR")
-def command(modelid: str, outputdir: str, importdir: str) -> None:
+@JSON
+def command(modelid: str, outputdir: str, importdir: str, as_json: bool) -> None:
     """Put the exported model in IMPORTDIR in force; prints Ok."""
     from moodlemlbackend.operations.transfer import import_model
 
-    run("import", import_model, modelid, outputdir, importdir)
+    run_operation("import", import_model, modelid, outputdir, importdir, as_json=as_json)

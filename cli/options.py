@@ -1,55 +1,36 @@
-"""What several commands have in common: their arguments and options, their examples, and how they are run."""
+"""The arguments and options of commands: one name, one spelling and one help text for each thing."""
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from moodlemlbackend.runtime.progress import Reporter
-    from moodlemlbackend.runtime.reply import Result
 
 MODELID = click.argument("modelid", metavar="MODELID")
 OUTPUTDIR = click.argument("outputdir", metavar="DIR")
 DATASET = click.argument("dataset", metavar="DATASET")
+MODEL = click.argument("modelid", metavar="MODEL", type=click.IntRange(1))
 
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 PROCESSOR = click.option(
     "--processor", metavar="NAME", help="Processor that trains: neural_network, logistic_regression, or one installed."
 )
 SEED = click.option("--seed", metavar="NUMBER", help="Seed of every random choice, to repeat a run.")
+USER = click.option("--user", metavar="ID", type=click.IntRange(0), help="Moodle's id of the user who acts.")
+YES = click.option("--yes", is_flag=True, help="Do not ask.")
+INTERVAL = click.option("--interval", metavar="NAME", help="Analysis interval: its class in Moodle, or the last part.")
+INDICATOR = click.option(
+    "--indicator", "indicators", metavar="NAME", multiple=True,
+    callback=lambda _ctx, _param, given: tuple(
+        name.strip() for names in given for name in names.split(",") if name.strip()
+    ),
+    help="Indicator: its class in Moodle, or enough of its end; default: those of the core model. Repeatable, or "
+    "several with commas between.",
+)  # fmt: skip
 
-_ABOUT_ARGUMENTS = {
-    "MODELID": "Name of the model: letters, digits, - and _.",
-    "[SAMPLEID]": "Id of a sample of an unlabelled data set.",
-    "DIR": "Directory of the model; the same one for every command on it.",
-    "RUNDIR...": "Folder of a run, as an evaluation names it: DIR/logs/ and a number.",
-    "DATASET...": "Data set files as Moodle writes them, plain or gzip; - is standard input.",
-    "DATASET": "Data set file as Moodle writes it, plain or gzip; - is standard input.",
-}
+TARGET = click.option("--target", metavar="NAME", required=True, help="Target: its class in Moodle, or the last part.")
 
-
-class ModelCommand(click.Command):
-    """A command on a model: its help explains the arguments and ends with examples, its epilog's lines."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the arguments before the options."""
-        names = [argument.make_metavar(ctx) for argument in self.params if isinstance(argument, click.Argument)]
-        explained = [(name, _ABOUT_ARGUMENTS[name]) for name in names if name in _ABOUT_ARGUMENTS]
-        if explained:
-            with formatter.section("Arguments"):
-                formatter.write_dl(explained)
-        super().format_options(ctx, formatter)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the examples as they stand."""
-        with formatter.section("Examples"):
-            for line in (self.epilog or "").splitlines():
-                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+PREFIX = click.option("--prefix", metavar="TEXT", help="Prefix of the site's tables.  [default: the setting, or mdl_]")
 
 
 def unix_time(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int | None:
@@ -70,21 +51,23 @@ def _parse_date(text: str) -> int:
     return int((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp())
 
 
-def run(
-    name: str,
-    call: Callable[..., Result],
-    *arguments: str | tuple[str, ...],
-    chosen: Mapping[str, str | None] | None = None,
-    **limits: Any,
-) -> NoReturn:
-    """Run one of the :mod:`moodlemlbackend.operations` as Moodle would, and end the process.
+NOW = click.option(
+    "--now", metavar="TIME", callback=unix_time, help="When the site is looked at: a date or Unix seconds.  "
+    "[default: now]",
+)  # fmt: skip
 
-    ``chosen`` are the settings that have an option, None where it was not given.
-    """
-    from moodlemlbackend.runtime.supervisor import run_command
-    from moodlemlbackend.settings.backend import load_settings
-
-    def perform(reporter: Reporter) -> Result:
-        return call(reporter, *arguments, settings=load_settings(**(chosen or {})), **limits)
-
-    sys.exit(run_command(name, perform))
+SITE_OPTIONS = (
+    click.option(
+        "--site", metavar="URL",
+        help="The Moodle site: a database's URL, an SQLite file, or a folder of tables.  [default: the setting]",
+    ),
+    PREFIX,
+    click.option("--time-zone", metavar="NAME", help="Time zone instead of the site's own, such as Europe/Madrid."),
+)  # fmt: skip
+STORE_OPTIONS = (
+    click.option("--store", metavar="URL", help="The store of models: a database's URL.  [default: the setting]"),
+    click.option(
+        "--directory", metavar="DIR", help="Where models and data sets are, and the store unless given.  "
+        "[default: the setting]",
+    ),
+)  # fmt: skip

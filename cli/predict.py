@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .options import DATASET, MODELID, OUTPUTDIR, ModelCommand, run
+from .command import ExampleCommand, run_operation
+from .options import DATASET, JSON, MODELID, OUTPUTDIR
 
 EXAMPLES = """\
 moodlemlbackend predict dropout model prediction.csv
@@ -12,12 +13,13 @@ moodlemlbackend predict dropout model - < prediction.csv.gz
 """
 
 
-@click.command("predict", cls=ModelCommand, epilog=EXAMPLES)
+@click.command("predict", cls=ExampleCommand, epilog=EXAMPLES)
 @MODELID
 @OUTPUTDIR
 @DATASET
-def command(modelid: str, outputdir: str, dataset: str) -> None:
+@JSON
+def command(modelid: str, outputdir: str, dataset: str, as_json: bool) -> None:
     """Predict the class of unlabelled samples: sample id, class, probability."""
     from moodlemlbackend.operations.predict import predict
 
-    run("prediction", predict, modelid, outputdir, dataset)
+    run_operation("prediction", predict, modelid, outputdir, dataset, as_json=as_json)

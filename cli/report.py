@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from .options import ModelCommand
+from .command import Answer
+from .command import command as make
 
 EXAMPLES = """\
 moodlemlbackend report model/logs/1700000000000
@@ -14,21 +15,26 @@ moodlemlbackend report model/logs/*
 """
 
 
-@click.command("report", cls=ModelCommand, epilog=EXAMPLES)
-@click.argument("folders", metavar="RUNDIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
-def command(folders: tuple[Path, ...]) -> None:
+@make(
+    "report",
+    click.argument("folders", metavar="RUNDIR...", nargs=-1, required=True, type=click.Path(path_type=Path)),
+    examples=EXAMPLES,
+)
+def command(folders: tuple[Path, ...]) -> Answer:
     """Draw the figures of a run and write its page again.
 
     RUNDIR is the folder of an evaluation or training. Its files report.json and report.npz hold all that is needed:
     neither the data set nor the model has to be there. Prints where the page is.
     """
+    from moodlemlbackend.errors import StorageError
     from moodlemlbackend.report.page import PAGE_NAME
-    from moodlemlbackend.report.render_process import make
+    from moodlemlbackend.report.render_process import make as make_report
     from moodlemlbackend.runtime.environment import set_library_defaults
 
     set_library_defaults()
     for folder in folders:
-        trouble = make(folder)
+        trouble = make_report(folder)
         if trouble:
-            raise click.ClickException(trouble)
-        click.echo(folder / PAGE_NAME)
+            raise StorageError(trouble)
+    pages = [str(folder / PAGE_NAME) for folder in folders]
+    return Answer({"pages": pages}, "\n".join(pages))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from .options import ModelCommand
+from .command import ExampleCommand
+from .errors import errors_told
+from .output import prepare_streams
 
 EXAMPLES = """\
 moodlemlbackend serve --directory /var/lib/moodlemlbackend
@@ -14,7 +14,7 @@ MOODLEMLBACKEND_SERVER_USERS="$(moodlemlbackend passwd moodle)" moodlemlbackend 
 """
 
 
-@click.command("serve", cls=ModelCommand, epilog=EXAMPLES)
+@click.command("serve", cls=ExampleCommand, epilog=EXAMPLES)
 @click.option(
     "--directory", metavar="PLACE", help="Where models are: a directory, or a URL such as s3://bucket/models."
 )
@@ -25,15 +25,9 @@ def command(directory: str | None, host: str | None, port: str | None) -> None:
 
     Users and limits are settings; see docs/server.md. The log goes to standard error, a line of JSON each.
     """
-    from moodlemlbackend.errors import BackendError, UsageError
+    prepare_streams()
+    with errors_told(as_json=False):
+        from moodlemlbackend.server.main import run_server
+        from moodlemlbackend.settings.server import load_server_settings
 
-    try:
-        try:
-            from moodlemlbackend.server.main import run_server
-            from moodlemlbackend.settings.server import load_server_settings
-        except ModuleNotFoundError as error:
-            raise UsageError(f"The server needs the package {error.name}: install moodlemlbackend[server].") from error
         run_server(load_server_settings(directory=directory, host=host, port=port))
-    except BackendError as error:
-        click.echo(str(error), err=True)
-        sys.exit(1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .options import DATASET, MODELID, OUTPUTDIR, PROCESSOR, SEED, ModelCommand, run
+from .command import ExampleCommand, run_operation
+from .options import DATASET, JSON, MODELID, OUTPUTDIR, PROCESSOR, SEED
 
 EXAMPLES = """\
 moodlemlbackend train dropout model training.csv
@@ -12,18 +13,21 @@ gunzip -c training.csv.gz | moodlemlbackend train dropout model -
 """
 
 
-@click.command("train", cls=ModelCommand, epilog=EXAMPLES)
+@click.command("train", cls=ExampleCommand, epilog=EXAMPLES)
 @MODELID
 @OUTPUTDIR
 @DATASET
 @click.option("--afresh", is_flag=True, help="Forget what the model has learned before.")
 @PROCESSOR
 @SEED
-def command(modelid: str, outputdir: str, dataset: str, afresh: bool, processor: str | None, seed: str | None) -> None:
+@JSON
+def command(
+    modelid: str, outputdir: str, dataset: str, afresh: bool, processor: str | None, seed: str | None, as_json: bool
+) -> None:
     """Train a model with labelled samples, or continue training one."""
     from moodlemlbackend.operations.train import train
 
-    run(
+    run_operation(
         "training",
         train,
         modelid,
@@ -31,4 +35,5 @@ def command(modelid: str, outputdir: str, dataset: str, afresh: bool, processor:
         dataset,
         chosen={"processor": processor, "seed": seed},
         afresh=afresh,
+        as_json=as_json,
     )

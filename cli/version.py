@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import click
-
 from moodlemlbackend.settings.backend import reported_version
 
+from .command import Answer
+from .command import command as make
 
-@click.command("version")
-def command() -> None:
+
+@make("version")
+def command() -> Answer:
     """Print the version that Moodle is told; --version is the package's own."""
-    click.echo(reported_version())
+    return Answer({"version": reported_version()}, reported_version())

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sqlalchemy import select
-
-from moodlemlbackend.analytics.db import open_store
-from moodlemlbackend.analytics.db.schema import FACTS
+from moodlemlbackend.analytics.db import unfinished
 from moodlemlbackend.errors import BusyError
 from moodlemlbackend.files import storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
-    from sqlalchemy import Connection
-
-    from moodlemlbackend.analytics.db import Store
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.db import Connection, Store
+    from moodlemlbackend.analytics.db.models import ModelRow
     from moodlemlbackend.settings.analytics import AnalyticsSettings
 
 LOCK_WAIT_SECONDS = 10.0
@@ -32,7 +26,8 @@ COMMAND_LINE = 0
 """User id of who works at the command line, or of a scheduled task."""
 
 
-def _now() -> int:
+def now() -> int:
+    """The time in Unix seconds."""
     return int(time.time())
 
 
@@ -51,84 +46,77 @@ class Workspace:
     store: Store
     folder: Path
     settings: AnalyticsSettings
-    clock: Callable[[], int] = field(default=_now)
+    clock: Callable[[], int] = field(default=now)
     userid: int = COMMAND_LINE
 
-    def modeldir(self, model: AnalyticsModel) -> Path:
+    def modeldir(self, model: ModelRow) -> Path:
         """The folder of a model, all of its versions."""
         return self.folder / "models" / str(model.id)
 
-    def versiondir(self, model: AnalyticsModel) -> Path:
+    def versiondir(self, model: ModelRow) -> Path:
         """The folder of a model's present version."""
         return self.modeldir(model) / str(model.version)
 
-    def executiondir(self, model: AnalyticsModel) -> Path:
+    def executiondir(self, model: ModelRow) -> Path:
         """Where the trained model is."""
         return self.versiondir(model) / "execution"
 
-    def evaluationdir(self, model: AnalyticsModel, interval: str) -> Path:
-        """Where evaluations of one interval leave their logs."""
-        return self.versiondir(model) / "evaluation" / interval.replace("\\", "")
+    def evaluationdir(self, model: ModelRow, interval: str) -> Path:
+        """Where evaluations of one interval leave their logs, whichever version of the model they judge."""
+        return self.modeldir(model) / "evaluations" / interval.replace("\\", "")
 
     def datasetdir(self, modelid: int) -> Path:
         """Where the data sets of a model are."""
         return self.folder / "datasets" / str(modelid)
 
-    def unique_id(self, model: AnalyticsModel) -> str:
+    def relative(self, path: str) -> str:
+        """A path below the folder as the store keeps it, so that the folder can be moved; others stay as they are."""
+        if path and Path(path).resolve().is_relative_to(self.folder):
+            return Path(path).resolve().relative_to(self.folder).as_posix()
+        return path
+
+    def absolute(self, path: str) -> str:
+        """Where a path that the store keeps is now; an empty one stays empty."""
+        return str(self.folder / path) if path else ""
+
+    def unique_id(self, model: ModelRow) -> str:
         """The id that a processor knows a model's version by, as Moodle makes it."""
         text = f"{self.settings.wwwroot}$${self.settings.prefix}$${model.id}$${model.version}"
         return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     @contextmanager
-    def lock(self, modelid: int) -> Iterator[None]:
-        """Keep every other run on a model out.
+    def lock(self, modelid: int, wait: float = LOCK_WAIT_SECONDS) -> Iterator[None]:
+        """Keep every other run on a model out; what one that was killed has left is removed first.
 
         Raises
         ------
         BusyError
-            Another run has held it for :data:`LOCK_WAIT_SECONDS`.
+            Another run has held it for ``wait`` seconds.
         """
-        with self.store.lock(f"model:{modelid}", LOCK_WAIT_SECONDS) as held:
+        with self.store.lock(f"model:{modelid}", wait) as held:
             if not held:
                 raise BusyError(f"Another run works on model {modelid}; it is left to that run.")
+            self.finish(modelid)
             yield
 
-    def remove(self, *folders: Path) -> None:
+    def begin_removal(self, connection: Connection, modelid: int, *folders: Path) -> None:
+        """Note, with the changes that make them useless, which folders of a model are to go; see :meth:`finish`."""
+        unfinished.begin_removal(connection, modelid, [self.relative(str(folder)) for folder in folders])
+
+    def finish(self, modelid: int) -> None:
+        """Remove the folders of a model that are to go; for who holds its lock."""
+        with self.store.read() as connection:
+            folders = [self.folder / folder for folder in unfinished.removal(connection, modelid)]
+        if not folders:
+            return
+        self.remove(*folders)
+        with self.store.write() as connection:
+            unfinished.end_removal(connection, modelid)
+
+    @staticmethod
+    def remove(*folders: Path) -> None:
         """Remove folders, those that there are."""
         for folder in folders:
             with storage_errors(folder):
                 if folder.is_dir():
                     shutil.rmtree(folder)
-
-
-def open_workspace(settings: AnalyticsSettings, *, now: int | None = None, userid: int = COMMAND_LINE) -> Workspace:
-    """Open the store and the folder that the settings name; the core models are there from the first time on.
-
-    ``now`` fixes the clock. Errors as of :func:`moodlemlbackend.analytics.db.open_store`.
-    """
-    from moodlemlbackend.analytics.lifecycle.core_models import install_core_models
-
-    folder = settings.folder.resolve()
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    store = open_store(settings.store_url)
-    workspace = Workspace(store, folder, settings, clock=_now if now is None else lambda: now, userid=userid)
-    install_core_models(workspace)
-    return workspace
-
-
-def read_fact(connection: Connection, name: str) -> Any:
-    """Return what the store remembers under a name, None for nothing."""
-    value = connection.execute(select(FACTS.c.value).where(FACTS.c.name == name)).scalar()
-    return None if value is None else json.loads(value)
-
-
-def write_fact(connection: Connection, name: str, value: Any) -> None:
-    """Remember a value, as JSON holds it."""
-    connection.execute(FACTS.delete().where(FACTS.c.name == name))
-    connection.execute(FACTS.insert().values(name=name, value=json.dumps(value)))
-
-
-def forget_fact(connection: Connection, name: str) -> None:
-    """Remember nothing under a name."""
-    connection.execute(FACTS.delete().where(FACTS.c.name == name))

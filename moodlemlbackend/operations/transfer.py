@@ -41,9 +41,10 @@ def import_model(reporter: Reporter, modelid: str, modeldir: str, importdir: str
     with Run.start(Path(modeldir), reporter, lazy=True):
         reference = next((folder for folder in (source, source / "classifier") if is_reference_model(folder)), None)
         if reference is not None:
-            model = reference_model(reference)
+            model, processor = reference_model(reference), get_processor("neural_network")
+            processor.prove(model, reference)
             with store.lock(settings.lock_wait):
-                get_processor("neural_network").store(store, model, {})
+                processor.store(store, model, {})
             return "Ok"
         exported = read_model(source)
         processor = processor_of(exported)

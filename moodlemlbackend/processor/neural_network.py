@@ -70,6 +70,10 @@ class ReferenceClassifier(Classifier):
         """Probabilities (rows, K), as the reference gives them."""
         return self.network.probabilities(features).astype(np.float64)
 
+    def least_columns(self) -> int:
+        """As many as the reference's model knows of."""
+        return self.network.n_features or int(self.network.columns.max()) + 1
+
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Kind and arrays."""
         arrays = self.network.arrays()

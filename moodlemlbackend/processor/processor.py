@@ -12,6 +12,7 @@ A third party registers a subclass of :class:`Processor` under the entry point g
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ Progress = Callable[[int, int], None]
 Prediction = tuple[str, str, str]
 
 _ROWS_AT_ONCE = 16_384
+_MOST_COLUMNS = 1_000_000
+"""Columns that a model may have which comes from elsewhere."""
 
 
 def no_progress(_done: int, _total: int) -> None:
@@ -85,6 +88,10 @@ class Classifier(ABC):
         To be overridden where contributions are known exactly; they must add up to :meth:`probabilities`.
         """
         return None
+
+    def least_columns(self) -> int:
+        """How many columns features must have, where the model keeps no names of them."""
+        return 0
 
     @abstractmethod
     def state(self) -> tuple[dict[str, Any], Arrays]:
@@ -146,6 +153,30 @@ class TrainedModel:
         for sample_id, label, score in zip(batch.sample_ids or (), labels.tolist(), scores.tolist(), strict=True):
             yield sample_id, self.classes[label], f"{score:.8g}"
 
+    def prove(self) -> None:
+        """Raise ValueError unless this model predicts made-up rows, empty cells and extremes among them."""
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"its threshold is {self.threshold}, no number from 0 to 1")
+        if not 0 <= self.rows < math.inf:
+            raise ValueError(f"it has learned from {self.rows} rows")
+        if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
+            raise ValueError("its classes are fewer than two, or two have one name")
+        columns = self.classifier.least_columns() if self.columns is None else len(self.columns)
+        if columns > _MOST_COLUMNS:
+            raise ValueError(f"it needs {columns} columns")
+        drawn = np.random.default_rng(0).uniform(-1, 1, (4, columns)).round(2)
+        rows = np.concatenate([np.full((1, columns), value) for value in (np.nan, 0, 1, -1, 1e30)] + [drawn])
+        with np.errstate(all="ignore"):
+            probabilities = self.classifier.probabilities(rows.astype(np.float32))
+            expected = len(rows), len(self.classes)
+            if probabilities.shape != expected:
+                raise ValueError(f"for {expected[0]} rows of {expected[1]} classes its answer is {probabilities.shape}")
+            _, scores = decide(probabilities, self.threshold)
+        if not (np.isfinite(probabilities).all() and np.isfinite(scores).all()):
+            raise ValueError("what it predicts is no number")
+        if probabilities.min() < 0 or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-4):
+            raise ValueError("what it predicts are no probabilities")
+
 
 class Processor(ABC):
     """A predictions processor: how models are trained, used, judged and moved."""
@@ -189,9 +220,19 @@ class Processor(ABC):
                 float(settings["threshold"]),
                 float(settings["rows"]),
             )
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError) as error:
             raise ModelError(
                 f"The trained model in {stored.folder} cannot be used ({error}); clear it and train again."
+            ) from error
+
+    def prove(self, model: TrainedModel, folder: Path) -> None:
+        """Raise ModelError unless a model that came in ``folder`` can predict."""
+        try:
+            model.prove()
+        except Exception as error:  # whatever a processor meets in arrays that somebody else made
+            raise ModelError(
+                f"The model in {folder} cannot be used here ({' '.join(str(error).split())[:200]}); "
+                "the former model stays in force: export the new one again."
             ) from error
 
     def describe(self, model: TrainedModel) -> tuple[dict[str, Any], Arrays]:
@@ -297,7 +338,7 @@ class Processor(ABC):
 
     def import_model(self, store: ModelStore, exported: StoredModel) -> None:
         """Publish an exported model, once it has proved to be usable; the caller holds the store's lock."""
-        self.load(exported)
+        self.prove(self.load(exported), exported.folder)
         kept = [name for name in exported.specs if name not in MEMORY]
         store.publish(self.name, exported.settings, exported.arrays(*kept))
 

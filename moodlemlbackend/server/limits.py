@@ -77,6 +77,7 @@ PAGE_THREADS = 4
 PAGES_WAITING = 64
 """Requests that wait for one of these, or are with one."""
 PAGE_INSIGHTS = 50
+PAGE_SECTIONS = 10
 PAGE_ELEMENTS = 25
 PAGE_NOTIFICATIONS = 50
 """Entries of a page of insights, of one of invalid elements, and of that of notifications."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import re
 import stat
@@ -11,7 +13,8 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from moodlemlbackend.errors import ArchiveError
+from moodlemlbackend.errors import ArchiveError, StorageError
+from moodlemlbackend.files import explain, storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,13 +24,16 @@ ENTRIES = 1_000
 """Files in an archive, unless its reader admits another number."""
 UNPACKED_BYTES = 2048 * MIB
 """All files of an archive, unpacked, unless its reader admits another number."""
-NAME_CHARACTERS = 200
+NAME_BYTES = 200
 """Path of a file in an archive."""
 DIRECTORY_BYTES_AN_ENTRY = 512
 
 _CHUNK = MIB
-_END = struct.Struct("<4s4H2LH")
-_END_MAGIC = b"PK\5\6"
+_END_BYTES = 22 + 0xFFFF
+"""The end record of an archive with its comment."""
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError, OverflowError, RuntimeError,
+)  # fmt: skip
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _TRACEBACK = re.compile(r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*", re.MULTILINE)
 
@@ -58,6 +64,24 @@ def size(count: int) -> str:
     return f"{count / MIB:.3g} MiB" if count >= MIB // 10 else f"{count} bytes"
 
 
+class _BoundedFile(io.FileIO):
+    """A file of which no more than so many bytes are read at once: zipfile reads the list of entries in one."""
+
+    most: int | None = None
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.most is None:
+            return super().read(size)
+        content = super().read(size if size is not None and 0 <= size <= self.most else self.most + 1)
+        if len(content) > self.most:
+            raise _ListTooLongError
+        return content
+
+
+class _ListTooLongError(Exception):
+    pass
+
+
 def unpack(archive: Path, folder: Path, *, entries: int = ENTRIES, unpacked_bytes: int = UNPACKED_BYTES) -> None:
     """Unpack an archive to a new folder, having looked at all of its entries first.
 
@@ -65,45 +89,49 @@ def unpack(archive: Path, folder: Path, *, entries: int = ENTRIES, unpacked_byte
     ------
     ArchiveError
         Too many entries or bytes; no archive; or an entry that leads out of the folder, is a link or other than a file,
-        is encrypted, or has the name of another.
+        is encrypted or compressed in an uncommon way, or has the name of another.
+    StorageError
+        The archive cannot be read, or the folder cannot be written.
     """
+    with storage_errors(archive):
+        if not stat.S_ISREG(archive.stat().st_mode):
+            raise ArchiveError(f"{archive} is no file; name a zip archive.")
+        content = _BoundedFile(archive)
     try:
-        _check_directory(archive, entries)
-        with zipfile.ZipFile(archive) as file:
-            found = file.infolist()
-            _check_entries(found, entries, unpacked_bytes)
-            folder.mkdir()
-            total = 0
-            for entry in found:
-                target = folder.joinpath(*PurePosixPath(entry.filename).parts)
-                if entry.is_dir():
-                    target.mkdir(parents=True, exist_ok=True)
-                    continue
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with file.open(entry) as source, target.open("xb") as copy:
-                    while chunk := source.read(_CHUNK):
-                        total += len(chunk)
-                        if total > unpacked_bytes:
-                            raise _too_large(unpacked_bytes)
-                        copy.write(chunk)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, ValueError) as error:
+        with content:
+            content.most = max(_END_BYTES, entries * DIRECTORY_BYTES_AN_ENTRY)
+            with zipfile.ZipFile(content) as file:
+                content.most = None
+                _check_entries(file.infolist(), entries, unpacked_bytes)
+                folder.mkdir()
+                for entry in file.infolist():
+                    _unpack_entry(file, entry, folder)
+    except _ListTooLongError:
+        raise _too_many(entries) from None
+    except _DAMAGED as error:
         raise ArchiveError("The file is no zip archive, or a damaged one; export the model again.") from error
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise ArchiveError("The archive has two entries of one name.") from error
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise ArchiveError("The file is no zip archive, or a damaged one; export the model again.") from error
+        raise StorageError(explain(error, folder)) from error
 
 
-def _check_directory(archive: Path, most: int) -> None:
-    """Look at the archive's own count before its list of entries is read into memory."""
-    with archive.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        file.seek(max(0, end - _END.size - 0xFFFF))
-        tail = file.read()
-    position = tail.rfind(_END_MAGIC)
-    if position < 0:
-        raise zipfile.BadZipFile
-    _, _, _, _, count, directory, _, _ = _END.unpack_from(tail, position)
-    if count > most or directory > most * DIRECTORY_BYTES_AN_ENTRY:
-        raise _too_many(most)
+def _unpack_entry(file: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> None:
+    """Write one entry: no more than the size that the archive declares and that was checked."""
+    target = folder.joinpath(*PurePosixPath(entry.filename).parts)
+    if entry.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    total = 0
+    with file.open(entry) as source, target.open("xb") as copy:
+        while chunk := source.read(_CHUNK):
+            total += len(chunk)
+            if total > entry.file_size:
+                raise zipfile.BadZipFile
+            copy.write(chunk)
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], most: int, unpacked_bytes: int) -> None:
@@ -118,7 +146,7 @@ def _check_entries(entries: list[zipfile.ZipInfo], most: int, unpacked_bytes: in
         path = PurePosixPath(name)
         if (
             not name
-            or len(name) > NAME_CHARACTERS
+            or len(name.encode("utf-8", "replace")) > NAME_BYTES
             or not name.isprintable()
             or any(character in name for character in '\\:*?"<>|')
             or path.is_absolute()
@@ -127,6 +155,8 @@ def _check_entries(entries: list[zipfile.ZipInfo], most: int, unpacked_bytes: in
             raise ArchiveError("The archive has an entry whose name leads elsewhere or cannot be used.")
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise ArchiveError("The archive has a link or another entry that is no file.")
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ArchiveError("The archive is compressed in an uncommon way; make it with deflate, as zip does.")
         if entry.flag_bits & 0x1:
             raise ArchiveError("The archive is encrypted; send it without a password.")
         if str(path).casefold() in seen:

@@ -267,7 +267,7 @@ def _spec(name: str, entry: dict[str, Any]) -> ArraySpec:
 def _checksum(manifest: dict[str, Any]) -> str:
     """Return the SHA-256 of the manifest without its own checksum, independent of order and white space."""
     content = {key: value for key, value in manifest.items() if key != "sha256"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode("ascii")).hexdigest()
 
 
 def _plain(name: str, array: NDArray[Any]) -> NDArray[Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.paths import posix
 from moodlemlbackend import __version__, metrics
 from moodlemlbackend.cli import COMMANDS
 
@@ -162,7 +163,7 @@ def test_a_failure_is_told_as_moodle_is_told(command, courses, tmp_path):
         assert refused["info"][0].startswith(f"The option {option} is 'No!'; allowed: ")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+@posix
 def test_progress_is_shown_on_a_terminal_only(courses, tmp_path):
     import pty
 
@@ -221,7 +222,7 @@ def test_a_demo_that_fails_says_where(command, tmp_path):
     (tmp_path / "file").write_text("")
     within = command("demo", tmp_path / "file" / "demo")
     assert within.returncode == 1
-    assert within.stderr.startswith(f"Error: The demo cannot be written into {tmp_path / 'file'}")
+    assert within.stderr.startswith(f"The demo cannot be written into {tmp_path / 'file'}")
     refused = command(
         "demo", tmp_path / "demo", "--courses", "2", "--students", "5", env={"MOODLEMLBACKEND_SCORE": "none"}
     )

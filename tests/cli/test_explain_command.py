@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from fixtures.paths import posix
 from moodlemlbackend.processor.explanation import Contribution, Explanation
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -140,9 +141,10 @@ def test_what_cannot_be_explained_is_said_in_one_sentence(command, trained, cour
         "classes": tmp_path / "classes.csv",
     }
     finished = command("explain", *(argument.format(**places) for argument in arguments))
-    assert finished.returncode == 1
+    assert finished.returncode == (
+        2 if sentence.startswith(("Name one", "There is no trained", "nothing", "its name")) else 1
+    )
     assert finished.stdout == ""
-    assert finished.stderr.startswith("Error: ")
     assert finished.stderr.count("\n") == 1
     assert finished.stderr.endswith(".\n")
     assert sentence.format(**places) in finished.stderr
@@ -159,7 +161,7 @@ def test_explaining_loads_numpy_and_pyarrow_but_nothing_slow(python, trained, co
     assert not loaded & {"tensorflow", "sklearn", "scipy", "matplotlib", "tensorboard", "pandas", "polars", "rich"}
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+@posix
 def test_a_terminal_has_colours(trained, courses, first_id):
     import pty
     import subprocess

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.paths import not_root, posix
 from moodlemlbackend import __version__
 from moodlemlbackend.doctor import doctor
 from moodlemlbackend.doctor.doctor import MOODLE_VERSIONS, Level, accepting
@@ -152,7 +153,7 @@ def test_a_processor_without_avx(tmp_path):
     assert doctor._instructions(Settings(), tmp_path / "none").level is Level.OK
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs signals")
+@posix
 def test_a_tensorflow_that_crashes_for_want_of_avx(diagnose, broken):
     code, findings = diagnose(
         env=broken("tensorflow", f"import os; os.kill(os.getpid(), {signal.SIGILL})"), tensorflow=True
@@ -199,7 +200,8 @@ def test_a_directory_that_cannot_be_written_to(tmp_path):
     assert f"Cannot use {place}: " in finding.text
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+@posix
+@not_root
 def test_a_folder_that_another_user_made(tmp_path):
     (tmp_path / "1" / "classifier").mkdir(parents=True)
     (tmp_path / "1" / "classifier").chmod(0o500)

@@ -29,7 +29,7 @@ from fixtures.backend import (
     write_labelled,
     write_unlabelled,
 )
-from moodlemlbackend.storage.model_store import ModelStore
+from moodlemlbackend.storage.model_store import ModelStore, read_model, write_model
 
 LIMITS = (0.7, 0.05, 10)
 NAMES = "a,b"
@@ -398,6 +398,19 @@ def test_a_damaged_import(in_force, trained, tmp_path):
         path.write_bytes(content)
     manifest.write_text(manifest.read_text().replace("logistic_regression", "logistic_progression"))
     assert str(manifest) in sentence(run("import", MODELID, in_force, tmp_path / "export"), GENERAL)
+
+
+def test_an_import_that_cannot_predict(in_force, trained, tmp_path):
+    run("export", MODELID, trained, tmp_path / "export")
+    exported = read_model(tmp_path / "export")
+    write_model(
+        tmp_path / "forged",
+        exported.processor,
+        {**exported.settings, "threshold": 10**400},
+        exported.arrays(*exported.specs),
+    )
+    text = sentence(run("import", MODELID, in_force, tmp_path / "forged"), GENERAL)
+    assert str(tmp_path / "forged") in text
 
 
 def test_an_import_that_is_a_pickle_runs_nothing(in_force, tmp_path):

@@ -24,7 +24,7 @@ from moodlemlbackend.processor.memory import MOST_TEACHING, taught
 from moodlemlbackend.processor.training_rows import TrainingRows
 from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.storage import layout
-from moodlemlbackend.storage.model_store import ModelStore
+from moodlemlbackend.storage.model_store import ModelStore, read_model, write_model
 
 quick = settings(max_examples=60, deadline=None, database=None)
 
@@ -205,8 +205,8 @@ def test_export_then_import_under_another_id_predicts_the_same(trained, tmp_path
     features, labels = course_rows(30, seed=5)
     assert elsewhere.predict(features, model="other") == trained.predict(features)
     assert elsewhere.evaluate(features, labels, trained="other")["score"] == 1.0
-    exported = {path.name for path in trained.export().iterdir()}
-    assert not any(file.startswith("memory") for file in exported), "the rows of the site must stay there"
+    exported = read_model(trained.export()).specs
+    assert not any(array.startswith("memory") for array in exported), "the rows of the site must stay there"
 
 
 def test_an_import_replaces_what_was_trained(copy, trained):
@@ -214,6 +214,63 @@ def test_an_import_replaces_what_was_trained(copy, trained):
     copy.train(features, 1 - labels, model="opposite")
     copy.import_model(trained.export(), model="opposite")
     assert copy.classes(features, model="opposite") == labels.tolist()
+
+
+def _all_nan(arrays, one):
+    return {**arrays, one: np.full_like(arrays[one], np.nan)}
+
+
+def _without_the_last_class(settings):
+    return {**settings, "classes": settings["classes"][:-1]}
+
+
+FORGED = {
+    "threshold of 400 digits": lambda settings, arrays: ({**settings, "threshold": 10**400}, arrays),
+    "threshold below 0": lambda settings, arrays: ({**settings, "threshold": -0.1}, arrays),
+    "threshold above 1": lambda settings, arrays: ({**settings, "threshold": 1.5}, arrays),
+    "threshold that no score is right for": lambda settings, arrays: ({**settings, "threshold": 0}, arrays),
+    "threshold in words": lambda settings, arrays: ({**settings, "threshold": "half"}, arrays),
+    "threshold that is no number": lambda settings, arrays: ({**settings, "threshold": "nan"}, arrays),
+    "more outputs than classes": lambda settings, arrays: (_without_the_last_class(settings), arrays),
+    "fewer outputs than classes": lambda settings, arrays: ({**settings, "classes": ["0", "1", "2"]}, arrays),
+    "classes of one name": lambda settings, arrays: ({**settings, "classes": ["0", "0"]}, arrays),
+    "fewer columns": lambda settings, arrays: ({**settings, "columns": settings["columns"][:1]}, arrays),
+    "endless rows": lambda settings, arrays: ({**settings, "rows": "inf"}, arrays),
+    **{
+        f"column {column}": lambda settings, arrays, column=column: (
+            settings,
+            {
+                name: np.full_like(array, column) if name.rpartition(".")[2] == "columns" else array
+                for name, array in arrays.items()
+            },
+        )
+        for column in (99_999, -99_999)
+    },
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_a_model_that_cannot_predict_is_not_imported(copy, tmp_path, case):
+    exported = read_model(copy.export())
+    settings, arrays = FORGED[case](exported.settings, exported.arrays(*exported.specs))
+    write_model(tmp_path / "forged", exported.processor, settings, arrays)
+    before = snapshot(copy.classifier())
+    with pytest.raises(ModelError, match=rf"^The \S*\s?model in {re.escape(str(tmp_path))}\S+ cannot be used .*\.$"):
+        copy.import_model(tmp_path / "forged", model="model")
+    assert snapshot(copy.classifier()) == before
+
+
+def test_weights_that_are_no_numbers_are_not_imported(copy, tmp_path):
+    exported = read_model(copy.export())
+    arrays = exported.arrays(*exported.specs)
+    weights = [name for name, array in arrays.items() if array.dtype.kind == "f" and not name.endswith("values")]
+    assert weights
+    before = snapshot(copy.classifier())
+    for name in weights:
+        write_model(tmp_path / "forged", exported.processor, exported.settings, _all_nan(arrays, name))
+        with pytest.raises(ModelError, match=r"cannot be used"):
+            copy.import_model(tmp_path / "forged", model="model")
+    assert snapshot(copy.classifier()) == before
 
 
 # ---- predictions ----

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.paths import ROOT
+from fixtures.paths import ROOT, posix
 
 
 def benchmark(script: str, *arguments: str, **variables: str) -> str:
@@ -77,7 +77,7 @@ def test_explaining():
         assert float(gap) < 1e-4
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs wait4")
+@posix
 def test_speed():
     [(_, table)] = tables(benchmark("speed.py", MOODLEMLBACKEND_PROCESSOR="logistic_regression"))
     assert table["work"][:3] == ["seconds", "core seconds", "peak MB"]
@@ -94,7 +94,7 @@ def test_speed():
     assert measured["version"][2] < measured["prediction"][2] < measured["training"][2]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs wait4")
+@posix
 def test_analytics():
     [(_, table)] = tables(benchmark("analytics.py"))
     seconds, core_seconds, megabytes, *_ = table["course_dropout, quarters"]

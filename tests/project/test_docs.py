@@ -17,11 +17,12 @@ from pathlib import Path
 import click
 import pytest
 
-from fixtures.paths import ROOT
+from fixtures.paths import ROOT, posix
 from moodlemlbackend import __version__
 from moodlemlbackend.cli import COMMANDS
 from moodlemlbackend.doctor.doctor import MOODLE_VERSIONS
 from moodlemlbackend.errors import Status
+from moodlemlbackend.settings.analytics import SETTINGS as ANALYTICS_SETTINGS
 from moodlemlbackend.settings.backend import SETTINGS
 from moodlemlbackend.settings.loading import FILE_NAME, FILE_VARIABLE
 
@@ -34,7 +35,7 @@ def blocks(document: Path) -> list[tuple[str, str]]:
     return TESTED.findall(document.read_text("utf-8"))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the commands are for a POSIX shell")
+@posix
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if blocks(path)], ids=lambda path: path.name)
 def test_what_is_shown_works(document, tmp_path):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MOODLEMLBACKEND_")}
@@ -107,6 +108,8 @@ def test_every_command_and_its_options_are_described(name):
     models = (ROOT / "docs" / "models.md").read_text("utf-8")
     if f"\n### moodlemlbackend {name}\n" in models:
         section += models.partition("\nOptions that these commands have in common:\n")[2].partition("\n### ")[0]
+    admin = (ROOT / "docs" / "admin.md").read_text("utf-8")
+    section += admin.partition("\n## Options, exit codes and JSON\n")[2].partition("\n## ")[0]
     below = subcommands(command)
     assert set(re.findall(rf"^#### moodlemlbackend {name} ([\w-]+)$", text, re.MULTILINE)) == set(below)
     if below:
@@ -141,7 +144,8 @@ def test_every_setting_is_described(key):
 
 def test_no_other_setting_is_described():
     text = (ROOT / "docs" / "admin.md").read_text("utf-8")
-    named = {FILE_VARIABLE, *(setting.variable for setting in SETTINGS.values())}
+    common = (ANALYTICS_SETTINGS[key] for key in ("site", "prefix", "time_zone", "store", "directory"))
+    named = {FILE_VARIABLE, *(setting.variable for setting in (*SETTINGS.values(), *common))}
     assert set(re.findall(r"MOODLEMLBACKEND_[A-Z_]+", text)) == named
     assert f"/etc/{FILE_NAME}" in text
 
@@ -163,8 +167,6 @@ def test_every_setting_of_the_server_is_described():
 
 
 def test_every_setting_of_the_analytics_is_described():
-    from moodlemlbackend.settings.analytics import SETTINGS as ANALYTICS_SETTINGS
-
     lines = (ROOT / "docs" / "models.md").read_text("utf-8").splitlines()
     for key, setting in ANALYTICS_SETTINGS.items():
         default = {"": "none", 1200.0: "1200"}.get(setting.default, setting.default)

@@ -98,5 +98,5 @@ def test_the_command(runs):
     assert [run["splits"] for run in found["runs"]] == [10, 10, 10]
     assert found["runs"][1]["difference"]["p"] < 0.001
     alone = CliRunner().invoke(command, folders[:1])
-    assert alone.exit_code == 1
+    assert alone.exit_code == 2
     assert "needs two runs or more" in alone.output

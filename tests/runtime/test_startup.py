@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from fixtures.backend import MODELID, QUICK, answer, environment, run, write_courses
-from fixtures.paths import ROOT
+from fixtures.paths import ROOT, posix
 from fixtures.small_site import NOW, START, SmallSite
 from moodlemlbackend.runtime.environment import load_in_background
 
@@ -118,7 +118,7 @@ def test_a_data_set_of_a_site_needs_numpy_alone(imported, tmp_path):
     options = [
         "--target",
         "course_dropout",
-        "--time-splitting",
+        "--interval",
         "quarters",
         "--now",
         str(NOW),
@@ -139,7 +139,7 @@ def test_cycles_are_looked_for_again_after_an_import_in_the_background(modules):
     assert ("colorsys" in sys.modules) == ("colorsys" in modules)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the server needs POSIX signals")
+@posix
 def test_a_server_without_a_site_leaves_the_analytics_alone(tmp_path):
     pytest.importorskip("fastapi", reason="needs the extra server")
     code = (

@@ -545,7 +545,7 @@ def test_the_command_says_what_it_made(tmp_path, monkeypatch):
     assert "Now         1772323200, 2026-03-01 00:00 UTC\n" in result.output
     again = CliRunner().invoke(demo_site, arguments)
     assert again.exit_code == 1
-    assert again.output.startswith("Error: sqlite:///site.db already has tables")
+    assert again.output.startswith("sqlite:///site.db already has tables")
 
 
 @posix

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
 
-HEAD = "0002"
+HEAD = "0003"
 """The schema that this package reads and writes: the newest of ``migrations/versions``."""
 
 VERSION_TABLE = "analytics_store_version"
@@ -39,20 +39,20 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one state of the store."""
-        with _told(self), self.engine.connect() as connection:
+        with _in_one_sentence(self), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction: all of it is kept at the end of the block, or nothing."""
-        with _told(self), self.engine.connect() as plain:
+        with _in_one_sentence(self), self.engine.connect() as plain:
             connection = plain.execution_options(writes=True)
             with connection.begin():
                 yield connection
 
     @contextmanager
     def lock(self, name: str, wait: float = 10.0) -> Iterator[bool]:
-        """Hold the lock of this name; the block is told False when another has it for ``wait`` seconds."""
+        """Hold the lock of this name; False in the block when another has it for ``wait`` seconds."""
         with locked(self.engine, name, wait) as held:
             yield held
 
@@ -97,6 +97,27 @@ def insert_rows(connection: Connection, into: Table, rows: Sequence[dict[str, An
     with driver.cursor() as cursor, cursor.copy(f'COPY "{into.name}" ({columns}) FROM STDIN') as copy:
         for row in rows:
             copy.write_row([row[name] for name in names])
+
+
+def upsert(
+    connection: Connection, into: Table, values: dict[str, Any], keys: Sequence[str], *, replace: bool = True
+) -> None:
+    """Insert a row, or change the one that has the same unique keys; without ``replace`` that one stays as it is.
+
+    Whoever does the same at that moment is waited for.
+    """
+    from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+    changed = {name: value for name, value in values.items() if name not in keys} if replace else {}
+    if connection.dialect.name not in ("postgresql", "sqlite"):
+        same = changed or {keys[0]: into.c[keys[0]]}
+        connection.execute(mysql.insert(into).values(values).on_duplicate_key_update(same))
+        return
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(into).values(values)
+    if changed:
+        connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed))
+    else:
+        connection.execute(insert.on_conflict_do_nothing(index_elements=keys))
 
 
 def _engine(url: URL) -> Engine:
@@ -168,7 +189,7 @@ def _upgrade(store: Store) -> None:
 
 
 @contextmanager
-def _told(store: Store) -> Iterator[None]:
+def _in_one_sentence(store: Store) -> Iterator[None]:
     """Turn what a database says into one sentence."""
     try:
         yield

@@ -1,7 +1,6 @@
-"""Predictions that people marked as not useful: the next training makes them less likely.
+"""Predictions that people marked as not useful, to be learned as of the other class, ``weight`` times.
 
-The sample and its range join that training as a sample of the other class, ``weight`` times. That can be taken back:
-what has been learned in between is then learned afresh without it, from the data sets that are kept.
+That can be taken back: what has been learned in between is then learned afresh without it.
 """
 
 from __future__ import annotations
@@ -12,18 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
+from moodlemlbackend.analytics.db.database import upsert
 from moodlemlbackend.analytics.db.schema import FEEDBACK
-from moodlemlbackend.analytics.features import definitions
-from moodlemlbackend.errors import DataSetError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import BinaryIO
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
-    from moodlemlbackend.analytics.workspace import Workspace
+    from moodlemlbackend.analytics.db.predictions import PredictionRow
 
 
 @dataclass(frozen=True)
@@ -44,17 +40,12 @@ class Feedback:
     reverted: int | None
 
 
-def record(connection: Connection, workspace: Workspace, model: AnalyticsModel, prediction: Row[Any]) -> bool:
-    """Have a prediction learned as of the other class; False when nothing is to be learned from it.
-
-    That is so of static models, of targets without exactly one other class, and of what has been marked before.
-    """
-    classes = definitions.classes(model.target)
-    others = [label for label in classes if label != prediction.prediction]
-    if model.static or len(classes) != 2 or len(others) != 1:
-        return False
+def mark(
+    connection: Connection, prediction: PredictionRow, *, label: float, weight: int, userid: int, now: int
+) -> bool:
+    """Have a prediction learned as of another class; False when its sample and range have been marked before."""
     same = (
-        FEEDBACK.c.modelid == model.id,
+        FEEDBACK.c.modelid == prediction.modelid,
         FEEDBACK.c.sampleid == prediction.sampleid,
         FEEDBACK.c.rangeindex == prediction.rangeindex,
         FEEDBACK.c.timereverted.is_(None),
@@ -62,26 +53,26 @@ def record(connection: Connection, workspace: Workspace, model: AnalyticsModel, 
     if connection.execute(select(FEEDBACK.c.id).where(*same)).first():
         return False
     values = {
-        "modelid": model.id,
+        "modelid": prediction.modelid,
         "predictionid": prediction.id,
         "sampleid": prediction.sampleid,
         "rangeindex": prediction.rangeindex,
-        "userid": workspace.userid,
+        "userid": userid,
         "prediction": prediction.prediction,
-        "label": others[0],
-        "weight": workspace.settings.feedback_weight,
+        "label": label,
+        "weight": weight,
         "calculations": prediction.calculations,
-        "timecreated": workspace.clock(),
+        "timecreated": now,
+        "inforce": 1,
     }
-    connection.execute(FEEDBACK.insert().values(values))
+    upsert(connection, FEEDBACK, values, ("modelid", "sampleid", "rangeindex", "inforce"), replace=False)
     return True
 
 
-def revert(connection: Connection, workspace: Workspace, predictionid: int) -> bool:
+def revert(connection: Connection, predictionid: int, now: int) -> bool:
     """Take the mark of a prediction back; False when there is none."""
     marked = (FEEDBACK.c.predictionid == predictionid, FEEDBACK.c.timereverted.is_(None))
-    done = connection.execute(update(FEEDBACK).where(*marked).values(timereverted=workspace.clock()))
-    return bool(done.rowcount)
+    return bool(connection.execute(update(FEEDBACK).where(*marked).values(timereverted=now, inforce=None)).rowcount)
 
 
 def listed(connection: Connection, modelid: int) -> list[Feedback]:
@@ -111,33 +102,11 @@ def to_be_unlearned(marks: Sequence[Feedback]) -> list[Feedback]:
     return [mark for mark in marks if mark.reverted is not None and mark.trained is not None]
 
 
-def settle(connection: Connection, model: AnalyticsModel, learned: Sequence[int], now: int, *, afresh: bool) -> None:
+def settle(connection: Connection, modelid: int, learned: Sequence[int], now: int, *, afresh: bool) -> None:
     """Note what a training has learned; one afresh has none of what was taken back."""
     if afresh:
-        gone = (FEEDBACK.c.modelid == model.id, FEEDBACK.c.timereverted.is_not(None))
+        gone = (FEEDBACK.c.modelid == modelid, FEEDBACK.c.timereverted.is_not(None))
         connection.execute(update(FEEDBACK).where(*gone).values(timetrained=None))
     if learned:
         marked = FEEDBACK.c.id.in_(learned)
         connection.execute(update(FEEDBACK).where(marked, FEEDBACK.c.timetrained.is_(None)).values(timetrained=now))
-
-
-def append(marks: Sequence[Feedback], columns: Sequence[str], file: BinaryIO) -> int:
-    """Write marks to the end of a labelled data set with these columns; returns the rows written."""
-    rows = 0
-    for mark in marks:
-        if set(mark.calculations) != set(columns):
-            raise DataSetError(
-                f"The prediction {mark.predictionid} that was marked as not useful has other columns than the model; "
-                "clear the model."
-            )
-        cells = [_cell(mark.calculations[column]) for column in columns]
-        line = ",".join([*cells, _cell(mark.label)]) + "\n"
-        file.write(line.encode() * mark.weight)
-        rows += mark.weight
-    return rows
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else f"{value:.14G}"

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from moodlemlbackend.analytics.db.schema import MODELS_LOG, RUNS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
+
+    from moodlemlbackend.analytics.db.models import ModelRow
 
 MOST_RUNS = 100
 
@@ -24,6 +28,36 @@ def evaluations(connection: Connection, modelid: int) -> list[dict[str, Any]]:
     ]
 
 
+def log_evaluation(
+    connection: Connection,
+    model: ModelRow,
+    *,
+    interval: str,
+    mode: str,
+    score: float,
+    info: Sequence[str],
+    folder: str,
+    userid: int,
+    now: int,
+) -> int:
+    """Log an evaluation of a model as it is; returns the id of the entry."""
+    values = {
+        "modelid": model.id,
+        "version": model.version,
+        "evaluationmode": mode,
+        "target": model.target,
+        "indicators": json.dumps([*model.indicators]),
+        "timesplitting": interval,
+        "score": round(score, 5),
+        "info": json.dumps([*info]),
+        "dir": folder,
+        "timecreated": now,
+        "usermodified": userid,
+    }
+    key = connection.execute(MODELS_LOG.insert().values(values)).inserted_primary_key
+    return int(key[0]) if key else 0
+
+
 def runs(connection: Connection, modelid: int, most: int = MOST_RUNS) -> list[dict[str, Any]]:
     """A model's last runs, newest first; one without ``timefinished`` goes on, or was killed."""
     query = select(RUNS).where(RUNS.c.modelid == modelid).order_by(RUNS.c.id.desc()).limit(most)
@@ -32,3 +66,20 @@ def runs(connection: Connection, modelid: int, most: int = MOST_RUNS) -> list[di
          "status": row.status, "timestarted": row.timestarted, "timefinished": row.timefinished}
         for row in connection.execute(query)
     ]  # fmt: skip
+
+
+def begin_run(connection: Connection, task: str, modelid: int, now: int) -> int:
+    """Note that a run has begun; returns its id."""
+    key = connection.execute(RUNS.insert().values(task=task, modelid=modelid, timestarted=now)).inserted_primary_key
+    return int(key[0]) if key else 0
+
+
+def end_run(connection: Connection, runid: int, status: int, summary: dict[str, Any], now: int) -> None:
+    """Note what came of a run."""
+    values = {"status": status, "summary": json.dumps(summary), "timefinished": now}
+    connection.execute(update(RUNS).where(RUNS.c.id == runid).values(values))
+
+
+def forget_runs(connection: Connection, before: int) -> int:
+    """Forget the runs that began before a time; returns how many."""
+    return connection.execute(delete(RUNS).where(RUNS.c.timestarted < before)).rowcount

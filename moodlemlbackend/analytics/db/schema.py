@@ -79,7 +79,10 @@ PREDICTIONS = _table(
     _whole("timecreated"),
     _whole("timestart", null=True),
     _whole("timeend", null=True),
-    Index("analytics_predictions_model", "modelid", "contextid"),
+    Index("analytics_predictions_sample", "modelid", "contextid", "sampleid", "rangeindex"),
+    Index("analytics_predictions_context", "contextid", "modelid"),
+    Index("analytics_predictions_rank", "prediction", "predictionscore", "id"),
+    Index("analytics_predictions_rank_in_model", "modelid", "prediction", "predictionscore", "id"),
 )
 
 TRAIN_SAMPLES = _table(
@@ -183,6 +186,8 @@ FEEDBACK = _table(
     _whole("timecreated"),
     _whole("timetrained", null=True),
     _whole("timereverted", null=True),
+    Column("inforce", Integer),  # 1, or null once it has been taken back: then there can be several
+    Index("analytics_feedback_key", "modelid", "sampleid", "rangeindex", "inforce", unique=True),
     Index("analytics_feedback_model", "modelid", "predictionid"),
 )
 

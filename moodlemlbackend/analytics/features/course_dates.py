@@ -19,6 +19,7 @@ import numpy as np
 from moodlemlbackend.analytics.features.analysables import MAX_TIME, Courses, facts
 from moodlemlbackend.analytics.features.analysers import COURSES_A_BATCH
 from moodlemlbackend.analytics.features.targets.enrolments import LONGEST_COURSE
+from moodlemlbackend.analytics.features.weeks import week_end
 from moodlemlbackend.analytics.site.activities import format_options, last_sections
 from moodlemlbackend.analytics.site.logs import COURSE_LEVEL
 from moodlemlbackend.errors import SiteError, UsageError
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 OPEN_SECONDS = 8 * 7 * 86_400
 """A student's visit in this time before now shows that a course is still going on."""
-
-WEEK = 604_800
 
 SAME, UNKNOWN, CLASH, TOO_LONG, BY_FORMAT = (
     "is the one it has", "cannot be guessed", "would be after the end", "would make the course too long",
@@ -174,7 +173,7 @@ def _propose(course: Course, *, start: bool, end: bool, weeks: int | None) -> Pr
             else:
                 new_start = guessed
     if end:
-        guessed = begins + weeks * WEEK if weeks is not None and begins else guess_end(course)
+        guessed = week_end(course.site, begins, weeks) if weeks is not None and begins else guess_end(course)
         if guessed == 0:
             end_note = UNKNOWN
         elif guessed == course.end:

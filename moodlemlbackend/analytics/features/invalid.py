@@ -10,8 +10,8 @@ from moodlemlbackend.analytics.features import definitions, registry
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.features.targets import Refusal
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
 
 

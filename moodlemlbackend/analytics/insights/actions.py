@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from sqlalchemy import select
-
-from moodlemlbackend.analytics.db import feedback, models
-from moodlemlbackend.analytics.db.schema import PREDICTION_ACTIONS, PREDICTIONS
+from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.db import feedback, predictions
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.targets.target import Action, Tone
 from moodlemlbackend.analytics.insights.texts import known, say
@@ -18,8 +16,10 @@ from moodlemlbackend.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
-    from moodlemlbackend.analytics.insights.samples import SampleInfo
+    from moodlemlbackend.analytics.db import Connection
+    from moodlemlbackend.analytics.db.predictions import PredictionRow
+    from moodlemlbackend.analytics.models import AnalyticsModel
+    from moodlemlbackend.analytics.site.people import SampleInfo
     from moodlemlbackend.analytics.workspace import Workspace
 
 HIDING = frozenset({"fixed", "notuseful", "useful", "notapplicable", "incorrectlyflagged"})
@@ -93,19 +93,16 @@ def perform(workspace: Workspace, name: str, predictionids: Iterable[int]) -> in
     now, learned = workspace.clock(), 0
     with workspace.store.write() as connection:
         for predictionid in dict.fromkeys(predictionids):
-            row = connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id == predictionid)).one_or_none()
+            row = predictions.find(connection, predictionid)
             if row is None:
                 raise UsageError(f"There is no prediction {predictionid}; see moodlemlbackend insights list.")
             model = models.get(connection, row.modelid)
             if not model.enabled:
                 raise UsageError(f"The model {model.id} of prediction {predictionid} is disabled.")
             action = _resolve(model, name)
-            values = {
-                "predictionid": predictionid, "userid": workspace.userid, "actionname": action, "timecreated": now,
-            }  # fmt: skip
-            connection.execute(PREDICTION_ACTIONS.insert().values(values))
+            predictions.act(connection, predictionid, workspace.userid, action, now)
             if action in ADJUSTING:
-                learned += feedback.record(connection, workspace, model, row)
+                learned += _mark(connection, workspace, model, row)
     return learned
 
 
@@ -114,16 +111,25 @@ def take_back(workspace: Workspace, predictionids: Iterable[int]) -> int:
     reverted = 0
     with workspace.store.write() as connection:
         for predictionid in dict.fromkeys(predictionids):
-            said = (
-                PREDICTION_ACTIONS.c.predictionid == predictionid,
-                PREDICTION_ACTIONS.c.userid == workspace.userid,
-                PREDICTION_ACTIONS.c.actionname.in_(HIDING),
-            )
-            connection.execute(PREDICTION_ACTIONS.delete().where(*said))
-            still = (PREDICTION_ACTIONS.c.predictionid == predictionid, PREDICTION_ACTIONS.c.actionname.in_(ADJUSTING))
-            if not connection.execute(select(PREDICTION_ACTIONS.c.id).where(*still)).first():
-                reverted += feedback.revert(connection, workspace, predictionid)
+            predictions.take_back(connection, predictionid, workspace.userid, HIDING)
+            if not predictions.was_done(connection, predictionid, ADJUSTING):
+                reverted += feedback.revert(connection, predictionid, workspace.clock())
     return reverted
+
+
+def _mark(connection: Connection, workspace: Workspace, model: AnalyticsModel, prediction: PredictionRow) -> bool:
+    """Have a prediction learned as of the other class; False when nothing is to be learned from it.
+
+    That is so of static models, of targets without exactly one other class, and of what has been marked before.
+    """
+    classes = definitions.classes(model.target)
+    others = [label for label in classes if label != prediction.prediction]
+    if model.static or len(classes) != 2 or len(others) != 1:
+        return False
+    weight = workspace.settings.feedback_weight
+    return feedback.mark(
+        connection, prediction, label=others[0], weight=weight, userid=workspace.userid, now=workspace.clock()
+    )
 
 
 def _offered(action: Action, url: str = "") -> Offered:

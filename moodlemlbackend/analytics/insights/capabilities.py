@@ -7,21 +7,28 @@ enough unless another prohibits. Administrators may do everything, but are told 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from moodlemlbackend.analytics.site.contexts import COURSE, USER, Context, read_contexts
+from moodlemlbackend.analytics.site.people import enrolled_users, existing_users
+from moodlemlbackend.analytics.site.roles import (
+    ALLOW,
+    PROHIBIT,
+    assignments,
+    assignments_of,
+    default_role,
+    permissions,
+)
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from moodlemlbackend.analytics.site import Site
 
 MANAGE_MODELS = "moodle/analytics:managemodels"
 LIST_INSIGHTS = "moodle/analytics:listinsights"
 LIST_OWN_INSIGHTS = "moodle/analytics:listowninsights"
-
-SYSTEM, USER, CATEGORY, COURSE, MODULE = 10, 30, 40, 50, 70
-"""Levels of contexts."""
-
-_ALLOW, _PROHIBIT = 1, -1000
 
 _DEFAULT_ROLES = {
     MANAGE_MODELS: ("manager",),
@@ -31,33 +38,43 @@ _DEFAULT_ROLES = {
 """Archetypes allowed by default, for a site whose table of permissions is missing."""
 
 
-@dataclass(frozen=True)
-class Context:
-    """A context: its level, the id of what it is of, and the ids of the contexts from the top down to itself."""
-
-    id: int
-    level: int
-    instance: int
-    path: tuple[int, ...]
-
-
 class Capabilities:
     """What the users of a site may do; answers are kept, so one object is for one run."""
 
     def __init__(self, site: Site, now: int) -> None:
         self._site = site
         self._now = now
-        self.context = cache(self._context)
+        self._contexts: dict[int, Context | None] = {}
+        self._default_role = default_role(site)
         self.users = cache(self._users)
         self.course_users = cache(self._course_users)
         self._permissions = cache(self._read_permissions)
         self._existing = cache(self._read_existing)
+        self._roles = cache(self._roles_on)
+        self._assigned = cache(self._read_assigned)
+
+    def load(self, contextids: Iterable[int]) -> None:
+        """Read contexts that :meth:`context` will be asked for, all at once."""
+        wanted = set(contextids) - self._contexts.keys()
+        self._contexts |= dict.fromkeys(wanted) | {one.id: one for one in read_contexts(self._site, wanted)}
+
+    def context(self, contextid: int) -> Context | None:
+        """A context, None when there is none of this id."""
+        if contextid not in self._contexts:
+            self.load([contextid])
+        return self._contexts[contextid]
 
     def may(self, userid: int, capability: str, contextid: int) -> bool:
         """Whether a user has a capability in a context; administrators have every one."""
         if userid in self._site.administrators:
             return True
-        return userid in self.users(capability, contextid)
+        context = self.context(contextid)
+        if context is None or userid not in self._existing():
+            return False
+        allowing, prohibiting = self._roles(capability, context.path)
+        above = set(context.path)
+        roles = {role for role, place in self._assigned(userid) if place in above} | {self._default_role}
+        return bool(roles & allowing) and not roles & prohibiting
 
     def recipients(self, contextid: int) -> list[int]:
         """Ids of the users who are told of insights in a context.
@@ -83,9 +100,7 @@ class Capabilities:
         if context is None:
             return frozenset()
         allowing, prohibiting = self._roles(capability, context.path)
-        assigned = self._site.database.rows(
-            "SELECT roleid, userid FROM {role_assignments} WHERE contextid IN :contexts", contexts=list(context.path)
-        )
+        assigned = assignments(self._site, context.path)
         allowed = {user for role, user in assigned if role in allowing}
         default = self._default_role
         if default in allowing:
@@ -95,57 +110,30 @@ class Capabilities:
             return frozenset()
         return frozenset((allowed - prohibited) & self._existing())
 
-    def _roles(self, capability: str, path: tuple[int, ...]) -> tuple[set[int], set[int]]:
+    def _roles_on(self, capability: str, path: tuple[int, ...]) -> tuple[set[int], set[int]]:
         """Roles that allow a capability at the end of a path, and roles that prohibit it."""
         allowing, prohibiting = set(), set()
         for role, by_context in self._permissions(capability).items():
             found = [by_context[context] for context in path if by_context.get(context)]
-            if _PROHIBIT in found:
+            if PROHIBIT in found:
                 prohibiting.add(role)
-            elif found and found[-1] == _ALLOW:
+            elif found and found[-1] == ALLOW:
                 allowing.add(role)
         return allowing, prohibiting
 
     def _read_permissions(self, capability: str) -> dict[int, dict[int, int]]:
         """Permission by role and context."""
-        if not self._site.database.schema.has("role_capabilities"):
+        by_role = permissions(self._site, capability)
+        if by_role is None:
             roles = self._site.roles(*_DEFAULT_ROLES.get(capability, ()))
-            return {int(role): {self._site.system_context: _ALLOW} for role in roles}
-        found: dict[int, dict[int, int]] = {}
-        for role, context, permission in self._site.database.rows(
-            "SELECT roleid, contextid, permission FROM {role_capabilities} WHERE capability = :capability",
-            capability=capability,
-        ):
-            found.setdefault(role, {})[context] = permission
-        return found
+            return {int(role): {self._site.system_context: ALLOW} for role in roles}
+        return by_role
 
-    @property
-    def _default_role(self) -> int:
-        found = self._site.config.get("defaultuserroleid", "")
-        return int(found) if found.isdigit() else 0
-
-    def _context(self, contextid: int) -> Context | None:
-        rows = self._site.database.rows(
-            "SELECT contextlevel, instanceid, path FROM {context} WHERE id = :id", id=contextid
-        )
-        if not rows:
-            return None
-        level, instance, path = rows[0]
-        above = tuple(int(part) for part in (path or "").split("/") if part)
-        return Context(contextid, level, instance, above or (contextid,))
+    def _read_assigned(self, userid: int) -> list[tuple[int, int]]:
+        return assignments_of(self._site, userid)
 
     def _course_users(self, courseid: int) -> frozenset[int]:
-        """Ids of the users with an enrolment in a course that is in force now."""
-        rows = self._site.database.rows(
-            "SELECT DISTINCT u.userid FROM {user_enrolments} u JOIN {enrol} e ON e.id = u.enrolid "
-            "WHERE e.courseid = :course AND u.status = 0 AND e.status = 0 AND u.timestart <= :now "
-            "AND (u.timeend = 0 OR u.timeend > :now)",
-            course=courseid,
-            now=self._now,
-        )
-        return frozenset(user for (user,) in rows)
+        return enrolled_users(self._site, courseid, self._now)
 
     def _read_existing(self) -> frozenset[int]:
-        """Ids of the users who are not deleted, the guest left out."""
-        rows = self._site.database.rows("SELECT id FROM {user} WHERE deleted = 0 AND username <> 'guest'")
-        return frozenset(user for (user,) in rows)
+        return existing_users(self._site)

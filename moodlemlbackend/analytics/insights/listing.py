@@ -7,32 +7,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import and_, func, select
 
-from moodlemlbackend.analytics.db import models
-from moodlemlbackend.analytics.db.schema import EXPLANATIONS, MODELS, PREDICTION_ACTIONS, PREDICTIONS
+from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.db import models as rows_of_models
+from moodlemlbackend.analytics.db import predictions
+from moodlemlbackend.analytics.db.insights import Chosen, InsightKey, InsightRow, contexts, current_keys, ranked, read
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.insights import actions
-from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, LIST_OWN_INSIGHTS, MANAGE_MODELS, USER
-from moodlemlbackend.analytics.insights.samples import describe
+from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, LIST_OWN_INSIGHTS, MANAGE_MODELS
 from moodlemlbackend.analytics.insights.texts import class_label
+from moodlemlbackend.analytics.site.contexts import USER
+from moodlemlbackend.analytics.site.people import describe, existing_samples
 from moodlemlbackend.dataset.columns import TIME, indicators_of
 from moodlemlbackend.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from sqlalchemy import Connection, Row
-
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.insights.actions import Offered
     from moodlemlbackend.analytics.insights.capabilities import Capabilities
-    from moodlemlbackend.analytics.insights.samples import SampleInfo
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.site.people import SampleInfo
     from moodlemlbackend.analytics.workspace import Workspace
 
 PAGE = 100
 LARGEST_PAGE = 1000
+_BATCH = 1000
+"""Insights read at once where samples of those before are gone."""
 
 
 @dataclass(frozen=True)
@@ -98,36 +101,16 @@ class Insight:
         return self.sample.title if self.sample else f"#{self.sampleid}"
 
 
-@dataclass(frozen=True)
-class ContextInsights:
-    """How many predictions a model has in a context."""
-
-    modelid: int
-    contextid: int
-    predictions: int
-
-
-def contexts(connection: Connection, modelid: int | None = None) -> list[ContextInsights]:
-    """Where there are predictions of enabled models that have learned, or need not."""
-    query = (
-        select(PREDICTIONS.c.modelid, PREDICTIONS.c.contextid, func.count())
-        .join(MODELS, MODELS.c.id == PREDICTIONS.c.modelid)
-        .where(MODELS.c.enabled == 1, MODELS.c.trained == 1)
-        .group_by(PREDICTIONS.c.modelid, PREDICTIONS.c.contextid)
-        .order_by(PREDICTIONS.c.modelid, PREDICTIONS.c.contextid)
-    )
-    if modelid is not None:
-        query = query.where(PREDICTIONS.c.modelid == modelid)
-    return [ContextInsights(*row) for row in connection.execute(query)]
-
-
-def readable(capabilities: Capabilities, userid: int, model: AnalyticsModel, contextids: Iterable[int]) -> set[int]:
-    """In which of these contexts a user may read the insights of a model.
+def readable(capabilities: Capabilities, userid: int, target: str, contextids: Iterable[int]) -> set[int]:
+    """In which of these contexts a user may read the insights of models with a target.
 
     A user's own need one capability, all others another; those that no report links to are for managers of models.
     """
+    return _readable(capabilities, userid, definitions.target(target).link_insights_report, contextids)
+
+
+def _readable(capabilities: Capabilities, userid: int, linked: bool, contextids: Iterable[int]) -> set[int]:
     found = set()
-    linked = definitions.target(model.target).link_insights_report
     for contextid in contextids:
         context = capabilities.context(contextid)
         if context is None:
@@ -146,33 +129,65 @@ def listed(
     modelid: int | None = None,
     contextids: Collection[int] | None = None,
     userid: int | None = None,
+    reader: Capabilities | None = None,
     page: int = 0,
     perpage: int = PAGE,
 ) -> list[Insight]:
     """The insights of enabled models, those of the highest class and score first.
 
     Only the last range of each sample counts. What the user has dealt with is left out, and what is no longer there.
-    ``contextids`` limits them to those contexts, see :func:`readable`.
+    ``contextids`` limits them to those contexts, ``reader`` to what the user may read by it.
     """
-    with workspace.store.read() as connection:
-        rows = connection.execute(_query(modelid, contextids, userid)).all()
-        found = {row.modelid: models.get(connection, row.modelid) for row in rows}
-        shown = [row for row in rows if definitions.has_target(found[row.modelid].target)]
-        insights = _insights(workspace, site, connection, found, shown)
-    insights = [one for one in insights if one.sample is not None]
     size = max(1, min(perpage, LARGEST_PAGE))
-    return insights[page * size : (page + 1) * size]
+    with workspace.store.read() as connection:
+        places = _places(connection, modelid, contextids, userid, reader)
+        chosen = Chosen(modelid, places, userid, actions.HIDING)
+        first, offset, batch = page * size, 0, (page + 1) * size
+        there: list[int] = []
+        while len(there) < first + size:
+            keys = ranked(connection, chosen, limit=batch, offset=offset)
+            there += _existing(site, connection, keys)
+            if len(keys) < batch:
+                break
+            offset, batch = offset + batch, max(size, _BATCH)
+        return _insights(workspace, site, connection, there[first : first + size])
+
+
+def section(
+    workspace: Workspace,
+    site: Site,
+    model: AnalyticsModel,
+    contextid: int,
+    *,
+    userid: int | None = None,
+    page: int = 0,
+    perpage: int = PAGE,
+) -> tuple[list[Insight], int]:
+    """A page of the insights of a model in a context, by class and probability, and how many there are on all pages."""
+    chosen = Chosen(model.id, [([model.target], [contextid])], userid, actions.HIDING, by_probability=True)
+    with workspace.store.read() as connection:
+        there = _existing(site, connection, ranked(connection, chosen))
+        return _insights(workspace, site, connection, there[page * perpage : (page + 1) * perpage]), len(there)
+
+
+def several(
+    workspace: Workspace, site: Site, predictionids: Sequence[int], *, page: int = 0, perpage: int = PAGE
+) -> tuple[list[Insight], int]:
+    """A page of these insights in their order, those that are current and still there, and how many these are."""
+    with workspace.store.read() as connection:
+        current = {key.id: key for key in current_keys(connection, predictionids)}
+        there = _existing(site, connection, [current[key] for key in predictionids if key in current])
+        return _insights(workspace, site, connection, there[page * perpage : (page + 1) * perpage]), len(there)
 
 
 def get(workspace: Workspace, site: Site, predictionid: int) -> Insight:
     """One insight; UsageError when there is none of this id."""
     with workspace.store.read() as connection:
-        query = _columns().where(PREDICTIONS.c.id == predictionid)
-        row = connection.execute(query).one_or_none()
+        row = predictions.find(connection, predictionid)
         if row is None:
             raise UsageError(f"There is no prediction {predictionid}; see moodlemlbackend insights list.")
-        model = models.get(connection, row.modelid)
-        return _insights(workspace, site, connection, {model.id: model}, [row])[0]
+        models.get(connection, row.modelid)
+        return _insights(workspace, site, connection, [predictionid])[0]
 
 
 def indicator_values(calculations: dict[str, Any]) -> tuple[IndicatorValue, ...]:
@@ -190,67 +205,63 @@ def indicator_values(calculations: dict[str, Any]) -> tuple[IndicatorValue, ...]
     return tuple(found)
 
 
-def _columns() -> Any:
-    return select(PREDICTIONS, EXPLANATIONS.c.probability, EXPLANATIONS.c.reasons).outerjoin(
-        EXPLANATIONS, EXPLANATIONS.c.predictionid == PREDICTIONS.c.id
-    )
+def _places(
+    connection: Connection,
+    modelid: int | None,
+    contextids: Collection[int] | None,
+    userid: int | None,
+    reader: Capabilities | None,
+) -> list[tuple[list[str], Collection[int] | None]]:
+    """Of which targets and in which contexts insights are listed."""
+    targets = [target for target in rows_of_models.targets(connection) if definitions.has_target(target)]
+    if reader is None or userid is None:
+        return [(targets, contextids)]
+    there = {one.contextid for one in contexts(connection, modelid)}
+    wanted = there if contextids is None else there & set(contextids)
+    reader.load(wanted)
+    places: list[tuple[list[str], Collection[int] | None]] = []
+    for linked in (True, False):
+        of_kind = [target for target in targets if definitions.target(target).link_insights_report is linked]
+        places.append((of_kind, _readable(reader, userid, linked, wanted)))
+    return [(of_kind, found) for of_kind, found in places if of_kind and found]
 
 
-def _query(modelid: int | None, contextids: Collection[int] | None, userid: int | None) -> Any:
-    last = (
-        select(
-            PREDICTIONS.c.modelid, PREDICTIONS.c.contextid, PREDICTIONS.c.sampleid,
-            func.max(PREDICTIONS.c.rangeindex).label("rangeindex"),
-        )
-        .group_by(PREDICTIONS.c.modelid, PREDICTIONS.c.contextid, PREDICTIONS.c.sampleid)
-        .subquery()
-    )  # fmt: skip
-    same = and_(*(PREDICTIONS.c[name] == last.c[name] for name in ("modelid", "contextid", "sampleid", "rangeindex")))
-    query = (
-        _columns()
-        .join(last, same)
-        .join(MODELS, MODELS.c.id == PREDICTIONS.c.modelid)
-        .where(MODELS.c.enabled == 1)
-        .order_by(PREDICTIONS.c.prediction.desc(), PREDICTIONS.c.predictionscore.desc(), PREDICTIONS.c.id.desc())
-    )
-    if modelid is not None:
-        query = query.where(PREDICTIONS.c.modelid == modelid)
-    if contextids is not None:
-        query = query.where(PREDICTIONS.c.contextid.in_(sorted(contextids)))
-    if userid is not None:
-        dealt_with = select(PREDICTION_ACTIONS.c.predictionid).where(
-            PREDICTION_ACTIONS.c.userid == userid, PREDICTION_ACTIONS.c.actionname.in_(actions.HIDING)
-        )
-        query = query.where(PREDICTIONS.c.id.not_in(dealt_with))
-    return query
+def _existing(site: Site, connection: Connection, keys: Sequence[InsightKey]) -> list[int]:
+    """Ids of the insights whose samples are still there."""
+    found = models.by_id(connection, {key.modelid for key in keys})
+    origins = {model.id: definitions.analyser(model.target).origin for model in found.values()}
+    samples: dict[str, set[int]] = {}
+    for key in keys:
+        if key.modelid in origins:
+            samples.setdefault(origins[key.modelid], set()).add(key.sampleid)
+    there = {origin: existing_samples(site, origin, ids) for origin, ids in samples.items()}
+    return [key.id for key in keys if key.modelid in origins and key.sampleid in there[origins[key.modelid]]]
 
 
-def _insights(
-    workspace: Workspace, site: Site, connection: Connection, found: dict[int, AnalyticsModel], rows: Sequence[Row[Any]]
-) -> list[Insight]:
-    samples: dict[tuple[str, int], SampleInfo] = {}
-    for model in found.values():
-        origin = definitions.analyser(model.target).origin if definitions.has_target(model.target) else ""
-        ids = [row.sampleid for row in rows if row.modelid == model.id]
-        samples |= {(origin, key): sample for key, sample in describe(site, origin, ids).items()}
-    done: dict[int, list[str]] = {}
-    ids = [row.id for row in rows]
-    acted = (
-        select(PREDICTION_ACTIONS).where(PREDICTION_ACTIONS.c.predictionid.in_(ids)).order_by(PREDICTION_ACTIONS.c.id)
-    )
-    for action in connection.execute(acted) if len(ids) <= LARGEST_PAGE else ():
-        done.setdefault(action.predictionid, []).append(action.actionname)
-    return [_insight(workspace, found[row.modelid], row, samples, done.get(row.id, [])) for row in rows]
+def _insights(workspace: Workspace, site: Site, connection: Connection, predictionids: Sequence[int]) -> list[Insight]:
+    rows = read(connection, predictionids)
+    done = predictions.actions_by_prediction(connection, predictionids)
+    found = models.by_id(connection, {row.modelid for row in rows.values()})
+    by_origin: dict[str, set[int]] = {}
+    for row in rows.values():
+        if row.modelid in found:
+            by_origin.setdefault(definitions.analyser(found[row.modelid].target).origin, set()).add(row.sampleid)
+    samples = {origin: describe(site, origin, ids) for origin, ids in by_origin.items()}
+    return [
+        _insight(workspace, found[rows[key].modelid], rows[key], samples, done.get(key, []))
+        for key in predictionids
+        if key in rows and rows[key].modelid in found
+    ]
 
 
 def _insight(
     workspace: Workspace,
     model: AnalyticsModel,
-    row: Row[Any],
-    samples: dict[tuple[str, int], SampleInfo],
+    row: InsightRow,
+    samples: dict[str, dict[int, SampleInfo]],
     done: list[str],
 ) -> Insight:
-    sample = samples.get((definitions.analyser(model.target).origin, row.sampleid))
+    sample = samples[definitions.analyser(model.target).origin].get(row.sampleid)
     return Insight(
         id=row.id,
         model=model,

@@ -11,17 +11,18 @@ from urllib.parse import urlencode
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.indicators.calendar import due_events
 from moodlemlbackend.analytics.insights import actions
-from moodlemlbackend.analytics.insights.capabilities import COURSE, USER, Capabilities
-from moodlemlbackend.analytics.insights.samples import describe
+from moodlemlbackend.analytics.insights.capabilities import Capabilities
 from moodlemlbackend.analytics.insights.texts import class_label, say
 from moodlemlbackend.analytics.notifications.message import Message, Recipient
+from moodlemlbackend.analytics.site.contexts import COURSE, USER
+from moodlemlbackend.analytics.site.people import describe, module_ids, named_users
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
-    from moodlemlbackend.analytics.insights.samples import SampleInfo
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.site.people import SampleInfo
     from moodlemlbackend.analytics.workspace import Workspace
     from moodlemlbackend.settings.analytics import AnalyticsSettings
 
@@ -74,18 +75,18 @@ def write_messages(
         key = (one.contextid, one.id if analyser.one_sample_per_analysable else 0)
         groups.setdefault(key, []).append(one)
     recipients = {contextid: capabilities.recipients(contextid) for contextid, _ in groups}
-    people = _people(site, {user for users in recipients.values() for user in users})
+    addressees = _recipients(site, {user for users in recipients.values() for user in users})
     names = _context_names(site, capabilities, recipients)
     messages = []
     due = _activities_due(workspace, site, model, predictions)
     for (contextid, predictionid), group in groups.items():
         group.sort(key=lambda one: (-one.prediction, -one.score, one.id))
         for user in recipients[contextid]:
-            if user in people:
+            if user in addressees:
                 name, courseid = names[contextid]
                 messages.append(
                     _message(
-                        workspace, model, people[user], group, samples,
+                        workspace, model, addressees[user], group, samples,
                         contextid=contextid, context=name, courseid=courseid, predictionid=predictionid or None,
                         more=due.get(group[0].sampleid, []),
                     )
@@ -96,7 +97,7 @@ def write_messages(
 def _message(
     workspace: Workspace,
     model: AnalyticsModel,
-    person: Recipient,
+    recipient: Recipient,
     group: Sequence[NewPrediction],
     samples: dict[int, SampleInfo],
     *,
@@ -121,9 +122,9 @@ def _message(
         url = insights_url(settings, model.id, contextid, courseid)
         if url:
             offered = [(say("view") if settings.pages_url else say("view course"), url)]
-    greeting, body = say("greeting", name=person.first_name), say("body", model.target, context=context)
+    greeting, body = say("greeting", name=recipient.first_name), say("body", model.target, context=context)
     return Message(
-        to=person,
+        to=recipient,
         modelid=model.id,
         contextid=contextid,
         courseid=courseid,
@@ -149,14 +150,7 @@ def _activities_due(
     ranges = {one.sampleid: (one.start, one.end) for one in predictions}
     due = due_events(site, sorted(ranges), workspace.clock())
     courses = {course.id: course.fullname for course in site.courses}
-    places = {
-        (module, instance): place
-        for module, instance, place in site.database.rows(
-            "SELECT n.name, m.instance, m.id FROM {course_modules} m JOIN {modules} n ON n.id = m.module "
-            "WHERE m.course IN :courses",
-            courses=sorted({event.course for events in due.values() for event in events}) or [-1],
-        )
-    }
+    places = module_ids(site, (event.course for events in due.values() for event in events))
     wwwroot = workspace.settings.wwwroot
     lines: dict[int, list[str]] = {}
     for user, events in due.items():
@@ -213,16 +207,10 @@ def _html(greeting: str, body: str, lines: Sequence[str], offered: Sequence[tupl
     return "<!DOCTYPE html>\n<html><body>\n" + "\n".join(parts) + "\n</body></html>\n"
 
 
-def _people(site: Site, users: set[int]) -> dict[int, Recipient]:
-    if not users:
-        return {}
-    rows = site.database.rows(
-        "SELECT id, firstname, lastname, email, suspended FROM {user} WHERE id IN :ids AND deleted = 0",
-        ids=sorted(users),
-    )
+def _recipients(site: Site, users: set[int]) -> dict[int, Recipient]:
     return {
-        user: Recipient(user, first or "", f"{first or ''} {last or ''}".strip(), "" if suspended else email or "")
-        for user, first, last, email, suspended in rows
+        user: Recipient(user, named.first_name, named.full_name, "" if named.suspended else named.email)
+        for user, named in named_users(site, users).items()
     }
 
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.features.analysis import Hooks
     from moodlemlbackend.analytics.lifecycle.run_result import RunResult
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
 
@@ -45,12 +45,12 @@ def run_analysis(
     site: Site,
     analysis: Analysis,
     hooks: Hooks,
-    outcome: RunResult,
+    run_result: RunResult,
     *,
     time_limit: float | None = None,
     shown: Shown | None = None,
 ) -> Iterator[Result]:
-    """Yield the results, each noted in the outcome; begins no other analysable after ``time_limit`` seconds."""
+    """Yield the results, each noted in that of the run; begins no other analysable after ``time_limit`` seconds."""
     begun = time.monotonic()
     last = None
     for result in analyse(site, analysis, hooks):
@@ -59,13 +59,13 @@ def run_analysis(
             and last not in (None, result.analysable.id)
             and time.monotonic() - begun >= time_limit
         ):
-            outcome.info.append(
-                f"The time limit of {time_limit:g} seconds is reached after {len(outcome.analysables)} analysables; "
+            run_result.info.append(
+                f"The time limit of {time_limit:g} seconds is reached after {len(run_result.analysables)} analysables; "
                 "the next run goes on from there."
             )
             return
         last = result.analysable.id
-        outcome.analysables.append(Analysed.of(result))
+        run_result.analysables.append(Analysed.of(result))
         if shown:
             shown(result)
         yield result

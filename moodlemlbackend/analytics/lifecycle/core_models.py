@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.db import facts
 from moodlemlbackend.analytics.features import definitions
-from moodlemlbackend.analytics.workspace import read_fact, write_fact
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.db import Connection
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.workspace import Workspace
 
 _INSTALLED = "core_models"
@@ -47,20 +46,21 @@ def install_core_models(workspace: Workspace) -> None:
     """Make the core models that this store has not had yet and whose target has no model; once each, not again."""
     wanted = [one.target for one in CORE_MODELS]
     with workspace.store.read() as connection:
-        if read_fact(connection, _INSTALLED) == wanted:
+        if facts.read(connection, _INSTALLED) == wanted:
             return
     with workspace.store.write() as connection:
-        had = read_fact(connection, _INSTALLED) or []
+        had = facts.hold(connection, _INSTALLED, [])
         for one in CORE_MODELS:
             if one.target not in had and not models.listed(connection, target=one.target):
                 _insert(workspace, connection, one)
-        write_fact(connection, _INSTALLED, wanted)
+        facts.write(connection, _INSTALLED, wanted)
 
 
 def restore_core_models(workspace: Workspace) -> list[AnalyticsModel]:
     """Make the core models again for which there is none with the same target and set of indicators."""
     made = []
     with workspace.store.write() as connection:
+        facts.hold(connection, _INSTALLED, [])
         for one in CORE_MODELS:
             present = models.listed(connection, target=one.target)
             if all(set(model.indicators) != set(one.indicators) for model in present):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete
-
-from moodlemlbackend.analytics.db import dataset_files, models
+from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.db import dataset_files, history
 from moodlemlbackend.analytics.db.dataset_files import EVALUATION
-from moodlemlbackend.analytics.db.schema import FILES, MODELS_LOG
-from moodlemlbackend.analytics.db.used_samples import Calculations
 from moodlemlbackend.analytics.features import definitions, registry
 from moodlemlbackend.analytics.features.analysis import Result
 from moodlemlbackend.analytics.features.targets import Refusal
@@ -18,17 +14,18 @@ from moodlemlbackend.analytics.lifecycle import backend
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
 from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.run_result import Evaluated, RunResult, recorded
+from moodlemlbackend.analytics.lifecycle.used_samples import Calculations
 from moodlemlbackend.errors import BusyError, NotTrainedError, Status, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from moodlemlbackend.analytics.db.dataset_files import DatasetFile
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamples
     from moodlemlbackend.analytics.features.ranges import Ranges
     from moodlemlbackend.analytics.features.time_splitting import TimeSplitting
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
 
@@ -53,7 +50,7 @@ def evaluate(
 ) -> RunResult:
     """Evaluate a model's configuration with one interval or all that are enabled for it, or the trained model.
 
-    ``reuse`` uses the data sets of courses again that were analysed in the last week. The outcome's status is that of
+    ``reuse`` uses the data sets of courses again that were analysed in the last week. The result's status is that of
     the best interval.
 
     Raises
@@ -70,18 +67,18 @@ def evaluate(
             raise BusyError(f"Another process evaluates model {modelid}; it is left to that one.")
         with workspace.store.read() as connection:
             model = models.get(connection, modelid)
-        outcome = RunResult("evaluate", modelid, model.name)
+        run_result = RunResult("evaluate", modelid, model.name)
         if model.static:
-            outcome.status = Status.NO_DATASET
-            outcome.info.append("The model rests on assumptions: there is nothing to be evaluated.")
-            return outcome
+            run_result.status = Status.NO_DATASET
+            run_result.info.append("The model rests on assumptions: there is nothing to be evaluated.")
+            return run_result
         if not model.indicators:
             raise UsageError(f"Model {modelid} has no indicators; edit it to have some.")
         intervals = _intervals(workspace, model, interval, mode)
-        with recorded(workspace, outcome):
+        with recorded(workspace, run_result):
             remember_components(workspace, site)
-            _Evaluation(workspace, site, model, intervals, mode, reuse, outcome).run(shown)
-        return outcome
+            _Evaluation(workspace, site, model, intervals, mode, reuse, run_result).run(shown)
+        return run_result
 
 
 def _intervals(workspace: Workspace, model: AnalyticsModel, interval: str | None, mode: str) -> list[str]:
@@ -137,10 +134,10 @@ class _Evaluation:
         intervals: Sequence[str],
         mode: str,
         reuse: bool,
-        outcome: RunResult,
+        run_result: RunResult,
     ) -> None:
         self._workspace, self._site, self._model = workspace, site, model
-        self._intervals, self._mode, self._outcome = intervals, mode, outcome
+        self._intervals, self._mode, self._run_result = intervals, mode, run_result
         self._analysis = analysis_of(workspace, model, intervals, training=True, keeps=False)
         self._known = self._recent() if reuse else {}
 
@@ -148,19 +145,19 @@ class _Evaluation:
         """Analyse once for all intervals, and judge each."""
         files: dict[str, list[DatasetFile]] = {interval: [] for interval in self._intervals}
         hooks = _Hooks(self._workspace, self._known)
-        with self._outcome.stage("analysis"):
-            for result in run_analysis(self._site, self._analysis, hooks, self._outcome, shown=shown):
+        with self._run_result.stage("analysis"):
+            for result in run_analysis(self._site, self._analysis, hooks, self._run_result, shown=shown):
                 if result.method is None:
                     continue
                 if result.reason is REUSED:
-                    self._outcome.count("reused")
+                    self._run_result.count("reused")
                     files[result.method.id].append(self._known[int(result.analysable.id), result.method.id])
                 elif is_data(result):
                     files[result.method.id].append(self._keep(result))
         for interval, parts in files.items():
-            self._outcome.evaluations.append(self._judge(interval, parts))
-        best = max(self._outcome.evaluations, key=lambda one: (one.logid is not None, one.score))
-        self._outcome.status, self._outcome.info = best.status, [*self._outcome.info, *best.info]
+            self._run_result.evaluations.append(self._judge(interval, parts))
+        best = max(self._run_result.evaluations, key=lambda one: (one.logid is not None, one.score))
+        self._run_result.status, self._run_result.info = best.status, [*self._run_result.info, *best.info]
 
     def _recent(self) -> dict[tuple[int, str], DatasetFile]:
         """The data sets that can be used again, by analysable and interval."""
@@ -188,7 +185,7 @@ class _Evaluation:
                 for one in dataset_files.of_analysables(connection, workspace, model, EVALUATION, interval)
                 if one.analysable == analysable
             ]
-            connection.execute(delete(FILES).where(FILES.c.id.in_([one.id for one in former])))
+            dataset_files.forget(connection, former)
             fileid = dataset_files.add(
                 connection, workspace, model, EVALUATION, interval, path, rows, analysable
             )  # fmt: skip
@@ -198,34 +195,25 @@ class _Evaluation:
     def _judge(self, interval: str, parts: Sequence[DatasetFile]) -> Evaluated:
         """Have the processor judge one interval, and log what it says."""
         if not parts:
-            reasons = sorted({one.reason for one in self._outcome.refused if one.interval in ("", interval)})
+            reasons = sorted({one.reason for one in self._run_result.refused if one.interval in ("", interval)})
             info = ["There is no data to evaluate: " + " ".join(reasons[:3])]
             return Evaluated(interval, Status.NO_DATASET, 0.0, info)
         path = dataset_files.new_path(self._workspace, self._model, EVALUATION, interval)
         dataset_files.join([part.path for part in parts], path)
         try:
-            with self._outcome.stage(f"evaluation {definitions.last_part(interval)}"):
+            with self._run_result.stage(f"evaluation {definitions.last_part(interval)}"):
                 verdict = backend.evaluate(
                     self._workspace, self._model, interval, path, trained=self._mode == TRAINED_MODEL
                 )  # fmt: skip
         finally:
             path.unlink(missing_ok=True)
-        values = {
-            "modelid": self._model.id,
-            "version": self._model.version,
-            "evaluationmode": self._mode,
-            "target": self._model.target,
-            "indicators": json.dumps([*self._model.indicators]),
-            "timesplitting": interval,
-            "score": round(verdict.score, 5),
-            "info": json.dumps(verdict.info),
-            "dir": verdict.dir,
-            "timecreated": self._workspace.clock(),
-            "usermodified": self._workspace.userid,
-        }
+        folder = self._workspace.relative(verdict.dir)
         with self._workspace.store.write() as connection:
-            key = connection.execute(MODELS_LOG.insert().values(values)).inserted_primary_key
+            logid = history.log_evaluation(
+                connection, self._model, interval=interval, mode=self._mode, score=verdict.score, info=verdict.info,
+                folder=folder, userid=self._workspace.userid, now=self._workspace.clock(),
+            )  # fmt: skip
         return Evaluated(
             interval, verdict.status, verdict.score, verdict.info, verdict.dir,
-            sum(part.rows for part in parts), int(key[0]) if key else None, verdict.result,
+            sum(part.rows for part in parts), logid, verdict.result,
         )  # fmt: skip

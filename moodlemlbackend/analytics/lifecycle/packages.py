@@ -13,16 +13,16 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import update
-
-from moodlemlbackend.analytics.db import dataset_files, models
-from moodlemlbackend.analytics.db.schema import MODELS
+from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.db import dataset_files, facts, unfinished
+from moodlemlbackend.analytics.db import models as rows_of_models
 from moodlemlbackend.analytics.features import definitions
-from moodlemlbackend.analytics.workspace import read_fact, write_fact
+from moodlemlbackend.analytics.site.components import plugin_versions
 from moodlemlbackend.errors import NotTrainedError, PackageError, UsageError
 from moodlemlbackend.files import storage_errors
 from moodlemlbackend.runtime.progress import QuietReporter
@@ -32,7 +32,7 @@ from moodlemlbackend.storage import archives
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
 
@@ -58,13 +58,12 @@ class Imported:
 def remember_components(workspace: Workspace, site: Site) -> dict[str, int]:
     """Note the versions of the site's components, for packages that are written without the site at hand."""
     versions = {"core": int(site.version)}
-    rows = site.database.rows("SELECT plugin, value FROM {config_plugins} WHERE name = 'version'")
-    versions |= {plugin: int(float(value)) for plugin, value in rows if _is_number(value)}
+    versions |= {plugin: int(float(value)) for plugin, value in plugin_versions(site).items() if _is_number(value)}
     with workspace.store.read() as connection:
-        if read_fact(connection, _COMPONENTS) == versions:
+        if facts.read(connection, _COMPONENTS) == versions:
             return versions
     with workspace.store.write() as connection:
-        write_fact(connection, _COMPONENTS, versions)
+        facts.write(connection, _COMPONENTS, versions)
     return versions
 
 
@@ -80,7 +79,7 @@ def export_model(workspace: Workspace, modelid: int, archive: Path, *, weights: 
     """
     with workspace.store.read() as connection:
         model = models.get(connection, modelid)
-        versions = read_fact(connection, _COMPONENTS) or {}
+        versions = facts.read(connection, _COMPONENTS) or {}
     if model.static:
         raise UsageError(f"Model {modelid} rests on assumptions: there is nothing in it to be exported.")
     if not model.interval or not model.indicators:
@@ -127,7 +126,7 @@ def import_model(
         archives.unpack(archive, folder)
         configuration = _read_configuration(folder)
         with workspace.store.read() as connection:
-            known = read_fact(connection, _COMPONENTS) or {}
+            known = facts.read(connection, _COMPONENTS) or {}
         notes = _check(configuration, known, ignore_versions=ignore_versions)
         learned = folder / WEIGHTS
         wanted = weights and learned.is_dir()
@@ -136,16 +135,22 @@ def import_model(
                 "What this model has learned is of Moodle's PHP processor, which cannot be used here; "
                 "import it without weights and train it."
             )
-        model = models.create(
-            workspace,
-            configuration["target"],
-            configuration["indicators"],
-            interval=configuration["timesplitting"],
-            processor="logistic_regression" if configuration["processor"] == PHP_PROCESSOR else None,
-            name=name,
-        )
-        if wanted:
-            model = _import_weights(workspace, model, learned)
+        with ExitStack() as lock:
+            with workspace.store.write() as connection:
+                model = models.insert(
+                    connection,
+                    workspace,
+                    configuration["target"],
+                    configuration["indicators"],
+                    interval=configuration["timesplitting"],
+                    processor="logistic_regression" if configuration["processor"] == PHP_PROCESSOR else None,
+                    name=name,
+                )
+                if wanted:
+                    lock.enter_context(workspace.lock(model.id))
+                    unfinished.begin_import(connection, model.id)
+            if wanted:
+                model = _import_weights(workspace, model, learned)
         return Imported(model, notes)
 
 
@@ -208,10 +213,11 @@ def _import_weights(workspace: Workspace, model: AnalyticsModel, learned: Path) 
             settings=load_settings(),
         )
     except BaseException:
-        models.remove(workspace, model.id)
+        models.remove_locked(workspace, model.id)
         raise
     with workspace.store.write() as connection:
-        connection.execute(update(MODELS).where(MODELS.c.id == model.id).values(trained=1))
+        unfinished.end_import(connection, model.id)
+        rows_of_models.set_trained(connection, model.id)
         return models.get(connection, model.id)
 
 

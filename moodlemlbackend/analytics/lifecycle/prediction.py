@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from moodlemlbackend.analytics.db import dataset_files, models
+from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.db import dataset_files
+from moodlemlbackend.analytics.db import predictions as stored_predictions
 from moodlemlbackend.analytics.db.dataset_files import PREDICTED, UNLABELLED
-from moodlemlbackend.analytics.db.schema import EXPLANATIONS, PREDICTIONS
-from moodlemlbackend.analytics.db.used_samples import PREDICTION, UsedSamples
 from moodlemlbackend.analytics.features.feature_matrix import headers
 from moodlemlbackend.analytics.features.static_predictions import predict_static
 from moodlemlbackend.analytics.insights.messages import NewPrediction, write_messages
@@ -23,6 +23,7 @@ from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, 
 from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.php_json import to_json
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult, recorded
+from moodlemlbackend.analytics.lifecycle.used_samples import PREDICTION, UsedSamples
 from moodlemlbackend.analytics.notifications import outbox
 from moodlemlbackend.dataset.data_set import read_unlabelled
 from moodlemlbackend.errors import ModelError, NotTrainedError, Status
@@ -30,13 +31,12 @@ from moodlemlbackend.errors import ModelError, NotTrainedError, Status
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection
-
+    from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.db.dataset_files import DatasetFile
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.features.analysis import Analysis, Result
     from moodlemlbackend.analytics.features.targets import Target
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
 
@@ -63,41 +63,41 @@ def predict(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | No
         interval = model.require()
         if not model.trained:
             raise NotTrainedError(f"Model {modelid} has not been trained yet; train it first.")
-        outcome = RunResult("predict", modelid, model.name)
-        with recorded(workspace, outcome):
+        run_result = RunResult("predict", modelid, model.name)
+        with recorded(workspace, run_result):
             remember_components(workspace, site)
             analysis = analysis_of(workspace, model, [interval], training=False, keeps=True)
-            run = _Prediction(workspace, site, model, analysis, outcome)
+            run = _Prediction(workspace, site, model, analysis, run_result)
             run.by_assumption(shown) if model.static else run.by_processor(interval, shown)
-        return outcome
+        return run_result
 
 
 class _Prediction:
     """One prediction of a model."""
 
     def __init__(
-        self, workspace: Workspace, site: Site, model: AnalyticsModel, analysis: Analysis, outcome: RunResult
+        self, workspace: Workspace, site: Site, model: AnalyticsModel, analysis: Analysis, run_result: RunResult
     ) -> None:
         self._workspace, self._site, self._model, self._analysis = workspace, site, model, analysis
         self._target: Target = analysis.target
-        self._outcome = outcome
-        self._registers = UsedSamples(workspace, model, analysis.target, PREDICTION)
+        self._run_result = run_result
+        self._used_samples = UsedSamples(workspace, model, analysis.target, PREDICTION)
 
     # Static models.
 
     def by_assumption(self, shown: Shown | None) -> None:
         """Compute the predictions of all analysables of this run from the indicators."""
         results: list[Result] = []
-        with self._outcome.stage("analysis"):
+        with self._run_result.stage("analysis"):
             for result in self._results(shown):
-                self._registers.analysed(result)
+                self._used_samples.analysed(result)
                 if is_data(result):
                     results.append(result)
                     self._count(result)
-        with self._outcome.stage("prediction"):
+        with self._run_result.stage("prediction"):
             rows = [row for found in predict_static(self._target, results) for row in self._assumed(found)]
-        with self._outcome.stage("insights"), self._workspace.store.write() as connection:
-            self._registers.write(connection, results)
+        with self._run_result.stage("insights"), self._workspace.store.write() as connection:
+            self._used_samples.write(connection, results)
             self._store(connection, rows, {})
         if not results:
             self._nothing()
@@ -130,24 +130,24 @@ class _Prediction:
 
     def by_processor(self, interval: str, shown: Shown | None) -> None:
         """Write the new samples, then have all that wait predicted."""
-        with self._outcome.stage("analysis"):
+        with self._run_result.stage("analysis"):
             for result in self._results(shown):
-                self._registers.analysed(result)
+                self._used_samples.analysed(result)
                 if is_data(result):
                     self._keep(result, interval)
                     self._count(result)
             with self._workspace.store.write() as connection:
-                self._registers.write(connection)
+                self._used_samples.write(connection)
         merged = self._merge(interval)
         if merged is None:
             self._nothing()
             return
-        with self._outcome.stage("prediction"):
+        with self._run_result.stage("prediction"):
             predicted = backend.predict(self._workspace, self._model, merged.path)
             rows, features = self._predicted(merged, predicted)
-        with self._outcome.stage("explanation"):
+        with self._run_result.stage("explanation"):
             explanations = self._explain(rows, features)
-        with self._outcome.stage("insights"), self._workspace.store.write() as connection:
+        with self._run_result.stage("insights"), self._workspace.store.write() as connection:
             self._store(connection, rows, explanations)
             dataset_files.use(connection, self._workspace, self._model, merged.id, PREDICTED)
 
@@ -167,11 +167,11 @@ class _Prediction:
                 connection, self._workspace, self._model, UNLABELLED, interval, path, len(result.features),
                 int(result.analysable.id), details,
             )  # fmt: skip
-            self._registers.write(connection, [result])
+            self._used_samples.write(connection, [result])
 
     def _merge(self, interval: str) -> DatasetFile | None:
         workspace, model = self._workspace, self._model
-        with self._outcome.stage("merge"):
+        with self._run_result.stage("merge"):
             with workspace.store.write() as connection:
                 new = dataset_files.of_analysables(connection, workspace, model, UNLABELLED, interval, merged=False)
                 waiting = dataset_files.pending(connection, workspace, model, UNLABELLED, interval, PREDICTED)
@@ -218,7 +218,7 @@ class _Prediction:
         try:
             found = backend.explain(self._workspace, self._model, columns, np.array(features), ids)
         except ModelError as error:
-            self._outcome.info.append(str(error))
+            self._run_result.info.append(str(error))
             return {}
         kept = {}
         for position, one in enumerate(found):
@@ -237,18 +237,20 @@ class _Prediction:
 
     def _results(self, shown: Shown | None) -> Any:
         limit = self._workspace.settings.model_time_limit
-        return run_analysis(self._site, self._analysis, self._registers, self._outcome, time_limit=limit, shown=shown)
+        return run_analysis(
+            self._site, self._analysis, self._used_samples, self._run_result, time_limit=limit, shown=shown
+        )
 
     def _count(self, result: Result) -> None:
         assert result.samples is not None
         assert result.features is not None
-        self._outcome.count("analysables")
-        self._outcome.count("samples", len(result.samples))
-        self._outcome.count("rows", len(result.features))
+        self._run_result.count("analysables")
+        self._run_result.count("samples", len(result.samples))
+        self._run_result.count("rows", len(result.features))
 
     def _nothing(self) -> None:
-        self._outcome.status = Status.NO_DATASET
-        self._outcome.info.append("There is nothing new to predict.")
+        self._run_result.status = Status.NO_DATASET
+        self._run_result.info.append("There is nothing new to predict.")
 
     def _is_news(self, prediction: float, score: float) -> bool:
         """Whether a prediction is kept: sure enough, and of a class that is not ignored."""
@@ -286,22 +288,17 @@ class _Prediction:
         """Write predictions, their explanations, and the messages to those who are to be told."""
         stored = []
         for position, row in enumerate(rows):
-            key = connection.execute(PREDICTIONS.insert().values(row)).inserted_primary_key
-            explanation = explanations.get(position)
-            reasons: list[dict[str, Any]] = explanation["reasons"] if explanation else []
+            explanation = explanations.get(position, {"probability": None, "reasons": []})
+            predictionid = stored_predictions.insert(connection, row, **explanation)
             stored.append(
                 NewPrediction(
-                    int(key[0]) if key else 0, row["contextid"], row["sampleid"], row["prediction"],
-                    row["predictionscore"], explanation["probability"] if explanation else None, reasons,
-                    row["timestart"] or 0, row["timeend"] or 0,
+                    predictionid, row["contextid"], row["sampleid"], row["prediction"], row["predictionscore"],
+                    **explanation, start=row["timestart"] or 0, end=row["timeend"] or 0,
                 )
             )  # fmt: skip
-            if explanation:
-                values = {**explanation, "predictionid": stored[-1].id, "reasons": json.dumps(reasons)}
-                connection.execute(EXPLANATIONS.insert().values(values))
-        self._outcome.count("predictions", len(stored))
+        self._run_result.count("predictions", len(stored))
         messages = write_messages(self._workspace, self._site, self._model, stored)
-        self._outcome.count("notifications", outbox.put(connection, self._workspace, messages))
+        self._run_result.count("notifications", outbox.put(connection, self._workspace, messages))
 
 
 def _plain(cell: Any) -> Any:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import update
-
-from moodlemlbackend.analytics.db.schema import RUNS
+from moodlemlbackend.analytics.db import history
 from moodlemlbackend.analytics.features.analysis import AnalysisStatus
 from moodlemlbackend.errors import BackendError, Status
 
@@ -128,23 +125,19 @@ class RunResult:
 
 
 @contextmanager
-def recorded(workspace: Workspace, outcome: RunResult) -> Iterator[None]:
-    """Keep a run's outcome in the store, from its begin on; an error is told in it and goes on."""
+def recorded(workspace: Workspace, run_result: RunResult) -> Iterator[None]:
+    """Keep a run's result in the store, from its beginning on; an error is named in it and goes on."""
     with workspace.store.write() as connection:
-        values = {"task": outcome.task, "modelid": outcome.modelid, "timestarted": workspace.clock()}
-        key = connection.execute(RUNS.insert().values(values)).inserted_primary_key
-    runid = key[0] if key else 0
+        runid = history.begin_run(connection, run_result.task, run_result.modelid, workspace.clock())
     try:
         yield
     except BaseException as error:
-        outcome.status = error.status if isinstance(error, BackendError) else Status.GENERAL_ERROR
-        outcome.info.append(str(error) or type(error).__name__)
+        run_result.status = error.status if isinstance(error, BackendError) else Status.GENERAL_ERROR
+        run_result.info.append(str(error) or type(error).__name__)
         raise
     finally:
         with workspace.store.write() as connection:
-            values = {
-                "status": int(outcome.status),
-                "summary": json.dumps(outcome.summary()),
-                "timefinished": workspace.clock(),
-            }
-            connection.execute(update(RUNS).where(RUNS.c.id == runid).values(values))
+            summary = run_result.summary()
+            for evaluation in summary["evaluations"]:
+                evaluation["dir"] = workspace.relative(evaluation["dir"])
+            history.end_run(connection, runid, int(run_result.status), summary, workspace.clock())

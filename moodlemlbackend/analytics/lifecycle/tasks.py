@@ -7,36 +7,22 @@ import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, select
-
-from moodlemlbackend.analytics import lifecycle
-from moodlemlbackend.analytics.db import dataset_files, models
-from moodlemlbackend.analytics.db.schema import (
-    DELIVERIES,
-    EXPLANATIONS,
-    INDICATOR_CALC,
-    MODELS,
-    NOTIFICATIONS,
-    PREDICT_SAMPLES,
-    PREDICTION_ACTIONS,
-    PREDICTIONS,
-    RUNS,
-    TRAIN_SAMPLES,
-    USED_ANALYSABLES,
-)
+from moodlemlbackend.analytics import lifecycle, models
+from moodlemlbackend.analytics.db import calculations, dataset_files, history, notifications, predictions, used_samples
+from moodlemlbackend.analytics.db import models as rows_of_models
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult
 from moodlemlbackend.analytics.notifications import outbox
+from moodlemlbackend.analytics.site.contexts import context_ids
 from moodlemlbackend.errors import BackendError, BusyError, NotTrainedError, Status
 from moodlemlbackend.files import storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from sqlalchemy import Connection
-
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.features.analysis import Result
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
 
@@ -50,10 +36,10 @@ _AT_ONCE = 500
 
 @dataclass
 class TaskSummary:
-    """What a task did: an outcome a model, and what was sent."""
+    """What a task did: a result a model, and what was sent."""
 
     task: str
-    outcomes: list[RunResult] = field(default_factory=list)
+    results: list[RunResult] = field(default_factory=list)
     delivered: outbox.Delivered | None = None
     info: list[str] = field(default_factory=list)
     removed: dict[str, int] = field(default_factory=dict)
@@ -62,7 +48,7 @@ class TaskSummary:
     @property
     def failed(self) -> bool:
         """Whether a model met an error; one with nothing to do, or left to another run, did not."""
-        return any(outcome.status & Status.GENERAL_ERROR for outcome in self.outcomes)
+        return any(run_result.status & Status.GENERAL_ERROR for run_result in self.results)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -70,7 +56,7 @@ class TaskSummary:
             "task": self.task,
             "failed": self.failed,
             "info": self.info,
-            "models": [outcome.summary() for outcome in self.outcomes],
+            "models": [run_result.summary() for run_result in self.results],
             "delivered": vars(self.delivered) if self.delivered else None,
             "removed": self.removed,
             "seconds": self.seconds,
@@ -96,15 +82,15 @@ def clean_up(workspace: Workspace, site: Site) -> TaskSummary:
     """
     begun = time.perf_counter()
     summary = TaskSummary("cleanup")
-    contexts = {context for (context,) in site.database.rows("SELECT id FROM {context}")}
+    contexts = context_ids(site)
     with workspace.store.write() as connection:
         oldest = workspace.clock() - RUNS_KEPT_SECONDS
-        summary.removed["runs"] = connection.execute(delete(RUNS).where(RUNS.c.timestarted < oldest)).rowcount
+        summary.removed["runs"] = history.forget_runs(connection, oldest)
         summary.removed["predictions"] = _forget_contexts(connection, contexts)
         summary.removed["calculations"] = _forget_calculations(connection, workspace, contexts)
     with workspace.store.read() as connection:
         found = models.listed(connection)
-        known = set(connection.execute(select(MODELS.c.id)).scalars())
+        known = rows_of_models.ids(connection)
     for model in found:
         summary.removed["registers"] = summary.removed.get("registers", 0) + _forget_analysables(workspace, site, model)
     summary.removed["files"] = dataset_files.remove_unknown(workspace, time.time() - DAY)
@@ -135,14 +121,14 @@ def _each(
         summary.info.append(f"No model is {need}; nothing was done.")
     for model in chosen:
         try:
-            outcome = run(workspace, site, model.id, shown=shown(model) if shown else None)
+            run_result = run(workspace, site, model.id, shown=shown(model) if shown else None)
         except (BusyError, NotTrainedError) as error:
-            outcome = RunResult(task, model.id, model.name, Status.NO_DATASET, [str(error)])
+            run_result = RunResult(task, model.id, model.name, Status.NO_DATASET, [str(error)])
         except BackendError as error:
-            outcome = RunResult(task, model.id, model.name, error.status | Status.GENERAL_ERROR, [str(error)])
+            run_result = RunResult(task, model.id, model.name, error.status | Status.GENERAL_ERROR, [str(error)])
         except Exception as error:
-            outcome = RunResult(task, model.id, model.name, Status.GENERAL_ERROR, [_unexpected(workspace, error)])
-        summary.outcomes.append(outcome)
+            run_result = RunResult(task, model.id, model.name, Status.GENERAL_ERROR, [_unexpected(workspace, error)])
+        summary.results.append(run_result)
     summary.seconds = round(time.perf_counter() - begun, 3)
     return summary
 
@@ -163,29 +149,20 @@ def _unexpected(workspace: Workspace, error: Exception) -> str:
 
 def _forget_contexts(connection: Connection, contexts: Collection[int]) -> int:
     """Remove predictions, and what belongs to them, of contexts that no longer exist."""
-    used = set(connection.execute(select(PREDICTIONS.c.contextid).distinct()).scalars())
-    used |= set(connection.execute(select(NOTIFICATIONS.c.contextid).distinct()).scalars())
+    used = predictions.contexts(connection) | notifications.contexts(connection)
     removed = 0
     for gone in _parts(sorted(used - set(contexts))):
-        of_gone = select(PREDICTIONS.c.id).where(PREDICTIONS.c.contextid.in_(gone))
-        for table in (PREDICTION_ACTIONS, EXPLANATIONS):
-            connection.execute(delete(table).where(table.c.predictionid.in_(of_gone)))
-        told = select(NOTIFICATIONS.c.id).where(NOTIFICATIONS.c.contextid.in_(gone))
-        connection.execute(delete(DELIVERIES).where(DELIVERIES.c.notificationid.in_(told)))
-        connection.execute(delete(NOTIFICATIONS).where(NOTIFICATIONS.c.contextid.in_(gone)))
-        removed += connection.execute(delete(PREDICTIONS).where(PREDICTIONS.c.contextid.in_(gone))).rowcount
+        notifications.forget(connection, gone)
+        removed += predictions.forget(connection, gone)
     return removed
 
 
 def _forget_calculations(connection: Connection, workspace: Workspace, contexts: Collection[int]) -> int:
     """Remove stored calculations of contexts that no longer exist, and those that have been kept long enough."""
-    used = set(connection.execute(select(INDICATOR_CALC.c.contextid).distinct()).scalars())
-    removed = 0
-    for gone in _parts(sorted(used - set(contexts))):
-        removed += connection.execute(delete(INDICATOR_CALC).where(INDICATOR_CALC.c.contextid.in_(gone))).rowcount
+    used = calculations.contexts(connection)
+    removed = sum(calculations.forget(connection, gone) for gone in _parts(sorted(used - set(contexts))))
     if days := workspace.settings.calculations_lifetime:
-        oldest = workspace.clock() - days * DAY
-        removed += connection.execute(delete(INDICATOR_CALC).where(INDICATOR_CALC.c.timecreated < oldest)).rowcount
+        removed += calculations.forget_older(connection, workspace.clock() - days * DAY)
     return removed
 
 
@@ -193,14 +170,8 @@ def _forget_analysables(workspace: Workspace, site: Site, model: AnalyticsModel)
     """Remove the registers of analysables that the model's analyser no longer finds."""
     rows = definitions.analyser(model.target).rows(site)
     there = {int(getattr(row, "id", site.system_context)) for row in rows}
-    removed = 0
     with workspace.store.write() as connection:
-        for table in (TRAIN_SAMPLES, PREDICT_SAMPLES, USED_ANALYSABLES):
-            of_model = table.c.modelid == model.id
-            used = set(connection.execute(select(table.c.analysableid).where(of_model).distinct()).scalars())
-            for gone in _parts(sorted(used - there)):
-                removed += connection.execute(delete(table).where(of_model, table.c.analysableid.in_(gone))).rowcount
-    return removed
+        return used_samples.forget_others(connection, model.id, there)
 
 
 def _remove_folders(workspace: Workspace, known: Collection[int]) -> int:

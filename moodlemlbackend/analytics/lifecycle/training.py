@@ -15,18 +15,17 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import update
-
-from moodlemlbackend.analytics.db import dataset_files, feedback, models
+from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.db import dataset_files, facts, feedback
+from moodlemlbackend.analytics.db import models as rows_of_models
 from moodlemlbackend.analytics.db.dataset_files import LABELLED, TRAINED
-from moodlemlbackend.analytics.db.schema import MODELS
-from moodlemlbackend.analytics.db.used_samples import TRAINING, UsedSamples
 from moodlemlbackend.analytics.insights.texts import say
 from moodlemlbackend.analytics.lifecycle import backend
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
+from moodlemlbackend.analytics.lifecycle.feedback import append
 from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult, recorded
-from moodlemlbackend.analytics.workspace import forget_fact, read_fact, write_fact
+from moodlemlbackend.analytics.lifecycle.used_samples import TRAINING, UsedSamples
 from moodlemlbackend.errors import Status
 
 if TYPE_CHECKING:
@@ -35,8 +34,8 @@ if TYPE_CHECKING:
 
     from moodlemlbackend.analytics.db.dataset_files import DatasetFile
     from moodlemlbackend.analytics.db.feedback import Feedback
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
 
@@ -54,29 +53,29 @@ def train(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None
     with workspace.lock(modelid):
         with workspace.store.read() as connection:
             model = models.get(connection, modelid)
-        outcome = RunResult("train", modelid, model.name)
+        run_result = RunResult("train", modelid, model.name)
         if model.static:
-            outcome.info.append("The model rests on assumptions: there is nothing to be trained.")
-            return outcome
+            run_result.info.append("The model rests on assumptions: there is nothing to be trained.")
+            return run_result
         interval = model.require()
-        with recorded(workspace, outcome):
+        with recorded(workspace, run_result):
             remember_components(workspace, site)
-            _finish_interrupted(workspace, model, outcome)
-            with outcome.stage("analysis"):
-                _analyse(workspace, site, model, interval, outcome, shown)
-            _Training(workspace, model, interval, outcome).run()
-        return outcome
+            _finish_interrupted(workspace, model, run_result)
+            with run_result.stage("analysis"):
+                _analyse(workspace, site, model, interval, run_result, shown)
+            _Training(workspace, model, interval, run_result).run()
+        return run_result
 
 
 def _analyse(
-    workspace: Workspace, site: Site, model: AnalyticsModel, interval: str, outcome: RunResult, shown: Shown | None
+    workspace: Workspace, site: Site, model: AnalyticsModel, interval: str, run_result: RunResult, shown: Shown | None
 ) -> None:
     """Write the samples that are new, analysable by analysable."""
     analysis = analysis_of(workspace, model, [interval], training=True, keeps=True)
-    registers = UsedSamples(workspace, model, analysis.target, TRAINING)
+    used_samples = UsedSamples(workspace, model, analysis.target, TRAINING)
     limit = workspace.settings.model_time_limit
-    for result in run_analysis(site, analysis, registers, outcome, time_limit=limit, shown=shown):
-        registers.analysed(result)
+    for result in run_analysis(site, analysis, used_samples, run_result, time_limit=limit, shown=shown):
+        used_samples.analysed(result)
         if not is_data(result) or result.features is None or result.samples is None:
             continue
         path = write_part(workspace, site, model, analysis, LABELLED, result)
@@ -85,24 +84,24 @@ def _analyse(
             dataset_files.add(
                 connection, workspace, model, LABELLED, interval, path, rows, int(result.analysable.id)
             )  # fmt: skip
-            registers.write(connection, [result])
-        outcome.count("samples", len(result.samples))
-        outcome.count("rows", rows)
-        outcome.count("analysables")
+            used_samples.write(connection, [result])
+        run_result.count("samples", len(result.samples))
+        run_result.count("rows", rows)
+        run_result.count("analysables")
     with workspace.store.write() as connection:
-        registers.write(connection)
+        used_samples.write(connection)
 
 
 class _Training:
     """One training of a model, once its samples are written."""
 
-    def __init__(self, workspace: Workspace, model: AnalyticsModel, interval: str, outcome: RunResult) -> None:
-        self._workspace, self._model, self._interval, self._outcome = workspace, model, interval, outcome
+    def __init__(self, workspace: Workspace, model: AnalyticsModel, interval: str, run_result: RunResult) -> None:
+        self._workspace, self._model, self._interval, self._run_result = workspace, model, interval, run_result
         with workspace.store.read() as connection:
             files = dataset_files.of_analysables(connection, workspace, model, LABELLED, interval)
             self._new = dataset_files.of_analysables(connection, workspace, model, LABELLED, interval, merged=False)
             self._waiting = dataset_files.pending(connection, workspace, model, LABELLED, interval, TRAINED)
-            self._interrupted = read_fact(connection, _fact(model)) is not None
+            self._interrupted = facts.read(connection, models.training_fact(model.id)) is not None
             marks = feedback.listed(connection, model.id)
         self._files = files
         self._marks = feedback.in_force(marks) if files else []
@@ -112,14 +111,14 @@ class _Training:
 
     def run(self) -> None:
         """Merge, train and register."""
-        outcome = self._outcome
+        run_result = self._run_result
         if not self._reasons:
-            outcome.status = Status.NO_DATASET
-            outcome.info.append("There is nothing new to train with.")
+            run_result.status = Status.NO_DATASET
+            run_result.info.append("There is nothing new to train with.")
             return
-        with outcome.stage("merge"):
+        with run_result.stage("merge"):
             merged = self._merge()
-        with outcome.stage("training"):
+        with run_result.stage("training"):
             scratch = dataset_files.new_path(self._workspace, self._model, "training", self._interval)
             try:
                 learned = self._write_input(scratch, merged)
@@ -127,17 +126,17 @@ class _Training:
             finally:
                 with suppress(OSError):
                     scratch.unlink(missing_ok=True)
-        outcome.status = verdict.status
-        outcome.info += verdict.info
+        run_result.status = verdict.status
+        run_result.info += verdict.info
         if verdict.status == Status.OK:
             if learned:
                 counted = ", ".join(sorted({str(mark.weight) for mark in learned}))
-                outcome.count("marks", len(learned))
-                outcome.info.append(say("feedback trained", count=len(learned), weights=counted))
+                run_result.count("marks", len(learned))
+                run_result.info.append(say("feedback trained", count=len(learned), weights=counted))
             _settle(self._workspace, self._model)
         else:
             with self._workspace.store.write() as connection:
-                forget_fact(connection, _fact(self._model))
+                facts.forget(connection, models.training_fact(self._model.id))
 
     def _merge(self) -> DatasetFile | None:
         """Merge what is new with what waits, and note what this training begins from."""
@@ -155,7 +154,7 @@ class _Training:
                 "marks": [mark.id for mark in marks],
                 "afresh": self._afresh,
             }
-            write_fact(connection, _fact(model), begun)
+            facts.write(connection, models.training_fact(model.id), begun)
         if merged not in self._waiting:
             dataset_files.remove(self._waiting)
         return merged
@@ -173,29 +172,25 @@ class _Training:
         marks = self._marks if self._afresh else feedback.new(self._marks)
         dataset_files.join(sources, path, headers_of=self._files[-1].path)
         with path.open("ab") as file:
-            feedback.append(marks, dataset_files.columns_of(path)[:-1], file)
+            append(marks, dataset_files.columns_of(path)[:-1], file)
         return feedback.new(self._marks)
 
 
-def _finish_interrupted(workspace: Workspace, model: AnalyticsModel, outcome: RunResult) -> None:
+def _finish_interrupted(workspace: Workspace, model: AnalyticsModel, run_result: RunResult) -> None:
     """Register the use of what a run that was killed has trained."""
     with workspace.store.read() as connection:
-        begun = read_fact(connection, _fact(model))
+        begun = facts.read(connection, models.training_fact(model.id))
     if begun is not None and backend.published(workspace, model) not in (None, begun["former"]):
         _settle(workspace, model)
-        outcome.info.append("A training that was interrupted had been complete; it is registered now.")
+        run_result.info.append("A training that was interrupted had been complete; it is registered now.")
 
 
 def _settle(workspace: Workspace, model: AnalyticsModel) -> None:
     """Register what a training has used."""
     with workspace.store.write() as connection:
-        begun = read_fact(connection, _fact(model))
+        begun = facts.read(connection, models.training_fact(model.id))
         if begun["file"] is not None:
             dataset_files.use(connection, workspace, model, begun["file"], TRAINED)
-        feedback.settle(connection, model, begun["marks"], workspace.clock(), afresh=begun["afresh"])
-        connection.execute(update(MODELS).where(MODELS.c.id == model.id).values(trained=1))
-        forget_fact(connection, _fact(model))
-
-
-def _fact(model: AnalyticsModel) -> str:
-    return f"training {model.id}"
+        feedback.settle(connection, model.id, begun["marks"], workspace.clock(), afresh=begun["afresh"])
+        rows_of_models.set_trained(connection, model.id)
+        facts.forget(connection, models.training_fact(model.id))

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select
-
-from moodlemlbackend.analytics.db.schema import PREFERENCES
+from moodlemlbackend.analytics.db import notifications
 from moodlemlbackend.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Connection
-
+    from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.settings.analytics import AnalyticsSettings
 
 KEPT, EMAIL, WEBHOOK = "kept", "email", "webhook"
@@ -27,14 +24,7 @@ def available(settings: AnalyticsSettings) -> list[str]:
 
 def preferences(connection: Connection, userid: int) -> dict[str, bool]:
     """Which channels a user wants; all of them unless they chose otherwise."""
-    chosen = connection.execute(select(PREFERENCES).where(PREFERENCES.c.userid == userid))
-    return {**dict.fromkeys(CHANNELS, True), **{row.channel: bool(row.enabled) for row in chosen}}
-
-
-def unwanted(connection: Connection) -> set[tuple[int, str]]:
-    """The channels that users have switched off: pairs of user and channel."""
-    chosen = connection.execute(select(PREFERENCES).where(PREFERENCES.c.enabled == 0))
-    return {(row.userid, row.channel) for row in chosen}
+    return {**dict.fromkeys(CHANNELS, True), **notifications.preferences(connection, userid)}
 
 
 def choose(connection: Connection, userid: int, wanted: Mapping[str, bool]) -> None:
@@ -42,5 +32,4 @@ def choose(connection: Connection, userid: int, wanted: Mapping[str, bool]) -> N
     for channel, enabled in wanted.items():
         if channel not in CHANNELS:
             raise UsageError(f"There is no channel {channel!r}; choose among {', '.join(CHANNELS)}.")
-        connection.execute(delete(PREFERENCES).where(PREFERENCES.c.userid == userid, PREFERENCES.c.channel == channel))
-        connection.execute(PREFERENCES.insert().values(userid=userid, channel=channel, enabled=int(enabled)))
+        notifications.choose(connection, userid, channel, enabled)

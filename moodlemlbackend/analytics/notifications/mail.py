@@ -9,16 +9,19 @@ from contextlib import suppress
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from moodlemlbackend.analytics.notifications.deadline import within
 from moodlemlbackend.errors import DeliveryError, RefusedError, UsageError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
-
+    from moodlemlbackend.analytics.db.notifications import Delivery
     from moodlemlbackend.settings.analytics import AnalyticsSettings
 
 TIMEOUT_SECONDS = 30.0
+CALL_SECONDS = 120.0
+"""The first for each step, the second for a whole message."""
+
 _UNSENDABLE = 500
 """Reply codes from here on are final."""
 
@@ -40,7 +43,7 @@ class Mailer:
     def __exit__(self, *_: object) -> None:
         self._quit()
 
-    def send(self, row: Row[Any]) -> None:
+    def send(self, delivery: Delivery) -> None:
         """Send one notification to its address.
 
         Raises
@@ -50,20 +53,20 @@ class Mailer:
         DeliveryError
             The server cannot be used now.
         """
-        message = self._message(row)
+        message = self._message(delivery)
         try:
-            self._open().send_message(message)
+            within(CALL_SECONDS, lambda: self._open().send_message(message))
         except smtplib.SMTPRecipientsRefused as error:
-            code, said = next(iter(error.recipients.values()))
-            self._refuse(code, said, row.address)
+            code, reply = next(iter(error.recipients.values()))
+            self._refuse(code, reply, delivery.address)
         except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
-            self._refuse(error.smtp_code, error.smtp_error, row.address)
+            self._refuse(error.smtp_code, error.smtp_error, delivery.address)
         except (OSError, smtplib.SMTPException) as error:
-            self._quit()
+            self._close()
             raise DeliveryError(self._unreachable(error)) from error
 
-    def _refuse(self, code: int, said: bytes | str, address: str) -> None:
-        text = said.decode(errors="replace") if isinstance(said, bytes) else said
+    def _refuse(self, code: int, reply: bytes | str, address: str) -> None:
+        text = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
         sentence = f"The mail server refuses the e-mail to {address}: {code} {' '.join(text.split())}."
         raise RefusedError(sentence, final=code >= _UNSENDABLE)
 
@@ -99,23 +102,31 @@ class Mailer:
                 self._server.quit()
             self._server = None
 
-    def _message(self, row: Row[Any]) -> EmailMessage:
+    def _close(self) -> None:
+        """End without a word: the server may not answer any more."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def _message(self, delivery: Delivery) -> EmailMessage:
         sender = self._settings.mail_from or f"moodlemlbackend@{self._settings.smtp_host}"
         try:
             message = EmailMessage()
             message["From"] = sender
-            message["To"] = Address(addr_spec=row.address)
-            message["Subject"] = " ".join(row.subject.split())
-            message["Date"] = formatdate(row.timecreated)
-            message["Message-ID"] = self._message_id(row, sender)
+            message["To"] = Address(addr_spec=delivery.address)
+            message["Subject"] = " ".join(delivery.subject.split())
+            message["Date"] = formatdate(delivery.timecreated)
+            message["Message-ID"] = self._message_id(delivery, sender)
             message["Auto-Submitted"] = "auto-generated"
         except (ValueError, IndexError, AttributeError) as error:
-            raise RefusedError(f"No e-mail can be sent from {sender} to {row.address!r}: {error}.") from error
-        message.set_content(row.fullmessage)
-        message.add_alternative(row.fullmessagehtml, subtype="html")
+            raise RefusedError(f"No e-mail can be sent from {sender} to {delivery.address!r}: {error}.") from error
+        message.set_content(delivery.fullmessage)
+        message.add_alternative(delivery.fullmessagehtml, subtype="html")
         return message
 
-    def _message_id(self, row: Row[Any], sender: str) -> str:
+    def _message_id(self, delivery: Delivery, sender: str) -> str:
         """The same for the same notification, so that one sent twice can be recognised."""
-        digest = hashlib.sha256(f"{row.id} {row.timecreated} {row.address} {row.contexturl}".encode()).hexdigest()
+        digest = hashlib.sha256(
+            f"{delivery.id} {delivery.timecreated} {delivery.address} {delivery.contexturl}".encode()
+        ).hexdigest()
         return f"<insight-{digest[:32]}@{sender.rpartition('@')[2].strip('>') or 'localhost'}>"

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import http.client
 import json
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from moodlemlbackend import __version__
+from moodlemlbackend.analytics.notifications.deadline import within
 from moodlemlbackend.errors import DeliveryError, RefusedError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
-
+    from moodlemlbackend.analytics.db.notifications import Delivery
     from moodlemlbackend.settings.analytics import AnalyticsSettings
 
 TIMEOUT_SECONDS = 15.0
+CALL_SECONDS = 30.0
+"""The first for each step, the second for the whole call."""
+
 _REFUSALS = (400, 410, 413, 415, 422)
 """Answers that are about this post; all others are about the webhook as such."""
 
@@ -47,7 +51,7 @@ def signature(secret: str, timestamp: int, body: bytes) -> str:
     return "sha256=" + hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
 
 
-def post(settings: AnalyticsSettings, row: Row[Any], now: int) -> None:
+def post(settings: AnalyticsSettings, delivery: Delivery, now: int) -> None:
     """Post one notification.
 
     Raises
@@ -58,33 +62,34 @@ def post(settings: AnalyticsSettings, row: Row[Any], now: int) -> None:
         The server cannot be reached, or has no time.
     """
     content = {
-        "id": row.id,
+        "id": delivery.id,
         "event": "insight",
-        "time": row.timecreated,
-        "subject": row.subject,
-        "text": row.fullmessage,
-        "url": row.contexturl,
-        **json.loads(row.data),
+        "time": delivery.timecreated,
+        "subject": delivery.subject,
+        "text": delivery.fullmessage,
+        "url": delivery.contexturl,
+        **json.loads(delivery.data),
     }
     body = json.dumps(content).encode()
     headers = {
         "Content-Type": "application/json",
         "User-Agent": f"moodlemlbackend/{__version__}",
-        "Idempotency-Key": f"insight-{row.id}-{row.timecreated}",
+        "Idempotency-Key": f"insight-{delivery.id}-{delivery.timecreated}",
         "X-Moodlemlbackend-Timestamp": str(now),
     }
     if settings.webhook_secret:
         headers["X-Moodlemlbackend-Signature"] = signature(settings.webhook_secret, now, body)
-    request = urllib.request.Request(row.address, body, headers, method="POST")  # noqa: S310  http(s): the setting says
+    request = urllib.request.Request(delivery.address, body, headers, method="POST")  # noqa: S310  http(s): the setting says
     try:
-        with _OPENER.open(request, timeout=TIMEOUT_SECONDS):
-            pass
+        within(CALL_SECONDS, lambda: _OPENER.open(request, timeout=TIMEOUT_SECONDS).close())
     except urllib.error.HTTPError as error:
         error.close()
-        sentence = f"The webhook {row.address} answers {error.code}; check webhook_url and webhook_secret."
+        sentence = f"The webhook {delivery.address} answers {error.code}; check webhook_url and webhook_secret."
         if error.code in _REFUSALS:
             raise RefusedError(sentence) from error
         raise DeliveryError(sentence) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise DeliveryError(f"The webhook {row.address} cannot be reached ({reason}); check webhook_url.") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error) or type(error).__name__
+        raise DeliveryError(
+            f"The webhook {delivery.address} cannot be reached ({reason}); check webhook_url."
+        ) from error

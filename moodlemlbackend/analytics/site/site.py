@@ -25,6 +25,14 @@ SITE_FORMAT = "site"
 OLDEST_WITH_42_RULES = 2019111800
 """Version number of Moodle 3.8, the first whose data differ from 3.7's where the specification says so."""
 
+FIRST_EARLY_WEEKS = 2022112810
+"""Version number of Moodle 4.1.10."""
+
+CALENDAR_WEEKS = (
+    (2022112810, 2022112900), (2023042407, 2023042500), (2023100904, 2023101000), (2024042200, float("inf")),
+)  # fmt: skip
+"""Version numbers, from and below, of the 4.1, 4.2 and 4.3 that add weeks on the calendar, and of all from 4.4 on."""
+
 DEFAULT_PREFIX = "mdl_"
 
 _COURSES = (
@@ -111,7 +119,29 @@ class Site:
     @property
     def is_37(self) -> bool:
         """Whether the site is older than Moodle 3.8, whose data mean something else in places."""
-        return 0 < int(self.version) < OLDEST_WITH_42_RULES
+        return 0 < self._number < OLDEST_WITH_42_RULES
+
+    @property
+    def weeks_end_early(self) -> bool:
+        """Whether an activity in the weeks format is due 7,200 seconds before the end of its week.
+
+        Moodle takes them off from 3.8 on, but up to 4.1.9 adds them in another place, so that nothing is taken off
+        there; nor in 3.7. A site whose version is not known counts as 4.2.
+        """
+        return self._number == 0 or self._number >= FIRST_EARLY_WEEKS
+
+    @property
+    def calendar_weeks(self) -> bool:
+        """Whether weeks of the weeks format are added on the calendar, where they may have an hour more or less.
+
+        Seen in 4.1.10, 4.4 and 4.5, and not in 4.2.3. The specification says nothing of 4.2.4 to 4.3: they count as
+        4.2.3 does, up to the releases of the day of 4.1.10 (4.2.7, 4.3.4), to which such a change is carried as well.
+        """
+        return any(first <= self._number < end for first, end in CALENDAR_WEEKS)
+
+    @property
+    def _number(self) -> int:
+        return int(self.version)
 
     @cached_property
     def zone(self) -> datetime.tzinfo:

@@ -72,12 +72,11 @@ def main() -> None:
 
 
 def _perform(events: RunEvents, task: str, modelid: int, userid: int, **options: Any) -> RunResult:
-    from moodlemlbackend.analytics import lifecycle
-    from moodlemlbackend.analytics.db import models
+    from moodlemlbackend.analytics import lifecycle, models
     from moodlemlbackend.analytics.features import definitions
+    from moodlemlbackend.analytics.lifecycle.opening import open_workspace
     from moodlemlbackend.analytics.notifications import outbox
     from moodlemlbackend.analytics.site import open_site
-    from moodlemlbackend.analytics.workspace import open_workspace
     from moodlemlbackend.settings.analytics import load_analytics_settings
 
     settings = load_analytics_settings()

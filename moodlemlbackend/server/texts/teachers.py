@@ -21,6 +21,7 @@ ENGLISH = {
     # Insights of a course.
     "back to insights": "All courses",
     "back to place": "All insights of {place}",
+    "other models": "Other models with insights here",
     "section number": "{count} insights, the highest probability first.",
     "section number one": "One insight.",
     "section empty": "Nothing waits for you here.",

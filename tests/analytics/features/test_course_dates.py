@@ -129,6 +129,18 @@ def test_every_enrolment_in_force_counts_for_the_start(tmp_path):
     assert one.new_start == START + 30 * DAY
 
 
+@pytest.mark.parametrize(("version", "hour"), [("2023042403", 0), ("2024042200", 3600)])
+def test_the_end_that_follows_from_weeks_is_of_the_sites_version(tmp_path, version, hour):
+    """Twenty weeks from November on, over the change of the clock in March."""
+    small = SmallSite(tmp_path / "site.sqlite", version=version)
+    small.set("UPDATE mdl_config SET value = 'Europe/Madrid' WHERE name = 'timezone'")
+    course = small.course(format="weeks", startdate=START, enddate=0)
+    small.section(course, 20)
+    with small.open() as site:
+        [one] = course_dates.propose(site, END, start=False)
+    assert (one.new_end, one.end_note) == (START + 20 * WEEK - hour, course_dates.BY_FORMAT)
+
+
 def test_the_site_is_asked_once_for_many_courses_but_for_their_logs(tmp_path):
     """Each course may ask for its log; all else is asked once a batch."""
     small = SmallSite(tmp_path / "site.sqlite")
@@ -194,7 +206,7 @@ def test_the_command(site_url, tmp_path, monkeypatch):
     assert "FINISHED-2" in run("--guessall")
     assert run("--guessall", "--sql").startswith("UPDATE mdl_course SET ")
     found = json.loads(run("--guessall", "--filter", "3", "--json"))
-    assert [one["courseid"] for one in found] == [3]
+    assert [one["courseid"] for one in found["courses"]] == [3]
     run("--filter", "x", code=2)
     run("--guessall", "--update", code=2)
     monkeypatch.setenv("MOODLEMLBACKEND_MOODLE_TOKEN", TOKEN)

@@ -265,8 +265,12 @@ def test_date_restrictions(small, course, condition, expected, of):
     assert (~np.isnan(values(small, cognitive("page"), *HALVES))).ravel().tolist() == expected
 
 
-@pytest.mark.parametrize(("version", "seconds"), [("2023042403", 7200), ("2019052002", 0)])
-def test_weeks_end_two_hours_early_from_moodle_38_on(tmp_path, version, seconds):
+@pytest.mark.parametrize(
+    ("version", "seconds"),
+    [("2019052002", 0), ("2019111802", 0), ("2022112809.04", 0), ("2022112810", 7200), ("2023042403", 7200),
+     ("2024100700", 7200), ("", 7200)],
+)  # fmt: skip
+def test_weeks_end_two_hours_early_from_moodle_4110_on(tmp_path, version, seconds):
     small = SmallSite(tmp_path / "site.sqlite", version=version)
     course = small.course(format="weeks")
     small.activity(course, "page", section=0)
@@ -274,6 +278,30 @@ def test_weeks_end_two_hours_early_from_moodle_38_on(tmp_path, version, seconds)
     due = START + WEEK - seconds
     found = values(small, cognitive("page"), (START, due - 1), (due - 1, due), (due, END))
     assert np.isnan(found).ravel().tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("version", "calendar"),
+    [("2022112809", False), ("2022112810", True), ("2023042403", False), ("2023042407", True), ("2023100903", False),
+     ("2024042200", True), ("2024100700.01", True), ("2025041400", True)],
+)  # fmt: skip
+@pytest.mark.parametrize(("zone", "leap"), [("Europe/Madrid", 3600), ("UTC", 0)])
+def test_weeks_are_of_the_calendar_in_some_versions(tmp_path, version, calendar, zone, leap):
+    """The course begins on 14 November 2023; the clock is put forward on 31 March, in its twentieth week."""
+    small = SmallSite(tmp_path / "site.sqlite", version=version)
+    small.set(f"UPDATE mdl_config SET value = '{zone}' WHERE name = 'timezone'")
+    course = small.course(format="weeks", enddate=START + 22 * WEEK)
+    for section, module in ((19, "page"), (20, "url")):
+        small.section(course, section)
+        small.activity(course, module, section=section)
+    small.students(course, 1)
+    early = 7200 if version >= "2022112810" else 0
+    for module, due in (
+        ("page", START + 19 * WEEK - early),
+        ("url", START + 20 * WEEK - early - (leap if calendar else 0)),
+    ):
+        found = values(small, cognitive(module), (START, due - 1), (due - 1, due), (due, due + WEEK))
+        assert np.isnan(found).ravel().tolist() == [True, False, True], module
 
 
 def test_sections_share_the_duration(small):
@@ -289,6 +317,27 @@ def test_sections_share_the_duration(small):
     small.add("course_format_options", courseid=course, format="topics", sectionid=0, name="numsections", value="5")
     due = START + 4 * WEEK
     assert np.isnan(values(small, cognitive("url"), (START, due - 1), (due - 1, due))).ravel().tolist() == [True, False]
+
+
+# ---- what only students have ----
+
+
+def test_grades_of_people_who_are_no_students_do_not_count(small, course):
+    """A teacher, somebody who was never enrolled, and a student of another course looked at feedback after a grade."""
+    context, item = small.activity(course, "assign", section=1, graded=True)
+    [student] = small.students(course, 1)
+    teacher, nobody = small.user(), small.user()
+    [elsewhere] = small.students(small.course(), 1)
+    small.enrol(course, teacher, TEACHER)
+    small.log(course, student, MIDDLE, context=context)
+    for user in (teacher, nobody, elsewhere):
+        small.add("grade_grades", itemid=item, userid=user, finalgrade=5.0, timemodified=MIDDLE)
+        small.log(course, user, MIDDLE + DAY, context=context, event=r"\mod_assign\event\feedback_viewed")
+    same(values(small, cognitive("assign")), [[-0.6]])
+    same(values(small, social("assign")), [[0]])
+    small.add("role_assignments", roleid=STUDENT, contextid=1, userid=teacher)  # above the course: a student, too
+    assert values(small, cognitive("assign"))[0][0] == pytest.approx(-1 + 2 / 5 * 3)
+    assert values(small, social("assign"))[0][0] == pytest.approx(1)
 
 
 # ---- users ----

@@ -19,11 +19,11 @@ from fixtures.oracle import (
     load_mariadb,
     load_postgresql,
     load_sqlite,
-    needs_oracle,
     read_lines,
     read_with_ids,
     table,
 )
+from fixtures.paths import needs_shared
 from moodlemlbackend.analytics.features import course_dates
 from moodlemlbackend.analytics.features.analysables import Courses
 from moodlemlbackend.analytics.features.analysis import NO_RANGES, WRONG_DATES, AnalysisStatus, analyse
@@ -32,7 +32,7 @@ from moodlemlbackend.analytics.features.static_predictions import predict_static
 from moodlemlbackend.analytics.features.targets import enrolments
 from moodlemlbackend.analytics.site import open_site
 
-pytestmark = needs_oracle
+pytestmark = needs_shared
 
 FOLDER = ORACLE / "datasets/evaluation"
 NAMES = sorted({path.name.partition(".")[0] for path in FOLDER.glob("*.csv.gz")}) if FOLDER.is_dir() else []

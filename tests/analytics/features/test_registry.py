@@ -58,14 +58,14 @@ def small(tmp_path):
 
 def dataset(command, small, env, *options):
     return command(
-        "site", "dataset", "--site", small.commit(), "--target", "course_dropout", "--time-splitting", "quarters",
+        "site", "dataset", "--site", small.commit(), "--target", "course_dropout", "--interval", "quarters",
         "--now", str(NOW), "-o", "-", *options, env=env,
     )  # fmt: skip
 
 
 def test_the_documented_indicator_is_registered_and_calculated(small, command, tmp_path):
     env = install(tmp_path, {"my_indicators.py": example("my_indicators.py")}, entry_points(example("pyproject.toml")))
-    done = dataset(command, small, env, "--indicators", OWN)
+    done = dataset(command, small, env, "--indicator", OWN)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[2] == rf'range/0,range/1,range/2,range/3,"{OWN}","\core_course\analytics\target\course_dropout"'
@@ -75,8 +75,8 @@ def test_the_documented_indicator_is_registered_and_calculated(small, command, t
 
 
 def test_without_the_package_there_is_no_such_indicator(small, command):
-    done = dataset(command, small, {}, "--indicators", OWN)
-    assert done.returncode == 1
+    done = dataset(command, small, {}, "--indicator", OWN)
+    assert done.returncode == 2
     assert "There is no indicator" in done.stderr
 
 
@@ -113,7 +113,7 @@ def test_targets_and_time_splitting_methods_are_registered_likewise(small, comma
     env = install(tmp_path, {"own.py": TARGET, "method.py": METHOD}, entries)
     done = command(
         "site", "dataset", "--site", small.commit(), "--target", r"\local_mine\analytics\target\quiet", "--now",
-        str(NOW), "--time-splitting", r"\local_mine\analytics\time_splitting\half", "-o", "-", env=env,
+        str(NOW), "--interval", r"\local_mine\analytics\time_splitting\half", "-o", "-", env=env,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert [line.rpartition(",")[2] for line in done.stdout.splitlines()[3:]] == ["0", "0", "1"]
@@ -146,7 +146,7 @@ class Mine(CourseIndicator):
 def test_what_is_wrong_with_an_indicator_is_told_in_a_sentence(small, command, tmp_path, fault):
     code, said = BROKEN[fault]
     env = install(tmp_path, {"own.py": code.replace("{base}", BASE)}, "[moodlemlbackend.indicators]\nx = own:Mine\n")
-    done = dataset(command, small, env, "--indicators", OWN)
+    done = dataset(command, small, env, "--indicator", OWN)
     assert done.returncode in (1, 2)
     assert said in done.stderr
     assert "Traceback" not in done.stderr

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moodlemlbackend.analytics.features.calendar_time import Period, shift
 from moodlemlbackend.analytics.features.registry import get_time_splitting, list_time_splittings
 from moodlemlbackend.analytics.features.rounding import php_round
 from moodlemlbackend.analytics.features.time_splitting import Clock
-from moodlemlbackend.analytics.features.time_splitting.calendar import Period, shift
 
 DAY = 86_400
 MADRID = ZoneInfo("Europe/Madrid")

@@ -19,8 +19,8 @@ from fixtures.trained_sites import (
     trained,
     trained_folder,
 )
-from moodlemlbackend.analytics import lifecycle
-from moodlemlbackend.analytics.db import feedback, models
+from moodlemlbackend.analytics import lifecycle, models
+from moodlemlbackend.analytics.db import feedback
 from moodlemlbackend.analytics.db.schema import FEEDBACK, NOTIFICATIONS, PREDICTION_ACTIONS, PREDICTIONS
 from moodlemlbackend.analytics.features.targets.target import Tone
 from moodlemlbackend.analytics.insights import actions, listing, texts
@@ -30,8 +30,8 @@ from moodlemlbackend.analytics.insights.capabilities import (
     MANAGE_MODELS,
     Capabilities,
 )
-from moodlemlbackend.analytics.insights.samples import SampleInfo, describe
 from moodlemlbackend.analytics.site import open_site
+from moodlemlbackend.analytics.site.people import SampleInfo, describe
 from moodlemlbackend.cli import main
 from moodlemlbackend.errors import UsageError
 
@@ -240,9 +240,9 @@ def test_a_teacher_reads_the_own_courses_insights(predicted, site):
     told = {(row["useridto"], row["contextid"]) for row in rows(predicted, NOTIFICATIONS)}
     assert told
     for userid, contextid in told:
-        assert contextid in listing.readable(capabilities, userid, model, contexts)
+        assert contextid in listing.readable(capabilities, userid, model.target, contexts)
     student = listing.listed(predicted, site)[0].sample.userid
-    assert listing.readable(capabilities, student, model, contexts) == set()
+    assert listing.readable(capabilities, student, model.target, contexts) == set()
 
 
 def test_samples_that_are_gone_are_left_out(site):
@@ -356,19 +356,19 @@ def test_commands(predicted, site_url, site, monkeypatch):
 
     [first, second, *_] = listing.listed(predicted, site, modelid=TRAINED)
     assert first.title in run("list", "--model", str(TRAINED))
-    found = json.loads(run("list", "--course", str(first.sample.courseid), "--json"))
+    found = json.loads(run("list", "--course", str(first.sample.courseid), "--json"))["insights"]
     assert {one["sample"]["courseid"] for one in found} == {first.sample.courseid}
-    assert json.loads(run("show", str(first.id), "--json"))["reasons"]
+    assert json.loads(run("show", str(first.id), "--json"))["insight"]["reasons"]
     assert "at risk of dropping out" in run("show", str(first.id))
     assert "will be learned from" in run("act", "not-useful", str(first.id), "--user", "900")
     assert "will be unlearned" in run("act", "take-back", str(first.id), "--user", "900")
     assert run("act", "acknowledge", str(second.id)) == "Recorded.\n"
-    told = json.loads(run("notifications", "--json"))
+    told = json.loads(run("notifications", "--json"))["notifications"]
     teacher = next(one["useridto"] for one in told)
-    assert {one["contextid"] for one in json.loads(run("list", "--user", str(teacher), "--json"))}
-    assert json.loads(run("list", "--user", str(first.sample.userid), "--json")) == []
-    assert json.loads(run("notifications", "--user", str(teacher), "--unread", "--read", "--json"))
-    assert json.loads(run("notifications", "--user", str(teacher), "--unread", "--json")) == []
+    assert {one["contextid"] for one in json.loads(run("list", "--user", str(teacher), "--json"))["insights"]}
+    assert json.loads(run("list", "--user", str(first.sample.userid), "--json"))["insights"] == []
+    assert json.loads(run("notifications", "--user", str(teacher), "--unread", "--read", "--json"))["notifications"]
+    assert json.loads(run("notifications", "--user", str(teacher), "--unread", "--json"))["notifications"] == []
     assert json.loads(run("preferences", str(teacher), "--no-email", "--json"))["email"] is False
     assert "waiting: 0" in run("send")
     assert "no course" in run("list", "--course", "9999", code=2)

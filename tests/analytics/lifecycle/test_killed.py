@@ -22,8 +22,7 @@ from fixtures.trained_sites import (
     trained,
     trained_folder,
 )
-from moodlemlbackend.analytics import lifecycle
-from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import (
     FILES,
     NOTIFICATIONS,

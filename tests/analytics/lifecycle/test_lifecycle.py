@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,8 +33,8 @@ from fixtures.trained_sites import (
     trained_folder,
     workspace,
 )
-from moodlemlbackend.analytics import lifecycle
-from moodlemlbackend.analytics.db import history, models
+from moodlemlbackend.analytics import lifecycle, models
+from moodlemlbackend.analytics.db import history
 from moodlemlbackend.analytics.db.schema import (
     EXPLANATIONS,
     FILES,
@@ -235,7 +236,9 @@ def test_an_evaluation_is_logged_with_its_report(workspace, site):
     assert (one.logid, one.interval) == (logged["id"], SINGLE_RANGE)
     assert one.score == pytest.approx(logged["score"], abs=1e-5)
     assert logged["evaluationmode"] == "configuration"
-    assert logged["dir"].startswith(str(workspace.evaluationdir(get(workspace, modelid), SINGLE_RANGE)))
+    folder = workspace.evaluationdir(get(workspace, modelid), SINGLE_RANGE)
+    assert Path(workspace.absolute(logged["dir"])).is_relative_to(folder)
+    assert not Path(logged["dir"]).is_absolute()
     assert outcome.status == one.status
     assert not rows(workspace, TRAIN_SAMPLES)
     assert not rows(workspace, USED_ANALYSABLES)

@@ -11,10 +11,10 @@ from urllib.parse import unquote
 
 import pytest
 
-from fixtures.oracle import ORACLE, load_sqlite, needs_oracle, table
+from fixtures.oracle import ORACLE, load_sqlite, table
+from fixtures.paths import needs_shared
 from fixtures.trained_sites import PROCESSOR, new_workspace
-from moodlemlbackend.analytics import lifecycle
-from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import (
     NOTIFICATIONS,
     PREDICT_SAMPLES,
@@ -28,7 +28,7 @@ from moodlemlbackend.analytics.features.invalid import invalid_elements
 from moodlemlbackend.analytics.insights.capabilities import Capabilities
 from moodlemlbackend.analytics.site import open_site
 
-pytestmark = needs_oracle
+pytestmark = needs_shared
 
 START = 1_795_366_281
 TRAINED_AT = {8: 1_795_366_283, 7: 1_795_366_370, 6: 1_795_366_435, 1: 1_795_366_704}

@@ -30,11 +30,10 @@ from fixtures.trained_sites import (
     trained_folder,
     workspace,
 )
-from moodlemlbackend.analytics import lifecycle
-from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics import lifecycle, models
+from moodlemlbackend.analytics.db import facts
 from moodlemlbackend.analytics.db.schema import MODELS
 from moodlemlbackend.analytics.lifecycle import packages
-from moodlemlbackend.analytics.workspace import write_fact
 from moodlemlbackend.cli import main
 from moodlemlbackend.errors import ArchiveError, BackendError, ModelError, NotTrainedError, PackageError, UsageError
 from moodlemlbackend.operations.trained_models import trained_model
@@ -214,11 +213,11 @@ def test_components_are_compared(workspace, tmp_path):
         "The versions of the package's components were not compared: no site was read yet."
     ]
     with workspace.store.write() as connection:
-        write_fact(connection, "components", {"core": 5, "mod_quiz": 7})
+        facts.write(connection, "components", {"core": 5, "mod_quiz": 7})
     with pytest.raises(PackageError, match=r"does not have: local_x \(7\)"):
         packages.import_model(workspace, path)
     with workspace.store.write() as connection:
-        write_fact(connection, "components", {"core": 4, "mod_quiz": 7, "local_x": 7})
+        facts.write(connection, "components", {"core": 4, "mod_quiz": 7, "local_x": 7})
     with pytest.raises(PackageError, match=r"Moodle \(5\), mod_quiz \(6\)"):
         packages.import_model(workspace, path)
     assert packages.import_model(workspace, path, ignore_versions=True).notes == []
@@ -303,7 +302,7 @@ def test_commands(trained, site_url, tmp_path, monkeypatch):
 
     assert "is in" in run("export", str(TRAINED), str(tmp_path / "m.zip"))
     assert "Model 7 is made" in run("import", str(tmp_path / "m.zip"), "--name", "Copy")
-    assert json.loads(run("import", str(tmp_path / "m.zip"), "--no-weights", "--json"))["trained"] is False
+    assert json.loads(run("import", str(tmp_path / "m.zip"), "--no-weights", "--json"))["model"]["trained"] is False
     assert json.loads(run("export-data", str(TRAINED), str(tmp_path / "d.csv"), "--json"))["rows"] > 0
     (tmp_path / "bad.zip").write_bytes(b"x")
     assert "no zip archive" in run("import", str(tmp_path / "bad.zip"), code=1)

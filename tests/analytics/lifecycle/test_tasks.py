@@ -29,7 +29,7 @@ from fixtures.trained_sites import (
     trained_folder,
     workspace,
 )
-from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db.schema import (
     EXPLANATIONS,
     FEEDBACK,
@@ -217,7 +217,8 @@ def test_commands(trained, site_url, monkeypatch, task):
     assert done.exit_code == 0, done.output
     assert "Done in" in done.output
     again = CliRunner().invoke(main, ["tasks", task, *where, "--json"])
-    assert json.loads(again.output)["task"] == task
+    told = json.loads(again.output)
+    assert (told["status"], told["task"]) == (0, task)
 
 
 def test_moodles_own_tools(trained, site_url, monkeypatch):
@@ -243,7 +244,7 @@ def test_moodles_own_tools(trained, site_url, monkeypatch):
         "evaluate-model", f"--modelid={TRAINED}", "--mode=trainedmodel", "--timesplitting=quarters", code=2
     )
     assert "assumptions" in run("evaluate-model", "--modelid=2", code=2)
-    invalid = json.loads(run("models", "invalid", str(TRAINED), "--now", str(NOW), "--json"))
+    invalid = json.loads(run("models", "invalid", str(TRAINED), "--now", str(NOW), "--json"))["invalid"]
     assert {one["name"].rpartition("-")[0] for one in invalid} >= {"NO-END", "TOO-LONG"}
     assert all(one["training"]["text"] and one["prediction"]["text"] for one in invalid)
     logged = json.loads(run("models", "log", str(TRAINED), "--json"))

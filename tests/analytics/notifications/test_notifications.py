@@ -21,8 +21,7 @@ pytest.importorskip("aiosmtpd", reason="needs aiosmtpd")
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from moodlemlbackend.analytics import lifecycle
-from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import DELIVERIES, NOTIFICATIONS
 from moodlemlbackend.analytics.notifications import channels, outbox
 from moodlemlbackend.analytics.notifications.message import Message, Recipient

@@ -10,7 +10,8 @@ import sqlite3
 import numpy as np
 import pytest
 
-from fixtures.oracle import load_postgresql, needs_oracle
+from fixtures.oracle import load_postgresql
+from fixtures.paths import needs_shared
 from fixtures.small_site import DAY, END, MODULE_IDS, NOW, START, WEEK, SmallSite, one_course
 from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, analyse
 from moodlemlbackend.analytics.features.datasets import write_dataset
@@ -405,12 +406,12 @@ def test_site_dataset_writes_what_moodle_would(small, command, tmp_path):
         small.commit(),
         "--target",
         "course_dropout",
-        "--time-splitting",
+        "--interval",
         "quarters",
         "--now",
         str(NOW),
     ]
-    done = command("site", "dataset", *options, "--indicators", indicator, "-o", output)
+    done = command("site", "dataset", *options, "--indicator", indicator, "-o", output)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"12 rows with 5 features from 1 analysables, 0 left out, in {output}.\n"
     lines = output.read_text().splitlines()
@@ -434,13 +435,13 @@ def test_site_dataset_writes_what_moodle_would(small, command, tmp_path):
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--target", "nothing", "--time-splitting", "quarters"], 1, "There is no target 'nothing'"),
-        (["--target", "course_dropout", "--time-splitting", "half"], 1, "There is no time splitting method 'half'"),
-        (["--target", "course_dropout", "--time-splitting", "upcoming_week"], 1, "does not accept"),
-        (["--target", "no_teaching", "--time-splitting", "single_range", "--indicators",
-          r"\core\analytics\indicator\any_course_access"], 1, "needs user"),
-        (["--target", "course_dropout", "--time-splitting", "quarters", "--now", "soon"], 2, "is no time"),
-        (["--target", "course_dropout", "--time-splitting", "quarters", "--now", "2002-01-01"], 2, "gives no sample"),
+        (["--target", "nothing", "--interval", "quarters"], 2, "There is no target 'nothing'"),
+        (["--target", "course_dropout", "--interval", "half"], 2, "There is no time splitting method 'half'"),
+        (["--target", "course_dropout", "--interval", "upcoming_week"], 2, "does not accept"),
+        (["--target", "no_teaching", "--interval", "single_range", "--indicator",
+          r"\core\analytics\indicator\any_course_access"], 2, "needs user"),
+        (["--target", "course_dropout", "--interval", "quarters", "--now", "soon"], 2, "is no time"),
+        (["--target", "course_dropout", "--interval", "quarters", "--now", "2002-01-01"], 2, "gives no sample"),
     ],
 )  # fmt: skip
 def test_site_dataset_that_cannot_be_made(small, command, tmp_path, options, code, said):
@@ -468,7 +469,7 @@ def test_courses_side_by_side_give_the_same(small):
     assert repr(one) == repr(several)
 
 
-@needs_oracle
+@needs_shared
 def test_every_connection_sees_the_moment_of_the_first():
     psycopg = pytest.importorskip("psycopg")
     with load_postgresql() as url, open_site(url) as site:
@@ -494,7 +495,7 @@ def test_a_data_set_of_nothing_says_why(small, tmp_path):
     assert list(tmp_path.glob("*.csv")) == []
 
 
-@needs_oracle
+@needs_shared
 def test_another_driver_is_called_by_way_of_sqlalchemy(monkeypatch):
     pytest.importorskip("sqlalchemy")
     from moodlemlbackend.analytics.site import connection

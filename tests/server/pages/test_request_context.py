@@ -14,11 +14,11 @@ import pytest
 from fixtures.databases import KINDS, new_database
 from fixtures.pages import WWWROOT
 from fixtures.paths import posix
-from moodlemlbackend.analytics.db import open_store
+from moodlemlbackend.analytics.db import insights, open_store, predictions
 from moodlemlbackend.analytics.db.schema import EXPLANATIONS, MODELS, PREDICTION_ACTIONS, PREDICTIONS
+from moodlemlbackend.analytics.insights.actions import HIDING
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
-from moodlemlbackend.server.pages.site import queries
 from moodlemlbackend.server.pages.site.forms import whole
 from moodlemlbackend.server.pages.site.request_context import RequestContexts
 from moodlemlbackend.settings.analytics import AnalyticsSettings
@@ -140,12 +140,14 @@ def test_what_waits_is_counted_the_same_in_each_kind_of_store(kind, tmp_path):
                 acted = {"predictionid": 2, "userid": 7, "actionname": action, "timecreated": time}
                 connection.execute(PREDICTION_ACTIONS.insert().values(acted))
         with store.read() as connection:
-            assert queries.open_insights(connection, 7, [5, 6]) == [queries.Open(1, 5, 2, 0.5)]
-            assert queries.open_insights(connection, 8, [5]) == [queries.Open(1, 5, 3, 0.5)]
-            assert queries.open_insights(connection, 7, []) == []
-            assert queries.said(connection, 7, 5) == {2: queries.Said(2, 1, "notuseful", 3)}
-            assert queries.models_in(connection, 5) == [1]
-            assert queries.place(connection, 6) == (2, 5)
-            assert queries.place(connection, 99) is None
-            assert queries.by_context(connection, 1) == {5: (5, 15)}
-            assert queries.by_model(connection) == {1: 5, 2: 1}
+            assert insights.open_insights(connection, 7, [5, 6], HIDING) == [insights.OpenInsights(1, 5, 2, 0.5)]
+            assert insights.open_insights(connection, 8, [5], HIDING) == [insights.OpenInsights(1, 5, 3, 0.5)]
+            assert insights.open_insights(connection, 7, [], HIDING) == []
+            assert predictions.dealt_with(connection, 7, 5, HIDING) == {2: predictions.DealtWith(2, 1, "notuseful", 3)}
+            assert predictions.models_in(connection, 5) == [1]
+            found = predictions.find(connection, 6)
+            assert found is not None
+            assert (found.modelid, found.contextid) == (2, 5)
+            assert predictions.find(connection, 99) is None
+            assert predictions.by_context(connection, 1) == {5: (5, 15)}
+            assert predictions.by_model(connection) == {1: 5, 2: 1}

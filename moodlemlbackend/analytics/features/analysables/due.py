@@ -10,12 +10,8 @@ import numpy.typing as npt
 from moodlemlbackend.analytics.features.analysables.activities import FROM, Dates
 from moodlemlbackend.analytics.features.analysables.course import Course
 from moodlemlbackend.analytics.features.ranges import Ranges
+from moodlemlbackend.analytics.features.weeks import EARLY_SECONDS, week_end
 from moodlemlbackend.analytics.site.database import Integers
-
-SECONDS_A_WEEK = 604_800
-
-EARLY_SECONDS = 7_200
-"""By which Moodle 4 takes the end of a week for over; 3.7 does not."""
 
 Flags = npt.NDArray[np.bool_]
 
@@ -39,15 +35,21 @@ def due_activities(course: Course, ranges: Ranges) -> Flags:
 def _by_section(course: Course, starts: Integers, ends: Integers) -> Flags:
     """Which sections end in which range, in the course's format."""
     if course.in_weeks:
-        early = 0 if course.site.is_37 else EARLY_SECONDS
-        times = course.start + SECONDS_A_WEEK * np.maximum(course.activities.sections, 1) - early
-        return _inside(times, starts, ends)
+        return _inside(_week_ends(course), starts, ends)
     dated: Flags = np.full(len(ends), bool(course.start and course.end))[:, None] & (course.activities.sections != 0)
     if not course.uses_sections:
         return dated
     length = np.floor((course.end - course.start) / max(course.activities.section_count, 1) + 0.5)
     times = course.start + length * course.activities.sections
     return dated & _inside(times, starts, ends)
+
+
+def _week_ends(course: Course) -> Integers:
+    """When the week of each activity's section is taken for over: (activities,); section 0 is of the first week."""
+    early = EARLY_SECONDS if course.site.weeks_end_early else 0
+    weeks, index = np.unique(np.maximum(course.activities.sections, 1), return_inverse=True)
+    ends = np.array([week_end(course.site, course.start, week) - early for week in weeks.tolist()], np.int64)
+    return ends[index]
 
 
 def _inside(times: npt.NDArray[Any], starts: Integers, ends: Integers) -> Flags:

@@ -127,9 +127,10 @@ def last_accesses(site: Site, courses: Sequence[CourseRow]) -> dict[int, Integer
 
 
 def grade_times(site: Site, courses: Sequence[CourseRow]) -> dict[int, GradeTimes]:
-    """When grades of activities were given; outcomes are no grades."""
+    """When grades of activities were given to students; outcomes are no grades, and others' grades do not count."""
     items = grades.graded_activities(site, _ids(courses))
     graded = grades.first_grades(site, _ids(courses))
+    learners = students(site, courses)
     result = {}
     for course, activities in items.items():
         by_activity: dict[tuple[str, int], list[tuple[int, int]]] = {}
@@ -138,7 +139,9 @@ def grade_times(site: Site, courses: Sequence[CourseRow]) -> dict[int, GradeTime
         times = {}
         for activity, pairs in by_activity.items():
             table = np.array(sorted(pairs), np.int64)
-            times[activity] = (table[:, 0], table[:, 1])
+            table = table[np.isin(table[:, 0], learners[course])]
+            if len(table):
+                times[activity] = (table[:, 0], table[:, 1])
         result[course] = GradeTimes(frozenset(activities), times)
     return result
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from moodlemlbackend.analytics.features.analysables.analysable import Analysable
+from moodlemlbackend.analytics.features.calendar_time import Period, shift
 from moodlemlbackend.analytics.features.ranges import Ranges
-from moodlemlbackend.analytics.features.time_splitting.calendar import Period, shift
 from moodlemlbackend.analytics.features.time_splitting.time_splitting import Clock, TimeSplitting
 
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from moodlemlbackend.analytics.features.analysables.analysable import Analysable
+from moodlemlbackend.analytics.features.calendar_time import Period, shift
 from moodlemlbackend.analytics.features.ranges import Ranges
-from moodlemlbackend.analytics.features.time_splitting.calendar import Period, shift
 from moodlemlbackend.analytics.features.time_splitting.time_splitting import Clock, Family, TimeSplitting
 
 Triple = tuple[int, int, int]

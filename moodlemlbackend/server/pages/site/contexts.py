@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moodlemlbackend.analytics.insights.capabilities import COURSE, LIST_INSIGHTS, USER, Context
+from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS
+from moodlemlbackend.analytics.site.contexts import COURSE, USER, read_contexts
+from moodlemlbackend.analytics.site.roles import assignments_of
 from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from moodlemlbackend.server.pages.site.request_context import RequestContext
-
-_AT_ONCE = 5000
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def named(ctx: RequestContext, contextids: Collection[int]) -> dict[int, NamedCo
     """The contexts that there are still, by id."""
     courses = {course.context: course for course in ctx.site.courses}
     found = {}
-    for context in _contexts(ctx, contextids):
+    for context in read_contexts(ctx.site, contextids):
         course = next((courses[above] for above in reversed(context.path) if above in courses), None)
         own = context.level == USER and context.instance == ctx.person.id
         if own:
@@ -47,22 +47,8 @@ def named(ctx: RequestContext, contextids: Collection[int]) -> dict[int, NamedCo
 def concerning(ctx: RequestContext, contextids: Collection[int]) -> set[int]:
     """The contexts of a list of courses: those in which a person has any role, and the person's own; a cheap sieve."""
     person = ctx.person.id
-    found = [context for context in _contexts(ctx, contextids) if context.level != USER or context.instance == person]
+    every = read_contexts(ctx.site, contextids)
+    found = [context for context in every if context.level != USER or context.instance == person]
     everywhere = ctx.capabilities.may(person, LIST_INSIGHTS, ctx.site.system_context)
-    rows = ctx.site.database.rows("SELECT contextid FROM {role_assignments} WHERE userid = :user", user=person)
-    with_role = {context for (context,) in rows}
+    with_role = {context for _, context in assignments_of(ctx.site, person)}
     return {context.id for context in found if everywhere or context.level == USER or with_role & set(context.path)}
-
-
-def _contexts(ctx: RequestContext, contextids: Collection[int]) -> list[Context]:
-    ids = sorted(contextids)
-    found = []
-    for start in range(0, len(ids), _AT_ONCE):
-        rows = ctx.site.database.rows(
-            "SELECT id, contextlevel, instanceid, path FROM {context} WHERE id IN :ids",
-            ids=ids[start : start + _AT_ONCE],
-        )
-        for key, level, instance, path in rows:
-            above = tuple(int(part) for part in (path or "").split("/") if part)
-            found.append(Context(key, level, instance, above or (key,)))
-    return found

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import Response
 
-from moodlemlbackend.analytics.db import feedback, models
+from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.db import feedback
+from moodlemlbackend.analytics.db import predictions as stored_predictions
 from moodlemlbackend.analytics.db.history import evaluations, runs
-from moodlemlbackend.analytics.db.schema import PREDICTIONS
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.invalid import invalid_elements
 from moodlemlbackend.analytics.insights import listing
@@ -23,16 +24,15 @@ from moodlemlbackend.server import limits
 from moodlemlbackend.server.jobs.page_runs import TASKS, PageRun
 from moodlemlbackend.server.pages.charts import score_chart
 from moodlemlbackend.server.pages.model_index import FIGURE, RunFacts
-from moodlemlbackend.server.pages.site import contexts, queries
+from moodlemlbackend.server.pages.site import contexts
 from moodlemlbackend.server.pages.site.responses import Page, go
 from moodlemlbackend.server.texts import indicator_name, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection
-
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.db import Connection
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.server.pages.charts import ScoreChart
     from moodlemlbackend.server.pages.site.forms import PageForm
     from moodlemlbackend.server.pages.site.request_context import RequestContext
@@ -69,7 +69,7 @@ def index(ctx: RequestContext) -> Page:
     """All models."""
     ctx.require_manager()
     with ctx.workspace.store.read() as connection:
-        predicted = queries.by_model(connection)
+        predicted = stored_predictions.by_model(connection)
         rows = [
             ModelRow(model, next(iter(evaluations(connection, model.id)), None), predicted.get(model.id, 0))
             for model in models.listed(connection)
@@ -82,7 +82,7 @@ def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
     shown = _model(ctx, modelid)
     with ctx.workspace.store.read() as connection:
         log = _evaluations(ctx, connection, modelid)
-        predicted = models.count(connection, PREDICTIONS, modelid)
+        predicted = stored_predictions.count(connection, modelid)
     values = {
         "model": shown, "run": ctx.runs.latest(modelid), "predicted": predicted, "evaluations": log[:SHOWN_EVALUATIONS],
         "more": len(log) > SHOWN_EVALUATIONS, "scores_by_interval": _scores_by_interval(log),
@@ -113,11 +113,11 @@ def predictions(ctx: RequestContext, modelid: int) -> Page:
     """Where a model has predicted, and how much; with a link where the person may read."""
     model = _model(ctx, modelid)
     with ctx.workspace.store.read() as connection:
-        counted = queries.by_context(connection, modelid)
+        counted = stored_predictions.by_context(connection, modelid)
     names = contexts.named(ctx, counted)
     readable: set[int] = set()
     if model.enabled and model.trained:
-        readable = listing.readable(ctx.capabilities, ctx.person.id, model, names)
+        readable = listing.readable(ctx.capabilities, ctx.person.id, model.target, names)
     rows = sorted(
         ((named, *counted[contextid]) for contextid, named in names.items()), key=lambda row: row[0].name.lower()
     )
@@ -236,7 +236,7 @@ def _folder(ctx: RequestContext, model: AnalyticsModel, evaluation: dict[str, An
     """Where an evaluation left its figures, None when it is gone; nothing outside the model's own folder counts."""
     if not evaluation["dir"]:
         return None
-    folder, own = Path(evaluation["dir"]).resolve(), ctx.workspace.modeldir(model).resolve()
+    folder, own = Path(ctx.workspace.absolute(evaluation["dir"])).resolve(), ctx.workspace.modeldir(model).resolve()
     return folder if folder.is_relative_to(own) and folder.is_dir() else None
 
 

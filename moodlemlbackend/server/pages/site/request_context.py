@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from moodlemlbackend.analytics.db import facts
 from moodlemlbackend.analytics.insights.capabilities import MANAGE_MODELS, Capabilities
+from moodlemlbackend.analytics.lifecycle.opening import open_workspace
 from moodlemlbackend.analytics.site import open_site
-from moodlemlbackend.analytics.workspace import open_workspace, read_fact, write_fact
+from moodlemlbackend.analytics.site.people import user_named
 from moodlemlbackend.errors import BackendError, BusyError, NotTrainedError, RequestError, UsageError
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.hidden_paths import HiddenPaths
@@ -147,10 +149,7 @@ class RequestContexts:
             if self._workspace is None or self._tokens is None:
                 self._workspace = open_workspace(self.settings)
                 with self._workspace.store.write() as connection:
-                    key = read_fact(connection, _KEY)
-                    if key is None:
-                        key = secrets.token_hex(_KEY_BYTES)
-                        write_fact(connection, _KEY, key)
+                    key = facts.hold(connection, _KEY, secrets.token_hex(_KEY_BYTES))
                 self._tokens = Tokens(bytes.fromhex(key))
             return self._workspace, self._tokens
 
@@ -162,13 +161,7 @@ class RequestContexts:
 
 def _person(site: Site, user: str) -> Person:
     """The Moodle user of this very name, who can log in there; RequestError of 403 when there is none, or several."""
-    rows = site.database.rows(
-        "SELECT id, username, firstname, lastname FROM {user} "
-        "WHERE username = :user AND deleted = 0 AND suspended = 0 AND confirmed = 1",
-        user=user,
-    )
-    same = [row for row in rows if row[1] == user and row[0] != site.guest]  # databases may compare without case
-    if len(same) != 1:
+    named = user_named(site, user)
+    if named is None:
         raise RequestError(say("nobody"), 403)
-    [(userid, _, first, last)] = same
-    return Person(userid, f"{first or ''} {last or ''}".strip() or user)
+    return Person(named.id, named.full_name)

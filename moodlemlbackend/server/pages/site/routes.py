@@ -48,7 +48,7 @@ def _add_insights(app: FastAPI) -> None:
         if context is None:
             return await _show(request, user, teachers.index)
         if show == "done":
-            return await _show(request, user, lambda ctx: teachers.dealt_with(ctx, context))
+            return await _show(request, user, lambda ctx: teachers.dealt_with(ctx, context, page))
         query = teachers.InsightsQuery(context, model, page, everything=select == "all", done=done, number=number)
         return await _show(request, user, lambda ctx: teachers.context(ctx, query))
 

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.db import predictions as stored_predictions
+from moodlemlbackend.analytics.db.insights import OpenInsights, open_insights
+from moodlemlbackend.analytics.db.insights import contexts as contexts_with_insights
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.insights import actions, listing
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.pages.charts import bars
-from moodlemlbackend.server.pages.site import contexts, queries
+from moodlemlbackend.server.pages.site import contexts
 from moodlemlbackend.server.pages.site.forms import FIELD, whole
 from moodlemlbackend.server.pages.site.responses import Page, go
 from moodlemlbackend.server.texts import say
@@ -22,9 +25,11 @@ if TYPE_CHECKING:
 
     from fastapi.responses import Response
 
-    from moodlemlbackend.analytics.db.models import AnalyticsModel
+    from moodlemlbackend.analytics.db import Connection
+    from moodlemlbackend.analytics.db.predictions import DealtWith
     from moodlemlbackend.analytics.insights.actions import Offered
     from moodlemlbackend.analytics.insights.listing import Insight
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.server.pages.site.forms import PageForm
     from moodlemlbackend.server.pages.site.request_context import RequestContext
 
@@ -49,20 +54,23 @@ class InsightSection:
 def index(ctx: RequestContext) -> Page:
     """The courses of a person that have insights, those at the greatest risk first."""
     with ctx.workspace.store.read() as connection:
-        pairs = {(pair.modelid, pair.contextid) for pair in listing.contexts(connection)}
-        known = {modelid: models.get(connection, modelid) for modelid in {modelid for modelid, _ in pairs}}
+        pairs = {(pair.modelid, pair.contextid) for pair in contexts_with_insights(connection)}
+        known = models.by_id(connection, {modelid for modelid, _ in pairs})
     candidates = contexts.concerning(ctx, {contextid for _, contextid in pairs})
+    ctx.capabilities.load(candidates)
+    by_target = {
+        target: listing.readable(ctx.capabilities, ctx.person.id, target, candidates)
+        for target in {model.target for model in known.values()}
+    }
     readable = {
         (modelid, contextid)
         for modelid, contextid in pairs
-        if contextid in candidates
-        and definitions.has_target(known[modelid].target)
-        and listing.readable(ctx.capabilities, ctx.person.id, known[modelid], [contextid])
+        if modelid in known and contextid in by_target[known[modelid].target]
     }
     with ctx.workspace.store.read() as connection:
-        waiting = queries.open_insights(connection, ctx.person.id, {context for _, context in readable})
+        waiting = open_insights(connection, ctx.person.id, {context for _, context in readable}, actions.HIDING)
     waiting_in = {(count.modelid, count.contextid): count for count in waiting}
-    rows: dict[int, list[tuple[AnalyticsModel, queries.Open | None]]] = {}
+    rows: dict[int, list[tuple[AnalyticsModel, OpenInsights | None]]] = {}
     for modelid, contextid in sorted(readable):
         rows.setdefault(contextid, []).append((known[modelid], waiting_in.get((modelid, contextid))))
     names = contexts.named(ctx, rows)
@@ -95,29 +103,32 @@ def context(ctx: RequestContext, query: InsightsQuery) -> Page:
         readable = [model for model in readable if model.id == query.model]
         if not readable:
             raise RequestError(say("no insights there"), 404)
+    elsewhere: list[AnalyticsModel] = []
+    if len(readable) > limits.PAGE_SECTIONS:
+        readable, elsewhere = _most_urgent(ctx, readable, query.context)
     sections = [_insight_section(ctx, model, query.context, query.page) for model in readable]
     with ctx.workspace.store.read() as connection:
-        hidden = len(queries.said(connection, ctx.person.id, query.context))
+        hidden = len(_dealt_with(ctx, connection, query.context))
     values = {
-        "context": named, "sections": sections, "hidden": hidden, "query": query, "bars": bars,
+        "context": named, "sections": sections, "elsewhere": elsewhere, "hidden": hidden, "query": query, "bars": bars,
         "notice": _notice(query.done, query.number), "reasons_shown": REASONS_SHOWN, "field": FIELD,
     }  # fmt: skip
     return Page("context.html", values)
 
 
-def dealt_with(ctx: RequestContext, contextid: int) -> Page:
-    """What a person has judged in a context, to be taken back."""
+def dealt_with(ctx: RequestContext, contextid: int, page: int = 1) -> Page:
+    """What a person has judged in a context, latest first, to be taken back."""
     named, readable = _readable_context(ctx, contextid)
     with ctx.workspace.store.read() as connection:
-        judgements = queries.said(connection, ctx.person.id, contextid)
+        judgements = _dealt_with(ctx, connection, contextid)
     modelids = {model.id for model in readable}
-    shown: list[Insight] = []
-    for modelid in sorted({judgement.modelid for judgement in judgements.values()} & modelids):
-        insights = _all_insights(ctx, modelid, contextid, mine=False)
-        shown += [insight for insight in insights if insight.id in judgements]
+    wanted = [judgement.predictionid for judgement in judgements.values() if judgement.modelid in modelids]
+    shown, number = listing.several(ctx.workspace, ctx.site, wanted, page=page - 1, perpage=limits.PAGE_INSIGHTS)
     labels = {action.name: action.label for model in readable for action in actions.judgements(model.target)}
-    shown.sort(key=lambda insight: -judgements[insight.id].time)
-    values = {"context": named, "insights": shown, "judgements": judgements, "labels": labels}
+    values = {
+        "context": named, "insights": shown, "judgements": judgements, "labels": labels,
+        "page": page, "pages": _pages(number),
+    }  # fmt: skip
     return Page("dealt-with.html", values)
 
 
@@ -126,7 +137,7 @@ def insight(ctx: RequestContext, predictionid: int, done: str = "", number: int 
     shown = _readable_insight(ctx, predictionid)
     named, _ = _readable_context(ctx, shown.contextid)
     with ctx.workspace.store.read() as connection:
-        judgement = queries.said(connection, ctx.person.id, shown.contextid).get(predictionid)
+        judgement = _dealt_with(ctx, connection, shown.contextid).get(predictionid)
     labels = {action.name: action.label for action in shown.judgements}
     values = {
         "context": named, "insight": shown, "judgement": judgement, "labels": labels, "bars": bars,
@@ -166,8 +177,8 @@ def act(ctx: RequestContext, form: PageForm) -> Page | Response:
 def _message(ctx: RequestContext, contextid: int, predictions: Sequence[int]) -> Page:
     """A link that opens the mail program, for students who were chosen."""
     named, _ = _readable_context(ctx, contextid)
-    samples = [_readable_insight(ctx, predictionid).sample for predictionid in dict.fromkeys(predictions)]
-    students = [sample for sample in samples if sample is not None and sample.email]
+    chosen, _ = listing.several(ctx.workspace, ctx.site, [*dict.fromkeys(predictions)], perpage=len(predictions))
+    students = [insight.sample for insight in chosen if insight.sample is not None and insight.sample.email]
     if not students:
         raise RequestError(say("no addresses"), 400)
     actions.perform(ctx.workspace, MESSAGE, predictions)
@@ -177,13 +188,10 @@ def _message(ctx: RequestContext, contextid: int, predictions: Sequence[int]) ->
 def _readable_context(ctx: RequestContext, contextid: int) -> tuple[contexts.NamedContext, list[AnalyticsModel]]:
     """A context, and the models whose insights in it a person may read; 404 when there are none."""
     with ctx.workspace.store.read() as connection:
-        candidates = [models.get(connection, modelid) for modelid in queries.models_in(connection, contextid)]
-    readable = [
-        model
-        for model in candidates
-        if definitions.has_target(model.target)
-        and listing.readable(ctx.capabilities, ctx.person.id, model, [contextid])
-    ]
+        candidates = models.by_id(connection, stored_predictions.models_in(connection, contextid)).values()
+    targets = {model.target for model in candidates}
+    seen = {target for target in targets if listing.readable(ctx.capabilities, ctx.person.id, target, [contextid])}
+    readable = [model for model in candidates if model.target in seen]
     named = contexts.named(ctx, [contextid]).get(contextid)
     if named is None or not readable:
         raise RequestError(say("no insights there"), 404)
@@ -199,53 +207,54 @@ def _readable_insight(ctx: RequestContext, predictionid: int) -> Insight:
 def _readable_in(ctx: RequestContext, predictionid: int) -> int:
     """The context of an insight that a person may read, of an enabled model; RequestError of 404 for any other."""
     with ctx.workspace.store.read() as connection:
-        origin = queries.place(connection, predictionid)
-        model = models.get(connection, origin[0]) if origin else None
+        row = stored_predictions.find(connection, predictionid)
+        model = models.by_id(connection, [row.modelid]).get(row.modelid) if row else None
     if (
-        origin is None
+        row is None
         or model is None
-        or not (model.enabled and model.trained and definitions.has_target(model.target))
-        or not listing.readable(ctx.capabilities, ctx.person.id, model, [origin[1]])
+        or not (model.enabled and model.trained)
+        or not listing.readable(ctx.capabilities, ctx.person.id, model.target, [row.contextid])
     ):
         raise RequestError(say("no insight"), 404)
-    return origin[1]
+    return row.contextid
 
 
 def _insight_section(ctx: RequestContext, model: AnalyticsModel, contextid: int, page: int) -> InsightSection:
-    insights = _all_insights(ctx, model.id, contextid, mine=True)
-    insights.sort(key=_risk, reverse=True)
-    first = (page - 1) * limits.PAGE_INSIGHTS
+    insights, number = listing.section(
+        ctx.workspace, ctx.site, model, contextid, userid=ctx.person.id, page=page - 1, perpage=limits.PAGE_INSIGHTS
+    )
     bulk = definitions.target(model.target).bulk_actions
     return InsightSection(
         model=model,
-        insights=insights[first : first + limits.PAGE_INSIGHTS],
-        number=len(insights),
-        pages=max(1, -(-len(insights) // limits.PAGE_INSIGHTS)),
+        insights=insights,
+        number=number,
+        pages=_pages(number),
         judgements=actions.judgements(model.target),
         messages=any(action.name == MESSAGE for action in bulk),
         what=definitions.analyser(model.target).origin,
     )
 
 
-def _all_insights(ctx: RequestContext, modelid: int, contextid: int, *, mine: bool) -> list[Insight]:
-    """All insights of a model in a context; ``mine``: without those that the person has dealt with."""
-    insights: list[Insight] = []
-    while True:
-        part = listing.listed(
-            ctx.workspace, ctx.site, modelid=modelid, contextids=[contextid],
-            userid=ctx.person.id if mine else None, page=len(insights) // listing.LARGEST_PAGE,
-            perpage=listing.LARGEST_PAGE,
-        )  # fmt: skip
-        insights += part
-        if len(part) < listing.LARGEST_PAGE:
-            return insights
+def _dealt_with(ctx: RequestContext, connection: Connection, contextid: int) -> dict[int, DealtWith]:
+    return stored_predictions.dealt_with(connection, ctx.person.id, contextid, actions.HIDING)
 
 
-def _risk(insight: Insight) -> tuple[float, float]:
-    return insight.prediction, insight.score if insight.probability is None else insight.probability
+def _most_urgent(
+    ctx: RequestContext, readable: Sequence[AnalyticsModel], contextid: int
+) -> tuple[list[AnalyticsModel], list[AnalyticsModel]]:
+    """The models whose insights a page can show, those that wait with the highest probability, and the others."""
+    with ctx.workspace.store.read() as connection:
+        waiting = open_insights(connection, ctx.person.id, [contextid], actions.HIDING)
+    urgency = {count.modelid: _urgency(count) for count in waiting}
+    ranked = sorted(readable, key=lambda model: -urgency.get(model.id, -1.0))
+    return ranked[: limits.PAGE_SECTIONS], sorted(ranked[limits.PAGE_SECTIONS :], key=lambda model: model.name.lower())
 
 
-def _urgency(waiting: queries.Open | None) -> float:
+def _pages(number: int) -> int:
+    return max(1, -(-number // limits.PAGE_INSIGHTS))
+
+
+def _urgency(waiting: OpenInsights | None) -> float:
     return -1.0 if waiting is None else waiting.highest or 0.0
 
 

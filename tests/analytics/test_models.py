@@ -27,8 +27,7 @@ from fixtures.trained_sites import (
     trained_folder,
     workspace,
 )
-from moodlemlbackend.analytics import lifecycle
-from moodlemlbackend.analytics.db import models
+from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import (
     FILES,
     MODELS_LOG,
@@ -226,20 +225,21 @@ def test_commands(tmp_path, monkeypatch):
 
     assert "Students at risk of dropping out" in run("list")
     made = json.loads(run("create", "--target", "course_completion", "--indicator", "read_actions", "--name", "N",
-                          "--interval", "quarters", "--enable", "--json"))  # fmt: skip
+                          "--interval", "quarters", "--enable", "--json"))["model"]  # fmt: skip
     assert (made["id"], made["enabled"], made["indicators"]) == (6, True, [SHORT[0]])
-    assert json.loads(run("show", "6", "--json"))["name"] == "N"
+    assert json.loads(run("show", "6", "--json"))["model"]["name"] == "N"
     assert SHORT[0] in run("show", "6")
     processor = ("--processor", "logistic_regression")
-    edited = json.loads(run("edit", "6", "--indicator", "default", *processor, "--yes", "--json"))
+    edited = json.loads(run("edit", "6", "--indicator", "default", *processor, "--yes", "--json"))["model"]
     assert (len(edited["indicators"]), edited["processor"]) == (49, "logistic_regression")
-    assert json.loads(run("edit", "6", "--site-processor", "--context", "5", "--json"))["contexts"] == [5]
+    assert json.loads(run("edit", "6", "--site-processor", "--context", "5", "--json"))["model"]["contexts"] == [5]
     assert "disabled" in run("disable", "6")
     assert "enabled" in run("enable", "6", "--interval", "single_range")
     assert "cleared" in run("clear", "6", "--yes")
     assert "deleted" in run("delete", "6", "--yes")
     assert "All core models" in run("restore")
-    assert len(json.loads(run("list", "--json"))) == 5
+    listed = json.loads(run("list", "--json"))
+    assert (listed["status"], listed["info"], len(listed["models"])) == (0, [], 5)
     assert "no model 6" in run("show", "6", code=2)
     assert "of several indicators" in run(
         "create", "--target", "course_dropout", "--indicator", "cognitive_depth", code=2

@@ -1,0 +1,168 @@
+"""What every command is: help with arguments and examples, one way to print what came of it, one way to fail."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from functools import wraps
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from click.exceptions import Exit
+
+from .errors import errors_told
+from .options import JSON, NOW, SITE_OPTIONS, STORE_OPTIONS
+from .output import prepare_streams, print_json, print_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from moodlemlbackend.runtime.progress import Reporter
+    from moodlemlbackend.runtime.reply import Result
+
+_ABOUT_ARGUMENTS = {
+    "MODELID": "Name of the model: letters, digits, - and _.",
+    "[SAMPLEID]": "Id of a sample of an unlabelled data set.",
+    "DIR": "Directory of the model; the same one for every command on it.",
+    "RUNDIR...": "Folder of a run, as an evaluation names it: DIR/logs/ and a number.",
+    "DATASET...": "Data set files as Moodle writes them, plain or gzip; - is standard input.",
+    "DATASET": "Data set file as Moodle writes it, plain or gzip; - is standard input.",
+}
+
+_OF_SESSION = ("site", "prefix", "time_zone", "store", "directory")
+
+
+class ExampleCommand(click.Command):
+    """A command whose help explains the arguments and ends with examples, its epilog's lines."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the arguments before the options."""
+        names = [argument.make_metavar(ctx) for argument in self.params if isinstance(argument, click.Argument)]
+        explained = [(name, _ABOUT_ARGUMENTS[name]) for name in names if name in _ABOUT_ARGUMENTS]
+        if explained:
+            with formatter.section("Arguments"):
+                formatter.write_dl(explained)
+        super().format_options(ctx, formatter)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the examples as they stand."""
+        if not self.epilog:
+            return
+        with formatter.section("Examples"):
+            for line in self.epilog.splitlines():
+                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+class CommandGroup(click.Group):
+    """Commands that are imported when they are called: each is ``command`` in the module of its name."""
+
+    format_epilog = ExampleCommand.format_epilog
+
+    def __init__(self, *args: Any, package: str = "", names: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._package, self._names = package, names
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """The commands in their order."""
+        return [*self._names]
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        """Import a command."""
+        if name not in self._names:
+            return None
+        found: click.Command = import_module(f".{name.replace('-', '_')}", self._package).command
+        return found
+
+
+@dataclass
+class Answer:
+    """What came of a command.
+
+    Attributes
+    ----------
+    facts
+        what ``--json`` prints beside ``status`` and ``info``.
+    show
+        what people read: a text of one or more lines, or a function that prints it.
+    """
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    show: str | Callable[[], object] = ""
+    status: int = 0
+    info: Sequence[str] = ()
+
+
+def command(
+    name: str,
+    *options: Callable[[Any], Any],
+    site: bool = False,
+    store: bool = False,
+    examples: str = "",
+    cls: type[ExampleCommand] = ExampleCommand,
+) -> Callable[[Callable[..., Answer]], click.Command]:
+    """Make a command of a function, which returns an :class:`Answer`.
+
+    ``options`` are its own. One that needs a site or a store gets a :class:`.session.Session` first, and the options
+    for it. ``--json`` is every command's.
+    """
+    common = (*(SITE_OPTIONS if site else ()), *(STORE_OPTIONS if store else ()), *((NOW,) if site or store else ()))
+
+    def decorate(function: Callable[..., Answer]) -> click.Command:
+        @wraps(function)
+        def run(as_json: bool, **given: Any) -> None:
+            prepare_streams()
+            with errors_told(as_json=as_json):
+                answer = _answer(function, given, session=site or store)
+                if as_json:
+                    print_json({"info": [*answer.info], **answer.facts, "status": answer.status})
+                elif callable(answer.show):
+                    answer.show()
+                else:
+                    for line in answer.show.splitlines():
+                        print_line(line)
+            raise Exit(answer.status)
+
+        decorated: Any = run
+        for option in reversed((*options, *common, JSON)):
+            decorated = option(decorated)
+        made: click.Command = click.command(name, cls=cls, epilog=examples)(decorated)
+        return made
+
+    return decorate
+
+
+def _answer(function: Callable[..., Answer], given: dict[str, Any], *, session: bool) -> Answer:
+    if not session:
+        return function(**given)
+    from .session import Session
+
+    chosen = {key: given.pop(key, None) for key in _OF_SESSION}
+    opened = Session(given.pop("now"), given.get("user"), **chosen)
+    try:
+        return function(opened, **given)
+    finally:
+        opened.close()
+
+
+def run_operation(
+    name: str,
+    call: Callable[..., Result],
+    *arguments: str | tuple[str, ...],
+    as_json: bool,
+    chosen: Mapping[str, str | None] | None = None,
+    **limits: Any,
+) -> NoReturn:
+    """Run one of the :mod:`moodlemlbackend.operations` as Moodle would, and end the process.
+
+    ``chosen`` are the settings that have an option, None where it was not given. What Moodle gets as a text is an
+    object with ``as_json``.
+    """
+    from moodlemlbackend.runtime.supervisor import run_command
+    from moodlemlbackend.settings.backend import load_settings
+
+    def perform(reporter: Reporter) -> Result:
+        result = call(reporter, *arguments, settings=load_settings(**(chosen or {})), **limits)
+        return {"status": 0, "info": [result]} if as_json and isinstance(result, str) else result
+
+    sys.exit(run_command(name, perform))

@@ -1,0 +1,26 @@
+"""An insight as JSON has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from moodlemlbackend.analytics.insights.listing import Insight
+
+_KEYS = (
+    "id", "contextid", "sampleid", "rangeindex", "prediction", "label", "score", "probability", "created", "start",
+    "end", "done",
+)  # fmt: skip
+
+
+def insight_facts(insight: Insight) -> dict[str, Any]:
+    """All of an insight, with plain values."""
+    return {
+        **{key: getattr(insight, key) for key in _KEYS},
+        "model": {"id": insight.model.id, "name": insight.model.name, "target": insight.model.target},
+        "sample": vars(insight.sample) if insight.sample else None,
+        "indicators": [vars(value) for value in insight.indicators],
+        "reasons": [vars(reason) for reason in insight.reasons],
+        "links": [{"name": action.name, "label": action.label, "url": action.url} for action in insight.links],
+        "judgements": [{"name": action.name, "label": action.label} for action in insight.judgements],
+    }

@@ -1,0 +1,67 @@
+"""``moodlemlbackend insights list``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..command import Answer
+from ..command import command as make
+from ..options import USER
+from ..output import moment, print_table
+from ..session import Session
+from .facts import insight_facts
+
+if TYPE_CHECKING:
+    from moodlemlbackend.analytics.insights.listing import Insight
+
+EXAMPLES = """\
+moodlemlbackend insights list --course 29
+moodlemlbackend insights list --user 453 --json
+"""
+COLUMNS = ("ID", "Whom", "Course", "Prediction", "Probability", "Because", "Time (UTC)")
+_SHOWN_REASONS = 3
+
+
+@make(
+    "list",
+    click.option("--model", metavar="ID", type=click.IntRange(1), help="Of one model."),
+    click.option("--course", metavar="ID", type=click.IntRange(1), help="Of one course."),
+    USER,
+    click.option("--page", type=click.IntRange(0), default=0, show_default=True, help="Page, from 0 on."),
+    click.option("--perpage", type=click.IntRange(1, 1000), default=100, show_default=True, help="Insights a page."),
+    site=True, store=True, examples=EXAMPLES,
+)  # fmt: skip
+def command(
+    session: Session, model: int | None, course: int | None, user: int | None, page: int, perpage: int
+) -> Answer:
+    """List the insights of enabled models, those at the greatest risk first.
+
+    With --user only those that this user may see and has not dealt with.
+    """
+    from moodlemlbackend.analytics.insights import listing
+    from moodlemlbackend.analytics.insights.capabilities import Capabilities
+    from moodlemlbackend.errors import UsageError
+
+    contextids: set[int] | None = None
+    if course is not None:
+        contextids = {row.context for row in session.site.courses if row.id == course}
+        if not contextids:
+            raise UsageError(f"The site has no course {course}.")
+    insights = listing.listed(
+        session.workspace, session.site, modelid=model, contextids=contextids, userid=user,
+        reader=None if user is None else Capabilities(session.site, session.now), page=page, perpage=perpage,
+    )  # fmt: skip
+    rows = [_row(insight) for insight in insights]
+    return Answer(
+        {"insights": [insight_facts(insight) for insight in insights]}, lambda: print_table("", COLUMNS, rows)
+    )
+
+
+def _row(insight: Insight) -> tuple[object, ...]:
+    course = insight.sample.course_name if insight.sample and insight.sample.userid else ""
+    probability = f"{insight.probability:.0%}" if insight.probability is not None else ""
+    reasons = [reason for reason in insight.reasons if reason.contribution > 0][:_SHOWN_REASONS]
+    because = "; ".join(f"{reason.label}: {reason.value}" for reason in reasons)
+    return insight.id, insight.title, course, insight.label, probability, because, moment(insight.created)

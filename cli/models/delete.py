@@ -1,0 +1,19 @@
+"""``moodlemlbackend models delete``."""
+
+from __future__ import annotations
+
+from ..command import Answer
+from ..command import command as make
+from ..options import MODEL, YES
+from ..output import confirm
+from ..session import Session
+
+
+@make("delete", MODEL, YES, store=True, examples="moodlemlbackend models delete 6 --yes")
+def command(session: Session, modelid: int, yes: bool) -> Answer:
+    """Delete a model with everything that belongs to it."""
+    from moodlemlbackend.analytics import models
+
+    confirm(f"Model {modelid} and everything that belongs to it will be deleted. Go on?", yes=yes)
+    models.remove(session.workspace, modelid)
+    return Answer({"deleted": modelid}, f"Model {modelid} is deleted.")

@@ -1,0 +1,17 @@
+"""``moodlemlbackend models disable``."""
+
+from __future__ import annotations
+
+from ..command import Answer
+from ..command import command as make
+from ..options import MODEL
+from ..session import Session
+from .shared import changed
+
+
+@make("disable", MODEL, store=True, examples="moodlemlbackend models disable 1")
+def command(session: Session, modelid: int) -> Answer:
+    """Disable a model; its insights are not shown until it is enabled again."""
+    from moodlemlbackend.analytics import models
+
+    return changed(models.edit(session.workspace, modelid, enabled=False), "disabled")

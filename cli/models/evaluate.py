@@ -1,0 +1,35 @@
+"""``moodlemlbackend models evaluate``."""
+
+from __future__ import annotations
+
+import click
+
+from ..command import Answer
+from ..command import command as make
+from ..options import INTERVAL, MODEL
+from ..output import progress_of
+from ..session import Session
+from .shared import MODE, evaluation_answer
+
+
+@make(
+    "evaluate", MODEL, INTERVAL, MODE,
+    click.option(
+        "--reuse/--no-reuse", default=True, show_default=True,
+        help="Use what was calculated of a course in the last week.",
+    ),
+    site=True, store=True, examples="moodlemlbackend models evaluate 1 --interval quarters",
+)  # fmt: skip
+def command(session: Session, modelid: int, interval: str | None, mode: str, reuse: bool) -> Answer:
+    """Judge a model by the finished courses of the site; all enabled intervals unless one is named.
+
+    The exit code is the status of the best interval: 4 for a score that is too low, 8 for too little data.
+    """
+    from moodlemlbackend.analytics import lifecycle
+
+    shown = progress_of(session.model(modelid))
+    return evaluation_answer(
+        lifecycle.evaluate(
+            session.workspace, session.site, modelid, interval=interval, mode=mode, reuse=reuse, shown=shown
+        )
+    )

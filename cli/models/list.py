@@ -1,0 +1,30 @@
+"""``moodlemlbackend models list``."""
+
+from __future__ import annotations
+
+from ..command import Answer
+from ..command import command as make
+from ..output import last_part, print_table
+from ..session import Session
+from .shared import model_facts
+
+
+@make("list", store=True, examples="moodlemlbackend models list\nmoodlemlbackend models list --json")
+def command(session: Session) -> Answer:
+    """List the models."""
+    from moodlemlbackend.analytics import models
+    from moodlemlbackend.analytics.db.predictions import by_model
+
+    with session.workspace.store.read() as connection:
+        listed = models.listed(connection)
+        predictions = by_model(connection)
+    rows = [
+        (
+            model.id, model.name, last_part(model.interval), "enabled" if model.enabled else "disabled",
+            "static" if model.static else "trained" if model.trained else "", predictions.get(model.id, 0),
+        )
+        for model in listed
+    ]  # fmt: skip
+    facts = [{**model_facts(model), "predictions": predictions.get(model.id, 0)} for model in listed]
+    columns = ("ID", "Name", "Interval", "Status", "Learned", "Predictions")
+    return Answer({"models": facts}, lambda: print_table("", columns, rows))

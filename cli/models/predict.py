@@ -1,0 +1,22 @@
+"""``moodlemlbackend models predict``."""
+
+from __future__ import annotations
+
+from ..command import Answer
+from ..command import command as make
+from ..options import MODEL
+from ..output import progress_of
+from ..session import Session
+from .shared import ALL, run_answer
+
+
+@make("predict", MODEL, ALL, site=True, store=True, examples="moodlemlbackend models predict 1")
+def command(session: Session, modelid: int, everything: bool) -> Answer:
+    """Have a model predict what is new on the site, and tell people of it."""
+    from moodlemlbackend.analytics import lifecycle
+    from moodlemlbackend.analytics.notifications import outbox
+
+    shown = progress_of(session.model(modelid))
+    result = lifecycle.predict(session.workspace, session.site, modelid, shown=shown)
+    result.info += outbox.deliver(session.workspace).problems
+    return run_answer(result, everything=everything)

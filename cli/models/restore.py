@@ -1,0 +1,18 @@
+"""``moodlemlbackend models restore``."""
+
+from __future__ import annotations
+
+from ..command import Answer
+from ..command import command as make
+from ..session import Session
+from .shared import model_facts
+
+
+@make("restore", store=True, examples="moodlemlbackend models restore")
+def command(session: Session) -> Answer:
+    """Make the core models again that are missing or have other indicators now."""
+    from moodlemlbackend.analytics.lifecycle.core_models import restore_core_models
+
+    made = restore_core_models(session.workspace)
+    lines = [f"Model {model.id} is made: {model.name}." for model in made] or ["All core models are there."]
+    return Answer({"models": [model_facts(model) for model in made]}, "\n".join(lines))

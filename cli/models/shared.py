@@ -1,0 +1,104 @@
+"""What several commands on models have in common: options, a model as JSON has it, what came of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..command import Answer
+from ..exit_codes import code_of_run
+from ..output import last_part, print_line, print_table
+
+if TYPE_CHECKING:
+    from moodlemlbackend.analytics.lifecycle import RunResult
+    from moodlemlbackend.analytics.models import AnalyticsModel
+
+FILE = click.argument("file", metavar="FILE", type=click.Path(dir_okay=False))
+WEIGHTS = click.option(
+    "--weights/--no-weights", default=True, show_default=True, help="With what the model has learned, or without."
+)
+NAME = click.option("--name", metavar="TEXT", help="What to call it; its target's name unless given.")
+CONTEXT = click.option(
+    "--context", "contexts", metavar="ID", type=click.IntRange(1), multiple=True,
+    help="Context of a course or category that limits what is analysed. Repeatable.",
+)  # fmt: skip
+MODE = click.option(
+    "--mode", type=click.Choice(["configuration", "trainedmodel"]), default="configuration", show_default=True,
+    help="Judge what can be learned, or what the trained model has learned.",
+)  # fmt: skip
+ALL = click.option("--all", "everything", is_flag=True, help="Name every course that gave nothing, too.")
+
+
+def model_facts(model: AnalyticsModel) -> dict[str, Any]:
+    """A model as JSON has it."""
+    return {
+        "id": model.id,
+        "name": model.name,
+        "target": model.target,
+        "static": model.static,
+        "enabled": model.enabled,
+        "trained": model.trained,
+        "interval": model.interval,
+        "indicators": [*model.indicators],
+        "processor": model.processor,
+        "contexts": [*model.contexts] if model.contexts else None,
+        "version": model.version,
+        "created": model.created,
+        "modified": model.modified,
+    }
+
+
+def changed(model: AnalyticsModel, how: str) -> Answer:
+    """Say what has become of a model."""
+    return Answer({"model": model_facts(model)}, f"Model {model.id} is {how}: {model.name}.")
+
+
+def run_answer(result: RunResult, *, everything: bool) -> Answer:
+    """What came of a training or prediction, and what was not used."""
+
+    def show() -> None:
+        print_figures(result)
+        reasons: dict[str, int] = {}
+        for analysed in result.refused:
+            reasons[analysed.reason] = reasons.get(analysed.reason, 0) + 1
+            if everything:
+                print_line(f"  {analysed.name}: {analysed.reason}")
+        if not everything:
+            for reason, number in sorted(reasons.items(), key=lambda item: -item[1]):
+                print_line(f"  not used, {number}: {reason}")
+
+    facts = {**result.summary(), "analysables": [vars(analysed) for analysed in result.analysables]}
+    return Answer(facts, show, code_of_run(result.status), result.info)
+
+
+def print_figures(result: RunResult) -> None:
+    """Print what a run gave, and what there is to say."""
+    figures = ", ".join(f"{number} {name}" for name, number in result.figures.items() if number)
+    print_line(f"{result.name} (model {result.modelid}): {figures or 'nothing'}.")
+    for sentence in result.info:
+        print_line(f"  {sentence}")
+
+
+def evaluation_answer(result: RunResult) -> Answer:
+    """What came of an evaluation; the exit code is the status of the best interval."""
+
+    def show() -> None:
+        print_line(f"{result.name} (model {result.modelid})")
+        rows = [
+            (last_part(judged.interval), f"{judged.score:.3f}" if judged.logid else "", _number(judged.result, "mcc"),
+             _number(judged.result, "auc"), judged.rows or "", " ".join(judged.info), judged.dir)
+            for judged in result.evaluations
+        ]  # fmt: skip
+        if rows:
+            print_table("", ("Interval", "Score", "MCC", "AUC", "Rows", "Notes", "Logs"), rows)
+        else:
+            for sentence in result.info:
+                print_line(f"  {sentence}")
+
+    facts = {**result.summary(), "evaluations": [vars(judged) for judged in result.evaluations]}
+    return Answer(facts, show, int(result.status), result.info)
+
+
+def _number(result: dict[str, Any], key: str) -> str:
+    return f"{result[key]:.3f}" if isinstance(result.get(key), (int, float)) else ""

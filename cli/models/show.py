@@ -1,0 +1,38 @@
+"""``moodlemlbackend models show``."""
+
+from __future__ import annotations
+
+from ..command import Answer
+from ..command import command as make
+from ..options import MODEL
+from ..output import moment, print_facts, print_line
+from ..session import Session
+from .shared import model_facts
+
+
+@make("show", MODEL, store=True, examples="moodlemlbackend models show 1")
+def command(session: Session, modelid: int) -> Answer:
+    """Show all that is known of a model."""
+    from moodlemlbackend.analytics import models
+    from moodlemlbackend.analytics.db import feedback, predictions
+
+    workspace = session.workspace
+    with workspace.store.read() as connection:
+        model = models.get(connection, modelid)
+        marks = feedback.listed(connection, modelid)
+        facts = {
+            **model_facts(model),
+            "trained_locally": models.trained_locally(connection, model),
+            "predictions": predictions.count(connection, modelid),
+            "marked_not_useful": len(feedback.in_force(marks)),
+            "directory": str(workspace.executiondir(model)),
+        }
+
+    def show() -> None:
+        times = {key: moment(facts[key]) for key in ("created", "modified")}
+        print_facts([(key, value) for key, value in {**facts, **times}.items() if key != "indicators"])
+        print_line("indicators")
+        for indicator in model.indicators:
+            print_line(f"  {indicator}")
+
+    return Answer({"model": facts}, show)

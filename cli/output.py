@@ -1,0 +1,192 @@
+"""What commands print: text that a terminal cannot obey, in whatever encoding it has; and JSON for programs."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import io
+import json
+import os
+import re
+import sys
+import time
+import unicodedata
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from rich.console import Console
+
+    from moodlemlbackend.analytics.features.analysis import Result
+    from moodlemlbackend.analytics.models import AnalyticsModel
+
+_LONE_WIDTH = 160
+"""Of tables where there is no terminal."""
+
+_OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal would obey, or shows in another order than it is written, and halves of characters."""
+
+_PLAIN = str.maketrans(
+    {"−": "-", "–": "-", "—": "-", "…": "...", "“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "→": "->", "±": "+-"}
+)
+
+
+class OutputError(Exception):
+    """Standard output, or standard error, that takes nothing; no text when its reader has simply gone."""
+
+
+# ---- the streams ----
+
+
+def prepare_streams() -> None:
+    """Let every text be written, whatever the encoding lacks; an output that is closed fails when it is used."""
+    codecs.register_error("readable", _readable)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the caller: a file that is opened must not get its number
+            os.open(os.devnull, os.O_RDWR)
+            if number:
+                setattr(sys, name, _Closed())
+        elif number and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="readable")
+
+
+class _Closed(io.TextIOBase):
+    """An output that the caller has closed."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(errno.EBADF, "it is closed")
+
+    def fileno(self) -> int:
+        raise OSError(errno.EBADF, "it is closed")
+
+
+def _readable(error: UnicodeError) -> tuple[str, int]:
+    """Give what comes nearest to characters that an encoding lacks: a dash for a minus sign, e for é, else ?."""
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end].translate(_PLAIN)
+    plain = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+    return "".join(char if char.isascii() else "?" for char in plain), error.end
+
+
+@contextmanager
+def writing(stream: str) -> Iterator[None]:
+    """Tell of a standard stream (``stdout``, ``stderr``) that cannot be written to in the block: OutputError."""
+    try:
+        yield
+        getattr(sys, stream).flush()
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise OutputError from error
+        name = "Standard output" if stream == "stdout" else "Standard error"
+        raise OutputError(
+            f"{name} cannot be written to: {error.strerror or error}; what the command was to print is lost."
+        ) from error
+
+
+# ---- text ----
+
+
+def safe(text: object) -> str:
+    """One line of text that a terminal cannot obey: names of courses and people come from whoever wrote them."""
+    return _OBEYED.sub(lambda found: " " if found[0] in "\t\n\r" else "\ufffd", str(text))
+
+
+def print_line(text: object = "", *, mark: str = "", colour: str | None = None, err: bool = False) -> None:
+    """Print one line; the mark before it is in colour on a terminal."""
+    import click
+
+    with writing("stderr" if err else "stdout"):
+        click.echo(click.style(mark, fg=colour) + safe(text), err=err)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print an object for programs; its ``status`` is the exit code, its ``info`` are sentences."""
+    with writing("stdout"):
+        print(json.dumps({"status": 0, "info": [], **value}, indent=2, default=str))  # noqa: T201
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = ()
+) -> None:
+    """Print a table for people; the columns ``right`` hold numbers."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold", justify="right" if column in right else "left")
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else safe(cell)) for cell in row))
+    print_rich(table, None if sys.stdout.isatty() else _LONE_WIDTH)
+
+
+def print_rich(table: Any, width: int | None = None) -> None:
+    """Print a table of rich, whose cells must be :func:`safe`, without blanks at the ends of its lines."""
+    with writing("stdout"):
+        screen = console(width=width)
+        with screen.capture() as captured:
+            screen.print(table)
+        for line in captured.get().splitlines():
+            print(line.rstrip())  # noqa: T201
+
+
+def print_facts(facts: Sequence[tuple[str, Any]]) -> None:
+    """Print names with their values, a line each."""
+    width = max(len(name) for name, _ in facts)
+    for name, value in facts:
+        print_line(f"{name:{width}}  {value}")
+
+
+def console(*, err: bool = False, width: int | None = None) -> Console:
+    """A console that takes text as it is."""
+    from rich.console import Console
+
+    return Console(stderr=err, highlight=False, markup=False, width=width)
+
+
+def moment(seconds: int | None) -> str:
+    """A Unix time as people read it, in UTC."""
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds)) if seconds else ""
+
+
+def date(seconds: int | None) -> str:
+    """The day of a Unix time, in UTC."""
+    return moment(seconds)[:10] or "–"
+
+
+def last_part(name: str | None) -> str:
+    """The last part of a class name."""
+    return (name or "").rpartition("\\")[2]
+
+
+# ---- progress ----
+
+
+@contextmanager
+def working(text: str) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal that something goes on; yields a function that changes the text."""
+    if not sys.stderr.isatty():
+        yield lambda _text: None
+        return
+    with console(err=True).status(text, spinner="line") as status:
+        yield lambda text: status.update(safe(text))
+
+
+def progress_of(model: AnalyticsModel) -> Callable[[Result], None] | None:
+    """Show a line an analysable on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        return None
+    print_line(f"{model.name} (model {model.id})", err=True)
+    return lambda result: print_line(f"  {result.analysable.name}: {result.reason.text}", err=True)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is deleted; ends the command unless the answer is yes."""
+    if not yes:
+        import click
+
+        click.confirm(safe(question), abort=True, err=True)

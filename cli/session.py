@@ -1,0 +1,72 @@
+"""What a command on models or a site works with: the settings, the store and the site, opened when they are needed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from moodlemlbackend.errors import UsageError
+
+if TYPE_CHECKING:
+    from moodlemlbackend.analytics.models import AnalyticsModel
+    from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.workspace import Workspace
+
+
+class Session:
+    """The settings, store and site of one command; ``settings`` are its options, None for one that was not given."""
+
+    def __init__(self, now: int | None, user: int | None, **settings: str | None) -> None:
+        from moodlemlbackend.settings.analytics import load_analytics_settings
+
+        self.settings = load_analytics_settings(**settings)
+        self._now, self._user = now, user
+        self._workspace: Workspace | None = None
+        self._site: Site | None = None
+
+    @property
+    def workspace(self) -> Workspace:
+        """The store and its folder."""
+        if self._workspace is None:
+            from moodlemlbackend.analytics.lifecycle.opening import open_workspace
+            from moodlemlbackend.analytics.workspace import COMMAND_LINE
+
+            userid = COMMAND_LINE if self._user is None else self._user
+            self._workspace = open_workspace(self.settings, now=self._now, userid=userid)
+        return self._workspace
+
+    @property
+    def site(self) -> Site:
+        """The Moodle site; UsageError when none is named."""
+        if self._site is None:
+            from moodlemlbackend.analytics.site import open_site
+            from moodlemlbackend.settings.analytics import SETTINGS
+
+            if not self.settings.site:
+                raise UsageError(
+                    f"Name the Moodle site with --site, {SETTINGS['site'].variable} or the setting site: "
+                    "a database's URL, or a folder."
+                )
+            self._site = open_site(
+                self.settings.site, prefix=self.settings.prefix, time_zone=self.settings.time_zone or None
+            )
+        return self._site
+
+    @property
+    def now(self) -> int:
+        """The present."""
+        return int(time.time()) if self._now is None else self._now
+
+    def model(self, modelid: int) -> AnalyticsModel:
+        """Read a model."""
+        from moodlemlbackend.analytics import models
+
+        with self.workspace.store.read() as connection:
+            return models.get(connection, modelid)
+
+    def close(self) -> None:
+        """Let go of both."""
+        if self._site is not None:
+            self._site.close()
+        if self._workspace is not None:
+            self._workspace.store.close()

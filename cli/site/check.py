@@ -1,0 +1,98 @@
+"""``moodlemlbackend site check``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..command import Answer
+from ..command import command as make
+from ..output import date, print_facts, print_line, print_table, working
+from ..session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from moodlemlbackend.analytics.features.site_check import SiteFindings
+
+EXAMPLES = """\
+moodlemlbackend site check --site postgresql://reader:secret@localhost/moodle
+moodlemlbackend site check --site tables/ --prefix mdl_ --json
+"""
+
+
+@make(
+    "check",
+    click.option(
+        "--target", default="course_dropout", show_default=True, metavar="NAME", help="Target that judges courses."
+    ),
+    click.option("--all", "everything", is_flag=True, help="List every course, not only those that cannot be used."),
+    site=True, examples=EXAMPLES,
+)  # fmt: skip
+def command(session: Session, target: str, everything: bool) -> Answer:
+    """Say what a site holds and what keeps its courses from being analysed.
+
+    A course that can be neither trained on nor predicted is one of Moodle's "invalid site elements".
+    """
+    from moodlemlbackend.analytics.features.registry import get_target
+    from moodlemlbackend.analytics.features.site_check import check_site
+
+    judge = get_target(target)
+    with working("Reading the site"):
+        findings = check_site(session.site, judge, session.now)
+    return Answer(_as_json(findings), lambda: _show(findings, everything), info=findings.warnings)
+
+
+def _as_json(findings: SiteFindings) -> dict[str, Any]:
+    """The findings with reasons as objects."""
+    facts = {name: value for name, value in vars(findings).items() if name != "courses"}
+    facts["invalid"] = [{**reason._asdict(), "courses": number} for reason, number in findings.reasons()]
+    facts["courses"] = [
+        {
+            **vars(course),
+            "training": course.training and course.training._asdict(),
+            "prediction": course.prediction and course.prediction._asdict(),
+        }
+        for course in findings.courses
+    ]
+    return facts
+
+
+def _show(findings: SiteFindings, everything: bool) -> None:
+    from moodlemlbackend.analytics.features.site_check import ADVICE
+
+    print_facts([*_facts(findings)])
+    for warning in findings.warnings:
+        print_line(f" {warning}", mark="Warning", colour="yellow")
+    if reasons := findings.reasons():
+        rows = [(number, reason.text, ADVICE.get(reason.identifier, "")) for reason, number in reasons]
+        print_table("Courses that cannot be analysed", ("Courses", "Reason", "What to do"), rows, right=("Courses",))
+    listed = [course for course in findings.courses if everything or course.invalid]
+    if listed:
+        courses = [
+            (course.id, course.name, date(course.start), date(course.end), course.students, course.verdict)
+            for course in listed
+        ]
+        print_table("", ("Id", "Course", "Start", "End", "Students", ""), courses, right=("Id", "Students"))
+
+
+def _facts(findings: SiteFindings) -> Iterator[tuple[str, str]]:
+    yield "Site", findings.name
+    yield "Moodle", f"{findings.release or 'version'} ({findings.version}), time zone {findings.time_zone}"
+    yield (
+        "Courses",
+        (
+            f"{len(findings.courses)}: {findings.count(start=True, end=True)} with both dates, "
+            f"{findings.count(end=False)} without an end, {findings.count(start=False)} without a start"
+        ),
+    )
+    yield "Students", str(findings.students)
+    span = f", {date(findings.log_first)} to {date(findings.log_last)}" if findings.log_rows else ""
+    yield "Log", f"{findings.log_rows} rows{span}"
+    yield "Target", findings.target
+    trained = sum(course.training is None for course in findings.courses)
+    predicted = sum(course.prediction is None for course in findings.courses)
+    yield "Analysed", f"{trained} courses can be trained on, {predicted} predicted now"
+    if findings.missing_tables:
+        yield "Missing", ", ".join(findings.missing_tables)

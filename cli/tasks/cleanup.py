@@ -1,0 +1,16 @@
+"""``moodlemlbackend tasks cleanup``."""
+
+from __future__ import annotations
+
+from ..command import Answer
+from ..command import command as make
+from ..session import Session
+from .summary import task_answer
+
+
+@make("cleanup", site=True, store=True, examples="moodlemlbackend tasks cleanup")
+def command(session: Session) -> Answer:
+    """Remove what belongs to courses and users that are gone, and calculations past their time."""
+    from moodlemlbackend.analytics.lifecycle.tasks import clean_up
+
+    return task_answer(clean_up(session.workspace, session.site))

@@ -1,0 +1,33 @@
+"""What came of a scheduled task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..command import Answer
+from ..exit_codes import FAILED, OK
+from ..models.shared import print_figures
+from ..output import print_line
+
+if TYPE_CHECKING:
+    from moodlemlbackend.analytics.lifecycle.tasks import TaskSummary
+
+
+def task_answer(summary: TaskSummary) -> Answer:
+    """What people and programs are told of a task."""
+    return Answer(summary.as_dict(), lambda: _show(summary), FAILED if summary.failed else OK, summary.info)
+
+
+def _show(summary: TaskSummary) -> None:
+    for sentence in summary.info:
+        print_line(sentence)
+    for result in summary.results:
+        print_figures(result)
+    if summary.removed:
+        print_line("Removed: " + ", ".join(f"{number} {name}" for name, number in summary.removed.items()) + ".")
+    if summary.delivered:
+        sent = ", ".join(f"{number} by {channel}" for channel, number in summary.delivered.sent.items()) or "nothing"
+        print_line(f"Sent: {sent}; waiting: {summary.delivered.waiting}.")
+        for problem in summary.delivered.problems:
+            print_line(problem)
+    print_line(f"Done in {summary.seconds:.1f} s.")

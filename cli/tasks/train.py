@@ -1,0 +1,17 @@
+"""``moodlemlbackend tasks train``."""
+
+from __future__ import annotations
+
+from ..command import Answer
+from ..command import command as make
+from ..output import progress_of
+from ..session import Session
+from .summary import task_answer
+
+
+@make("train", site=True, store=True, examples="moodlemlbackend tasks train")
+def command(session: Session) -> Answer:
+    """Train every enabled model with what is new on the site."""
+    from moodlemlbackend.analytics.lifecycle.tasks import train_models
+
+    return task_answer(train_models(session.workspace, session.site, shown=progress_of))

@@ -1,0 +1,178 @@
+"""Insights: of each sample of an enabled model the predictions in its last range, those of the highest class first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import and_, bindparam, distinct, false, func, or_, select
+
+from moodlemlbackend.analytics.db.predictions import PredictionRow
+from moodlemlbackend.analytics.db.schema import EXPLANATIONS, MODELS, PREDICTION_ACTIONS, PREDICTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import Connection
+
+_NEWER = PREDICTIONS.alias("newer")
+_IS_LAST = ~(
+    select(1)
+    .where(
+        *(_NEWER.c[name] == PREDICTIONS.c[name] for name in ("modelid", "contextid", "sampleid")),
+        _NEWER.c.rangeindex > PREDICTIONS.c.rangeindex,
+    )
+    .exists()
+)
+_IN_FORCE = (MODELS.c.enabled == 1, MODELS.c.trained == 1)
+
+
+class InsightKey(NamedTuple):
+    """An insight, its model, and the sample that it is about."""
+
+    id: int
+    modelid: int
+    sampleid: int
+
+
+@dataclass(frozen=True)
+class InsightRow(PredictionRow):
+    """A prediction with its explanation; ``reasons`` is JSON; both are None where there is none."""
+
+    probability: float | None
+    reasons: str | None
+
+
+@dataclass(frozen=True)
+class ContextInsights:
+    """How many predictions a model has in a context."""
+
+    modelid: int
+    contextid: int
+    predictions: int
+
+
+@dataclass(frozen=True)
+class OpenInsights:
+    """Predictions of a model in a context that a user has not dealt with, and the highest of their probabilities."""
+
+    modelid: int
+    contextid: int
+    number: int
+    highest: float | None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which insights are asked for.
+
+    Attributes
+    ----------
+    modelid
+        of one model; None for all.
+    places
+        pairs of targets and contexts: those of one of these targets in one of these contexts, None for all contexts.
+    userid, hiding
+        those about which this user has not done one of these actions.
+    by_probability
+        within a class the order is by probability, where there is one, not by score.
+    """
+
+    modelid: int | None
+    places: Sequence[tuple[Collection[str], Collection[int] | None]]
+    userid: int | None
+    hiding: Collection[str]
+    by_probability: bool = False
+
+
+def ranked(connection: Connection, chosen: Chosen, *, limit: int | None = None, offset: int = 0) -> list[InsightKey]:
+    """The insights that are asked for, those of the highest class and score first."""
+    prediction = PREDICTIONS.c
+    query = (
+        select(prediction.id, prediction.modelid, prediction.sampleid)
+        .join(MODELS, MODELS.c.id == prediction.modelid)
+        .where(MODELS.c.enabled == 1, _IS_LAST)
+    )
+    score: Any = prediction.predictionscore
+    if chosen.by_probability:
+        query = query.outerjoin(EXPLANATIONS, EXPLANATIONS.c.predictionid == prediction.id)
+        score = func.coalesce(EXPLANATIONS.c.probability, score)
+    if chosen.modelid is not None:
+        query = query.where(prediction.modelid == chosen.modelid)
+    query = query.where(or_(false(), *(_place(*place) for place in chosen.places)))
+    if chosen.userid is not None:
+        query = query.where(_open_for(chosen.userid, chosen.hiding))
+    query = query.order_by(prediction.prediction.desc(), score.desc(), prediction.id.desc())
+    return [InsightKey(*row) for row in connection.execute(query.limit(limit).offset(offset or None))]
+
+
+def current_keys(connection: Connection, predictionids: Collection[int]) -> list[InsightKey]:
+    """Those of these predictions that are of the last range of their samples."""
+    query = select(PREDICTIONS.c.id, PREDICTIONS.c.modelid, PREDICTIONS.c.sampleid)
+    query = query.where(_among(PREDICTIONS.c.id, predictionids), _IS_LAST)
+    return [InsightKey(*row) for row in connection.execute(query)]
+
+
+def read(connection: Connection, predictionids: Collection[int]) -> dict[int, InsightRow]:
+    """Read predictions with their explanations, by id."""
+    query = (
+        select(PREDICTIONS, EXPLANATIONS.c.probability, EXPLANATIONS.c.reasons)
+        .outerjoin(EXPLANATIONS, EXPLANATIONS.c.predictionid == PREDICTIONS.c.id)
+        .where(PREDICTIONS.c.id.in_(sorted(predictionids)))
+    )
+    return {row.id: InsightRow(**row._asdict()) for row in connection.execute(query)}
+
+
+def contexts(connection: Connection, modelid: int | None = None) -> list[ContextInsights]:
+    """Where there are predictions of enabled models that have learned, or need not."""
+    query = (
+        select(PREDICTIONS.c.modelid, PREDICTIONS.c.contextid, func.count())
+        .join(MODELS, MODELS.c.id == PREDICTIONS.c.modelid)
+        .where(*_IN_FORCE)
+        .group_by(PREDICTIONS.c.modelid, PREDICTIONS.c.contextid)
+        .order_by(PREDICTIONS.c.modelid, PREDICTIONS.c.contextid)
+    )
+    if modelid is not None:
+        query = query.where(PREDICTIONS.c.modelid == modelid)
+    return [ContextInsights(*row) for row in connection.execute(query)]
+
+
+def open_insights(
+    connection: Connection, userid: int, contextids: Collection[int], hiding: Collection[str]
+) -> list[OpenInsights]:
+    """Count, by enabled model and context, what waits for a user: the last range of each sample counts."""
+    query = (
+        select(
+            PREDICTIONS.c.modelid, PREDICTIONS.c.contextid, func.count(distinct(PREDICTIONS.c.sampleid)),
+            func.max(EXPLANATIONS.c.probability),
+        )
+        .join(MODELS, MODELS.c.id == PREDICTIONS.c.modelid)
+        .outerjoin(EXPLANATIONS, EXPLANATIONS.c.predictionid == PREDICTIONS.c.id)
+        .where(*_IN_FORCE, _in(contextids), _IS_LAST, _open_for(userid, hiding))
+        .group_by(PREDICTIONS.c.modelid, PREDICTIONS.c.contextid)
+    )  # fmt: skip
+    return [OpenInsights(*row) for row in connection.execute(query)]
+
+
+def _place(targets: Collection[str], contextids: Collection[int] | None) -> Any:
+    of_targets = MODELS.c.target.in_(sorted(targets))
+    return of_targets if contextids is None else and_(of_targets, _in(contextids))
+
+
+def _in(contextids: Collection[int]) -> Any:
+    return _among(PREDICTIONS.c.contextid, contextids)
+
+
+def _among(column: Any, ids: Collection[int]) -> Any:
+    """Whether a column is one of these ids, which may be more than a statement can have parameters."""
+    return column.in_(bindparam(None, sorted(map(int, ids)) or [-1], expanding=True, literal_execute=True))
+
+
+def _open_for(userid: int, hiding: Collection[str]) -> Any:
+    """Whether a user has not dealt with a prediction."""
+    done = (
+        PREDICTION_ACTIONS.c.predictionid == PREDICTIONS.c.id,
+        PREDICTION_ACTIONS.c.userid == userid,
+        PREDICTION_ACTIONS.c.actionname.in_(sorted(hiding)),
+    )
+    return ~select(1).where(*done).exists()

@@ -1,0 +1,35 @@
+"""Indexes for pages of insights, and one mark in force a sample and range."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+_FIRST_MARKS = """
+UPDATE analytics_feedback SET inforce = 1 WHERE id IN (
+    SELECT first FROM (
+        SELECT MIN(id) AS first FROM analytics_feedback WHERE timereverted IS NULL
+        GROUP BY modelid, sampleid, rangeindex
+    ) AS marks
+)
+"""
+
+
+def upgrade() -> None:
+    """Make the indexes, and the constraint."""
+    ranks = ["prediction", "predictionscore", "id"]
+    op.create_index(
+        "analytics_predictions_sample", "analytics_predictions", ["modelid", "contextid", "sampleid", "rangeindex"]
+    )
+    op.create_index("analytics_predictions_context", "analytics_predictions", ["contextid", "modelid"])
+    op.create_index("analytics_predictions_rank", "analytics_predictions", ranks)
+    op.create_index("analytics_predictions_rank_in_model", "analytics_predictions", ["modelid", *ranks])
+    op.drop_index("analytics_predictions_model", "analytics_predictions")
+    op.add_column("analytics_feedback", sa.Column("inforce", sa.Integer(), nullable=True))
+    op.execute(sa.text(_FIRST_MARKS))
+    op.create_index(
+        "analytics_feedback_key", "analytics_feedback", ["modelid", "sampleid", "rangeindex", "inforce"], unique=True
+    )

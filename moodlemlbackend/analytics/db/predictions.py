@@ -1,0 +1,158 @@
+"""Predictions with their explanations, and what people did about them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, select
+
+from moodlemlbackend.analytics.db.schema import EXPLANATIONS, MODELS, PREDICTION_ACTIONS, PREDICTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import Connection
+
+
+@dataclass(frozen=True)
+class PredictionRow:
+    """A prediction; ``calculations`` is JSON, a value by column."""
+
+    id: int
+    modelid: int
+    contextid: int
+    sampleid: int
+    rangeindex: int
+    prediction: float
+    predictionscore: float
+    calculations: str
+    timecreated: int
+    timestart: int | None
+    timeend: int | None
+
+
+@dataclass(frozen=True)
+class DealtWith:
+    """The last thing that a user has done about a prediction."""
+
+    predictionid: int
+    modelid: int
+    action: str
+    time: int
+
+
+def insert(
+    connection: Connection, values: dict[str, Any], probability: float | None, reasons: Sequence[dict[str, Any]]
+) -> int:
+    """Write a prediction, with its explanation if there is a probability; returns its id."""
+    key = connection.execute(PREDICTIONS.insert().values(values)).inserted_primary_key
+    predictionid = int(key[0]) if key else 0
+    if probability is not None:
+        explanation = {"predictionid": predictionid, "probability": probability, "reasons": json.dumps([*reasons])}
+        connection.execute(EXPLANATIONS.insert().values(explanation))
+    return predictionid
+
+
+def find(connection: Connection, predictionid: int) -> PredictionRow | None:
+    """Read a prediction, None when there is none of this id."""
+    row = connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id == predictionid)).one_or_none()
+    return None if row is None else PredictionRow(**row._asdict())
+
+
+def count(connection: Connection, modelid: int) -> int:
+    """Number of a model's predictions."""
+    query = select(func.count()).select_from(PREDICTIONS).where(PREDICTIONS.c.modelid == modelid)
+    return int(connection.execute(query).scalar() or 0)
+
+
+def by_model(connection: Connection) -> dict[int, int]:
+    """Number of predictions by model."""
+    query = select(PREDICTIONS.c.modelid, func.count()).group_by(PREDICTIONS.c.modelid)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def by_context(connection: Connection, modelid: int) -> dict[int, tuple[int, int]]:
+    """Number of a model's predictions and time of the last one, by context."""
+    query = (
+        select(PREDICTIONS.c.contextid, func.count(), func.max(PREDICTIONS.c.timecreated))
+        .where(PREDICTIONS.c.modelid == modelid)
+        .group_by(PREDICTIONS.c.contextid)
+    )
+    return {row[0]: (row[1], row[2]) for row in connection.execute(query)}
+
+
+def models_in(connection: Connection, contextid: int) -> list[int]:
+    """Ids of the enabled models that have predicted in a context."""
+    query = (
+        select(MODELS.c.id)
+        .where(MODELS.c.enabled == 1, MODELS.c.trained == 1)
+        .where(MODELS.c.id.in_(select(PREDICTIONS.c.modelid).where(PREDICTIONS.c.contextid == contextid)))
+    )
+    return list(connection.execute(query).scalars())
+
+
+def act(connection: Connection, predictionid: int, userid: int, action: str, now: int) -> None:
+    """Note that a user has done something about a prediction."""
+    values = {"predictionid": predictionid, "userid": userid, "actionname": action, "timecreated": now}
+    connection.execute(PREDICTION_ACTIONS.insert().values(values))
+
+
+def take_back(connection: Connection, predictionid: int, userid: int, actions: Collection[str]) -> None:
+    """Forget what a user has done about a prediction."""
+    done = (
+        PREDICTION_ACTIONS.c.predictionid == predictionid,
+        PREDICTION_ACTIONS.c.userid == userid,
+        PREDICTION_ACTIONS.c.actionname.in_(actions),
+    )
+    connection.execute(PREDICTION_ACTIONS.delete().where(*done))
+
+
+def was_done(connection: Connection, predictionid: int, actions: Collection[str]) -> bool:
+    """Whether anybody has done one of these about a prediction."""
+    done = (PREDICTION_ACTIONS.c.predictionid == predictionid, PREDICTION_ACTIONS.c.actionname.in_(actions))
+    return connection.execute(select(PREDICTION_ACTIONS.c.id).where(*done)).first() is not None
+
+
+def dealt_with(connection: Connection, userid: int, contextid: int, actions: Collection[str]) -> dict[int, DealtWith]:
+    """About which predictions in a context a user has done one of these, latest first, by prediction."""
+    query = (
+        select(
+            PREDICTIONS.c.id, PREDICTIONS.c.modelid, PREDICTION_ACTIONS.c.actionname, PREDICTION_ACTIONS.c.timecreated
+        )
+        .join(PREDICTIONS, PREDICTIONS.c.id == PREDICTION_ACTIONS.c.predictionid)
+        .where(
+            PREDICTION_ACTIONS.c.userid == userid,
+            PREDICTION_ACTIONS.c.actionname.in_(actions),
+            PREDICTIONS.c.contextid == contextid,
+        )
+        .order_by(PREDICTION_ACTIONS.c.id.desc())
+    )
+    last: dict[int, DealtWith] = {}
+    for row in connection.execute(query):
+        last.setdefault(row[0], DealtWith(*row))
+    return last
+
+
+def actions_by_prediction(connection: Connection, predictionids: Sequence[int]) -> dict[int, list[str]]:
+    """What has been done about predictions, in its order, by prediction."""
+    done: dict[int, list[str]] = {}
+    query = select(PREDICTION_ACTIONS.c.predictionid, PREDICTION_ACTIONS.c.actionname)
+    query = query.where(PREDICTION_ACTIONS.c.predictionid.in_(predictionids)).order_by(PREDICTION_ACTIONS.c.id)
+    for predictionid, action in connection.execute(query):
+        done.setdefault(predictionid, []).append(action)
+    return done
+
+
+def forget(connection: Connection, contextids: Sequence[int]) -> int:
+    """Delete the predictions in contexts, with what belongs to them; returns how many."""
+    there = select(PREDICTIONS.c.id).where(PREDICTIONS.c.contextid.in_(contextids))
+    for table in (PREDICTION_ACTIONS, EXPLANATIONS):
+        connection.execute(delete(table).where(table.c.predictionid.in_(there)))
+    return connection.execute(delete(PREDICTIONS).where(PREDICTIONS.c.contextid.in_(contextids))).rowcount
+
+
+def contexts(connection: Connection) -> set[int]:
+    """Ids of the contexts that predictions are in."""
+    return set(connection.execute(select(PREDICTIONS.c.contextid).distinct()).scalars())

@@ -1,0 +1,177 @@
+"""What a model has used, and so is not to use again.
+
+:class:`UsedSamples` are the hooks of an analysis. They read what is registered, and collect what is to be
+registered; the run writes that in one transaction with what the analysis gave.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from moodlemlbackend.analytics.db import calculations, used_samples
+from moodlemlbackend.analytics.features import definitions
+from moodlemlbackend.analytics.features.analysis import NO_NEW_RANGES, NO_NEW_SAMPLES, AnalysisStatus, Hooks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy.typing as npt
+
+    from moodlemlbackend.analytics.db import Connection
+    from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamples
+    from moodlemlbackend.analytics.features.analysis import Result, Stored, Values
+    from moodlemlbackend.analytics.features.ranges import Ranges
+    from moodlemlbackend.analytics.features.targets import Refusal, Target
+    from moodlemlbackend.analytics.features.time_splitting import TimeSplitting
+    from moodlemlbackend.analytics.models import AnalyticsModel
+    from moodlemlbackend.analytics.workspace import Workspace
+
+TRAINING, PREDICTION = "training", "prediction"
+
+
+class Calculations(Hooks):
+    """Stored calculations are used again, with their two decimals; none are added."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def recall(self, samples: AnalysableSamples, start: int, end: int) -> Stored:
+        """The stored values of a range, by indicator; null ones are calculated again."""
+        with self._workspace.store.read() as connection:
+            stored = calculations.recall(
+                connection, contextid=samples.analysable.context, origin=samples.origin, start=start, end=end
+            )
+        return {
+            indicator: (np.array(ids, np.int64), np.array(values, np.float64))
+            for indicator, (ids, values) in stored.items()
+        }
+
+
+class UsedSamples(Calculations):
+    """The hooks of a model's training or prediction."""
+
+    def __init__(self, workspace: Workspace, model: AnalyticsModel, target: Target, action: str) -> None:
+        super().__init__(workspace)
+        self._model, self._target, self._action = model, target, action
+        with workspace.store.read() as connection:
+            self._analysed = used_samples.last_analysed(connection, model.id, action)
+            self._first = used_samples.first_analysed(connection, model.id)
+        self._many = definitions.analyser(target.id).one_sample_per_analysable
+        self._known: dict[tuple[str, int | None], dict[int, list[int]]] = {}
+        self._calculations: list[dict[str, Any]] = []
+        self._times: dict[int, int] = {}
+
+    # What the analysis asks.
+
+    def order(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Those that were not analysed for longest come first."""
+        return sorted(rows, key=lambda row: self._analysed.get(_id(row), 0))
+
+    def first_analysis(self, analysable: int) -> int | None:
+        """When the model first analysed it, for training or prediction."""
+        return self._first.get(analysable)
+
+    def select(
+        self, samples: AnalysableSamples, ranges: Ranges, method: TimeSplitting
+    ) -> tuple[AnalysableSamples, Ranges] | Refusal:
+        """Leave out samples that were trained with, also in predictions, and those predicted in the range."""
+        with self._workspace.store.read() as connection:
+            if not self._target.static:
+                trained = self._registered(connection, samples, method)
+                samples = samples.take(~np.isin(samples.ids, trained))
+                if not len(samples):
+                    return NO_NEW_SAMPLES
+            if self._action == PREDICTION:
+                predicted = self._registered(connection, samples, method, int(ranges.indexes[0]))
+                samples = samples.take(~np.isin(samples.ids, predicted))
+                if not len(samples):
+                    return NO_NEW_RANGES
+        return samples, ranges
+
+    def keep(
+        self,
+        samples: AnalysableSamples,
+        start: int,
+        end: int,
+        indicator: str,
+        chosen: npt.NDArray[np.int64],
+        values: Values,
+    ) -> None:
+        """Collect new calculations; null ones need not be kept, for they are calculated again."""
+        known = ~np.isnan(values)
+        common = {
+            "starttime": start,
+            "endtime": end,
+            "contextid": int(samples.analysable.context),
+            "sampleorigin": samples.origin,
+            "indicator": indicator,
+            "timecreated": self._workspace.clock(),
+        }
+        ids = samples.ids[chosen[known]].tolist()
+        self._calculations += [
+            {**common, "sampleid": sample, "value": value}
+            for sample, value in zip(ids, values[known].tolist(), strict=True)
+        ]
+
+    # What the run writes.
+
+    def analysed(self, result: Result) -> None:
+        """Collect that an analysable was looked at, if that is to be registered."""
+        key = int(result.analysable.id)
+        if key not in self._analysed or self._target.always_update_analysis_time or result.status is AnalysisStatus.OK:
+            self._times[key] = self._workspace.clock()
+
+    def write(self, connection: Connection, results: Iterable[Result] = ()) -> None:
+        """Register what was collected, and the samples of results."""
+        by_interval: dict[str, list[tuple[int, int, list[int]]]] = {}
+        for result in results:
+            assert result.samples is not None
+            assert result.method is not None
+            assert result.ranges is not None
+            row = int(result.analysable.id), int(result.ranges.indexes[0]), result.samples.ids.tolist()
+            by_interval.setdefault(result.method.id, []).append(row)
+        for interval, rows in by_interval.items():
+            self._write_samples(connection, interval, rows)
+        calculations.keep(connection, self._calculations)
+        new = {key: time for key, time in self._times.items() if key not in self._analysed}
+        again = {key: time for key, time in self._times.items() if key in self._analysed}
+        used_samples.register_analysed(connection, self._model.id, self._action, new=new, again=again)
+        self._analysed |= self._times
+        self._calculations, self._times = [], {}
+
+    def _write_samples(self, connection: Connection, interval: str, rows: Sequence[tuple[int, int, list[int]]]) -> None:
+        now = self._workspace.clock()
+        if self._action == TRAINING:
+            samples = [(analysable, ids) for analysable, _, ids in rows]
+            used_samples.register_trained(connection, self._model.id, interval, samples, now)
+            return
+
+        def known_new(analysable: int, index: int) -> bool:
+            known = self._known.get((interval, index))
+            return known is not None and analysable not in known
+
+        used_samples.register_predicted(connection, self._model.id, interval, rows, now, known_new=known_new)
+
+    def _registered(
+        self, connection: Connection, samples: AnalysableSamples, method: TimeSplitting, index: int | None = None
+    ) -> npt.NDArray[np.int64]:
+        """Samples that were trained with or, where a range is given, predicted in it."""
+        analysable, key = int(samples.analysable.id), (method.id, index)
+        registered = self._known.get(key)
+        if registered is None:
+            only = None if self._many else analysable
+            registered = (
+                used_samples.trained(connection, self._model.id, method.id, only)
+                if index is None
+                else used_samples.predicted(connection, self._model.id, method.id, index, only)
+            )
+            if self._many:  # analysables are many and each has one sample: one question for all of them
+                self._known[key] = registered
+        return np.array(registered.get(analysable, []), np.int64)
+
+
+def _id(row: Any) -> int:
+    """The id of an analysable as the analyser lists it; the site is one by itself."""
+    return int(getattr(row, "id", 0))

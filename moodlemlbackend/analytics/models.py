@@ -1,0 +1,262 @@
+"""Models: what each one is, and what an administrator does with it, by the rules of Moodle.
+
+A model has an id, a target (what is predicted), indicators (from what), an analysis interval (when), a processor, and a
+version, which changes whenever what it learned no longer fits. A static model learns nothing: its target is computed
+from its indicators by assumption, and these cannot be changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from moodlemlbackend.analytics.db import facts, unfinished
+from moodlemlbackend.analytics.db import models as rows
+from moodlemlbackend.analytics.db.models import ModelRow
+from moodlemlbackend.analytics.db.schema import MODEL_NAME
+from moodlemlbackend.analytics.features import definitions
+from moodlemlbackend.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from moodlemlbackend.analytics.db import Connection
+    from moodlemlbackend.analytics.workspace import Workspace
+
+KEEP: Any = object()
+"""An argument of :func:`edit` that leaves things as they are."""
+
+
+@dataclass(frozen=True)
+class AnalyticsModel(ModelRow):
+    """A model as its target's definition makes it."""
+
+    @property
+    def name(self) -> str:
+        """What the model is called: its own name, or its target's."""
+        return self.given_name or definitions.target_name(self.target)
+
+    @property
+    def static(self) -> bool:
+        """Whether the model rests on assumptions and learns nothing."""
+        return definitions.is_static(self.target)
+
+    def require(self) -> str:
+        """Return the interval; UsageError unless the model is enabled, with an interval and indicators."""
+        if not self.enabled:
+            raise UsageError(f"Model {self.id} is disabled; enable it first.")
+        if not self.interval:
+            raise UsageError(f"Model {self.id} has no analysis interval; enable it with one.")
+        if not self.indicators:
+            raise UsageError(f"Model {self.id} has no indicators; edit it to have some.")
+        return self.interval
+
+
+def get(connection: Connection, modelid: int) -> AnalyticsModel:
+    """Read a model; UsageError when there is none of this id."""
+    row = rows.find(connection, modelid)
+    if row is None:
+        raise UsageError(f"There is no model {modelid}; see moodlemlbackend models list.")
+    return AnalyticsModel(**vars(row))
+
+
+def by_id(connection: Connection, modelids: Collection[int]) -> dict[int, AnalyticsModel]:
+    """Read the models of these ids whose target is installed."""
+    found = (AnalyticsModel(**vars(row)) for row in rows.read(connection, modelids=modelids))
+    return {model.id: model for model in found if definitions.has_target(model.target)}
+
+
+def listed(
+    connection: Connection, *, enabled: bool | None = None, trained: bool | None = None, target: str | None = None
+) -> list[AnalyticsModel]:
+    """Read the models by name; those whose target is not installed are left out."""
+    read = rows.read(connection, enabled=enabled, trained=trained, target=target)
+    found = (AnalyticsModel(**vars(row)) for row in read if definitions.has_target(row.target))
+    return sorted(found, key=lambda model: model.name.lower())
+
+
+def create(
+    workspace: Workspace,
+    target: str,
+    indicators: Sequence[str],
+    *,
+    interval: str | None = None,
+    processor: str | None = None,
+    name: str = "",
+    contexts: Iterable[int] | None = None,
+) -> AnalyticsModel:
+    """Make a model, disabled; UsageError for what is not installed or does not go together."""
+    with workspace.store.write() as connection:
+        return insert(
+            connection,
+            workspace,
+            target,
+            indicators,
+            interval=interval,
+            processor=processor,
+            name=name,
+            contexts=contexts,
+        )
+
+
+def insert(
+    connection: Connection,
+    workspace: Workspace,
+    target: str,
+    indicators: Sequence[str],
+    *,
+    interval: str | None = None,
+    processor: str | None = None,
+    name: str = "",
+    contexts: Iterable[int] | None = None,
+    enabled: bool = False,
+) -> AnalyticsModel:
+    """Make a model in a transaction; as :func:`create`."""
+    definitions.check_model(target, indicators, interval)
+    _check_processor(processor)
+    now = workspace.clock()
+    row = ModelRow(
+        id=0,
+        enabled=enabled,
+        trained=definitions.is_static(target),
+        given_name=_name(name),
+        target=target,
+        indicators=tuple(indicators),
+        interval=interval,
+        processor=processor,
+        version=now,
+        contexts=_contexts(contexts),
+        created=now,
+        modified=now,
+        modified_by=workspace.userid,
+    )
+    return get(connection, rows.insert(connection, row))
+
+
+def edit(
+    workspace: Workspace,
+    modelid: int,
+    *,
+    enabled: bool = KEEP,
+    indicators: Sequence[str] = KEEP,
+    interval: str | None = KEEP,
+    processor: str | None = KEEP,
+    contexts: Iterable[int] | None = KEEP,
+    name: str = KEEP,
+) -> AnalyticsModel:
+    """Change a model.
+
+    Other indicators, another interval or processor make a new version: predictions and what was learned are deleted.
+    Other contexts leave both as they are.
+
+    Raises
+    ------
+    UsageError
+        What is asked for is not installed or does not go together, or would change a static model's assumptions.
+    BusyError
+        A run works on the model.
+    """
+    with workspace.lock(modelid):
+        with workspace.store.write() as connection:
+            model = get(connection, modelid)
+            now = workspace.clock()
+            edited = replace(
+                model,
+                enabled=model.enabled if enabled is KEEP else enabled,
+                indicators=model.indicators if indicators is KEEP else tuple(indicators),
+                interval=model.interval if interval is KEEP else interval or None,
+                processor=model.processor if processor is KEEP else processor or None,
+                contexts=model.contexts if contexts is KEEP else _contexts(contexts),
+                given_name=model.given_name if name is KEEP else _name(name),
+                modified=now,
+                modified_by=workspace.userid,
+            )
+            if model.static and (edited.indicators, edited.processor) != (model.indicators, model.processor):
+                raise UsageError(
+                    f"Model {modelid} rests on assumptions: its indicators and processor cannot be changed; "
+                    "its interval, its contexts and whether it is enabled can."
+                )
+            changed = _learned_by(edited) != _learned_by(model)
+            if changed:
+                definitions.check_model(edited.target, edited.indicators, edited.interval)
+                _check_processor(edited.processor)
+                _forget(connection, workspace, model)
+                edited = replace(edited, version=max(now, model.version + 1), trained=model.static)
+            if edited.enabled and not edited.interval:
+                raise UsageError(f"Model {modelid} cannot be enabled without an analysis interval; choose one.")
+            rows.change(connection, edited)
+        workspace.finish(modelid)
+        return edited
+
+
+def enable(workspace: Workspace, modelid: int, interval: str | None = None) -> AnalyticsModel:
+    """Enable a model, with another interval if one is given."""
+    return edit(workspace, modelid, enabled=True, interval=interval or KEEP)
+
+
+def clear(workspace: Workspace, modelid: int) -> AnalyticsModel:
+    """Delete all predictions, what was learned and the registers of what was used; the log of evaluations stays."""
+    with workspace.lock(modelid):
+        with workspace.store.write() as connection:
+            model = get(connection, modelid)
+            _forget(connection, workspace, model)
+            cleared = replace(model, trained=model.static, modified=workspace.clock())
+            rows.change(connection, cleared)
+        workspace.finish(modelid)
+        return cleared
+
+
+def remove(workspace: Workspace, modelid: int) -> None:
+    """Delete a model with everything that belongs to it."""
+    with workspace.lock(modelid):
+        remove_locked(workspace, modelid)
+
+
+def remove_locked(workspace: Workspace, modelid: int) -> None:
+    """Delete a model whose lock is held."""
+    with workspace.store.write() as connection:
+        model = get(connection, modelid)
+        workspace.begin_removal(connection, modelid, workspace.modeldir(model), workspace.datasetdir(modelid))
+        facts.forget(connection, training_fact(modelid))
+        unfinished.end_import(connection, modelid)
+        rows.remove(connection, modelid)
+    workspace.finish(modelid)
+
+
+def trained_locally(connection: Connection, model: AnalyticsModel) -> bool:
+    """Whether a model has learned from this site's samples, not (only) elsewhere."""
+    return model.trained and not model.static and rows.has_trained_samples(connection, model.id)
+
+
+def training_fact(modelid: int) -> str:
+    """The name under which the store remembers what a training began from."""
+    return f"training {modelid}"
+
+
+def _learned_by(model: ModelRow) -> tuple[object, ...]:
+    return model.indicators, model.interval, model.processor
+
+
+def _forget(connection: Connection, workspace: Workspace, model: AnalyticsModel) -> None:
+    """Delete what a model has predicted, learned and used, and have its files removed."""
+    rows.forget(connection, model.id)
+    facts.forget(connection, training_fact(model.id))
+    workspace.begin_removal(connection, model.id, workspace.versiondir(model), workspace.datasetdir(model.id))
+
+
+def _check_processor(name: str | None) -> None:
+    if name is not None:
+        from moodlemlbackend.processor import get_processor
+
+        get_processor(name)
+
+
+def _contexts(contexts: Iterable[int] | None) -> tuple[int, ...] | None:
+    return tuple(sorted({int(one) for one in contexts or ()})) or None
+
+
+def _name(name: str) -> str:
+    text = " ".join(name.split())
+    if len(text) > MODEL_NAME:
+        raise UsageError(f"The name of a model has at most {MODEL_NAME} characters.")
+    return text

@@ -1,0 +1,139 @@
+"""Users, and what predictions are about as people know it: a student in a course, a course, a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from moodlemlbackend.analytics.site.site import Site
+
+_AT_ONCE = 5000
+
+_PERSON = "u.id, u.firstname, u.lastname, u.email"
+_COURSE = "c.id, c.fullname, c.shortname"
+_ENROLMENTS = (
+    "FROM {user_enrolments} r JOIN {enrol} e ON e.id = r.enrolid "
+    "JOIN {user} u ON u.id = r.userid JOIN {course} c ON c.id = e.courseid WHERE r.id IN :ids"
+)
+_SAMPLES = {
+    "user_enrolments": f"SELECT r.id, {_PERSON}, {_COURSE} {_ENROLMENTS}",
+    "course": f"SELECT c.id, 0, '', '', '', {_COURSE} FROM {{course}} c WHERE c.id IN :ids",
+    "user": f"SELECT u.id, {_PERSON}, 0, '', '' FROM {{user}} u WHERE u.id IN :ids",
+}
+_SAMPLE_IDS = {
+    "user_enrolments": f"SELECT r.id {_ENROLMENTS}",
+    "course": "SELECT c.id FROM {course} c WHERE c.id IN :ids",
+    "user": "SELECT u.id FROM {user} u WHERE u.id IN :ids",
+}
+
+
+class Named(NamedTuple):
+    """A user as messages address them."""
+
+    id: int
+    first_name: str
+    full_name: str
+    email: str
+    suspended: bool
+
+
+@dataclass(frozen=True)
+class SampleInfo:
+    """A sample: its table, the person and the course it is of; ids are 0 where there is none."""
+
+    id: int
+    origin: str
+    userid: int
+    first_name: str
+    last_name: str
+    email: str
+    courseid: int
+    course_name: str
+    course_short: str
+
+    @property
+    def title(self) -> str:
+        """The person's full name, or else the course's."""
+        return f"{self.first_name} {self.last_name}".strip() or self.course_name
+
+
+def describe(site: Site, origin: str, sampleids: Iterable[int]) -> dict[int, SampleInfo]:
+    """Describe the samples that still exist, by id; none of a table that is not known."""
+    samples: dict[int, SampleInfo] = {}
+    for row in _rows(site, _SAMPLES.get(origin), sampleids):
+        key, userid, first, last, email, courseid, course, short = row
+        samples[key] = SampleInfo(
+            key, origin, userid, first or "", last or "", email or "", courseid, course or "", short or ""
+        )
+    return samples
+
+
+def existing_samples(site: Site, origin: str, sampleids: Iterable[int]) -> set[int]:
+    """Those of these samples that :func:`describe` can describe."""
+    return {key for (key,) in _rows(site, _SAMPLE_IDS.get(origin), sampleids)}
+
+
+def existing_users(site: Site) -> frozenset[int]:
+    """Ids of the users who are not deleted, the guest left out."""
+    rows = site.database.rows("SELECT id FROM {user} WHERE deleted = 0 AND username <> 'guest'")
+    return frozenset(user for (user,) in rows)
+
+
+def enrolled_users(site: Site, courseid: int, now: int) -> frozenset[int]:
+    """Ids of the users with an enrolment in a course that is in force now."""
+    rows = site.database.rows(
+        "SELECT DISTINCT u.userid FROM {user_enrolments} u JOIN {enrol} e ON e.id = u.enrolid "
+        "WHERE e.courseid = :course AND u.status = 0 AND e.status = 0 AND u.timestart <= :now "
+        "AND (u.timeend = 0 OR u.timeend > :now)",
+        course=courseid,
+        now=now,
+    )
+    return frozenset(user for (user,) in rows)
+
+
+def named_users(site: Site, userids: Collection[int]) -> dict[int, Named]:
+    """Those of these users who are not deleted, by id."""
+    if not userids:
+        return {}
+    rows = site.database.rows(
+        "SELECT id, firstname, lastname, email, suspended FROM {user} WHERE id IN :ids AND deleted = 0",
+        ids=sorted(userids),
+    )
+    return {
+        user: Named(user, first or "", f"{first or ''} {last or ''}".strip(), email or "", bool(suspended))
+        for user, first, last, email, suspended in rows
+    }
+
+
+def user_named(site: Site, username: str) -> Named | None:
+    """The user of this very name who can log in; None when there is none, or several."""
+    rows = site.database.rows(
+        "SELECT id, username, firstname, lastname FROM {user} "
+        "WHERE username = :user AND deleted = 0 AND suspended = 0 AND confirmed = 1",
+        user=username,
+    )
+    same = [row for row in rows if row[1] == username and row[0] != site.guest]  # databases may compare without case
+    if len(same) != 1:
+        return None
+    [(userid, _, first, last)] = same
+    return Named(userid, first or "", f"{first or ''} {last or ''}".strip() or username, "", False)
+
+
+def module_ids(site: Site, courseids: Iterable[int]) -> dict[tuple[str, int], int]:
+    """Course module by name of the module and instance, of the activities in courses."""
+    rows = site.database.rows(
+        "SELECT n.name, m.instance, m.id FROM {course_modules} m JOIN {modules} n ON n.id = m.module "
+        "WHERE m.course IN :courses",
+        courses=sorted(set(courseids)) or [-1],
+    )
+    return {(module, instance): key for module, instance, key in rows}
+
+
+def _rows(site: Site, query: str | None, ids: Iterable[int]) -> Iterator[Sequence[Any]]:
+    every = sorted(set(ids))
+    if query is not None:
+        for start in range(0, len(every), _AT_ONCE):
+            yield from site.database.rows(query, ids=every[start : start + _AT_ONCE])
