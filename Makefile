@@ -35,7 +35,7 @@ test-all: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/lint-imports --contract model
+	$(BIN)/lint-imports
 	test ! -x $(BIN)/mypy || $(BIN)/mypy
 	test ! -x $(BIN)/hadolint || $(BIN)/hadolint Dockerfile
 

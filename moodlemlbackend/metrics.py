@@ -8,12 +8,18 @@ Every function takes what the model says and then the truth:
 ``labels``         (n,) int, class indices 0 … k − 1; beside ``scores`` class 1 is positive, every other one negative
 ``weights``        (n,) float ≥ 0, how many samples a row stands for; one each when omitted
 
+Two numbers are kept apart: the calibrated probability, for people and reports, and the decision score, which Moodle
+gets. The score of class 1 is its probability with the log-odds shifted so that .5 is the decision threshold; that of
+the predicted class is never under .5, nor under 1 / K with K classes.
+
 A figure that the given rows do not define is 0 or NaN, as its function says, and never a warning. NumPy only:
 scikit-learn has most of these too, but its import costs a second of every evaluation.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -21,11 +27,43 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
+FIGURES = ("mcc", "auc", "accuracy", "balanced accuracy", "precision", "recall", "f1_score")
+
+HELD_OUT_SHARE = 0.2
+"""Part of the samples that a split rates."""
+
 CALIBRATION_BINS = 15
 BOOTSTRAP_DRAWS = 32
 
 _HAIR = 1e-12  # Matthews correlations this close are equal
+_NEARLY_0 = 1e-12  # the odds of probabilities nearer to 0 or 1 are those of this one
 _SATURATED = 1e-6  # probabilities nearer to 0 or 1 than this share one logit
+
+
+@dataclass(frozen=True, eq=False)
+class Rating:
+    """A classifier on samples it has not seen.
+
+    ``labels`` (rows,) the true classes, ``probabilities`` (rows, K) calibrated, ``threshold`` the decision threshold
+    on that of class 1; ``weights`` (rows,) how many samples each row stands for, one each when omitted.
+    """
+
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    threshold: float
+    weights: NDArray[np.float32] | None = None
+
+    def figures(self) -> dict[str, float]:
+        """The metrics by the names that Moodle gets: see :data:`FIGURES`."""
+        predicted = decide(self.probabilities, self.threshold)[0]
+        values = (
+            matthews_correlation(predicted, self.labels, self.weights),
+            roc_auc(self.probabilities[:, 1], self.labels, self.weights),
+            accuracy(predicted, self.labels, self.weights),
+            balanced_accuracy(predicted, self.labels, self.weights),
+            *weighted_scores(predicted, self.labels, self.weights),
+        )
+        return dict(zip(FIGURES, map(float, values), strict=True))
 
 
 class WeightedScores(NamedTuple):
@@ -96,13 +134,6 @@ def weighted_scores(predicted: ArrayLike, labels: ArrayLike, weights: ArrayLike 
     support, said, hits = matrix.sum(axis=1), matrix.sum(axis=0), matrix.diagonal()
     per_class = (_divide(hits, said), _divide(hits, support), _divide(2 * hits, said + support))
     return WeightedScores(*(_ratio(np.dot(support, figure), support.sum()) for figure in per_class))
-
-
-def f1_score(predicted: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """F1 of class 1, in [0, 1]; 0 when class 1 is neither present nor predicted."""
-    matrix = confusion_matrix(predicted, labels, weights)
-    support, said, hits = matrix.sum(axis=1), matrix.sum(axis=0), matrix.diagonal()
-    return float(_divide(2 * hits, said + support)[1]) if len(matrix) > 1 else 0.0
 
 
 def brier_score(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -269,3 +300,29 @@ def _divide(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
 def _ratio(numerator: float, denominator: float) -> float:
     """Quotient, NaN when the denominator is 0."""
     return float(numerator / denominator) if denominator > 0 else float("nan")
+
+
+def decide(probabilities: Floats, threshold: float) -> tuple[NDArray[np.int64], Floats]:
+    """Return the predicted class (rows,) and its decision score (rows,) of (rows, K) probabilities."""
+    if probabilities.shape[1] != 2:
+        labels = probabilities.argmax(axis=1)
+        return labels, probabilities[np.arange(len(labels)), labels]
+    score = decision_scores(probabilities[:, 1], threshold)
+    labels = (score >= 0.5).astype(np.int64)
+    return labels, np.where(labels == 1, score, 1 - score)
+
+
+def decision_scores(probability: Floats, threshold: float) -> Floats:
+    """Probability of class 1 (rows,) with its log-odds shifted so that ``threshold`` becomes .5."""
+    inside = np.clip(probability, _NEARLY_0, 1 - _NEARLY_0)
+    odds = inside / (1 - inside) * (1 - threshold) / threshold
+    return odds / (1 + odds)
+
+
+def standard_error(values: ArrayLike) -> float:
+    """Standard error of the mean over repeated splits, which share their rows (Nadeau & Bengio 2003); NaN of one."""
+    numbers = np.asarray(values, np.float64)
+    if len(numbers) < 2:
+        return math.nan
+    inflation = 1 / len(numbers) + HELD_OUT_SHARE / (1 - HELD_OUT_SHARE)
+    return float(np.sqrt(inflation * numbers.var(ddof=1)))

@@ -8,11 +8,17 @@ from ..session import Session
 from .shared import model_facts
 
 
-@make("restore", store=True, examples="moodlemlbackend models restore")
+@make("restore", site=True, store=True, examples="moodlemlbackend models restore")
 def command(session: Session) -> Answer:
-    """Make the core models again that are missing or have other indicators now."""
-    from moodlemlbackend.analytics.lifecycle.core_models import restore_core_models
+    """Make the core models again that are missing or have other indicators now.
 
+    Indicators of activities that the site, if one is named, does not have are left out.
+    """
+    from moodlemlbackend.analytics.lifecycle.core_models import restore_core_models
+    from moodlemlbackend.analytics.lifecycle.packages import remember_components
+
+    if session.settings.site:
+        remember_components(session.workspace, session.site)
     made = restore_core_models(session.workspace)
     lines = [f"Model {model.id} is made: {model.name}." for model in made] or ["All core models are there."]
     return Answer({"models": [model_facts(model) for model in made]}, "\n".join(lines))

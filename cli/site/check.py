@@ -94,5 +94,3 @@ def _facts(findings: SiteFindings) -> Iterator[tuple[str, str]]:
     trained = sum(course.training is None for course in findings.courses)
     predicted = sum(course.prediction is None for course in findings.courses)
     yield "Analysed", f"{trained} courses can be trained on, {predicted} predicted now"
-    if findings.missing_tables:
-        yield "Missing", ", ".join(findings.missing_tables)

@@ -63,7 +63,8 @@ def command(
     if interval is None:
         raise UsageError("Name the analysis interval with --interval, such as quarters.")
     learned, method = registry.get_target(target), registry.get_time_splitting(interval)
-    used = [registry.get_indicator(name) for name in indicators or registry.indicators_of(learned)]
+    chosen = indicators or registry.indicators_of(learned, session.site.modules)
+    used = [registry.get_indicator(name) for name in chosen]
     registry.check_fit(learned, used, method)
     analysis = Analysis(learned, used, [method], session.now, labelled)
     with _progress() as progress:

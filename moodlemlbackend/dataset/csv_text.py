@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from moodlemlbackend.errors import DataSetError, NoDataSetError
+from moodlemlbackend.files import is_named_pipe
 
 MAX_LINE_BYTES = 16 << 20
 """Reading gives up when it meets no line end in this many bytes."""
@@ -51,6 +52,10 @@ def opened(path: str | os.PathLike[str], watch: Watch | None = None) -> Iterator
     """
     standard_input = os.fspath(path) == STANDARD_INPUT
     source = "standard input" if standard_input else os.fsencode(path).decode("utf-8", "backslashreplace")
+    if is_named_pipe(path):
+        raise DataSetError(
+            f"{source} is a named pipe, which may never end; give a file, or - and pipe into the command."
+        )
     if "\0" in source:
         raise NoDataSetError(f"The data set file name {source!r} holds a NUL character; check the path.")
     try:
@@ -127,6 +132,9 @@ class Text:
             if line.startswith(_UTF16_BOMS):
                 raise DataSetError(f"{self.source} is UTF-16 text; save it as UTF-8.")
             line = line.removeprefix(_UTF8_BOM)
+            for sign, name in ((b";", "semicolons"), (b"\t", "tabs"), (b"|", "bars")):
+                if sign in line and b"," not in line:
+                    raise DataSetError(f"{self.source} has {name} between its fields, not commas; save it with commas.")
         self._row += 1
         return fields(self._cleaned(line, self._row - 1).removesuffix(b"\n"), self._row - 1, self.source)
 
@@ -182,6 +190,11 @@ def fields(line: bytes, row: int, source: str) -> list[str]:
     except UnicodeDecodeError:
         raise DataSetError(f"Row {row} of {source} is not UTF-8 text; save the file as UTF-8.") from None
     except csv.Error as error:
+        if "field limit" in str(error):
+            raise DataSetError(
+                f"Row {row} of {source} has a field of more than {csv.field_size_limit():,} characters; shorten it, "
+                "or close a quote that was left open before."
+            ) from None
         raise DataSetError(f"Row {row} of {source} cannot be split into fields ({error}); correct it.") from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,15 +11,42 @@ from moodlemlbackend.operations.trained_models import processor_of, store_of, tr
 from moodlemlbackend.runtime.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
 
     from moodlemlbackend.dataset.csv_text import Watch
-    from moodlemlbackend.processor.processor import TrainedModel
+    from moodlemlbackend.dataset.data_set import DataSet
+    from moodlemlbackend.processor.explanation import Explanations
+    from moodlemlbackend.processor.processor import Prediction, TrainedModel
     from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.settings.backend import Settings
-    from moodlemlbackend.storage.model_store import ModelStore, StoredModel
+    from moodlemlbackend.storage.model_store import ModelStore
+    from moodlemlbackend.storage.stored_model import StoredModel
 
 Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedSamples:
+    """The samples of a data set, what a model predicts of them, and why.
+
+    ``features`` (rows, columns) float32 are those of the file, NaN for an empty cell; ``predictions`` has a sample's
+    id, class and decision score for each row.
+    """
+
+    model: TrainedModel
+    columns: tuple[str, ...]
+    features: npt.NDArray[np.float32]
+    predictions: list[Prediction]
+
+    def explain(self, rows: Sequence[int]) -> Explanations:
+        """Why some of the rows, by their positions, are predicted so; errors of :func:`.explanation.explain`."""
+        from moodlemlbackend.processor.explanation import explain
+
+        names = [self.predictions[row][0] for row in rows]
+        return explain(self.model, self.columns, self.features[list(rows)], names)
 
 
 def predict(
@@ -47,6 +75,28 @@ def predict(
         model.check(header.source, header.columns, header.classes)
         predictions = processor_of(stored).predict(model, batches)
         return {"status": 0, "info": run.info, "predictions": within(stack.pop_all(), predictions)}
+
+
+def predict_whole(reporter: Reporter, modelid: str, outputdir: str, dataset: str) -> PredictedSamples:
+    """Predict as :func:`predict` does, and keep the samples and the model, which are read once, to explain them."""
+    store = store_of(modelid, outputdir)
+    with Run.start(Path(outputdir), reporter, lazy=True):
+        model, stored = trained_model(store)
+        import numpy as np
+
+        from moodlemlbackend.dataset.data_set import read_batches
+
+        header, batches = read_batches(dataset, labelled=False)
+        model.check(header.source, header.columns, header.classes)
+        kept = []
+
+        def keep() -> Iterator[DataSet]:
+            for batch in batches:
+                kept.append(batch.features)
+                yield batch
+
+        predictions = list(processor_of(stored).predict(model, keep()))
+        return PredictedSamples(model, header.columns, np.concatenate(kept), predictions)
 
 
 def within(stack: ExitStack, items: Iterator[Item]) -> Iterator[Item]:

@@ -13,18 +13,32 @@ from moodlemlbackend.runtime.progress import stage
 from moodlemlbackend.runtime.run import Run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from moodlemlbackend.processor.processor import Processor
+    from moodlemlbackend.processor.training_rows import TrainingRows
     from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.settings.backend import Settings
     from moodlemlbackend.storage.model_store import ModelStore
 
+SEEDS = 1_000_000_000
+"""A seed is below this."""
+
 
 def train(
-    reporter: Reporter, modelid: str, outputdir: str, dataset: str, *, settings: Settings, afresh: bool = False
+    reporter: Reporter,
+    modelid: str,
+    outputdir: str,
+    dataset: str,
+    *,
+    settings: Settings,
+    afresh: bool = False,
+    origin: tuple[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Train a model, or continue training one, with the samples of a labelled data set.
 
     ``afresh`` forgets what the model has learned before; until the new one is published the old one stays in force.
+    ``origin``, a title and a command for the report, is given by those whose own files this is done with.
     """
     store = store_of(modelid, outputdir)
     with ExitStack() as stack:
@@ -32,7 +46,7 @@ def train(
         stack.enter_context(store.lock(settings.lock_wait))
         processor = get_processor(settings.processor) if afresh else _processor_to_train(store, settings, run)
         from moodlemlbackend.processor.training_rows import read_samples
-        from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunReport
+        from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunOrigin, RunReport
 
         load_in_background(*processor.libraries, *LIBRARIES_OF_EVENTS)
         report = stack.enter_context(RunReport(run))
@@ -40,22 +54,23 @@ def train(
         former = None if afresh else model_in_force(store)
         if former is not None:
             former[0].check(dataset, samples.columns, samples.classes)
-        seed = seed_of(settings)
+        seed = seed_of(settings, samples)
         run.log.info(
             "Training %s with %s, seed %d, on %s: %d rows", modelid, processor.name, seed, dataset, len(samples)
         )
-        report.begin(samples, "train", modelid, outputdir, dataset, processor=processor.name, seed=seed)
+        report.begin(
+            samples, "train", modelid, outputdir, dataset,
+            afresh=afresh, origin=origin and RunOrigin(*origin), processor=processor.name, seed=seed,
+        )  # fmt: skip
         progress = stage(reporter, "Training")
         fitted = processor.train(store, samples, run, former=former, seed=seed, progress=progress)
         report.training(fitted)
         return {"status": 0, "info": run.info, "runid": str(run.runid)}
 
 
-def seed_of(settings: Settings) -> int:
-    """The seed that was set, or one drawn now, to be logged."""
-    import secrets
-
-    return secrets.randbelow(1_000_000_000) if settings.seed is None else settings.seed
+def seed_of(settings: Settings, samples: TrainingRows) -> int:
+    """The seed that was set, else one of the rows themselves: the same rows in the same order give the same model."""
+    return samples.digest() % SEEDS if settings.seed is None else settings.seed
 
 
 def _processor_to_train(store: ModelStore, settings: Settings, run: Run) -> Processor:

@@ -1,9 +1,4 @@
-"""From probabilities to classes.
-
-Two numbers are kept apart: the calibrated probability, for people and reports, and the decision score, which Moodle
-gets. The score of class 1 is its probability with the log-odds shifted so that .5 is the decision threshold; that of
-the predicted class is never under .5, nor under 1 / K with K classes.
-"""
+"""The threshold that parts two classes best, from held-out rows."""
 
 from __future__ import annotations
 
@@ -64,20 +59,3 @@ def _expected(probability: Floats, targets: npt.NDArray[np.float32]) -> Floats:
     chance = 0.5 + 0.5 * np.tanh(fitted @ inputs / 2)
     expected: Floats = rows[:, None] * np.stack([1 - chance, chance], axis=1)
     return expected
-
-
-def decide(probabilities: Floats, threshold: float) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Return the predicted class (rows,) and its decision score (rows,) of (rows, K) probabilities."""
-    if probabilities.shape[1] != 2:
-        labels = probabilities.argmax(axis=1)
-        return labels, probabilities[np.arange(len(labels)), labels]
-    score = decision_scores(probabilities[:, 1], threshold)
-    labels = (score >= 0.5).astype(np.int64)
-    return labels, np.where(labels == 1, score, 1 - score)
-
-
-def decision_scores(probability: Floats, threshold: float) -> Floats:
-    """Probability of class 1 (rows,) with its log-odds shifted so that ``threshold`` becomes .5."""
-    inside = np.clip(probability, _SATURATED, 1 - _SATURATED)
-    odds = inside / (1 - inside) * (1 - threshold) / threshold
-    return odds / (1 + odds)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from moodlemlbackend.dataset.columns import IndicatorColumns, indicators_of
 from moodlemlbackend.errors import ModelError
-from moodlemlbackend.processor.decision import decide
+from moodlemlbackend.metrics import decide
 from moodlemlbackend.processor.processor import Classifier, Floats, Probabilities, TrainedModel
 
 TOLERANCE = 1e-3

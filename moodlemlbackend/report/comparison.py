@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from moodlemlbackend.errors import UsageError
-from moodlemlbackend.processor.evaluation import HELD_OUT_SHARE
+from moodlemlbackend.metrics import standard_error
 from moodlemlbackend.report import curves
 from moodlemlbackend.report.record import EVALUATION, Record, read_record
 
@@ -132,7 +132,7 @@ def corrected_t_test(differences: Sequence[float]) -> Difference | None:
     if np.isnan(values).any():
         return None
     mean, freedom = float(values.mean()), len(values) - 1
-    error = float(np.sqrt((1 / len(values) + HELD_OUT_SHARE / (1 - HELD_OUT_SHARE)) * values.var(ddof=1)))
+    error = standard_error(values)
     if error == 0:
         return Difference(mean, mean, mean, 1.0 if mean == 0 else 0.0)
     reach = float(stdtrit(freedom, 0.975)) * error

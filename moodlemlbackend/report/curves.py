@@ -10,8 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from moodlemlbackend import metrics
-from moodlemlbackend.processor.decision import decide
-from moodlemlbackend.processor.evaluation import HELD_OUT_SHARE, Rating
 from moodlemlbackend.report.record import Held, Record
 
 Floats = npt.NDArray[np.float64]
@@ -50,9 +48,9 @@ class Warned:
     found: tuple[float, float]
 
 
-def rating(held: Held) -> Rating:
+def rating(held: Held) -> metrics.Rating:
     """The rating that a record keeps."""
-    return Rating(held.labels, held.probabilities.astype(np.float64), held.threshold, held.weights)
+    return metrics.Rating(held.labels, held.probabilities.astype(np.float64), held.threshold, held.weights)
 
 
 def figures_of(held: Held) -> dict[str, float]:
@@ -139,7 +137,7 @@ def confusion(record: Record) -> Floats:
     classes = len(record.classes)
     tables = []
     for held in record.held:
-        predicted = decide(held.probabilities.astype(np.float64), held.threshold)[0]
+        predicted = metrics.decide(held.probabilities.astype(np.float64), held.threshold)[0]
         tables.append(metrics.confusion_matrix(predicted, held.labels, held.weights, classes=classes))
     mean: Floats = np.mean(tables, axis=0)
     return mean
@@ -170,15 +168,6 @@ def mean_and_deviation(values: npt.ArrayLike) -> tuple[float, float]:
     numbers = np.asarray(values, np.float64)
     numbers = numbers[~np.isnan(numbers)]
     return (float(numbers.mean()), float(numbers.std())) if len(numbers) else (math.nan, math.nan)
-
-
-def deviation_of_mean(values: npt.ArrayLike) -> float:
-    """Standard error of the mean over repeated splits, which share their rows (Nadeau & Bengio 2003); NaN of one."""
-    numbers = np.asarray(values, np.float64)
-    if len(numbers) < 2:
-        return math.nan
-    inflation = 1 / len(numbers) + HELD_OUT_SHARE / (1 - HELD_OUT_SHARE)
-    return float(np.sqrt(inflation * numbers.var(ddof=1)))
 
 
 def _share(part: float, whole: float) -> float:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from moodlemlbackend import metrics
 from moodlemlbackend.errors import Status
 from moodlemlbackend.report import curves
 from moodlemlbackend.report.record import RATING, TRAINING, Record
@@ -105,7 +106,7 @@ def _chance(record: Record) -> Iterator[Diagnostic]:
     if record.kind == TRAINING or len(record.held) < 2:
         return
     areas = np.array([curves.figures_of(held)["auc"] for held in record.held])
-    if not np.isnan(areas).any() and areas.mean() - 2 * curves.deviation_of_mean(areas) < 0.5:
+    if not np.isnan(areas).any() and areas.mean() - 2 * metrics.standard_error(areas) < 0.5:
         yield Diagnostic(
             True, "Not told apart from chance",
             f"The AUC is {areas.mean():.3f}, and within two standard errors of 0.5, which guessing has.",

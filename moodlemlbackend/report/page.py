@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from moodlemlbackend import metrics
 from moodlemlbackend.errors import Status
 from moodlemlbackend.report import curves
 from moodlemlbackend.report.diagnostics import diagnostics
@@ -117,8 +118,9 @@ def _data_uri(folder: Path, name: str) -> str:
 def _titles(record: Record) -> tuple[str, str]:
     of = {EVALUATION: "Evaluation", RATING: "Evaluation of the trained model", TRAINING: "Training"}[record.kind]
     about = record.about
-    parts = [f"Data set {about.get('data set', 'unknown')}", f"run {about.get('run', '')} of {about.get('time', '')}"]
-    return f"{of}: {about.get('model', 'model')}", ", ".join(parts)
+    dataset, run = about.get("data set", "unknown"), f"run {about.get('run', '')} of {about.get('time', '')}"
+    subtitle = f"Data set {dataset}, {run}" if dataset else run.capitalize()
+    return f"{of}: {about.get('model', 'model')}", subtitle
 
 
 def _verdict(record: Record, warnings: int) -> str:
@@ -208,7 +210,7 @@ def _metrics(record: Record) -> dict[str, Any]:
         numbers = values[~np.isnan(values)]
         cells = [_figure(mean)]
         if several:
-            error = curves.deviation_of_mean(numbers) if len(numbers) > 1 else math.nan
+            error = metrics.standard_error(numbers) if len(numbers) > 1 else math.nan
             low, high = (numbers.min(), numbers.max()) if len(numbers) else (math.nan, math.nan)
             cells += [_figure(deviation), _figure(low), _figure(high), f"± {_figure(2 * error)}"]
         rows.append((name, cells))

@@ -16,10 +16,10 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -47,11 +47,19 @@ LIBRARIES_OF_REPORTS = (*LIBRARIES, *LIBRARIES_OF_EVENTS)
 _NOT_COMPLETE = "The figures of this run are not complete."
 
 if TYPE_CHECKING:
+    from moodlemlbackend.metrics import Rating
     from moodlemlbackend.model.encoding import Indices
-    from moodlemlbackend.processor.evaluation import Rating, SplitRatings
+    from moodlemlbackend.processor.evaluation import SplitRatings
     from moodlemlbackend.processor.processor import Classifier, Fitted, TrainedModel
     from moodlemlbackend.processor.training_rows import TrainingRows
     from moodlemlbackend.runtime.run import Run
+
+
+class RunOrigin(NamedTuple):
+    """What a run is part of, where it was not asked for by its own command: a title, and the command to repeat it."""
+
+    title: str
+    command: Sequence[str]
 
 
 class RunReport:
@@ -74,22 +82,38 @@ class RunReport:
         self._artist.close()
 
     def begin(
-        self, samples: TrainingRows, command: str, modelid: str, outputdir: str, dataset: str, **settings: Any
+        self,
+        samples: TrainingRows,
+        command: str,
+        modelid: str,
+        outputdir: str,
+        dataset: str,
+        *,
+        afresh: bool = False,
+        origin: RunOrigin | None = None,
+        **settings: Any,
     ) -> None:
-        """Look at the data set, best while something else is being loaded; the rest is the command's arguments."""
+        """Look at the data set, best while something else is being loaded; the rest is the command's arguments.
+
+        ``origin`` is for a run of another command than this one, whose files have no names for people.
+        """
         with self._dispensable():
             self._kinds = kinds_of(samples)
             self._facts = facts_of(samples, self._kinds).as_dict()
             self._samples = samples
         self._about = {
-            "model": modelid,
-            "data set": dataset,
+            "model": origin.title if origin else modelid,
+            "data set": "" if origin else dataset,
             "run": self._run.runid,
             "time": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self._run.runid / 1000)),
             "target": samples.metadata.get("targetcolumn", ""),
             "time splitting": samples.metadata.get("timesplitting", ""),
             **{name.replace("_", " "): value for name, value in settings.items()},
-            "command": _command_line(command, modelid, outputdir, dataset, **settings),
+            "command": (
+                f"MOODLEMLBACKEND_SEED={settings['seed']} {shlex.join(origin.command)}"
+                if origin
+                else _command_line(command, modelid, outputdir, dataset, **settings, afresh=afresh)
+            ),
         }
 
     def training(self, fitted: Fitted) -> None:
@@ -112,6 +136,9 @@ class RunReport:
         fits = [fitted for _, fitted in evaluation]
         with self._dispensable():
             self._facts["training_rows"] = len(evaluation.splits[0].training)
+            self._facts["split"] = evaluation.kind
+            self._facts["courses"] = self._samples.courses.number if self._samples else 0
+            self._facts["seen"] = [rating.figures() for rating in evaluation.seen]
             self._facts["held_out_repeats"] = self._repeated(evaluation)
         held = [_held(rating, held_out) for (rating, _), held_out in zip(evaluation, rows, strict=True)]
         curve = [CurvePoint(one.split, one.rows, one.rating.figures()) for one in evaluation.learning_curve]
@@ -191,9 +218,12 @@ def _versions() -> str:
 
 
 def _command_line(*words: Any, **options: Any) -> str:
-    """The command that repeats a run; options that are None are left out."""
-    given = ((f"--{name.replace('_', '-')}", value) for name, value in options.items() if value is not None)
-    return shlex.join(["moodlemlbackend", *map(str, words), *(str(part) for pair in given for part in pair)])
+    """The command that repeats a run; options that are None or False are left out, True is a flag."""
+    given: list[str] = []
+    for name, value in options.items():
+        if value is not None and value is not False:
+            given += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    return shlex.join(["moodlemlbackend", *map(str, words), *given])
 
 
 def _held(rating: Rating, rows: Indices) -> Held:

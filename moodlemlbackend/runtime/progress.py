@@ -71,6 +71,11 @@ class TerminalReporter(QuietReporter):
             os.write(self._terminal, f"{text}\n".encode(errors="backslashreplace"))
 
 
+def reporter_at(terminal: int | None, note_run: Callable[[Run], None] | None = None) -> QuietReporter:
+    """A reporter to the person at a terminal, None where there is none."""
+    return QuietReporter(note_run) if terminal is None else TerminalReporter(terminal, note_run)
+
+
 def stage(reporter: Reporter, name: str) -> Callable[[int, int], None]:
     """How the steps of a stage are reported, as processors do it: with those done and those in all."""
     return lambda done, total: reporter.progress(name, done, total)

@@ -70,6 +70,11 @@ class Reply:
         run = notes.get("run")
         return (notes.get("code"), *((run["runid"], Path(run["log"])) if run else (None, None)))
 
+    def line(self) -> bytes:
+        """Return the line, without its end."""
+        self._line.seek(0)
+        return self._line.read()
+
     def close(self) -> None:
         """Let go of the scratch files."""
         self._notes.close()

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import _thread
 import atexit
+import errno
 import faulthandler
 import math
 import os
@@ -28,13 +29,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from moodlemlbackend.errors import BackendError, InterruptedRunError, Status, UsageError
 from moodlemlbackend.files import explain
 from moodlemlbackend.runtime.environment import set_library_defaults
-from moodlemlbackend.runtime.progress import QuietReporter, TerminalReporter
-from moodlemlbackend.runtime.reply import Reply, Result, scratch_descriptor, write_all
+from moodlemlbackend.runtime.library_output import append_to_log, bound, log_library_output, redirect_output
+from moodlemlbackend.runtime.progress import QuietReporter, reporter_at
+from moodlemlbackend.runtime.reply import Reply, Result, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,8 +48,6 @@ GRACE_SECONDS = 1.0  # for a command to end after a signal, before it is killed
 LAST_RESORT_SECONDS = 3  # for the parent itself to end after a signal, should nobody read its output
 EXIT_SECONDS = 10  # for libraries to shut down once the reply is written
 CHECK_SECONDS = 1.0  # between looks at the size of library output
-SINK_BYTES = 4 << 20  # of library output in the scratch file
-SINK_TAIL_BYTES = 64 << 10  # of library output in the run's log
 TEXT_CHARACTERS = 500  # of a foreign error's text
 
 _STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
@@ -64,28 +64,41 @@ def take_arguments(
     return dict(zip((*needed, *optional), arguments, strict=False))
 
 
-def run_command(name: str, call: Callable[[Reporter], Result]) -> int:
+def run_command(name: str, call: Callable[[Reporter], Result], *, lines: int = 1) -> int:
     """Run a command as Moodle needs it and return the exit code; the last thing that a process does.
 
     Standard output gets one line: ``call``'s object as JSON, or its text. Whatever ``call`` raises becomes a JSON
-    object with ``status``, ``info``, ``errors`` and ``runid``. Standard error stays empty.
+    object with ``status``, ``info``, ``errors`` and ``runid``. Standard error stays empty, unless standard output
+    takes nothing. ``lines`` is how often the line of a success is written.
     """
+    open_output = _is_open(1)
     set_library_defaults()
     _open_missing_descriptors()
-    out, terminal = os.dup(1), os.dup(2) if os.isatty(2) else None
-    sink = _redirect_output()
+    out, errors = os.dup(1), os.dup(2)
+    terminal = errors if os.isatty(errors) else None
+    sink = redirect_output()
     reply = Reply()
-    reporter = QuietReporter(reply.note_run) if terminal is None else TerminalReporter(terminal, reply.note_run)
+    reporter = reporter_at(terminal, reply.note_run)
     code = None
     if reply.shared and hasattr(os, "fork"):
         code = _run_in_child(name, call, reporter, reply, out, sink)
     if code is None:
         code = perform(name, call, reporter, reply)
-        _log_library_output(sink, reporter.run.log_file if reporter.run else None)
+        log_library_output(sink, reporter.run.log_file if reporter.run else None)
     with suppress(OSError, AttributeError):
         os.set_blocking(out, True)
-    with suppress(OSError):
-        reply.copy_line(out)
+    try:
+        if not open_output:
+            raise OSError(errno.EBADF, "it is closed")
+        for _ in range(lines if code == Status.OK else 1):
+            reply.copy_line(out)
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # its reader has gone
+            return code
+        text = f"Standard output cannot be written to: {error.strerror}; the result of {name} is lost."
+        with suppress(OSError):
+            write_all(errors, f"{text}\n".encode())
+        return code or int(Status.GENERAL_ERROR)
     return code
 
 
@@ -111,8 +124,8 @@ def perform(name: str, call: Callable[[Reporter], Result], reporter: QuietReport
                 reporter.run.fail(error)
             runid, log = reporter.run.runid, reporter.run.log_file
         if isinstance(error, BackendError):
-            return reply.write(_failure(str(error) or type(error).__name__, runid, status=error.status))
-        return reply.write(_failure(_describe(name, error), runid, log=log))
+            return reply.write(failure(str(error) or type(error).__name__, runid, status=error.status))
+        return reply.write(failure(_describe(name, error), runid, log=log))
 
 
 class _Interrupt:
@@ -162,7 +175,9 @@ def _describe(name: str, error: BaseException) -> str:
     return f"An unexpected error ended {name}: {type(error).__name__}{': ' if text else ''}{text}."
 
 
-def _failure(text: str, runid: int | None, *, status: Status = Status.GENERAL_ERROR, log: Path | None = None) -> Result:
+def failure(
+    text: str, runid: int | None, *, status: Status = Status.GENERAL_ERROR, log: Path | None = None
+) -> dict[str, Any]:
     """Return the result of a failure; ``log``, if it exists, is told as the file where more is found."""
     if log is not None and os.access(log, os.F_OK):
         text = f"{text} The details are in {log}"
@@ -195,38 +210,43 @@ def _run_in_child(
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for descriptor in (signals, wakeup, hold, out):
             os.close(descriptor)
-        _thread.start_new_thread(_end_with_parent, (life,))
+        _thread.start_new_thread(end_with_parent, (life,))
         _be_child(name, call, reporter, reply)
     os.close(life)
     ended, stopped = _wait(child, signals, sink)
     code, runid, log = reply.read_notes()
-    _log_library_output(sink, log)
+    log_library_output(sink, log)
     if code is not None:
         return code
     text = describe_end(name, ended) if stopped is None else _stopped_by(stopped)
-    _append(log, f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} ERROR {text}".encode())
-    return reply.write(_failure(text, runid, log=log if stopped is None else None))
+    append_to_log(log, f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} ERROR {text}".encode())
+    return reply.write(failure(text, runid, log=log if stopped is None else None))
 
 
 def _be_child(name: str, call: Callable[[Reporter], Result], reporter: QuietReporter, reply: Reply) -> NoReturn:
     faulthandler.enable(2)
-    code = perform(name, call, reporter, reply)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(EXIT_SECONDS)
-    _run_exit_functions()
-    os._exit(code)
+    leave(perform(name, call, reporter, reply))
 
 
-def _run_exit_functions() -> None:
-    """Let libraries end their threads, workers and files; tearing them down as well would cost TensorFlow 0.5 s."""
+def leave(code: int) -> NoReturn:
+    """End this process once libraries have ended their threads, workers and files, or have had time for it.
+
+    Tearing them down as well would cost TensorFlow 0.5 s.
+    """
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(EXIT_SECONDS)
     if "threading" in sys.modules:
         sys.modules["threading"]._shutdown()
     atexit._run_exitfuncs()
+    os._exit(code)
 
 
-def _end_with_parent(life: int) -> None:
-    """Wait in a thread for the end of the parent, which holds the other end of this pipe."""
+def end_with_parent(life: int, sink: int | None = None) -> None:
+    """Wait in a thread for the end of the parent, which holds the other end of this pipe; keep a sink bounded."""
     with suppress(OSError):
+        while sink is not None and not select.select([life], [], [], CHECK_SECONDS)[0]:
+            bound(sink)
         os.read(life, 1)
     os._exit(Status.GENERAL_ERROR)
 
@@ -261,7 +281,7 @@ def _wait(child: int, signals: int, sink: int) -> tuple[int | None, int | None]:
                 return None, stopped
             os.kill(child, signal.SIGKILL)
             killed, deadline = True, time.monotonic() + GRACE_SECONDS
-        _bound(sink)
+        bound(sink)
 
 
 def describe_end(name: str, code: int | None) -> str:
@@ -282,63 +302,22 @@ def describe_end(name: str, code: int | None) -> str:
     return f"A library crashed during {name} ({signal.Signals(number).name})."
 
 
-# ---- descriptors, scratch files, environment ----
+# ---- descriptors ----
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 def _open_missing_descriptors() -> None:
     """Open the null device on those of 0, 1, 2 that the caller left closed, lest a data file get such a number."""
     for descriptor in (0, 1, 2):
-        try:
-            os.fstat(descriptor)
-        except OSError:
+        if not _is_open(descriptor):
             opened = os.open(os.devnull, os.O_RDWR)
             if opened != descriptor:
                 os.dup2(opened, descriptor)
                 os.close(opened)
-
-
-def _redirect_output() -> int:
-    """Point descriptors 1 and 2, and sys.stdout and sys.stderr, to a scratch file; return its descriptor."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            with suppress(OSError, ValueError):
-                stream.flush()
-    sink = scratch_descriptor()
-    if sink is None:
-        sink = os.open(os.devnull, os.O_RDWR)
-    os.dup2(sink, 1)
-    os.dup2(sink, 2)
-    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
-    return sink
-
-
-def _log_library_output(sink: int, log: Path | None) -> None:
-    """Append the end of what libraries printed to the run's log, if there are both."""
-    with suppress(OSError):
-        text = _tail(sink).strip()
-        if text:
-            _append(log, b"Output of libraries:\n" + text)
-
-
-def _append(log: Path | None, text: bytes) -> None:
-    with suppress(OSError):
-        if log is not None and log.exists():
-            with log.open("ab") as file:
-                file.write(text + b"\n")
-
-
-def _bound(sink: int) -> None:
-    """Keep a sink that has grown too large to its tail; the child's next output follows that."""
-    with suppress(OSError):
-        if os.fstat(sink).st_size > SINK_BYTES:
-            tail = _tail(sink)
-            os.ftruncate(sink, 0)
-            os.lseek(sink, 0, os.SEEK_SET)
-            write_all(sink, tail)
-
-
-def _tail(sink: int) -> bytes:
-    """Return the last of what libraries printed, leaving the descriptor at the end."""
-    os.lseek(sink, max(0, os.lseek(sink, 0, os.SEEK_END) - SINK_TAIL_BYTES), os.SEEK_SET)
-    return os.read(sink, SINK_TAIL_BYTES)

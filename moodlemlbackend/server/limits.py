@@ -1,4 +1,4 @@
-"""How much a request may bring, in one place; what an admin may want to change is a setting of the same name.
+"""How much a request may bring; what an admin may want to change is in :class:`..settings.server.Limits`.
 
 An upload passes three gates: bytes while it is received (:mod:`.api.uploads`), the shape of a data set while it is read
 or the entries of an archive before they are (here and :mod:`.storage.archives`), and what the backend itself refuses.
@@ -7,26 +7,15 @@ or the entries of an archive before they are (here and :mod:`.storage.archives`)
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.errors import DataSetError, RequestError
-from moodlemlbackend.storage import archives
 from moodlemlbackend.storage.archives import MIB, size
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-UPLOAD_BYTES = 1024 * MIB
-"""Body of one request."""
-UNCOMPRESSED_BYTES = archives.UNPACKED_BYTES
-"""A compressed data set, or all files of an archive, unpacked."""
-ROWS = 10_000_000
-"""Rows of a data set."""
-COLUMNS = 20_000
-"""Columns of a data set."""
-ZIP_ENTRIES = archives.ENTRIES
-"""Files in an archive."""
+    from moodlemlbackend.settings.server import Limits
 
 FIELDS = 16
 """Parts of a form."""
@@ -88,17 +77,6 @@ FORM_SECONDS = 86_400
 """How long a form that was shown can be sent."""
 
 _CHUNK = MIB
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The limits in force."""
-
-    upload_bytes: int = UPLOAD_BYTES
-    uncompressed_bytes: int = UNCOMPRESSED_BYTES
-    rows: int = ROWS
-    columns: int = COLUMNS
-    zip_entries: int = ZIP_ENTRIES
 
 
 class DataSetCheck:

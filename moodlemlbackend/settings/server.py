@@ -12,11 +12,21 @@ from functools import partial
 from typing import ClassVar
 
 from moodlemlbackend.errors import UsageError
-from moodlemlbackend.server import limits
 from moodlemlbackend.settings.loading import SERVER_SECTION, Setting, load, parse_printable, parse_seconds, parse_whole
-from moodlemlbackend.storage import base_of_reference
+from moodlemlbackend.storage import archives, base_of_reference
 
 _CORES = os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a request may bring: see :data:`SETTINGS`."""
+
+    upload_bytes: int = 1024 * archives.MIB
+    uncompressed_bytes: int = archives.UNPACKED_BYTES
+    rows: int = 10_000_000
+    columns: int = 20_000
+    zip_entries: int = archives.ENTRIES
 
 
 @dataclass(frozen=True)
@@ -36,16 +46,16 @@ class ServerSettings:
     waiting_predictions: int = 1000
     time_limit: float = 7200.0
     stop_wait: float = 30.0
-    upload_bytes: int = limits.UPLOAD_BYTES
-    uncompressed_bytes: int = limits.UNCOMPRESSED_BYTES
-    rows: int = limits.ROWS
-    columns: int = limits.COLUMNS
-    zip_entries: int = limits.ZIP_ENTRIES
+    upload_bytes: int = Limits.upload_bytes
+    uncompressed_bytes: int = Limits.uncompressed_bytes
+    rows: int = Limits.rows
+    columns: int = Limits.columns
+    zip_entries: int = Limits.zip_entries
 
     @property
-    def limits(self) -> limits.Limits:
+    def limits(self) -> Limits:
         """How much a request may bring."""
-        return limits.Limits(self.upload_bytes, self.uncompressed_bytes, self.rows, self.columns, self.zip_entries)
+        return Limits(self.upload_bytes, self.uncompressed_bytes, self.rows, self.columns, self.zip_entries)
 
 
 @dataclass(frozen=True)

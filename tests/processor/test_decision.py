@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from moodlemlbackend.processor.decision import decide, decision_threshold
-from moodlemlbackend.processor.evaluation import Rating, verdict
+from moodlemlbackend.metrics import Rating, decide
+from moodlemlbackend.processor.decision import decision_threshold
+from moodlemlbackend.processor.evaluation import verdict
 
 quick = settings(max_examples=60, deadline=None, database=None)
 

@@ -24,7 +24,8 @@ from moodlemlbackend.processor.memory import MOST_TEACHING, taught
 from moodlemlbackend.processor.training_rows import TrainingRows
 from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.storage import layout
-from moodlemlbackend.storage.model_store import ModelStore, read_model, write_model
+from moodlemlbackend.storage.model_store import ModelStore
+from moodlemlbackend.storage.stored_model import read_model, write_model
 
 quick = settings(max_examples=60, deadline=None, database=None)
 
@@ -513,8 +514,8 @@ def test_a_model_goes_on_with_its_own_processor(copy, name):
     assert stored.processor == name
 
 
-def test_after_clearing_nothing_is_trained(copy, name):
-    get_processor(name).clear(ModelStore(copy.outputdir("model")))
+def test_after_clearing_nothing_is_trained(copy):
+    ModelStore(copy.outputdir("model")).clear()
     with pytest.raises(NotTrainedError):
         copy.predict(course_rows(2)[0])
     with pytest.raises(ModelError, match="no trained model"):

@@ -19,7 +19,8 @@ from fixtures.paths import posix
 from fixtures.reports import HOSTILE, record
 from moodlemlbackend.cli.report import command
 from moodlemlbackend.errors import ModelError, UsageError
-from moodlemlbackend.processor import evaluation
+from moodlemlbackend.operations.train import train
+from moodlemlbackend.processor import splits as split_kinds
 from moodlemlbackend.report import curves, importance, run_report
 from moodlemlbackend.report.diagnostics import diagnostics
 from moodlemlbackend.report.facts import facts_of, kinds_of, repeated
@@ -27,6 +28,8 @@ from moodlemlbackend.report.figures import FIGURES, draw_all
 from moodlemlbackend.report.page import render, write_page
 from moodlemlbackend.report.record import RATING, TRAINING, read_record, write_record
 from moodlemlbackend.report.render_process import RenderProcess, make
+from moodlemlbackend.runtime.progress import QuietReporter
+from moodlemlbackend.settings.backend import Settings
 
 
 class Page(HTMLParser):
@@ -121,6 +124,28 @@ def test_the_command_can_be_run_as_it_stands(tmp_path):
     evaluate.make_parser(evaluate.make_context("evaluate", words[2:])).parse_args(words[2:])
 
 
+@pytest.mark.parametrize("afresh", [False, True])
+def test_the_command_of_a_training_says_whether_it_was_afresh(tmp_path, afresh):
+    path = str(write_labelled(tmp_path / "data", *course_rows(40)))
+    settings = Settings(processor="logistic_regression", seed=7)
+    result = train(QuietReporter(), "model", str(tmp_path / "m"), path, settings=settings, afresh=afresh)
+    made = read_record(tmp_path / "m" / "logs" / result["runid"])
+    words = ["moodlemlbackend", "train", "model", str(tmp_path / "m"), path]
+    options = ["--processor", "logistic_regression", "--seed", "7"]
+    assert shlex.split(made.about["command"]) == [*words, *options, *(["--afresh"] if afresh else [])]
+
+
+def test_a_run_of_something_else_has_its_title_and_command(tmp_path):
+    path = str(write_labelled(tmp_path / "data", *course_rows(40)))
+    origin = ("Students at risk (model 3)", ["moodlemlbackend", "models", "train", "3"])
+    settings = Settings(processor="logistic_regression", seed=7)
+    result = train(QuietReporter(), "model", str(tmp_path / "m"), path, settings=settings, origin=origin)
+    text = (tmp_path / "m" / "logs" / result["runid"] / "report.html").read_text("utf-8")
+    assert "<h1>Training: Students at risk (model 3)</h1>" in text
+    assert "<pre>MOODLEMLBACKEND_SEED=7 moodlemlbackend models train 3</pre>" in text
+    assert str(tmp_path) not in text
+
+
 @posix
 @pytest.mark.parametrize("width", [1200, 360])
 def test_in_a_browser(browser, tmp_path, width):
@@ -211,11 +236,11 @@ def test_rows_that_repeat_and_contradict():
 )
 def test_parts_of_the_training_rows(monkeypatch, few, splits, sizes):
     """Three splits where there are few samples; else so few that they cost a third more time at the most."""
-    monkeypatch.setattr(evaluation, "FEW_SAMPLES", few)
+    monkeypatch.setattr(split_kinds, "FEW_SAMPLES", few)
     features, labels = course_rows(400)
     samples = samples_of(features, labels)
-    drawn = evaluation.stratified_splits(samples, splits, 1)
-    parts = evaluation.smaller_splits(samples, drawn, 1)
+    drawn = split_kinds.row_splits(samples, splits, 1)
+    parts = split_kinds.smaller_splits(samples, "row", drawn, 1)
     assert [len(rows) for _, rows in parts] == sizes
     for number, rows in parts:
         assert set(rows) < set(drawn[number].training)

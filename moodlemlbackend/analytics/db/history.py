@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from moodlemlbackend.analytics.db.schema import MODELS_LOG, RUNS
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from moodlemlbackend.analytics.db.models import ModelRow
+    from moodlemlbackend.analytics.db.models import StoredModel
 
 MOST_RUNS = 100
 
@@ -28,9 +28,16 @@ def evaluations(connection: Connection, modelid: int) -> list[dict[str, Any]]:
     ]
 
 
+def last_evaluations(connection: Connection) -> dict[int, dict[str, Any]]:
+    """The newest entry of each model's log, by model."""
+    newest = select(func.max(MODELS_LOG.c.id)).group_by(MODELS_LOG.c.modelid)
+    query = select(MODELS_LOG.c.modelid, MODELS_LOG.c.timecreated, MODELS_LOG.c.score, MODELS_LOG.c.timesplitting)
+    return {row.modelid: row._asdict() for row in connection.execute(query.where(MODELS_LOG.c.id.in_(newest)))}
+
+
 def log_evaluation(
     connection: Connection,
-    model: ModelRow,
+    model: StoredModel,
     *,
     interval: str,
     mode: str,

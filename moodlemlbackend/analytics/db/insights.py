@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, distinct, false, func, or_, select
 
@@ -25,14 +25,6 @@ _IS_LAST = ~(
     .exists()
 )
 _IN_FORCE = (MODELS.c.enabled == 1, MODELS.c.trained == 1)
-
-
-class InsightKey(NamedTuple):
-    """An insight, its model, and the sample that it is about."""
-
-    id: int
-    modelid: int
-    sampleid: int
 
 
 @dataclass(frozen=True)
@@ -74,43 +66,40 @@ class Chosen:
         pairs of targets and contexts: those of one of these targets in one of these contexts, None for all contexts.
     userid, hiding
         those about which this user has not done one of these actions.
-    by_probability
-        within a class the order is by probability, where there is one, not by score.
     """
 
     modelid: int | None
     places: Sequence[tuple[Collection[str], Collection[int] | None]]
     userid: int | None
     hiding: Collection[str]
-    by_probability: bool = False
 
 
-def ranked(connection: Connection, chosen: Chosen, *, limit: int | None = None, offset: int = 0) -> list[InsightKey]:
-    """The insights that are asked for, those of the highest class and score first."""
+def ranked(connection: Connection, chosen: Chosen, *, limit: int, offset: int) -> list[int]:
+    """Some of the insights that are asked for, those of the highest class and score first."""
     prediction = PREDICTIONS.c
-    query = (
-        select(prediction.id, prediction.modelid, prediction.sampleid)
-        .join(MODELS, MODELS.c.id == prediction.modelid)
-        .where(MODELS.c.enabled == 1, _IS_LAST)
-    )
-    score: Any = prediction.predictionscore
-    if chosen.by_probability:
-        query = query.outerjoin(EXPLANATIONS, EXPLANATIONS.c.predictionid == prediction.id)
-        score = func.coalesce(EXPLANATIONS.c.probability, score)
-    if chosen.modelid is not None:
-        query = query.where(prediction.modelid == chosen.modelid)
-    query = query.where(or_(false(), *(_place(*place) for place in chosen.places)))
-    if chosen.userid is not None:
-        query = query.where(_open_for(chosen.userid, chosen.hiding))
-    query = query.order_by(prediction.prediction.desc(), score.desc(), prediction.id.desc())
-    return [InsightKey(*row) for row in connection.execute(query.limit(limit).offset(offset or None))]
+    query = _asked(select(prediction.id), chosen)
+    query = query.order_by(prediction.prediction.desc(), prediction.predictionscore.desc(), prediction.id.desc())
+    return [*connection.execute(query.limit(limit).offset(offset)).scalars()]
 
 
-def current_keys(connection: Connection, predictionids: Collection[int]) -> list[InsightKey]:
+def by_probability(connection: Connection, chosen: Chosen, *, limit: int, offset: int) -> tuple[list[int], int]:
+    """Ids of some of the insights, within a class those of the highest probability first, and how many there are."""
+    prediction = PREDICTIONS.c
+    query = _asked(select(prediction.id, func.count().over()), chosen)
+    query = query.outerjoin(EXPLANATIONS, EXPLANATIONS.c.predictionid == prediction.id)
+    probability = func.coalesce(EXPLANATIONS.c.probability, prediction.predictionscore)
+    query = query.order_by(prediction.prediction.desc(), probability.desc(), prediction.id.desc())
+    rows = connection.execute(query.limit(limit).offset(offset)).all()
+    if rows or not offset:
+        return [row[0] for row in rows], rows[0][1] if rows else 0
+    every = connection.execute(_asked(select(func.count(prediction.id)), chosen)).scalar()
+    return [], int(every or 0)
+
+
+def current_ids(connection: Connection, predictionids: Collection[int]) -> set[int]:
     """Those of these predictions that are of the last range of their samples."""
-    query = select(PREDICTIONS.c.id, PREDICTIONS.c.modelid, PREDICTIONS.c.sampleid)
-    query = query.where(_among(PREDICTIONS.c.id, predictionids), _IS_LAST)
-    return [InsightKey(*row) for row in connection.execute(query)]
+    query = select(PREDICTIONS.c.id).where(_among(PREDICTIONS.c.id, predictionids), _IS_LAST)
+    return set(connection.execute(query).scalars())
 
 
 def read(connection: Connection, predictionids: Collection[int]) -> dict[int, InsightRow]:
@@ -152,6 +141,15 @@ def open_insights(
         .group_by(PREDICTIONS.c.modelid, PREDICTIONS.c.contextid)
     )  # fmt: skip
     return [OpenInsights(*row) for row in connection.execute(query)]
+
+
+def _asked(query: Any, chosen: Chosen) -> Any:
+    query = query.join(MODELS, MODELS.c.id == PREDICTIONS.c.modelid).where(MODELS.c.enabled == 1, _IS_LAST)
+    if chosen.modelid is not None:
+        query = query.where(PREDICTIONS.c.modelid == chosen.modelid)
+    if chosen.userid is not None:
+        query = query.where(_open_for(chosen.userid, chosen.hiding))
+    return query.where(or_(false(), *(_place(*place) for place in chosen.places)))
 
 
 def _place(targets: Collection[str], contextids: Collection[int] | None) -> Any:

@@ -67,6 +67,8 @@ MODELS_LOG = _table(
     Index("analytics_models_log_model", "modelid", "timecreated"),
 )
 
+_RANK = ("prediction", "predictionscore", "id", "modelid", "contextid", "sampleid", "rangeindex")
+
 PREDICTIONS = _table(
     "analytics_predictions",
     _whole("modelid"),
@@ -80,9 +82,9 @@ PREDICTIONS = _table(
     _whole("timestart", null=True),
     _whole("timeend", null=True),
     Index("analytics_predictions_sample", "modelid", "contextid", "sampleid", "rangeindex"),
-    Index("analytics_predictions_context", "contextid", "modelid"),
-    Index("analytics_predictions_rank", "prediction", "predictionscore", "id"),
-    Index("analytics_predictions_rank_in_model", "modelid", "prediction", "predictionscore", "id"),
+    Index("analytics_predictions_rank_in_context", "contextid", *_RANK[:4], *_RANK[5:]),
+    Index("analytics_predictions_rank", *_RANK),
+    Index("analytics_predictions_rank_in_model", "modelid", *_RANK[:3], *_RANK[4:]),
 )
 
 TRAIN_SAMPLES = _table(
@@ -170,6 +172,7 @@ EXPLANATIONS = _table(
     Column("probability", Numeric(10, 5, asdecimal=False), nullable=False),  # of the predicted class, calibrated
     Column("reasons", LONG, nullable=False, comment="JSON: indicators, the one that counts most first"),
     UniqueConstraint("predictionid", name="analytics_explanations_key"),
+    Index("analytics_explanations_probability", "predictionid", "probability"),
 )
 
 FEEDBACK = _table(

@@ -11,7 +11,7 @@ from moodlemlbackend.analytics.features.analysers import ANALYSERS
 from moodlemlbackend.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from moodlemlbackend.analytics.features.analysers import Analyser
     from moodlemlbackend.analytics.features.targets import Target
@@ -56,15 +56,12 @@ def analyser(name: str) -> Analyser:
     return ANALYSERS[target(name).analyser]
 
 
-def core_indicators(name: str) -> tuple[str, ...]:
-    """Indicators of the core model of a target; for one without, those of students at risk of dropping out."""
-    return registry.indicators_of(target(name))
+def core_indicators(name: str, modules: Collection[str] | None = None) -> tuple[str, ...]:
+    """Indicators of the core model of a target; for one without, those of students at risk of dropping out.
 
-
-def indicators_for(name: str) -> list[str]:
-    """Ids of the indicators that the samples of a target have everything for."""
-    provided = analyser(name).provides
-    return [indicator.id for indicator in registry.list_indicators() if indicator.requires <= provided]
+    Without those of activities that are not among ``modules``.
+    """
+    return registry.indicators_of(target(name), modules)
 
 
 def intervals_for(name: str) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from moodlemlbackend.analytics.features import indicators, targets, time_splitting
@@ -34,6 +35,9 @@ STUDENTS_AT_RISK: tuple[str, ...] = (
     ),
 )
 """Indicators of the core model of students at risk of dropping out, in their order."""
+
+
+_OF_MODULE = re.compile(r"\\mod_(\w+)\\", re.ASCII)
 
 
 def get_indicator(id: str) -> Indicator:  # noqa: A002
@@ -73,9 +77,19 @@ def list_time_splittings() -> list[TimeSplitting]:
     return [*core, *_installed(TIME_SPLITTINGS, TimeSplitting, "time splitting method")]
 
 
-def indicators_of(target: Target) -> tuple[str, ...]:
-    """Ids of the indicators of a target's core model; those of students at risk for targets without one."""
-    return target.indicators or STUDENTS_AT_RISK
+def indicators_of(target: Target, modules: Collection[str] | None = None) -> tuple[str, ...]:
+    """Ids of the indicators of a target's core model; those of students at risk for targets without one.
+
+    Without those of activities that are not among ``modules``, those that a site has, as Moodle leaves them out.
+    """
+    found = target.indicators or STUDENTS_AT_RISK
+    return found if modules is None else tuple(one for one in found if not absent_modules([one], modules))
+
+
+def absent_modules(indicators: Iterable[str], modules: Collection[str]) -> list[str]:
+    """Names of the activities that some indicators, by their ids, are of and that are not among ``modules``."""
+    named = {match[1] for one in indicators if (match := _OF_MODULE.match(one))}
+    return sorted(named - set(modules))
 
 
 def check_fit(target: Target, chosen: Sequence[Indicator], method: TimeSplitting) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +12,21 @@ import numpy as np
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import models as rows_of_models
 from moodlemlbackend.analytics.db import predictions
-from moodlemlbackend.analytics.db.insights import Chosen, InsightKey, InsightRow, contexts, current_keys, ranked, read
+from moodlemlbackend.analytics.db.insights import (
+    Chosen,
+    InsightRow,
+    by_probability,
+    contexts,
+    current_ids,
+    ranked,
+    read,
+)
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, LIST_OWN_INSIGHTS, MANAGE_MODELS
 from moodlemlbackend.analytics.insights.texts import class_label
 from moodlemlbackend.analytics.site.contexts import USER
-from moodlemlbackend.analytics.site.people import describe, existing_samples
+from moodlemlbackend.analytics.site.people import describe
 from moodlemlbackend.dataset.columns import TIME, indicators_of
 from moodlemlbackend.errors import UsageError
 
@@ -34,8 +43,6 @@ if TYPE_CHECKING:
 
 PAGE = 100
 LARGEST_PAGE = 1000
-_BATCH = 1000
-"""Insights read at once where samples of those before are gone."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,8 @@ class Insight:
         the range that it rests on, None when unknown.
     sample
         None when the student or course no longer exists.
+    calculations
+        JSON, a value by column.
     """
 
     id: int
@@ -89,11 +98,16 @@ class Insight:
     start: int | None
     end: int | None
     sample: SampleInfo | None
-    indicators: tuple[IndicatorValue, ...]
+    calculations: str
     reasons: tuple[InsightReason, ...]
     links: tuple[Offered, ...]
     judgements: tuple[Offered, ...]
     done: tuple[str, ...]
+
+    @cached_property
+    def indicators(self) -> tuple[IndicatorValue, ...]:
+        """The indicators that could be calculated."""
+        return indicator_values(json.loads(self.calculations))
 
     @property
     def title(self) -> str:
@@ -135,22 +149,16 @@ def listed(
 ) -> list[Insight]:
     """The insights of enabled models, those of the highest class and score first.
 
-    Only the last range of each sample counts. What the user has dealt with is left out, and what is no longer there.
+    Only the last range of each sample counts. What the user has dealt with is left out. So is what is no longer there,
+    by which a page may be shorter.
     ``contextids`` limits them to those contexts, ``reader`` to what the user may read by it.
     """
     size = max(1, min(perpage, LARGEST_PAGE))
     with workspace.store.read() as connection:
         places = _places(connection, modelid, contextids, userid, reader)
-        chosen = Chosen(modelid, places, userid, actions.HIDING)
-        first, offset, batch = page * size, 0, (page + 1) * size
-        there: list[int] = []
-        while len(there) < first + size:
-            keys = ranked(connection, chosen, limit=batch, offset=offset)
-            there += _existing(site, connection, keys)
-            if len(keys) < batch:
-                break
-            offset, batch = offset + batch, max(size, _BATCH)
-        return _insights(workspace, site, connection, there[first : first + size])
+        ids = ranked(connection, Chosen(modelid, places, userid, actions.HIDING), limit=size, offset=page * size)
+        insights = _insights(workspace, site, connection, ids)
+    return [insight for insight in insights if insight.sample is not None]
 
 
 def section(
@@ -163,11 +171,15 @@ def section(
     page: int = 0,
     perpage: int = PAGE,
 ) -> tuple[list[Insight], int]:
-    """A page of the insights of a model in a context, by class and probability, and how many there are on all pages."""
-    chosen = Chosen(model.id, [([model.target], [contextid])], userid, actions.HIDING, by_probability=True)
+    """A page of the insights of a model in a context, by class and probability, and how many there are on all pages.
+
+    What is no longer there is left out of the page, and counted until the predictions of the context are gone.
+    """
+    chosen = Chosen(model.id, [([model.target], [contextid])], userid, actions.HIDING)
     with workspace.store.read() as connection:
-        there = _existing(site, connection, ranked(connection, chosen))
-        return _insights(workspace, site, connection, there[page * perpage : (page + 1) * perpage]), len(there)
+        ids, number = by_probability(connection, chosen, limit=perpage, offset=page * perpage)
+        insights = _insights(workspace, site, connection, ids)
+    return [insight for insight in insights if insight.sample is not None], number
 
 
 def several(
@@ -175,9 +187,10 @@ def several(
 ) -> tuple[list[Insight], int]:
     """A page of these insights in their order, those that are current and still there, and how many these are."""
     with workspace.store.read() as connection:
-        current = {key.id: key for key in current_keys(connection, predictionids)}
-        there = _existing(site, connection, [current[key] for key in predictionids if key in current])
-        return _insights(workspace, site, connection, there[page * perpage : (page + 1) * perpage]), len(there)
+        current = current_ids(connection, predictionids)
+        ids = [key for key in predictionids if key in current]
+        insights = _insights(workspace, site, connection, ids[page * perpage : (page + 1) * perpage])
+    return [insight for insight in insights if insight.sample is not None], len(ids)
 
 
 def get(workspace: Workspace, site: Site, predictionid: int) -> Insight:
@@ -226,18 +239,6 @@ def _places(
     return [(of_kind, found) for of_kind, found in places if of_kind and found]
 
 
-def _existing(site: Site, connection: Connection, keys: Sequence[InsightKey]) -> list[int]:
-    """Ids of the insights whose samples are still there."""
-    found = models.by_id(connection, {key.modelid for key in keys})
-    origins = {model.id: definitions.analyser(model.target).origin for model in found.values()}
-    samples: dict[str, set[int]] = {}
-    for key in keys:
-        if key.modelid in origins:
-            samples.setdefault(origins[key.modelid], set()).add(key.sampleid)
-    there = {origin: existing_samples(site, origin, ids) for origin, ids in samples.items()}
-    return [key.id for key in keys if key.modelid in origins and key.sampleid in there[origins[key.modelid]]]
-
-
 def _insights(workspace: Workspace, site: Site, connection: Connection, predictionids: Sequence[int]) -> list[Insight]:
     rows = read(connection, predictionids)
     done = predictions.actions_by_prediction(connection, predictionids)
@@ -276,7 +277,7 @@ def _insight(
         start=row.timestart,
         end=row.timeend,
         sample=sample,
-        indicators=indicator_values(json.loads(row.calculations)),
+        calculations=row.calculations,
         reasons=tuple(InsightReason(**reason) for reason in json.loads(row.reasons)) if row.reasons else (),
         links=tuple(actions.links(workspace.settings.wwwroot, model.target, row.id, sample)),
         judgements=tuple(actions.judgements(model.target)),

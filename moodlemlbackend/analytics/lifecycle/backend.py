@@ -6,37 +6,28 @@ with them when they end; predictions are computed here, for they need NumPy alon
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from moodlemlbackend.analytics.features.definitions import last_part
 from moodlemlbackend.errors import Status
-from moodlemlbackend.operations.predict import predict as predict_samples
-from moodlemlbackend.operations.trained_models import trained_model
-from moodlemlbackend.runtime.progress import QuietReporter
+from moodlemlbackend.operations import evaluate as evaluation
+from moodlemlbackend.operations import train as training
+from moodlemlbackend.operations.isolated import run_isolated
+from moodlemlbackend.operations.predict import PredictedSamples, predict_whole
+from moodlemlbackend.runtime.progress import QuietReporter, reporter_at
 from moodlemlbackend.settings.backend import load_settings
 from moodlemlbackend.storage.model_store import ModelStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.workspace import Workspace
-    from moodlemlbackend.processor.explanation import Explanations
 
 MINIMUM_SCORE = 0.7
 ACCEPTED_DEVIATION = 0.05
 ITERATIONS = 10
-
-
-class Predicted(NamedTuple):
-    """A predicted sample: its unique id, the class, and the score of that class on the scale where .5 decides."""
-
-    id: str
-    prediction: float
-    score: float
 
 
 class Verdict(NamedTuple):
@@ -51,9 +42,18 @@ class Verdict(NamedTuple):
 
 def train(workspace: Workspace, model: AnalyticsModel, dataset: Path, *, afresh: bool = False) -> Verdict:
     """Train a model, from nothing if it is ``afresh``."""
-    options = ["--afresh"] if afresh else []
-    return _run(
-        "train", workspace.unique_id(model), workspace.executiondir(model), dataset, *options, *_processor(model)
+    return _verdict(
+        run_isolated(
+            "training",
+            training.train,
+            _reporter(),
+            workspace.unique_id(model),
+            str(workspace.executiondir(model)),
+            str(dataset),
+            settings=load_settings(processor=model.processor),
+            afresh=afresh,
+            origin=_origin(model, "train"),
+        )
     )
 
 
@@ -61,40 +61,30 @@ def evaluate(
     workspace: Workspace, model: AnalyticsModel, interval: str, dataset: Path, *, trained: bool = False
 ) -> Verdict:
     """Judge what can be learned from a data set, or what the trained model has learned."""
-    options = ["--trained-model", str(workspace.executiondir(model))] if trained else []
-    return _run(
-        "evaluate",
-        workspace.unique_id(model),
-        workspace.evaluationdir(model, interval),
-        dataset,
-        f"--minimum-score={MINIMUM_SCORE}",
-        f"--accepted-deviation={ACCEPTED_DEVIATION}",
-        f"--iterations={ITERATIONS}",
-        *options,
-        *_processor(model),
+    how = ("--mode", "trainedmodel") if trained else ("--interval", last_part(interval))
+    return _verdict(
+        run_isolated(
+            "evaluation",
+            evaluation.evaluate,
+            _reporter(),
+            workspace.unique_id(model),
+            str(workspace.evaluationdir(model, interval)),
+            str(dataset),
+            minscore=MINIMUM_SCORE,
+            accepted_deviation=ACCEPTED_DEVIATION,
+            iterations=ITERATIONS,
+            trained_model_dir=str(workspace.executiondir(model)) if trained else None,
+            settings=load_settings(processor=model.processor),
+            origin=_origin(model, "evaluate", *how),
+        )
     )
 
 
-def predict(workspace: Workspace, model: AnalyticsModel, dataset: Path) -> list[Predicted]:
+def predict(workspace: Workspace, model: AnalyticsModel, dataset: Path) -> PredictedSamples:
     """Predict the samples of an unlabelled data set; errors are those of the operation."""
-    answer = predict_samples(
-        QuietReporter(),
-        workspace.unique_id(model),
-        str(workspace.executiondir(model)),
-        str(dataset),
-        settings=load_settings(processor=model.processor),
-    )
-    return [Predicted(sample, float(label), float(score)) for sample, label, score in answer["predictions"]]
-
-
-def explain(
-    workspace: Workspace, model: AnalyticsModel, columns: tuple[str, ...], features: Any, samples: Sequence[str]
-) -> Explanations:
-    """Why the trained model predicts samples as it does; errors as of :func:`.processor.explanation.explain`."""
-    from moodlemlbackend.processor.explanation import explain as explain_rows
-
-    trained, _ = trained_model(ModelStore(workspace.executiondir(model)))
-    return explain_rows(trained, columns, features, samples)
+    return predict_whole(
+        QuietReporter(), workspace.unique_id(model), str(workspace.executiondir(model)), str(dataset)
+    )  # fmt: skip
 
 
 def published(workspace: Workspace, model: AnalyticsModel) -> str | None:
@@ -103,27 +93,16 @@ def published(workspace: Workspace, model: AnalyticsModel) -> str | None:
     return None if found is None else " ".join(found)
 
 
-def _processor(model: AnalyticsModel) -> Sequence[str]:
-    return [f"--processor={model.processor}"] if model.processor else []
+def _reporter() -> QuietReporter:
+    return reporter_at(2 if os.isatty(2) else None)
 
 
-def _run(command: str, *arguments: Path | str) -> Verdict:
-    """Run a command of ours in another process and read the line that it answers with."""
-    called = subprocess.run(
-        [sys.executable, "-m", "moodlemlbackend", command, *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        check=False,
+def _origin(model: AnalyticsModel, task: str, *options: str) -> tuple[str, list[str]]:
+    """What a report calls a run, and the command that repeats it."""
+    return f"{model.name} (model {model.id})", ["moodlemlbackend", "models", task, str(model.id), *options]
+
+
+def _verdict(result: dict[str, Any]) -> Verdict:
+    return Verdict(
+        Status(result["status"]), result["info"], float(result.get("score") or 0.0), str(result.get("dir", "")), result
     )
-    line = called.stdout.decode(errors="replace").strip().rpartition("\n")[2]
-    try:
-        result = json.loads(line)
-        errors = result.get("errors") or result.get("info") or []
-        info = result.get("info") or ([errors] if isinstance(errors, str) else errors)
-        return Verdict(
-            Status(int(result["status"])), [str(one) for one in info], float(result.get("score") or 0.0),
-            str(result.get("dir") or ""), result,
-        )  # fmt: skip
-    except (ValueError, KeyError, TypeError, AttributeError):
-        text = f"The command {command} ended with the exit code {called.returncode} and no result."
-        return Verdict(Status.GENERAL_ERROR, [text])

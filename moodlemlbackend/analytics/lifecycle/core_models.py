@@ -10,11 +10,17 @@ from moodlemlbackend.analytics.db import facts
 from moodlemlbackend.analytics.features import definitions
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.models import AnalyticsModel
+    from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
 
 _INSTALLED = "core_models"
+MODULES_FACT = "modules"
+"""Under which the store remembers the activities that the site has."""
+
 _INTERVAL = "\\core\\analytics\\time_splitting\\"
 _COURSE = "\\core_course\\analytics\\"
 
@@ -26,10 +32,9 @@ class Declared:
     target: str
     interval: str | None = None
 
-    @property
-    def indicators(self) -> tuple[str, ...]:
-        """Ids of the indicators."""
-        return definitions.core_indicators(self.target)
+    def indicators(self, modules: Collection[str] | None) -> tuple[str, ...]:
+        """Ids of the indicators, without those of activities that the site, once it is known, does not have."""
+        return definitions.core_indicators(self.target, modules)
 
 
 CORE_MODELS = (
@@ -61,14 +66,30 @@ def restore_core_models(workspace: Workspace) -> list[AnalyticsModel]:
     made = []
     with workspace.store.write() as connection:
         facts.hold(connection, _INSTALLED, [])
+        modules = facts.read(connection, MODULES_FACT)
         for one in CORE_MODELS:
             present = models.listed(connection, target=one.target)
-            if all(set(model.indicators) != set(one.indicators) for model in present):
+            if all(set(model.indicators) != set(one.indicators(modules)) for model in present):
                 made.append(_insert(workspace, connection, one))
     return made
 
 
+def fit_core_model(workspace: Workspace, site: Site, modelid: int) -> None:
+    """Leave the indicators of activities that the site does not have out of a core model that has not learned yet.
+
+    Core models are made before a site is known; Moodle leaves these indicators out when it makes them.
+    """
+    with workspace.store.read() as connection:
+        model = models.get(connection, modelid)
+    if model.static or model.trained or not definitions.has_target(model.target):
+        return
+    wanted = definitions.core_indicators(model.target, site.modules)
+    if wanted and set(wanted) < set(model.indicators) == set(definitions.core_indicators(model.target)):
+        models.edit(workspace, modelid, indicators=wanted)
+
+
 def _insert(workspace: Workspace, connection: Connection, one: Declared) -> AnalyticsModel:
+    indicators = one.indicators(facts.read(connection, MODULES_FACT))
     return models.insert(
-        connection, workspace, one.target, one.indicators, interval=one.interval, enabled=one.interval is not None
+        connection, workspace, one.target, indicators, interval=one.interval, enabled=one.interval is not None
     )

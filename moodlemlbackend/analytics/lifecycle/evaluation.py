@@ -12,6 +12,7 @@ from moodlemlbackend.analytics.features.analysis import Result
 from moodlemlbackend.analytics.features.targets import Refusal
 from moodlemlbackend.analytics.lifecycle import backend
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
+from moodlemlbackend.analytics.lifecycle.core_models import fit_core_model
 from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.run_result import Evaluated, RunResult, recorded
 from moodlemlbackend.analytics.lifecycle.used_samples import Calculations
@@ -65,6 +66,7 @@ def evaluate(
     with workspace.store.lock(f"evaluation:{modelid}", 10) as held:
         if not held:
             raise BusyError(f"Another process evaluates model {modelid}; it is left to that one.")
+        fit_core_model(workspace, site, modelid)
         with workspace.store.read() as connection:
             model = models.get(connection, modelid)
         run_result = RunResult("evaluate", modelid, model.name)

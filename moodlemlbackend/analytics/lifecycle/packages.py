@@ -14,14 +14,15 @@ import json
 import tempfile
 import zipfile
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import dataset_files, facts, unfinished
 from moodlemlbackend.analytics.db import models as rows_of_models
-from moodlemlbackend.analytics.features import definitions
+from moodlemlbackend.analytics.features import definitions, registry
+from moodlemlbackend.analytics.lifecycle.core_models import MODULES_FACT
 from moodlemlbackend.analytics.site.components import plugin_versions
 from moodlemlbackend.errors import NotTrainedError, PackageError, UsageError
 from moodlemlbackend.files import storage_errors
@@ -30,7 +31,7 @@ from moodlemlbackend.settings.backend import load_settings
 from moodlemlbackend.storage import archives
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
@@ -56,14 +57,16 @@ class Imported:
 
 
 def remember_components(workspace: Workspace, site: Site) -> dict[str, int]:
-    """Note the versions of the site's components, for packages that are written without the site at hand."""
+    """Note the site's components and activities, for what is done without the site at hand."""
     versions = {"core": int(site.version)}
     versions |= {plugin: int(float(value)) for plugin, value in plugin_versions(site).items() if _is_number(value)}
+    found = {_COMPONENTS: versions, MODULES_FACT: sorted(site.modules)}
     with workspace.store.read() as connection:
-        if facts.read(connection, _COMPONENTS) == versions:
-            return versions
-    with workspace.store.write() as connection:
-        facts.write(connection, _COMPONENTS, versions)
+        changed = {name: value for name, value in found.items() if facts.read(connection, name) != value}
+    if changed:
+        with workspace.store.write() as connection:
+            for name, value in changed.items():
+                facts.write(connection, name, value)
     return versions
 
 
@@ -80,10 +83,20 @@ def export_model(workspace: Workspace, modelid: int, archive: Path, *, weights: 
     with workspace.store.read() as connection:
         model = models.get(connection, modelid)
         versions = facts.read(connection, _COMPONENTS) or {}
+        modules = facts.read(connection, MODULES_FACT)
     if model.static:
         raise UsageError(f"Model {modelid} rests on assumptions: there is nothing in it to be exported.")
     if not model.interval or not model.indicators:
         raise UsageError(f"Model {modelid} cannot be exported without an analysis interval and indicators.")
+    if absent := _absent(model.indicators, modules):
+        if weights:
+            raise UsageError(
+                f"Model {modelid} has indicators of activities that the site does not have ({', '.join(absent)}), "
+                "so no Moodle like it can import what it has learned; leave them out and train it again, "
+                "or export its configuration alone."
+            )
+        kept = tuple(one for one in model.indicators if not _absent([one], modules))
+        model = replace(model, indicators=kept)
     if weights and not model.trained:
         raise NotTrainedError(f"Model {modelid} has learned nothing yet; train it, or export its configuration alone.")
     with tempfile.TemporaryDirectory(prefix="moodlemlbackend-") as scratch:
@@ -127,7 +140,13 @@ def import_model(
         configuration = _read_configuration(folder)
         with workspace.store.read() as connection:
             known = facts.read(connection, _COMPONENTS) or {}
+            modules = facts.read(connection, MODULES_FACT)
         notes = _check(configuration, known, ignore_versions=ignore_versions)
+        if absent := _absent(configuration["indicators"], modules):
+            raise PackageError(
+                f"The package has indicators of activities that the site does not have: {', '.join(absent)}; "
+                "export it again without them."
+            )
         learned = folder / WEIGHTS
         wanted = weights and learned.is_dir()
         if wanted and configuration["processor"] == PHP_PROCESSOR:
@@ -173,6 +192,11 @@ def export_training_data(workspace: Workspace, modelid: int, target: Path) -> in
     return sum(file.rows for file in files)
 
 
+def _absent(indicators: Iterable[str], modules: Collection[str] | None) -> list[str]:
+    """The activities of indicators that the site, if it was seen yet, does not have."""
+    return [] if modules is None else registry.absent_modules(indicators, modules)
+
+
 def _configuration(model: AnalyticsModel, versions: Mapping[str, int]) -> dict[str, Any]:
     components = {definitions.component(one) for one in (model.target, model.interval or "", *model.indicators)}
     components.add(definitions.component(PYTHON_PROCESSOR))
@@ -187,7 +211,7 @@ def _configuration(model: AnalyticsModel, versions: Mapping[str, int]) -> dict[s
 
 def _export_weights(workspace: Workspace, model: AnalyticsModel, folder: Path) -> None:
     from moodlemlbackend.operations.transfer import export_model
-    from moodlemlbackend.storage.model_store import read_model, write_model
+    from moodlemlbackend.storage.stored_model import read_model
 
     export_model(
         QuietReporter(),
@@ -196,9 +220,7 @@ def _export_weights(workspace: Workspace, model: AnalyticsModel, folder: Path) -
         str(folder / "exported"),
         settings=load_settings(),
     )
-    exported = read_model(folder / "exported")
-    arrays = exported.arrays(*exported.specs)
-    write_model(folder / "package" / WEIGHTS, exported.processor, exported.settings, arrays, created=NO_TIME)
+    read_model(folder / "exported").copy_to(folder / "package" / WEIGHTS, created=NO_TIME)
 
 
 def _import_weights(workspace: Workspace, model: AnalyticsModel, learned: Path) -> AnalyticsModel:

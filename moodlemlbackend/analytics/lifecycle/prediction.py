@@ -6,7 +6,6 @@ their explanations, the messages and the registers of use are one transaction. O
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +24,6 @@ from moodlemlbackend.analytics.lifecycle.php_json import to_json
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult, recorded
 from moodlemlbackend.analytics.lifecycle.used_samples import PREDICTION, UsedSamples
 from moodlemlbackend.analytics.notifications import outbox
-from moodlemlbackend.dataset.data_set import read_unlabelled
 from moodlemlbackend.errors import ModelError, NotTrainedError, Status
 
 if TYPE_CHECKING:
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
+    from moodlemlbackend.operations.predict import PredictedSamples
 
 REASONS_KEPT = 10
 
@@ -144,9 +143,9 @@ class _Prediction:
             return
         with self._run_result.stage("prediction"):
             predicted = backend.predict(self._workspace, self._model, merged.path)
-            rows, features = self._predicted(merged, predicted)
+            rows, positions = self._predicted(merged, predicted)
         with self._run_result.stage("explanation"):
-            explanations = self._explain(rows, features)
+            explanations = self._explain(rows, predicted, positions)
         with self._run_result.stage("insights"), self._workspace.store.write() as connection:
             self._store(connection, rows, explanations)
             dataset_files.use(connection, self._workspace, self._model, merged.id, PREDICTED)
@@ -181,11 +180,8 @@ class _Prediction:
             dataset_files.remove(waiting)
             return merged
 
-    def _predicted(
-        self, merged: DatasetFile, predicted: Sequence[backend.Predicted]
-    ) -> tuple[list[dict[str, Any]], list[Any]]:
-        """Rows of the predictions that are news, and the features of each."""
-        data = read_unlabelled(merged.path)
+    def _predicted(self, merged: DatasetFile, predicted: PredictedSamples) -> tuple[list[dict[str, Any]], list[int]]:
+        """Rows of the predictions that are news, and which of those predicted they are."""
         contexts: dict[int, int] = {}
         ranges: dict[str, tuple[int, int]] = {}
         with self._workspace.store.read() as connection:
@@ -194,29 +190,31 @@ class _Prediction:
                     contexts[int(sample)] = context
                     for index, bounds in part.details["ranges"].items():
                         ranges[f"{sample}-{index}"] = bounds
-        rows, features = [], []
-        for (unique, prediction, score), cells in zip(predicted, data.features, strict=True):
+        rows, positions = [], []
+        for position, (unique, label, decision_score) in enumerate(predicted.predictions):
+            prediction, score = float(label), float(decision_score)
             if not self._is_news(prediction, score):
                 continue
             sample, _, index = unique.rpartition("-")
+            cells = map(_shortest, predicted.features[position])
             rows.append(
                 self._row(
                     int(sample), int(index), prediction, score,
                     contextid=contexts[int(sample)], bounds=ranges[unique],
-                    calculations=dict(zip(data.header.columns, map(_shortest, cells), strict=True)),
+                    calculations=dict(zip(predicted.columns, cells, strict=True)),
                 )
             )  # fmt: skip
-            features.append(cells)
-        return rows, features
+            positions.append(position)
+        return rows, positions
 
-    def _explain(self, rows: Sequence[dict[str, Any]], features: Sequence[Any]) -> dict[int, dict[str, Any]]:
+    def _explain(
+        self, rows: Sequence[dict[str, Any]], predicted: PredictedSamples, positions: Sequence[int]
+    ) -> dict[int, dict[str, Any]]:
         """Why each row is predicted as it is, by its position; nothing where the processor cannot say."""
         if not rows:
             return {}
-        columns = tuple(json.loads(rows[0]["calculations"]))
-        ids = [f"{row['sampleid']}-{row['rangeindex']}" for row in rows]
         try:
-            found = backend.explain(self._workspace, self._model, columns, np.array(features), ids)
+            found = predicted.explain(positions)
         except ModelError as error:
             self._run_result.info.append(str(error))
             return {}

@@ -12,7 +12,7 @@ A run killed between 3 and 4 has trained: the next one sees it by what is publis
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.analytics import models
@@ -22,6 +22,7 @@ from moodlemlbackend.analytics.db.dataset_files import LABELLED, TRAINED
 from moodlemlbackend.analytics.insights.texts import say
 from moodlemlbackend.analytics.lifecycle import backend
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
+from moodlemlbackend.analytics.lifecycle.core_models import fit_core_model
 from moodlemlbackend.analytics.lifecycle.feedback import append
 from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult, recorded
@@ -29,11 +30,10 @@ from moodlemlbackend.analytics.lifecycle.used_samples import TRAINING, UsedSampl
 from moodlemlbackend.errors import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from moodlemlbackend.analytics.db.dataset_files import DatasetFile
-    from moodlemlbackend.analytics.db.feedback import Feedback
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
@@ -50,6 +50,7 @@ def train(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None
     BusyError
         Another run works on the model.
     """
+    fit_core_model(workspace, site, modelid)
     with workspace.lock(modelid):
         with workspace.store.read() as connection:
             model = models.get(connection, modelid)
@@ -118,17 +119,12 @@ class _Training:
             return
         with run_result.stage("merge"):
             merged = self._merge()
-        with run_result.stage("training"):
-            scratch = dataset_files.new_path(self._workspace, self._model, "training", self._interval)
-            try:
-                learned = self._write_input(scratch, merged)
-                verdict = backend.train(self._workspace, self._model, scratch, afresh=self._afresh)
-            finally:
-                with suppress(OSError):
-                    scratch.unlink(missing_ok=True)
+        with run_result.stage("training"), self._input(merged) as path:
+            verdict = backend.train(self._workspace, self._model, path, afresh=self._afresh)
         run_result.status = verdict.status
         run_result.info += verdict.info
         if verdict.status == Status.OK:
+            learned = feedback.new(self._marks)
             if learned:
                 counted = ", ".join(sorted({str(mark.weight) for mark in learned}))
                 run_result.count("marks", len(learned))
@@ -159,21 +155,29 @@ class _Training:
             dataset_files.remove(self._waiting)
         return merged
 
-    def _write_input(self, path: Path, merged: DatasetFile | None) -> Sequence[Feedback]:
-        """Write what the processor is to learn from; returns the marks that are new in it."""
-        if self._afresh:
-            with self._workspace.store.read() as connection:
-                files = dataset_files.of_analysables(
-                    connection, self._workspace, self._model, LABELLED, self._interval
-                )  # fmt: skip
-            sources = [file.path for file in files]
-        else:
-            sources = [merged.path] if merged else []
+    @contextmanager
+    def _input(self, merged: DatasetFile | None) -> Iterator[Path]:
+        """What the processor is to learn from: the merged file where that is all, else a file for this training."""
         marks = self._marks if self._afresh else feedback.new(self._marks)
-        dataset_files.join(sources, path, headers_of=self._files[-1].path)
-        with path.open("ab") as file:
-            append(marks, dataset_files.columns_of(path)[:-1], file)
-        return feedback.new(self._marks)
+        if merged is not None and not marks and (not self._afresh or self._holds_all(merged)):
+            yield merged.path
+            return
+        sources = self._files if self._afresh else [merged] if merged else []
+        scratch = dataset_files.new_path(self._workspace, self._model, "training", self._interval)
+        try:
+            dataset_files.join([file.path for file in sources], scratch, headers_of=self._files[-1].path)
+            with scratch.open("ab") as file:
+                append(marks, dataset_files.columns_of(scratch)[:-1], file)
+            yield scratch
+        finally:
+            with suppress(OSError):
+                scratch.unlink(missing_ok=True)
+
+    def _holds_all(self, merged: DatasetFile) -> bool:
+        """Whether a merged file has the rows of all analysables."""
+        with self._workspace.store.read() as connection:
+            parts = dataset_files.parts_of(connection, self._workspace, merged)
+        return {part.id for part in parts} == {file.id for file in self._files}
 
 
 def _finish_interrupted(workspace: Workspace, model: AnalyticsModel, run_result: RunResult) -> None:

@@ -26,6 +26,7 @@ TIMEOUT_SECONDS = 15.0
 CALL_SECONDS = 30.0
 """The first for each step, the second for the whole call."""
 
+_MOST_OF_A_REASON = 200
 _REFUSALS = (400, 410, 413, 415, 422)
 """Answers that are about this post; all others are about the webhook as such."""
 
@@ -89,7 +90,8 @@ def post(settings: AnalyticsSettings, delivery: Delivery, now: int) -> None:
             raise RefusedError(sentence) from error
         raise DeliveryError(sentence) from error
     except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error) or type(error).__name__
+        text = str(getattr(error, "reason", "") or error) or type(error).__name__
+        reason = "".join(filter(str.isprintable, text))[:_MOST_OF_A_REASON]
         raise DeliveryError(
             f"The webhook {delivery.address} cannot be reached ({reason}); check webhook_url."
         ) from error

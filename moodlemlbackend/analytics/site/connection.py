@@ -125,6 +125,11 @@ class Location:
 
     def _sentence(self, error: Exception) -> str:
         reason = said(error, self._password)
+        if refused := _REFUSED_TABLE.search(reason):
+            return (
+                f"The site's database {self.shown} cannot be used: its user may not read the table {refused[1]}; "
+                "grant it SELECT on all of Moodle's tables."
+            )
         for words, advice in _ADVICE:
             if any(word in reason.lower() for word in words):
                 return f"The site's database {self.shown} cannot be used: {advice}."
@@ -134,6 +139,9 @@ class Location:
 _NO_URL = (
     "The site is no URL of a database and no folder of tables; "
     "write for example postgresql://user:password@host/moodle or sqlite:///moodle.sqlite."
+)
+_REFUSED_TABLE = re.compile(
+    r"(?:permission denied|command denied).* (?:table|view|relation) [`'\"]?(?:\w+`?\.`?)?(\w+)"
 )
 _DRIVER_PACKAGES = ("psycopg", "pymysql", "sqlite3", "sqlalchemy", "psycopg2", "MySQLdb", "mysql", "pg8000", "mariadb")
 _ADVICE = (

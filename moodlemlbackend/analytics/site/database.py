@@ -24,7 +24,7 @@ _COLUMNS = {
     "postgresql": (
         "SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
         "WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f') AND a.attnum > 0 AND NOT a.attisdropped "
-        "AND pg_table_is_visible(c.oid) AND c.relname IN :names"
+        "AND pg_table_is_visible(c.oid) AND has_any_column_privilege(c.oid, 'SELECT') AND c.relname IN :names"
     ),
     "mysql": (
         "SELECT table_name, column_name FROM information_schema.columns "
@@ -82,12 +82,22 @@ class Database:
             self._execute(statement, {})
 
     def inspect(self, tables: Iterable[str]) -> None:
-        """Find out which of these tables the site has, and which columns."""
+        """Find out which of these tables the site has and its user may read, and which columns."""
         columns: dict[str, set[str]] = {}
         named = sorted(tables)
         for table, column in self.rows(_COLUMNS[self.dialect], names=[self.prefix + table for table in named]):
             columns.setdefault(table, set()).add(column)
         self.schema.learn(named, {table: frozenset(found) for table, found in columns.items()})
+
+    def schemas(self, table: str) -> list[str]:
+        """Names of the schemas of PostgreSQL in which there is this table, whether it is looked for there or not."""
+        if self.dialect != "postgresql":
+            return []
+        sql = (
+            "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE c.relname = :name AND c.relkind IN ('r', 'v', 'm', 'p', 'f') ORDER BY n.nspname"
+        )
+        return [str(name) for (name,) in self.rows(sql, name=self.prefix + table)]
 
     def rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query; a parameter that is a list stands for the values of ``IN``, of none if empty."""

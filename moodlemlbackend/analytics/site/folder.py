@@ -23,8 +23,6 @@ SUFFIXES = (".parquet", ".csv", ".csv.gz")
 BATCH_ROWS = 50_000
 """Rows put into the temporary file at a time."""
 
-CSV_BLOCK_BYTES = 8 << 20
-
 TEXT_COLUMNS = frozenset({
     "address", "archetype", "availability", "city", "country", "crud", "department", "description", "email",
     "eventname", "eventtype", "firstname", "format", "fullname", "institution", "itemmodule", "itemtype", "lastname",

@@ -23,11 +23,6 @@ _SAMPLES = {
     "course": f"SELECT c.id, 0, '', '', '', {_COURSE} FROM {{course}} c WHERE c.id IN :ids",
     "user": f"SELECT u.id, {_PERSON}, 0, '', '' FROM {{user}} u WHERE u.id IN :ids",
 }
-_SAMPLE_IDS = {
-    "user_enrolments": f"SELECT r.id {_ENROLMENTS}",
-    "course": "SELECT c.id FROM {course} c WHERE c.id IN :ids",
-    "user": "SELECT u.id FROM {user} u WHERE u.id IN :ids",
-}
 
 
 class Named(NamedTuple):
@@ -69,11 +64,6 @@ def describe(site: Site, origin: str, sampleids: Iterable[int]) -> dict[int, Sam
             key, origin, userid, first or "", last or "", email or "", courseid, course or "", short or ""
         )
     return samples
-
-
-def existing_samples(site: Site, origin: str, sampleids: Iterable[int]) -> set[int]:
-    """Those of these samples that :func:`describe` can describe."""
-    return {key for (key,) in _rows(site, _SAMPLE_IDS.get(origin), sampleids)}
 
 
 def existing_users(site: Site) -> frozenset[int]:

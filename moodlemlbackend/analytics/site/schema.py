@@ -1,14 +1,14 @@
 """The tables and columns of Moodle that are read, and what stands in for those that a site does not have.
 
 Moodle's schema differs between versions (chat and survey left with 5.0), and researchers receive extracts. A column
-with a default is read as that default where it is missing; a table without which nothing can be said is named in one
-sentence when it is needed.
+with a default is read as that default where it is missing; a site that lacks a table that every Moodle has is refused
+in one sentence, for what is not there would count as what never happened.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from moodlemlbackend.errors import SiteError, UsageError
@@ -26,40 +26,42 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}(?P<alias> [a-z]\b)?")
 class Table:
     """A table that is read: its columns with an SQL literal each that stands for a missing one.
 
-    ``optional`` tables are read as empty when the site does not have them.
+    Every Moodle has a table, unless it belongs to a ``module``: then every Moodle in which that is installed. It is
+    read as empty elsewhere.
     """
 
     columns: Mapping[str, str | None]
-    optional: bool = True
+    module: str = ""
 
 
-def _table(required: str, *, optional: bool = True, **defaults: str) -> Table:
-    return Table({**dict.fromkeys(required.split(), REQUIRED), **defaults}, optional)
+def _table(required: str, *, module: str = "", **defaults: str) -> Table:
+    return Table({**dict.fromkeys(required.split(), REQUIRED), **defaults}, module)
 
 
-_UNDESCRIBED = Table({}, optional=False)  # a table that only code of one's own reads
+_UNREAD = {"id", "course"}
+_UNDESCRIBED = Table({})  # a table that only code of one's own reads
 
 TABLES: dict[str, Table] = {
     "config": _table("name value"),
     "course": _table(
-        "id shortname format startdate", optional=False, fullname="''", sortorder="0", enddate="0", visible="1",
+        "id shortname format startdate", fullname="''", sortorder="0", enddate="0", visible="1",
         enablecompletion="0", category="0",
     ),
-    "context": _table("id contextlevel instanceid path", optional=False),
-    "role": _table("id archetype", optional=False),
-    "role_assignments": _table("roleid contextid userid", optional=False),
-    "enrol": _table("id courseid", optional=False, status="0"),
-    "user_enrolments": _table("id enrolid userid timestart timeend timecreated", optional=False, status="0"),
+    "context": _table("id contextlevel instanceid path"),
+    "role": _table("id archetype"),
+    "role_assignments": _table("roleid contextid userid"),
+    "enrol": _table("id courseid", status="0"),
+    "user_enrolments": _table("id enrolid userid timestart timeend timecreated", status="0"),
     "user": _table(
-        "id", optional=False, firstname="'-'", lastname="'-'", deleted="0", confirmed="1", suspended="0", username="''",
+        "id", firstname="'-'", lastname="'-'", deleted="0", confirmed="1", suspended="0", username="''",
         timecreated="0", firstaccess="0", trackforums="0", description="''", picture="0", institution="''",
         department="''", address="''", city="''", country="''", url="''", policyagreed="1", email="'-'",
     ),
     "user_preferences": _table("userid name value"),
     "user_lastaccess": _table("userid courseid timeaccess"),
-    "modules": _table("id name", optional=False),
-    "course_modules": _table("id course module instance section", optional=False, availability="NULL", visible="1"),
-    "course_sections": _table("id course section sequence", optional=False, availability="NULL"),
+    "modules": _table("id name"),
+    "course_modules": _table("id course module instance section", availability="NULL", visible="1"),
+    "course_sections": _table("id course section sequence", availability="NULL"),
     "course_format_options": _table("courseid format sectionid name value"),
     "course_completion_criteria": _table("id course"),
     "course_completions": _table("userid course timecompleted"),
@@ -77,13 +79,13 @@ TABLES: dict[str, Table] = {
     "groups_members": _table("groupid userid"),
     "course_modules_completion": _table("coursemoduleid userid completionstate"),
     "role_capabilities": _table("contextid roleid capability permission"),
-    "quiz_attempts": _table("quiz userid state"),
-    "assign_submission": _table("assignment userid status"),
-    "choice_answers": _table("choiceid userid"),
-    "feedback_completed": _table("feedback userid"),
-    "lesson_grades": _table("lessonid userid"),
+    "quiz_attempts": _table("quiz userid state", module="quiz"),
+    "assign_submission": _table("assignment userid status", module="assign"),
+    "choice_answers": _table("choiceid userid", module="choice"),
+    "feedback_completed": _table("feedback userid", module="feedback"),
+    "lesson_grades": _table("lessonid userid", module="lesson"),
     "logstore_standard_log": _table(
-        "eventname crud contextid contextlevel contextinstanceid userid courseid timecreated", optional=False,
+        "eventname crud contextid contextlevel contextinstanceid userid courseid timecreated",
         id="0", anonymous="0",
     ),
 }  # fmt: skip
@@ -93,7 +95,7 @@ TABLES: dict[str, Table] = {
 def activity_table(name: str, *columns: str) -> None:
     """Have the table of an activity module read: its ``id``, its ``course``, and columns that default to 0."""
     known = TABLES.get(name, Table({})).columns
-    TABLES[name] = Table({"id": REQUIRED, "course": REQUIRED, **known, **dict.fromkeys(columns, "0")})
+    TABLES[name] = Table({"id": REQUIRED, "course": REQUIRED, **known, **dict.fromkeys(columns, "0")}, name)
 
 
 class Schema:
@@ -117,9 +119,17 @@ class Schema:
         """Whether the site has a table, named without its prefix."""
         return self.prefix + table in self._columns
 
-    def missing(self) -> list[str]:
-        """Names, without their prefix, of the tables that are read and that the site does not have."""
-        return sorted(name for name in TABLES if not self.has(name))
+    def missing(self, modules: Collection[str]) -> list[str]:
+        """Names, with their prefix, of the tables that a site with these modules must have and that are not there.
+
+        Of an activity that neither closes nor has an option nothing is read.
+        """
+        return sorted(
+            self.prefix + name
+            for name, table in TABLES.items()
+            if not self.has(name)
+            and (not table.module or (table.module in modules and table.columns.keys() != _UNREAD))
+        )
 
     def fill(self, sql: str) -> str:
         """Replace each ``{table}`` by the table, or by a selection that supplies what is missing.
@@ -131,7 +141,7 @@ class Schema:
     def _source(self, name: str) -> str:
         table, found = TABLES.get(name, _UNDESCRIBED), self._columns.get(self.prefix + name)
         if found is None:
-            if not table.optional:
+            if not table.module:
                 raise SiteError(
                     f"The site has no table {self.prefix + name}; check the prefix of the tables and "
                     "that all of Moodle's tables are there."

@@ -14,13 +14,10 @@ import numpy as np
 from moodlemlbackend.analytics.site import modules  # noqa: F401  their tables join TABLES
 from moodlemlbackend.analytics.site.database import Database, Integers, SharedDatabase
 from moodlemlbackend.analytics.site.schema import TABLES, checked_prefix
-from moodlemlbackend.errors import UsageError
+from moodlemlbackend.errors import SiteError, UsageError
 
 CONTEXT_SYSTEM, CONTEXT_USER, CONTEXT_COURSE, CONTEXT_MODULE = 10, 30, 50, 70
 """Values of ``contextlevel``."""
-
-SITE_FORMAT = "site"
-"""Format of the course that is the site's front page."""
 
 OLDEST_WITH_42_RULES = 2019111800
 """Version number of Moodle 3.8, the first whose data differ from 3.7's where the specification says so."""
@@ -39,6 +36,11 @@ _COURSES = (
     "SELECT c.id, c.shortname, c.fullname, c.format, c.startdate, c.enddate, c.visible, c.enablecompletion, "
     "x.id, x.path FROM {course} c JOIN {context} x ON x.contextlevel = 50 AND x.instanceid = c.id "
     "WHERE c.format <> 'site' ORDER BY c.sortorder, c.id"
+)
+
+_WITHOUT_CONTEXT = (
+    "SELECT c.shortname FROM {course} c LEFT JOIN {context} x ON x.contextlevel = 50 AND x.instanceid = c.id "
+    "WHERE c.format <> 'site' AND x.id IS NULL ORDER BY c.sortorder, c.id"
 )
 
 
@@ -175,6 +177,11 @@ class Site:
         ]  # fmt: skip
 
     @cached_property
+    def courses_without_context(self) -> list[str]:
+        """Short names of the courses that nothing can be said of: they have no row in the table of contexts."""
+        return [str(name) for (name,) in self.database.rows(_WITHOUT_CONTEXT)]
+
+    @cached_property
     def completion_enabled(self) -> bool:
         """Whether completion tracking is switched on for the site."""
         return self.config.get("enablecompletion", "1") not in ("", "0")
@@ -222,7 +229,8 @@ def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX,
     """Open a site: a database by its SQLAlchemy URL, or a folder of tables as Parquet or CSV files (plain or gzip).
 
     ``prefix`` is that of the tables' names, ``time_zone`` overrides the site's setting. Nothing is ever written. Raises
-    :class:`SiteError` when the site cannot be reached or read, :class:`UsageError` for arguments that cannot be used.
+    :class:`SiteError` when the site cannot be reached or read, or lacks a table that every Moodle has,
+    :class:`UsageError` for arguments that cannot be used.
     """
     prefix = checked_prefix(prefix)
     text = os.fspath(location)
@@ -234,8 +242,19 @@ def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX,
         database = Database(text if "://" in text else f"sqlite:///{text}", prefix)
     try:
         database.inspect(TABLES)
+        if not database.schema.has("course") and (schemas := database.schemas("course")):
+            raise SiteError(
+                f"The table {prefix}course is in the schema {' and '.join(schemas)}, where this user does not look: "
+                f"add ?options=-csearch_path%3D{schemas[0]} to the URL of the site, or set the user's search_path."
+            )
         database.schema.fill("{course}")
+        site = Site(database, database.shown, time_zone)
+        if missing := database.schema.missing(()) or database.schema.missing(site.modules):
+            raise SiteError(
+                f"The site cannot be analysed: {', '.join(missing)} cannot be read, which every Moodle like it has; "
+                "copy the missing tables, or grant the site's user SELECT on them."
+            )
     except BaseException:
         database.close()
         raise
-    return Site(database, database.shown, time_zone)
+    return site

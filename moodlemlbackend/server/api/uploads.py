@@ -16,7 +16,7 @@ from python_multipart.multipart import parse_options_header
 
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
-from moodlemlbackend.server.limits import Limits
+from moodlemlbackend.settings.server import Limits
 from moodlemlbackend.storage.archives import MIB, size
 
 if TYPE_CHECKING:

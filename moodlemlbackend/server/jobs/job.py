@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from moodlemlbackend.server.limits import Limits
+    from moodlemlbackend.settings.server import Limits
 
 RESULT_NAME = "result.json"
 """What a run came to, beside its log: the pages for people read it."""

@@ -217,8 +217,6 @@ def test_core_models_fit():
     for target in registry.list_targets():
         method = registry.get_time_splitting(target.time_splitting or "quarters")
         registry.check_fit(target, [registry.get_indicator(one) for one in registry.indicators_of(target)], method)
-        names = [action.name for action in target.prediction_actions(one_sample_per_analysable=False)]
-        assert ("predictiondetails" in names) is target.link_insights_report
 
 
 # ---- hooks ----

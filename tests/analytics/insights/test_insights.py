@@ -268,6 +268,45 @@ def test_what_a_teacher_has_dealt_with_others_still_see(predicted, site):
     assert [one.id for one in listing.listed(predicted, site, userid=TEACHER)] == [first, *rest]
 
 
+def test_what_was_done_is_shown_of_many_insights(predicted, site):
+    """Pages of more insights than one page can have, each once and in one order."""
+    [first, *_] = listing.listed(predicted, site)
+    [row] = rows(predicted, PREDICTIONS, PREDICTIONS.c.id == first.id)
+    samples = sorted({one.sampleid for one in listing.listed(predicted, site, perpage=1000)})
+    with predicted.store.write() as connection:
+        del row["id"]
+        for context in range(10**6, 10**6 + 1 + 2500 // len(samples)):
+            for sample in samples:
+                values = {**row, "contextid": context, "sampleid": sample, "prediction": 1.0}
+                connection.execute(PREDICTIONS.insert().values(values))
+    pages = [listing.listed(predicted, site, page=page, perpage=1000) for page in range(4)]
+    ids = [one.id for page in pages for one in page]
+    assert len(pages[0]) == len(pages[1]) == 1000
+    assert len(ids) == len(set(ids)) > 2500
+    actions.perform(at(predicted, NOW, TEACHER), "acknowledge", [ids[0], ids[2100]])
+    assert listing.listed(predicted, site, perpage=3)[0].done == ("fixed",)
+    assert listing.listed(predicted, site, page=700, perpage=3)[0].done == ("fixed",)
+    mine = [
+        one.id for page in range(4) for one in listing.listed(predicted, site, userid=TEACHER, page=page, perpage=1000)
+    ]
+    assert mine == [key for key in ids if key not in (ids[0], ids[2100])]
+    section, number = listing.section(predicted, site, first.model, 10**6, userid=TEACHER, page=0, perpage=5)
+    assert len(section) == 5
+    dealt_with = [listing.get(predicted, site, key).contextid for key in (ids[0], ids[2100])]
+    assert number == len(samples) - dealt_with.count(10**6)
+
+
+def test_a_user_reads_no_more_of_a_context_than_each_target_allows(predicted, site):
+    """A target without a report of insights is for managers, also where the user reads those of another target."""
+    capabilities = Capabilities(site, NOW)
+    context = next(iter(listing.listed(predicted, site))).contextid
+    teacher = next(one for one in capabilities.recipients(context) if one not in site.administrators)
+    theirs = listing.listed(predicted, site, userid=teacher, reader=capabilities, perpage=1000)
+    assert theirs
+    for one in theirs:
+        assert listing.readable(capabilities, teacher, one.model.target, [one.contextid])
+
+
 def test_a_look_at_a_report_hides_nothing(predicted, site):
     before = listing.listed(predicted, site)
     actions.perform(at(predicted, NOW, TEACHER), "viewoutlinereport", [before[0].id])

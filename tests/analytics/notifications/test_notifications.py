@@ -9,7 +9,7 @@ import json
 import socket
 import ssl
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -23,7 +23,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import DELIVERIES, NOTIFICATIONS
-from moodlemlbackend.analytics.notifications import channels, outbox
+from moodlemlbackend.analytics.notifications import channels, mail, outbox, webhook
 from moodlemlbackend.analytics.notifications.message import Message, Recipient
 from moodlemlbackend.analytics.notifications.outbox import ATTEMPTS, FIRST_DELAY_SECONDS
 from moodlemlbackend.analytics.notifications.webhook import signature
@@ -295,6 +295,62 @@ def test_a_webhook_that_does_not_take_it(tmp_path, status, waiting):
         assert str(status) in delivered.problems[0]
         assert len(posts) == 1
         assert stolen == []
+
+
+@contextmanager
+def trickling_server(greeting: bytes):
+    """A server that sends a byte now and then, and never ends."""
+    ended = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def trickle():
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(greeting)
+            while not ended.wait(0.05):
+                connection.sendall(b"a")
+
+    thread = threading.Thread(target=trickle, daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        ended.set()
+        thread.join()
+        listener.close()
+
+
+def test_a_webhook_that_answers_a_byte_at_a_time_holds_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(webhook, "CALL_SECONDS", 1.0)
+    with trickling_server(b"HTTP/1.1 200 ") as port:
+        url = f"http://127.0.0.1:{port}/hook"
+        with new_workspace(tmp_path / "w", webhook_url=url) as workspace:
+            put(workspace)
+            delivered = outbox.deliver(workspace)
+    assert (delivered.sent, delivered.waiting) == ({}, 1)
+    assert delivered.problems == [
+        f"The webhook {url} cannot be reached (no answer within 1 seconds); check webhook_url."
+    ]
+
+
+def test_a_mail_server_that_answers_a_byte_at_a_time_holds_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(mail, "CALL_SECONDS", 1.0)
+    with trickling_server(b"220 ") as port:
+        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none"}
+        with new_workspace(tmp_path / "w", **chosen) as workspace:
+            put(workspace)
+            delivered = outbox.deliver(workspace)
+    assert (delivered.sent, delivered.waiting) == ({}, 1)
+    assert "no answer within 1 seconds" in delivered.problems[0]
+
+
+def test_a_webhook_that_speaks_no_http(tmp_path):
+    with trickling_server(b"SSH-2.0-OpenSSH\r\n") as port, new_workspace(
+        tmp_path / "w", webhook_url=f"http://127.0.0.1:{port}/hook"
+    ) as workspace:  # fmt: skip
+        put(workspace)
+        [problem] = outbox.deliver(workspace).problems
+    assert "cannot be reached (SSH-2.0-OpenSSH" in problem
 
 
 # ---- from a prediction ----

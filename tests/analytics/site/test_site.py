@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import secrets
 import sqlite3
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from fixtures.paths import needs_shared
 from fixtures.small_site import DAY, END, MODULE_IDS, NOW, START, WEEK, SmallSite, one_course
 from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, analyse
 from moodlemlbackend.analytics.features.datasets import write_dataset
+from moodlemlbackend.analytics.features.indicators.course import NOT_MEASURED
 from moodlemlbackend.analytics.features.registry import get_indicator, get_target, get_time_splitting, indicators_of
 from moodlemlbackend.analytics.features.site_check import check_site
 from moodlemlbackend.analytics.site import open_site
@@ -222,17 +225,31 @@ def test_an_unknown_module_and_a_module_without_indicators(small):
     del MODULE_IDS["thirdparty"]
 
 
-def test_a_course_of_nothing_but_such_modules_is_left_out_with_a_sentence(small):
-    course = small.course()
+@pytest.mark.parametrize("training", [True, False])
+def test_a_course_of_nothing_but_such_modules_is_left_out_everywhere_with_one_reason(small, training):
+    from moodlemlbackend.analytics.features.invalid import invalid_elements
+
+    course = small.course(enddate=END if training else NOW + DAY)
     small.section(course, 1)
     context, _ = small.activity(course, "h5pactivity", section=1)
     for user in small.students(course, 2):
         for number in range(12):
             small.log(course, user, START + 1 + number, context=context)
+    target = get_target("course_dropout")
+    model = SimpleNamespace(target=target.id, contexts=None, indicators=indicators_of(target))
+    other = SimpleNamespace(target=target.id, contexts=None, indicators=[r"\core\analytics\indicator\read_actions"])
     with small.open() as site:
-        [result] = analyse(site, plan())
-    assert result.status is AnalysisStatus.NO_DATASET
-    assert "potential_cognitive_depth gives -1.5 for C1" in result.reason.text
+        [result] = analyse(site, plan(training=training))
+        [checked] = check_site(site, target, NOW).courses
+        [listed] = invalid_elements(site, model, NOW)
+        assert list(invalid_elements(site, other, NOW)) == []
+        [used] = analyse(site, plan(training=training, indicators=other.indicators))
+    assert (result.status, result.reason) == (AnalysisStatus.INVALID_FOR_TARGET, NOT_MEASURED)
+    reasons = (checked.training, checked.prediction)
+    assert reasons[0 if training else 1] == NOT_MEASURED
+    assert checked.invalid
+    assert (listed.training, listed.prediction) == reasons
+    assert used.status is AnalysisStatus.OK
 
 
 def test_availability_that_is_not_json_is_no_restriction(small):
@@ -260,7 +277,7 @@ def test_the_newest_schema_lacks_chat_and_survey(tmp_path):
 
 @pytest.mark.parametrize(
     "without",
-    [name for name, table in TABLES.items() if table.optional]
+    [name for name, table in TABLES.items() if table.module == name]
     + [
         f"{name}.{column}"
         for name, table in TABLES.items()
@@ -279,13 +296,57 @@ def test_a_course_without_end_dates_at_all(tmp_path):
     assert reasons(small) == {"C1": "nocourseendtime"}
 
 
-@pytest.mark.parametrize("without", [name for name, table in TABLES.items() if not table.optional and name != "user"])
-def test_a_table_that_is_needed_is_named(tmp_path, without):
-    small = SmallSite(tmp_path / "site.sqlite", without=())
-    busy_course(small)
+@pytest.mark.parametrize(
+    "without",
+    [name for name, table in TABLES.items() if name != "course" and (table.module != name or len(table.columns) > 2)],
+)
+def test_a_site_without_a_table_that_every_moodle_has_is_refused(tmp_path, command, without):
+    """Tables of activities are among them where ``modules`` names the activity."""
+    small = SmallSite(tmp_path / "site.sqlite")
     small.set(f"DROP TABLE mdl_{without}")
-    with pytest.raises(SiteError, match=f"no table mdl_{without}"), small.open() as site:
-        list(analyse(site, plan()))
+    with pytest.raises(SiteError, match=f"cannot be analysed: mdl_{without} cannot be read.* grant"):
+        small.open()
+
+
+def test_the_check_and_the_data_set_say_the_same_of_missing_tables(small, command, tmp_path):
+    busy_course(small)
+    for table in ("course_completions", "quiz_attempts"):
+        small.set(f"DROP TABLE mdl_{table}")
+    env = {"MOODLEMLBACKEND_SITE": small.commit()}
+    check = command("site", "check", env=env)
+    options = ("--target", "course_dropout", "--interval", "quarters", "-o", tmp_path / "x.csv")
+    dataset = command("site", "dataset", *options, env=env)
+    assert check.returncode == dataset.returncode == 1
+    assert check.stderr == dataset.stderr
+    assert "mdl_course_completions cannot be read" in check.stderr
+    assert not (tmp_path / "x.csv").exists()
+
+
+@needs_shared
+def test_a_table_that_the_sites_user_may_not_read_is_named():
+    """A role of PostgreSQL without SELECT on one table, and on one column."""
+    psycopg = pytest.importorskip("psycopg")
+    from sqlalchemy import make_url
+
+    role = f"reader_{secrets.token_hex(6)}"
+    with load_postgresql() as url, psycopg.connect(url, autocommit=True) as database:
+        database.execute(f"CREATE ROLE {role} LOGIN")
+        try:
+            database.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+            theirs = make_url(url).set(username=role).render_as_string(hide_password=False)
+            open_site(theirs).close()
+            database.execute(f"REVOKE SELECT ON mdl_course_completions FROM {role}")
+            with pytest.raises(SiteError, match="mdl_course_completions cannot be read"):
+                open_site(theirs)
+            database.execute(f"GRANT SELECT (id, userid) ON mdl_course_completions TO {role}")
+            with (
+                open_site(theirs) as site,
+                pytest.raises(SiteError, match="not read the table mdl_course_comp"),
+            ):
+                site.database.rows("SELECT timecompleted FROM {course_completions}")
+        finally:
+            database.execute(f"DROP OWNED BY {role}")
+            database.execute(f"DROP ROLE {role}")
 
 
 def test_a_column_that_is_needed_is_named(tmp_path):
@@ -395,6 +456,16 @@ def test_site_check_warns(small):
         assert said in warnings
     with small.open() as site, pytest.raises(UsageError, match="does not judge courses"):
         check_site(site, get_target("no_teaching"), NOW)
+
+
+def test_a_course_without_its_context_is_named(small):
+    busy_course(small, shortname="kept")
+    course, _ = busy_course(small, shortname="lost")
+    small.set(f"DELETE FROM mdl_context WHERE contextlevel = 50 AND instanceid = {course}")
+    with small.open() as site:
+        found = check_site(site, get_target("course_dropout"), NOW)
+    assert [made.name for made in found.courses] == ["kept"]
+    assert "1 courses have no row in the table of contexts and are left out (lost)" in " ".join(found.warnings)
 
 
 def test_site_dataset_writes_what_moodle_would(small, command, tmp_path):

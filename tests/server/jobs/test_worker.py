@@ -17,7 +17,8 @@ from moodlemlbackend.server import limits
 from moodlemlbackend.server.hidden_paths import HiddenPaths
 from moodlemlbackend.server.jobs.job import Job, WorkerSettings
 from moodlemlbackend.server.jobs.worker import Worker
-from moodlemlbackend.server.limits import DataSetCheck, Limits
+from moodlemlbackend.server.limits import DataSetCheck
+from moodlemlbackend.settings.server import Limits
 
 pytestmark = posix
 DIRHASH = "a" * 32

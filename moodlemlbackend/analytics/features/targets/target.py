@@ -12,20 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamples
+from moodlemlbackend.analytics.features.refusal import Refusal
 from moodlemlbackend.analytics.features.time_splitting.time_splitting import Family, TimeSplitting
 
 PREDICTION_MIN_SCORE = 0.6
 """Score from which a prediction is kept, unless a target says otherwise."""
 
 Values = npt.NDArray[np.float64]
-
-
-class Refusal(NamedTuple):
-    """Why something is not analysed: the identifier of Moodle's message, its component, and a sentence."""
-
-    identifier: str
-    component: str
-    text: str
 
 
 class Window(NamedTuple):
@@ -65,7 +58,6 @@ class Action:
     url: str = ""
 
 
-DETAILS = "/report/insights/prediction.php?id={prediction}"
 USEFUL = Action("useful", "useful")
 NOT_USEFUL = Action("notuseful", "notuseful", Tone.NEGATIVE)
 ACKNOWLEDGED = Action("fixed", "fixedack")
@@ -129,12 +121,3 @@ class Target(ABC):
     @abstractmethod
     def calculate(self, samples: AnalysableSamples, window: Window = WHOLE) -> Values:
         """Return the class, or the number, of each sample, NaN for null: (samples,)."""
-
-    def prediction_actions(self, *, one_sample_per_analysable: bool, details: bool = True) -> tuple[Action, ...]:
-        """The actions on one prediction."""
-        if not (details and self.link_insights_report):
-            return self.actions
-        label = "viewprediction" if not self.static else (
-            "viewinsightdetails" if one_sample_per_analysable else "viewdetails"
-        )  # fmt: skip
-        return (Action("predictiondetails", label, Tone.NEUTRAL, DETAILS), *self.actions)

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import feedback
 from moodlemlbackend.analytics.db import predictions as stored_predictions
-from moodlemlbackend.analytics.db.history import evaluations, runs
+from moodlemlbackend.analytics.db.history import evaluations, last_evaluations, runs
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.invalid import invalid_elements
 from moodlemlbackend.analytics.insights import listing
@@ -70,9 +70,9 @@ def index(ctx: RequestContext) -> Page:
     ctx.require_manager()
     with ctx.workspace.store.read() as connection:
         predicted = stored_predictions.by_model(connection)
+        evaluated = last_evaluations(connection)
         rows = [
-            ModelRow(model, next(iter(evaluations(connection, model.id)), None), predicted.get(model.id, 0))
-            for model in models.listed(connection)
+            ModelRow(model, evaluated.get(model.id), predicted.get(model.id, 0)) for model in models.listed(connection)
         ]
     return Page("models.html", {"rows": rows})
 

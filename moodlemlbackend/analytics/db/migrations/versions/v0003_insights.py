@@ -20,14 +20,15 @@ UPDATE analytics_feedback SET inforce = 1 WHERE id IN (
 
 def upgrade() -> None:
     """Make the indexes, and the constraint."""
-    ranks = ["prediction", "predictionscore", "id"]
+    ranks, sample = ["prediction", "predictionscore", "id"], ["contextid", "sampleid", "rangeindex"]
+    op.create_index("analytics_predictions_sample", "analytics_predictions", ["modelid", *sample])
     op.create_index(
-        "analytics_predictions_sample", "analytics_predictions", ["modelid", "contextid", "sampleid", "rangeindex"]
+        "analytics_predictions_rank_in_context", "analytics_predictions", ["contextid", *ranks, "modelid", *sample[1:]]
     )
-    op.create_index("analytics_predictions_context", "analytics_predictions", ["contextid", "modelid"])
-    op.create_index("analytics_predictions_rank", "analytics_predictions", ranks)
-    op.create_index("analytics_predictions_rank_in_model", "analytics_predictions", ["modelid", *ranks])
+    op.create_index("analytics_predictions_rank", "analytics_predictions", [*ranks, "modelid", *sample])
+    op.create_index("analytics_predictions_rank_in_model", "analytics_predictions", ["modelid", *ranks, *sample])
     op.drop_index("analytics_predictions_model", "analytics_predictions")
+    op.create_index("analytics_explanations_probability", "analytics_explanations", ["predictionid", "probability"])
     op.add_column("analytics_feedback", sa.Column("inforce", sa.Integer(), nullable=True))
     op.execute(sa.text(_FIRST_MARKS))
     op.create_index(
