@@ -246,7 +246,7 @@ class Worker:
         self, job: Job, call: Callable[[QuietReporter], reply.Result], check: limits.DataSetCheck
     ) -> WorkerReply:
         """The line that the command would print, as the body; its exit code as the status."""
-        with ANSWER.open("w+b") as file, closing(Answer(file, self._hidden)) as answer:
+        with ANSWER.open("w+b") as file, closing(JobAnswer(file, self._hidden)) as answer:
             reporter = QuietReporter()
             status = supervisor.perform(job.kind, lambda _: call(reporter), reporter, answer)
         if check.refusal is not None:
@@ -275,7 +275,7 @@ class Worker:
         return archives.without_tracebacks(self._hidden.hide(log.decode("utf-8", "replace"))).encode()
 
 
-class Answer(reply.Reply):
+class JobAnswer(reply.Reply):
     """The line of a job, written once, to a file, and without paths of the server."""
 
     def __init__(self, file: BinaryIO, hidden: HiddenPaths) -> None:
