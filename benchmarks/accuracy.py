@@ -25,13 +25,14 @@ from moodlemlbackend.metrics import Rating, best_threshold, expected_calibration
 from moodlemlbackend.model.fitting import fit_splits
 from moodlemlbackend.model.training import Options
 from moodlemlbackend.processor.decision import decision_threshold
-from moodlemlbackend.processor.evaluation import Split, stratified_splits
 from moodlemlbackend.processor.logistic_regression import LogisticRegression
 from moodlemlbackend.processor.neural_network import NeuralNetwork
 from moodlemlbackend.processor.processor import Processor, TrainedModel
+from moodlemlbackend.processor.splits import Split, row_splits
 from moodlemlbackend.processor.training_rows import TrainingRows
 from moodlemlbackend.runtime.run import Run
-from moodlemlbackend.storage.model_store import ModelStore, StoredModel, read_model
+from moodlemlbackend.storage.model_store import ModelStore
+from moodlemlbackend.storage.stored_model import StoredModel, read_model
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -76,7 +77,7 @@ def peer(make: Callable[[int], Any]) -> Method:
         for split in splits:
             threshold = 0.5
             if len(samples.classes) == 2:
-                [inner] = stratified_splits(samples.take(split.training), 1, seed)
+                [inner] = row_splits(samples.take(split.training), 1, seed)
                 seen, aside = split.training[inner.training], split.training[inner.held_out]
                 scores = _predicted(make(seed), samples, seen, aside)[:, 1]
                 threshold = best_threshold(scores, samples.labels[aside])
@@ -334,7 +335,7 @@ def main() -> None:
         f"simulated, {classes} classes": simulated(classes, quick=arguments.quick) for classes in arguments.classes
     }
     for name, samples in (simulations or data_sets(arguments.dataset, quick=arguments.quick)).items():
-        splits = stratified_splits(samples, count, seed)
+        splits = row_splits(samples, count, seed)
         for rows in arguments.rows:
             few = few_rows(samples, rows, count, seed)
             judge(f"{name}, {rows} rows to train on", samples, few, seed, methods(trained, peers=peers))

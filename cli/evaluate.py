@@ -39,6 +39,8 @@ moodlemlbackend evaluate dropout model quarters.csv deciles.csv single_range.csv
     "--iterations", type=click.IntRange(1), default=10, show_default=True, help="How often to train and rate."
 )
 @click.option("--trained-model", metavar="DIR", help="Rate the model trained in this directory, and train none.")
+@click.option("--evaluation-split", metavar="NAME", help=f"What is held out. {SETTINGS['evaluation_split'].allowed}.")
+@click.option("--rows-file", metavar="FILE", help="CSV file that names the course of each row, and its time.")
 @click.option("--score", metavar="NAME", help=f"What the score is. {SETTINGS['score'].allowed}.")
 @PROCESSOR
 @SEED
@@ -51,6 +53,8 @@ def command(
     accepted_deviation: float,
     iterations: int,
     trained_model: str | None,
+    evaluation_split: str | None,
+    rows_file: str | None,
     score: str | None,
     processor: str | None,
     seed: str | None,
@@ -58,7 +62,8 @@ def command(
 ) -> None:
     """Judge what can be learned from labelled samples.
 
-    Trains on 80 % of the samples, rates the model on the rest and does so again with other splits. DIR gets figures
+    Trains on 80 % of the samples, rates the model on the rest and does so again with other splits. Whole courses are
+    held out, told from the data set itself, since a model predicts for courses that it has never seen. DIR gets figures
     and TensorBoard files in logs/; a model trained there stays as it is. Several data sets, such as the analysis
     intervals of a model, are judged one after the other; the result then lists them and names the best.
     """
@@ -70,10 +75,11 @@ def command(
         modelid,
         outputdir,
         datasets[0] if len(datasets) == 1 else datasets,
-        chosen={"score": score, "processor": processor, "seed": seed},
+        chosen={"score": score, "evaluation_split": evaluation_split, "processor": processor, "seed": seed},
         minscore=minimum_score,
         accepted_deviation=accepted_deviation,
         iterations=iterations,
         trained_model_dir=trained_model,
+        rows_file=rows_file,
         as_json=as_json,
     )

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.errors import UsageError
+from moodlemlbackend.files import keep_private
 
 if TYPE_CHECKING:
     from moodlemlbackend.analytics.models import AnalyticsModel
@@ -20,6 +21,7 @@ class Session:
         from moodlemlbackend.settings.analytics import load_analytics_settings
 
         self.settings = load_analytics_settings(**settings)
+        keep_private(self.settings.folder)
         self._now, self._user = now, user
         self._workspace: Workspace | None = None
         self._site: Site | None = None

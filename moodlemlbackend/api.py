@@ -18,15 +18,15 @@ import numpy.typing as npt
 
 from moodlemlbackend.dataset import data_set
 from moodlemlbackend.dataset.data_set import DataSet
-from moodlemlbackend.errors import UsageError
+from moodlemlbackend.errors import NotEnoughDataError, UsageError
 from moodlemlbackend.metrics import FIGURES, Rating, decide
 from moodlemlbackend.operations.trained_models import processor_of, trained_in
 from moodlemlbackend.processor import get_processor
-from moodlemlbackend.processor.evaluation import stratified_splits
 from moodlemlbackend.processor.explanation import Explanation, Explanations
 from moodlemlbackend.processor.explanation import explain as explain_rows
 from moodlemlbackend.processor.memory import remember
 from moodlemlbackend.processor.processor import Progress, TrainedModel, no_progress, require_every_class
+from moodlemlbackend.processor.splits import COURSE, ROW, CannotSplitError, draw_splits
 from moodlemlbackend.processor.training_rows import TrainingRows, samples_of
 from moodlemlbackend.runtime.environment import import_quietly
 
@@ -162,11 +162,20 @@ def write_dataset(path: str | os.PathLike[str], data: DataSet) -> None:
     )
 
 
-def fit(data: DataSet, *, processor: str = "neural_network", seed: int = 0, progress: Progress = no_progress) -> Model:
+def fit(
+    data: DataSet,
+    *,
+    processor: str = "neural_network",
+    seed: int = 0,
+    groups: npt.ArrayLike | None = None,
+    progress: Progress = no_progress,
+) -> Model:
     """Train a model on a labelled data set.
 
     Parameters
     ----------
+    groups:
+        (rows,) the course of each row; told from a file that Moodle wrote unless given.
     processor:
         ``neural_network``, ``logistic_regression``, or one that is installed.
     seed:
@@ -182,7 +191,7 @@ def fit(data: DataSet, *, processor: str = "neural_network", seed: int = 0, prog
         The data set is not labelled, or there is no such processor.
     """
     trainer = get_processor(processor)
-    samples = _labelled(data)
+    samples = _labelled(data, groups)
     require_every_class(samples)
     import_quietly(*trainer.libraries)
     fitted = trainer.fit(samples, seed=seed, progress=progress)
@@ -200,13 +209,27 @@ def load_model(outputdir: str | os.PathLike[str]) -> Model:
     return Model(trained, processor_of(stored).name)
 
 
-def splits(data: DataSet, *, iterations: int = 10, seed: int = 0) -> list[tuple[Indices, Indices]]:
-    """Draw the splits of :func:`evaluate`: rows to train on (80 % of each class) and rows to rate.
+def splits(
+    data: DataSet,
+    *,
+    iterations: int = 10,
+    seed: int = 0,
+    split: str = COURSE,
+    groups: npt.ArrayLike | None = None,
+    times: npt.ArrayLike | None = None,
+) -> list[tuple[Indices, Indices]]:
+    """Draw the splits of :func:`evaluate`: rows to train on (about 80 %) and rows to rate.
 
-    They can be given to scikit-learn as ``cv``. :class:`NotEnoughDataError` when a class has fewer than two rows.
+    They can be given to scikit-learn as ``cv``. Parameters and errors as of :func:`evaluate`.
     """
-    drawn = stratified_splits(_labelled(data), iterations, seed)
-    return [(split.training, split.held_out) for split in drawn]
+    samples = _labelled(data, groups, times)
+    try:
+        drawn = draw_splits(samples, split, iterations, seed)
+    except CannotSplitError as error:
+        if groups is not None or times is not None:
+            raise NotEnoughDataError(f"The rows cannot be split by {split}, because {error}.") from None
+        drawn = draw_splits(samples, ROW, iterations, seed)
+    return [(one.training, one.held_out) for one in drawn]
 
 
 def evaluate(
@@ -216,23 +239,42 @@ def evaluate(
     processor: str = "neural_network",
     iterations: int = 10,
     seed: int = 0,
+    split: str = COURSE,
+    groups: npt.ArrayLike | None = None,
+    times: npt.ArrayLike | None = None,
     progress: Progress = no_progress,
 ) -> Evaluation:
     """Judge what can be learned from a labelled data set, or rate a trained ``model`` on it.
 
-    Without a model, trains on 80 % of the rows and rates the others, ``iterations`` times. Errors as of :func:`fit`,
-    and :class:`NotEnoughDataError` when a class has fewer than two rows.
+    Without a model, trains on about 80 % of the rows and rates the others, ``iterations`` times.
+
+    Parameters
+    ----------
+    split:
+        what is held out: whole courses (``course``), single rows (``row``) or the later courses (``time``). Where the
+        courses are not known, single rows.
+    groups:
+        (rows,) the course of each row; told from a file that Moodle wrote unless given.
+    times:
+        (rows,) when the course of each row began, for ``time``.
+
+    Raises
+    ------
+    NotEnoughDataError
+        A class has fewer than two rows, or the rows cannot be split by the ``groups`` or ``times`` given.
+    UsageError
+        As of :func:`fit`, or there is not one of ``groups`` or ``times`` for each row.
     """
-    samples = _labelled(data)
+    samples = _labelled(data, groups, times)
     if model is not None:
         chances = model.predict_proba(data)[:, [model.classes.index(name) for name in samples.classes]]
         ratings, drawn = [Rating(samples.labels, chances, model.threshold)], []
     else:
         trainer = get_processor(processor)
         import_quietly(*trainer.libraries)
-        rated = trainer.evaluate(samples, iterations=iterations, seed=seed, progress=progress)
+        drawn = splits(data, iterations=iterations, seed=seed, split=split, groups=groups, times=times)
+        rated = trainer.evaluate(samples, iterations=iterations, seed=seed, split=split, progress=progress)
         ratings = [rating for rating, _ in rated]
-        drawn = splits(data, iterations=iterations, seed=seed)
     figures = [rating.figures() for rating in ratings]
     return Evaluation({name: np.array([one[name] for one in figures]) for name in FIGURES}, ratings, drawn)
 
@@ -270,7 +312,7 @@ def explanation_figure(explanation: Explanation, top: int = 10) -> Figure:
     return draw(explanation, top=top)
 
 
-def _labelled(data: DataSet) -> TrainingRows:
+def _labelled(data: DataSet, groups: npt.ArrayLike | None = None, times: npt.ArrayLike | None = None) -> TrainingRows:
     if data.labels is None:
         raise UsageError(f"{data.header.source} is not labelled; give a data set with the classes of its samples.")
-    return samples_of(data)
+    return samples_of(data, groups, times)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.runtime.reply import Result
 
+_LINES = {"import": 2}
+"""How often the former package wrote the line of a success, where that was not once; its own tests compare it."""
+
 
 def call_from_moodle(name: str) -> int:
     """Answer one call of Moodle; returns the exit code."""
@@ -23,7 +26,7 @@ def call_from_moodle(name: str) -> int:
         "export": _export,
         "import": _import,
     }
-    return run_command(name, partial(calls[name], sys.argv[1:]))
+    return run_command(name, partial(calls[name], sys.argv[1:]), lines=_LINES.get(name, 1))
 
 
 def _train(arguments: list[str], reporter: Reporter) -> Result:

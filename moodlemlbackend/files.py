@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,9 +74,27 @@ def replace_file(path: Path, content: bytes) -> None:
     fsync(path.parent)
 
 
+def keep_private(folder: Path) -> None:
+    """Have all that this process makes from now on be for its user alone: files 0600, folders 0700.
+
+    Where the folder, or the nearest one above it that exists, hands its group on (setgid), also for that group: 0660
+    and 2770.
+    """
+    there = next((path for path in (folder, *folder.absolute().parents) if path.is_dir()), folder)
+    with suppress(OSError):
+        os.umask(0o007 if there.stat().st_mode & stat.S_ISGID else 0o077)
+
+
+def is_named_pipe(path: str | os.PathLike[str]) -> bool:
+    """Whether opening this would wait for somebody who writes; not so of a pipe that the shell has opened."""
+    try:
+        return stat.S_ISFIFO(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def private_folder() -> Path | None:
     """Return this user's own folder for caches among the temporary files; None when another has taken its name."""
-    import stat
     import tempfile
 
     with suppress(OSError):

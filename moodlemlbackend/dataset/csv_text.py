@@ -12,17 +12,21 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from moodlemlbackend.errors import DataSetError, NoDataSetError
+from moodlemlbackend.files import is_named_pipe
 
 MAX_LINE_BYTES = 16 << 20
 """Reading gives up when it meets no line end in this many bytes."""
 
 STANDARD_INPUT = "-"
+
+Watch = Callable[[bytes], None]
+"""Hears each piece of a file's decompressed text as it is read, and may refuse it by an error of its own."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -40,23 +44,28 @@ _UNWRITABLE = re.compile(r'[\0\r\n\ud800-\udfff]|\\",')
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[tuple[str, BinaryIO]]:
+def opened(path: str | os.PathLike[str], watch: Watch | None = None) -> Iterator[tuple[str, BinaryIO]]:
     """Open a plain or gzip file, or standard input for ``-``; gives its name for messages and its decompressed bytes.
 
-    Errors of opening and of reading inside the ``with`` block leave as :class:`DataSetError`.
+    ``watch`` is called with each piece as it is read. Errors of opening and of reading inside the ``with`` block leave
+    as :class:`DataSetError`.
     """
     standard_input = os.fspath(path) == STANDARD_INPUT
     source = "standard input" if standard_input else os.fsencode(path).decode("utf-8", "backslashreplace")
+    if is_named_pipe(path):
+        raise DataSetError(
+            f"{source} is a named pipe, which may never end; give a file, or - and pipe into the command."
+        )
     if "\0" in source:
         raise NoDataSetError(f"The data set file name {source!r} holds a NUL character; check the path.")
     try:
         if standard_input:
             if sys.stdin is None or sys.stdin.closed:
                 raise NoDataSetError("Standard input is closed; pipe the data set into the command or give its path.")
-            yield source, _decompressed(sys.stdin.buffer)
+            yield source, _decompressed(sys.stdin.buffer, watch)
         else:
             with open(path, "rb") as file:  # noqa: PTH123 - a str or any other path
-                yield source, _decompressed(file)
+                yield source, _decompressed(file, watch)
     except (FileNotFoundError, NotADirectoryError):
         raise NoDataSetError(f"There is no data set file {source}; check the path.") from None
     except IsADirectoryError:
@@ -70,9 +79,29 @@ def opened(path: str | os.PathLike[str]) -> Iterator[tuple[str, BinaryIO]]:
         raise DataSetError(f"{source} cannot be read ({reason}); check the path and the disk.") from None
 
 
-def _decompressed(stream: BinaryIO) -> BinaryIO:
+def _decompressed(stream: BinaryIO, watch: Watch | None) -> BinaryIO:
     head = cast("bytes", stream.peek(2))  # type: ignore[attr-defined]
-    return cast("BinaryIO", gzip.GzipFile(fileobj=stream)) if head.startswith(_GZIP_MAGIC) else stream
+    if head.startswith(_GZIP_MAGIC):
+        stream = cast("BinaryIO", gzip.GzipFile(fileobj=stream))
+    return stream if watch is None else cast("BinaryIO", _WatchedStream(stream, watch))
+
+
+class _WatchedStream:
+    """A stream whose pieces are shown to somebody as they are read."""
+
+    def __init__(self, stream: BinaryIO, watch: Watch) -> None:
+        self._stream = stream
+        self._watch = watch
+
+    def read(self, size: int) -> bytes:
+        piece = self._stream.read(size)
+        self._watch(piece)
+        return piece
+
+    def readline(self, size: int) -> bytes:
+        piece = self._stream.readline(size)
+        self._watch(piece)
+        return piece
 
 
 @dataclass(frozen=True)
@@ -103,6 +132,9 @@ class Text:
             if line.startswith(_UTF16_BOMS):
                 raise DataSetError(f"{self.source} is UTF-16 text; save it as UTF-8.")
             line = line.removeprefix(_UTF8_BOM)
+            for sign, name in ((b";", "semicolons"), (b"\t", "tabs"), (b"|", "bars")):
+                if sign in line and b"," not in line:
+                    raise DataSetError(f"{self.source} has {name} between its fields, not commas; save it with commas.")
         self._row += 1
         return fields(self._cleaned(line, self._row - 1).removesuffix(b"\n"), self._row - 1, self.source)
 
@@ -158,6 +190,11 @@ def fields(line: bytes, row: int, source: str) -> list[str]:
     except UnicodeDecodeError:
         raise DataSetError(f"Row {row} of {source} is not UTF-8 text; save the file as UTF-8.") from None
     except csv.Error as error:
+        if "field limit" in str(error):
+            raise DataSetError(
+                f"Row {row} of {source} has a field of more than {csv.field_size_limit():,} characters; shorten it, "
+                "or close a quote that was left open before."
+            ) from None
         raise DataSetError(f"Row {row} of {source} cannot be split into fields ({error}); correct it.") from None
 
 

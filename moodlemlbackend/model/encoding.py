@@ -162,9 +162,9 @@ def _raw_inputs(
         if has_empty[position]:
             first += 1
             out[:, first] = column == EMPTY
-        found = bins[position][column]
-        rows = np.flatnonzero(found >= 0)
-        out[rows, first + 1 + found[rows]] = 1
+        of_row = bins[position][column].astype(np.int64)  # first + int16 would wrap past 32,767 inputs
+        rows = np.flatnonzero(of_row >= 0)
+        out[rows, first + 1 + of_row[rows]] = 1
     return out
 
 

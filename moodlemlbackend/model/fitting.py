@@ -7,6 +7,7 @@ a fit is a split that holds nothing out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,7 @@ def fit_splits(
     splits: list[Indices],
     *,
     seed: int,
+    groups: Indices | None = None,
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> list[Fit]:
@@ -68,6 +70,9 @@ def fit_splits(
         (n, K) float32: how often each row counts for each class.
     splits:
         for each split the indices of its training rows.
+    groups:
+        (n,) the number of each row's course, whose rows members see or do not see together; None where it is not
+        known. Equal rows of several courses count for the first of them.
     """
     options = options or Options()
     columns = varying(coded.codes)
@@ -78,7 +83,8 @@ def fit_splits(
     encoder = fit_encoder(columns, codes, coded.values[columns], everything)
     scales = information_scales(encoder, codes, by_split)
     rng = np.random.default_rng(seed)
-    folds = np.stack([deal(counts, options.folds, rng)[: options.members] for counts in by_split])
+    group_of = None if groups is None else groups[first]
+    folds = np.stack([deal(counts, options.folds, rng, group_of)[: options.members] for counts in by_split])
     of_split = [slice(number * options.members, (number + 1) * options.members) for number in range(len(splits))]
     histories: list[list[dict[str, float]]] = [[] for _ in splits]
 
@@ -100,12 +106,9 @@ def fit_splits(
     return fits
 
 
-def fit(
-    coded: CodedRows, targets: Floats, *, seed: int, options: Options | None = None, progress: Progress | None = None
-) -> Fit:
+def fit(coded: CodedRows, targets: Floats, **options: Any) -> Fit:
     """Train a network on all rows; parameters as of :func:`fit_splits`."""
-    everything = np.arange(coded.codes.shape[1])
-    return fit_splits(coded, targets, [everything], seed=seed, options=options, progress=progress)[0]
+    return fit_splits(coded, targets, [np.arange(coded.codes.shape[1])], **options)[0]
 
 
 def _all_logits(encoder: Encoder, codes: Codes, networks: list[Parameters]) -> list[tuple[Logits, Logits]]:

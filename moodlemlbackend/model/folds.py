@@ -29,19 +29,60 @@ _STEPS = 30
 _CONVERGED = 1e-5
 
 
-def deal(targets: Floats, folds: int, rng: np.random.Generator) -> Floats:
+def deal(targets: Floats, folds: int, rng: np.random.Generator, groups: npt.NDArray[np.int64] | None = None) -> Floats:
     """Deal (rows, classes) counts out over the folds; returns (folds, rows, classes), which add up to ``targets``.
 
-    A class with a single row is in no fold: every member has to see it.
+    With ``groups`` (rows,), the number of each row's course, all rows of a course go into one fold, unless fewer
+    courses than folds have rows. A class with a single row is in no fold: every member has to see it.
     """
+    dealt = None if groups is None else _deal_groups(targets, folds, rng, groups)
+    if dealt is None:
+        dealt = _deal_rows(targets, folds, rng)
+    dealt[:, :, targets.sum(axis=0) <= 1] = 0
+    return dealt
+
+
+def _deal_rows(targets: Floats, folds: int, rng: np.random.Generator) -> Floats:
     whole = np.floor(targets / folds)
     rest = targets - whole * folds
     cards = np.ceil(rest).astype(np.int64)
     offset = (np.cumsum(cards, axis=0) - cards + rng.integers(folds, size=targets.shape[1])) % folds
     turn = (np.arange(folds)[:, None, None] - offset) % folds
     dealt: Floats = (whole + np.clip(rest - turn, 0, 1)).astype(np.float32)
-    dealt[:, :, targets.sum(axis=0) <= 1] = 0
     return dealt
+
+
+def _deal_groups(targets: Floats, folds: int, rng: np.random.Generator, groups: npt.NDArray[np.int64]) -> Floats | None:
+    counts = np.zeros((int(groups.max(initial=-1)) + 1, targets.shape[1]))
+    np.add.at(counts, groups, targets)
+    present = np.flatnonzero(counts.any(axis=1))
+    if len(present) < folds:
+        return None
+    fold_of = np.zeros(len(counts), np.int64)
+    fold_of[present] = assign(counts[present].astype(np.float32), folds, rng)
+    mine = fold_of[groups] == np.arange(folds)[:, None]
+    dealt: Floats = (targets * mine[:, :, None]).astype(np.float32)
+    return dealt
+
+
+def assign(counts: Floats, folds: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Put whole groups (courses) into folds of about equal size and equal shares of the classes.
+
+    ``counts`` (groups, classes) says how many rows of each class a group has; returns the fold of each group,
+    (groups,). The largest come first, each into the fold that is then the most even (as in longest processing time
+    scheduling; Graham 1969); ``rng`` varies the order.
+    """
+    shares = counts / np.maximum(counts.sum(axis=0), 1e-9)
+    order = np.argsort(-shares.sum(axis=1) * rng.uniform(0.8, 1.2, len(counts)), kind="stable")
+    held = np.zeros((folds, counts.shape[1]))
+    chosen = np.empty(len(counts), np.int64)
+    for group in order:
+        turn = rng.permutation(folds)
+        growth = ((held[turn] + shares[group]) ** 2 - held[turn] ** 2).sum(axis=1)
+        fold = turn[growth.argmin()]
+        held[fold] += shares[group]
+        chosen[group] = fold
+    return chosen
 
 
 def held_out(logits: Logits, folds: Floats) -> tuple[Logits, Floats]:

@@ -15,9 +15,11 @@ from moodlemlbackend.runtime.progress import stage
 from moodlemlbackend.runtime.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from moodlemlbackend.dataset.courses import Courses
     from moodlemlbackend.metrics import Rating
+    from moodlemlbackend.processor.evaluation import SplitRatings
     from moodlemlbackend.processor.processor import TrainedModel
     from moodlemlbackend.processor.training_rows import TrainingRows
     from moodlemlbackend.runtime.progress import Reporter
@@ -38,10 +40,12 @@ def evaluate(
     trained_model_dir: str | None,
     settings: Settings,
     origin: tuple[str, Sequence[str]] | None = None,
+    rows_file: str | None = None,
 ) -> dict[str, Any]:
     """Judge the configuration that a labelled data set comes from, or a trained model on its samples.
 
-    ``origin``, a title and a command for the report, is given by those whose own files this is done with.
+    ``origin``, a title and a command for the report, is given by those whose own files this is done with;
+    ``rows_file`` says of which course each row is (:func:`~moodlemlbackend.dataset.courses.read_rows_file`).
     """
     check_id(modelid)
     if not 1 <= iterations <= MOST_ITERATIONS:
@@ -61,8 +65,8 @@ def evaluate(
 
         load_in_background(*(() if trained_model_dir else processor.libraries), *LIBRARIES_OF_EVENTS)
         report = stack.enter_context(RunReport(run))
-        samples = read_samples(dataset)
-        seed = seed_of(settings)
+        samples = read_samples(dataset, rows_file)
+        seed = seed_of(settings, samples)
         options: dict[str, Any] = {
             "origin": origin and RunOrigin(*origin),
             "processor": processor.name,
@@ -82,16 +86,33 @@ def evaluate(
                 "Evaluating %s with %s, %d splits, seed %d, on %s: %d rows",
                 modelid, processor.name, iterations, seed, dataset, len(samples),
             )  # fmt: skip
-            report.begin(*about, **options, iterations=iterations)
-            progress = stage(reporter, "Evaluating")
+            report.begin(
+                *about,
+                **options,
+                iterations=iterations,
+                evaluation_split=settings.evaluation_split,
+                rows_file=rows_file,
+            )
             evaluation = processor.evaluate(
-                samples, iterations=iterations, seed=seed, learning_curve=True, progress=progress
+                samples,
+                iterations=iterations,
+                seed=seed,
+                split=settings.evaluation_split,
+                learning_curve=True,
+                progress=stage(reporter, "Evaluating"),
             )
             ratings = [rating for rating, _ in evaluation]
         tell_of_constant_columns(samples, run)
         result, sentences = verdict(
-            ratings, minimum_score=minscore, accepted_deviation=accepted_deviation, score=settings.score
+            ratings,
+            minimum_score=minscore,
+            accepted_deviation=accepted_deviation,
+            score=settings.score,
+            seen=evaluation.seen if evaluation else None,
         )
+        if evaluation is not None:
+            result["split"] = evaluation.kind
+            sentences = [*sentences, split_in_words(evaluation, samples.courses, settings.evaluation_split, result)]
         for sentence in sentences:
             run.tell(sentence)
         run.log.info("Result: %s", mean_figures(result))
@@ -121,6 +142,27 @@ def evaluate_all(
         reporter.message(f"{dataset}: {result.get('score', result['info'])}")
     best = max(results, key=lambda result: float(result.get("score", -1)))
     return {"status": best["status"], "info": best["info"], "best": best["dataset"], "evaluations": results}
+
+
+def split_in_words(evaluation: SplitRatings, courses: Courses, asked: str, result: Mapping[str, Any]) -> str:
+    """Say in one sentence what the score is of: new courses, or courses that were trained on, and why."""
+    from moodlemlbackend.processor.splits import COURSE, ROW, TIME
+
+    if evaluation.kind == ROW and asked == ROW:
+        return "Single rows were held out, as was asked for: expect lower scores in courses that are new."
+    if evaluation.kind == ROW:
+        return (
+            f"Single rows were held out and not whole courses, because {evaluation.reason}: "
+            "expect lower scores in courses that are new."
+        )
+    known = f"{courses.number} courses"
+    if courses.sure < 1:
+        known += f" ({courses.sure:.0%} sure)"
+    held_out = {COURSE: f"Whole courses were held out, of {known}", TIME: f"Later courses were held out, of {known}"}
+    return (
+        f"{held_out[evaluation.kind]}: the score in new courses is {result['score']:.4f}; "
+        f"in courses it has seen it would be {result['seen']['score']:.4f}."
+    )
 
 
 def _rate(model: TrainedModel, samples: TrainingRows, dataset: str) -> Rating:

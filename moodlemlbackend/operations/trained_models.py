@@ -11,7 +11,8 @@ from moodlemlbackend.processor import get_processor
 
 if TYPE_CHECKING:
     from moodlemlbackend.processor.processor import Processor, TrainedModel
-    from moodlemlbackend.storage.model_store import ModelStore, StoredModel
+    from moodlemlbackend.storage.model_store import ModelStore
+    from moodlemlbackend.storage.stored_model import StoredModel
 
 NOT_TRAINED = "Provided model have not been trained yet"
 """Moodle's own tests compare this text."""

@@ -34,12 +34,13 @@ def export_model(reporter: Reporter, modelid: str, modeldir: str, exportdir: str
 def import_model(reporter: Reporter, modelid: str, modeldir: str, importdir: str, *, settings: Settings) -> str:
     """Put an exported model in force."""
     from moodlemlbackend.reference import is_reference_model
-    from moodlemlbackend.storage.model_store import read_model
+    from moodlemlbackend.storage.layout import CLASSIFIER
+    from moodlemlbackend.storage.stored_model import read_model
 
     store = store_of(modelid, modeldir)
     source = Path(importdir)
     with Run.start(Path(modeldir), reporter, lazy=True):
-        reference = next((folder for folder in (source, source / "classifier") if is_reference_model(folder)), None)
+        reference = next((folder for folder in (source, source / CLASSIFIER) if is_reference_model(folder)), None)
         if reference is not None:
             model, processor = reference_model(reference), get_processor("neural_network")
             processor.prove(model, reference)
@@ -55,7 +56,7 @@ def import_model(reporter: Reporter, modelid: str, modeldir: str, importdir: str
 
 def _export_reference(model: TrainedModel, folder: Path) -> None:
     """Export a model of the reference package in our format."""
-    from moodlemlbackend.storage.model_store import write_model
+    from moodlemlbackend.storage.stored_model import write_model
 
     processor = get_processor("neural_network")
     write_model(folder, processor.name, *processor.describe(model))

@@ -1,45 +1,27 @@
 """Judging a model: repeated splits, metrics, verdict.
 
-A configuration is judged by training on 80 % of the samples and rating the rest, several times over; a trained model
-by rating it once on all samples.
+A configuration is judged by training on some of the samples and rating the rest, several times over (see
+:mod:`.splits`); a trained model by rating it once on all samples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.errors import NotEnoughDataError, Status
-from moodlemlbackend.metrics import FIGURES, HELD_OUT_SHARE, Rating
+from moodlemlbackend.errors import Status
+from moodlemlbackend.metrics import FIGURES, Rating
 
 if TYPE_CHECKING:
     from moodlemlbackend.processor.processor import Fitted
-    from moodlemlbackend.processor.training_rows import TrainingRows
+    from moodlemlbackend.processor.splits import Split
 
 Indices = npt.NDArray[np.int64]
-
-FEW_SAMPLES = 4_000
-FEW_SHARES = (0.125, 0.25, 0.5)
-SHARES = (0.125, 0.35)
-"""Parts of the training rows that a learning curve is drawn through, with that few samples and with more."""
-
-MOST_SPLITS = 3
-SPLITS_FOR_ONE = 5
-"""A learning curve is drawn from three splits; with more samples from one in five, which costs a third more time."""
-
-LEAST_OF_CLASS = 5
-
-
-@dataclass(frozen=True)
-class Split:
-    """Indices of the rows to train on and of those to rate."""
-
-    training: Indices
-    held_out: Indices
+Figures = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -55,77 +37,45 @@ class Smaller:
 class SplitRatings:
     """What judging a configuration came to; iterates over the rating and the fit of each split.
 
-    ``learning_curve`` has no entry unless it was asked for.
+    Attributes
+    ----------
+    kind:
+        how the rows were parted, one of :data:`~moodlemlbackend.processor.splits.SPLITS`.
+    reason:
+        why not as was asked for, as the end of a sentence; empty where they were.
+    learning_curve:
+        no entry unless it was asked for.
+    seen:
+        ratings of splits by row, whose courses were trained on, too; empty where ``splits`` are by row themselves.
     """
 
     splits: list[Split]
     rated: list[tuple[Rating, Fitted]]
     learning_curve: list[Smaller]
+    kind: str = "row"
+    reason: str = ""
+    seen: list[Rating] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[tuple[Rating, Fitted]]:
         return iter(self.rated)
 
 
-def smaller_splits(samples: TrainingRows, splits: list[Split], seed: int) -> list[tuple[int, Indices]]:
-    """Draw parts of the splits' training rows for a learning curve; the number of each one's split and its rows.
-
-    Where there are few samples, which take little time to train on, more parts of more splits. Each has its share of
-    every class, and five samples of each at least.
-    """
-    few = len(samples) <= FEW_SAMPLES
-    shares, most = (FEW_SHARES, MOST_SPLITS) if few else (SHARES, len(splits) // SPLITS_FOR_ONE)
-    labels = samples.labels
-    rng = np.random.default_rng((seed, len(splits)))
-    drawn = []
-    for number, split in enumerate(splits[: min(most, MOST_SPLITS)]):
-        shuffled = rng.permutation(split.training)
-        by_class = [shuffled[labels[shuffled] == k] for k in range(len(samples.classes))]
-        for share in shares:
-            parts = [rows[: max(LEAST_OF_CLASS, round(share * len(rows)))] for rows in by_class]
-            if all(len(part) < len(rows) for part, rows in zip(parts, by_class, strict=True)):
-                drawn.append((number, np.sort(np.concatenate(parts))))
-    return drawn
-
-
-def stratified_splits(samples: TrainingRows, iterations: int, seed: int) -> list[Split]:
-    """Draw splits that hold out a fifth of every class, and at least one sample of it.
-
-    Raises
-    ------
-    NotEnoughDataError
-        A class has fewer than two samples.
-    """
-    labels = samples.labels
-    by_class = [np.flatnonzero(labels == k) for k in range(len(samples.classes))]
-    for name, rows in zip(samples.classes, by_class, strict=True):
-        if len(rows) < 2:
-            raise NotEnoughDataError(
-                f"There {'is 1 sample' if len(rows) else 'is no sample'} of class {name} among {len(labels)}; "
-                "an evaluation needs two or more of every class: wait for more courses to finish."
-            )
-    rng = np.random.default_rng(seed)
-    splits = []
-    for _ in range(iterations):
-        training, held_out = [], []
-        for rows in by_class:
-            shuffled = rng.permutation(rows)
-            count = max(1, round(len(rows) * HELD_OUT_SHARE))
-            held_out.append(shuffled[:count])
-            training.append(shuffled[count:])
-        splits.append(Split(np.sort(np.concatenate(training)), np.sort(np.concatenate(held_out))))
-    return splits
-
-
 def verdict(
-    ratings: list[Rating], *, minimum_score: float, accepted_deviation: float, score: str
+    ratings: list[Rating],
+    *,
+    minimum_score: float,
+    accepted_deviation: float,
+    score: str,
+    seen: list[Rating] | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Turn ratings into the object for Moodle, without ``dir`` and ``runid``, and sentences for its ``info``.
 
-    ``score`` chooses the score: ``mcc``, the Matthews correlation scaled to 0..1, or ``f1``, the weighted F1.
+    ``score`` chooses the score: ``mcc``, the Matthews correlation scaled to 0..1, or ``f1``, the weighted F1. ``seen``
+    are ratings by row of the same configuration: whole courses differ more than rows do, so whether there is enough
+    data is judged by those, as Moodle does, and the splitting alone never makes it too little.
     """
-    figures = [rating.figures() for rating in ratings]
-    table = {name: np.array([one[name] for one in figures]) for name in FIGURES}
-    scores = (table["mcc"] + 1) / 2 if score == "mcc" else table["f1_score"]
+    table, scores = _scored(ratings, score)
+    of_seen = _scored(seen, score) if seen else None
     result: dict[str, Any] = {
         "auc": float(table["auc"].mean()),
         "auc_deviation": float(table["auc"].std()),
@@ -144,14 +94,25 @@ def verdict(
             f"The evaluated model does not predict well enough: its score is {result['score']:.4f} and should be "
             f"{minimum_score:g} or more."
         )
-    if result["score_deviation"] > accepted_deviation:
+    judged = scores if of_seen is None else min(scores, of_seen[1], key=np.std)
+    if judged.std() > accepted_deviation:
         status |= Status.NOT_ENOUGH_DATA
         info.append(
-            f"The scores of the {len(ratings)} evaluations differ too much: their standard deviation is "
-            f"{result['score_deviation']:.4f} and should be {accepted_deviation:g} or less; more data is needed."
+            f"The scores of the {len(judged)} evaluations differ too much: their standard deviation is "
+            f"{judged.std():.4f} and should be {accepted_deviation:g} or less; more data is needed."
         )
+    if of_seen is not None:
+        result["seen"] = {name: float(values.mean()) for name, values in of_seen[0].items()}
+        result["seen"]["score"] = float(of_seen[1].mean())
     result["status"] = int(status)
     return result, info
+
+
+def _scored(ratings: list[Rating], score: str) -> tuple[dict[str, Figures], Figures]:
+    """The figures of ratings by name, (ratings,) each, and their scores."""
+    figures = [rating.figures() for rating in ratings]
+    table = {name: np.array([of_one[name] for of_one in figures]) for name in FIGURES}
+    return table, (table["mcc"] + 1) / 2 if score == "mcc" else table["f1_score"]
 
 
 def mean_figures(result: Mapping[str, Any]) -> str:

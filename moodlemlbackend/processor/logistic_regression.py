@@ -71,7 +71,8 @@ class LogisticRegression(Processor):
         targets = count_kinds(kind, samples.targets, len(first))
         encoder = fit_encoder(columns, codes, samples.coded.values[columns], targets.sum(axis=1), with_bins=False)
         inputs = encoder.encode(codes)
-        folds = deal(targets, FOLDS, np.random.default_rng(seed))
+        groups = samples.courses.groups
+        folds = deal(targets, FOLDS, np.random.default_rng(seed), None if groups is None else groups[first])
         probabilities, counts = [], []
         for number, fold in enumerate(folds):
             rows = np.flatnonzero(fold.any(axis=1))

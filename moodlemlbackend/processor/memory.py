@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend.dataset.courses import Courses, known_courses
 from moodlemlbackend.model.codes import CodedRows, Floats, code
 from moodlemlbackend.model.encoding import count_kinds, distinct
 from moodlemlbackend.processor.training_rows import TrainingRows
 
 if TYPE_CHECKING:
-    from moodlemlbackend.storage.model_store import StoredModel
+    from moodlemlbackend.storage.stored_model import StoredModel
 
 MOST_ROWS = 50_000
 """Distinct rows remembered. Of more, a random part is kept and counts for all; of rare classes all rows."""
@@ -27,12 +28,13 @@ MOST_ROWS = 50_000
 MOST_TEACHING = 4.0
 """How much the classes that a teacher predicts count for at the most, in samples for each new one."""
 
-_COLUMNS, _CODES, _VALUES, _CONSTANTS, _TARGETS = MEMORY = (
+_COLUMNS, _CODES, _VALUES, _CONSTANTS, _TARGETS, _COURSES = MEMORY = (
     "memory.columns",
     "memory.codes",
     "memory.values",
     "memory.constants",
     "memory.targets",
+    "memory.courses",
 )
 
 
@@ -53,7 +55,9 @@ def remember(samples: TrainingRows) -> Mapping[str, npt.NDArray[Any]]:
         kept, total = _some_of_each_class(targets), targets.sum(axis=0)
         first, targets = first[kept], targets[kept]
         targets *= total / np.maximum(targets.sum(axis=0), 1e-9)
+    groups = samples.courses.groups
     return {
+        _COURSES: np.zeros(0, np.int64) if groups is None else groups[first],
         _COLUMNS: columns,
         _CODES: codes[np.ix_(columns, first)],
         _VALUES: values[columns],
@@ -81,7 +85,9 @@ def recall(stored: StoredModel, like: TrainingRows) -> TrainingRows | None:
     codes, values = np.repeat(row.codes, len(targets), axis=1), row.values.copy()
     codes[columns], values[columns] = arrays[_CODES], arrays[_VALUES]
     classes = tuple(map(str, stored.settings["classes"]))
-    return TrainingRows(like.columns, classes, CodedRows(codes, values), targets)
+    groups = arrays[_COURSES]
+    courses = known_courses(groups) if len(groups) else Courses()
+    return TrainingRows(like.columns, classes, CodedRows(codes, values), targets, courses=courses)
 
 
 def taught(teacher: Teacher, classes: tuple[str, ...], rows: float, samples: TrainingRows) -> TrainingRows:
@@ -92,4 +98,5 @@ def taught(teacher: Teacher, classes: tuple[str, ...], rows: float, samples: Tra
     """
     chances = teacher.probabilities_of_coded(samples.coded)
     weight = min(rows / len(samples), MOST_TEACHING) if rows else 1.0
-    return TrainingRows(samples.columns, classes, samples.coded, (chances * weight).astype(np.float32))
+    taught_targets = (chances * weight).astype(np.float32)
+    return TrainingRows(samples.columns, classes, samples.coded, taught_targets, courses=samples.courses)

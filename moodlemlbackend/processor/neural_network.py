@@ -30,6 +30,9 @@ from moodlemlbackend.reference import ReferenceNetwork
 SPLITS_AT_ONCE = 20
 """Splits trained in one graph: those of an evaluation and of its learning curve; more would only take memory."""
 
+COLUMNS_AT_ONCE = 18_000
+"""Columns of all splits that are trained in one graph: with thousands of columns fewer splits go side by side."""
+
 _OURS, _REFERENCE = "network", "reference"
 
 
@@ -88,20 +91,23 @@ class NeuralNetwork(Processor):
 
     def fit(self, samples: TrainingRows, *, seed: int, progress: Progress = no_progress) -> Fitted:
         """Train on all samples."""
-        return _fitted(fit(samples.coded, samples.targets, seed=seed, progress=progress))
+        return _fitted(fit(samples.coded, samples.targets, seed=seed, groups=samples.courses.groups, progress=progress))
 
     def fit_splits(
         self, samples: TrainingRows, splits: list[npt.NDArray[np.int64]], *, seed: int, progress: Progress = no_progress
     ) -> list[Fitted]:
         """Train the networks of several splits side by side."""
         fits: list[Fit] = []
-        for start in range(0, len(splits), SPLITS_AT_ONCE):
-            part = splits[start : start + SPLITS_AT_ONCE]
+        at_once = max(1, min(SPLITS_AT_ONCE, COLUMNS_AT_ONCE // len(samples.columns)))
+        for start in range(0, len(splits), at_once):
+            part = splits[start : start + at_once]
 
             def show(done: int, total: int, before: int = start, size: int = len(part)) -> None:
                 progress(before * total + done * size, len(splits) * total)
 
-            fits += fit_splits(samples.coded, samples.targets, part, seed=seed + start, progress=show)
+            fits += fit_splits(
+                samples.coded, samples.targets, part, seed=seed + start, groups=samples.courses.groups, progress=show
+            )
         return [_fitted(one) for one in fits]
 
     def restore(self, settings: Mapping[str, Any], array: Callable[[str], npt.NDArray[Any]]) -> Classifier:

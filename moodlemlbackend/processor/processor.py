@@ -29,14 +29,16 @@ from moodlemlbackend.metrics import Rating, decide
 from moodlemlbackend.model.codes import CodedRows
 from moodlemlbackend.model.encoding import Indices
 from moodlemlbackend.processor.decision import decision_threshold
-from moodlemlbackend.processor.evaluation import Smaller, Split, SplitRatings, smaller_splits, stratified_splits
+from moodlemlbackend.processor.evaluation import Smaller, SplitRatings
 from moodlemlbackend.processor.memory import MEMORY, recall, remember, taught
+from moodlemlbackend.processor.splits import COURSE, ROW, CannotSplitError, Split, draw_splits, smaller_splits
 from moodlemlbackend.processor.training_rows import TrainingRows, join_samples
 
 if TYPE_CHECKING:
     from moodlemlbackend.model.contributions import Contributions
     from moodlemlbackend.runtime.run import Run
-    from moodlemlbackend.storage.model_store import ModelStore, StoredModel
+    from moodlemlbackend.storage.model_store import ModelStore
+    from moodlemlbackend.storage.stored_model import StoredModel
 
 Floats = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float64]
@@ -304,12 +306,15 @@ class Processor(ABC):
         *,
         iterations: int,
         seed: int,
+        split: str = COURSE,
         learning_curve: bool = False,
         progress: Progress = no_progress,
     ) -> SplitRatings:
-        """Train on 80 % of the samples and rate the rest, ``iterations`` times.
+        """Train on about 80 % of the samples and rate the rest, ``iterations`` times.
 
-        For a learning curve, some trainings on parts of the rows are added; they are no part of the verdict.
+        ``split`` is one of :data:`~.splits.SPLITS`; rows are dealt one by one where the samples cannot be parted so.
+        Beside splits by course or time, half as many by row are rated, to compare. For a learning curve, some
+        trainings on parts of the rows are added; they are no part of the verdict.
 
         Raises
         ------
@@ -317,21 +322,28 @@ class Processor(ABC):
             A class has fewer than two samples.
         """
         require_every_class(samples)
-        splits = stratified_splits(samples, iterations, seed)
-        smaller = smaller_splits(samples, splits, seed) if learning_curve else []
-        trainings = [*(split.training for split in splits), *(rows for _, rows in smaller)]
+        reason = ""
+        try:
+            splits = draw_splits(samples, split, iterations, seed)
+        except CannotSplitError as error:
+            split, reason = ROW, str(error)
+            splits = draw_splits(samples, ROW, iterations, seed)
+        seen = [] if split == ROW else draw_splits(samples, ROW, (iterations + 1) // 2, seed)
+        smaller = smaller_splits(samples, split, splits, seed) if learning_curve else []
+        trainings = [*(one.training for one in (*splits, *seen)), *(rows for _, rows in smaller)]
         fits = self.fit_splits(samples, trainings, seed=seed, progress=progress)
 
         def rate(split: Split, fitted: Fitted) -> Rating:
             probabilities = fitted.classifier.probabilities_of_coded(samples.coded.take(split.held_out))
             return Rating(samples.labels[split.held_out], probabilities, fitted.threshold)
 
-        rated = [(rate(split, fitted), fitted) for split, fitted in zip(splits, fits, strict=False)]
+        rated = [(rate(one, fitted), fitted) for one, fitted in zip(splits, fits, strict=False)]
+        in_seen = [rate(one, fitted) for one, fitted in zip(seen, fits[len(splits) :], strict=False)]
         curve = [
             Smaller(number, len(rows), rate(splits[number], fitted))
-            for (number, rows), fitted in zip(smaller, fits[len(splits) :], strict=True)
+            for (number, rows), fitted in zip(smaller, fits[len(splits) + len(seen) :], strict=True)
         ]
-        return SplitRatings(splits, rated, curve)
+        return SplitRatings(splits, rated, curve, split, reason, in_seen)
 
     def export(self, stored: StoredModel, folder: Path) -> None:
         """Write a stored model to a folder, without the rows it remembers: they stay on the site."""

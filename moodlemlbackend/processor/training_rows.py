@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend.dataset.courses import (
+    CourseFinder,
+    Courses,
+    Times,
+    find_courses,
+    known_courses,
+    read_rows_file,
+)
 from moodlemlbackend.dataset.data_set import DataSet, read_batches
-from moodlemlbackend.errors import ModelError
+from moodlemlbackend.errors import ModelError, UsageError
 from moodlemlbackend.model.codes import CodedRows, Floats, code, join
 
 
@@ -28,6 +38,10 @@ class TrainingRows:
         (n, K) float32: how much each row counts for each class; a plain labelled row has a single 1.
     metadata:
         of the file that they were read from, rows 1 and 2.
+    courses:
+        which rows are of one course.
+    times:
+        (n,) when the course of each row began, Unix seconds or any rising number; None where it is not known.
     """
 
     columns: tuple[str, ...]
@@ -35,6 +49,8 @@ class TrainingRows:
     coded: CodedRows
     targets: Floats
     metadata: Mapping[str, str] = field(default_factory=dict)
+    courses: Courses = field(default_factory=Courses)
+    times: Times | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -51,33 +67,67 @@ class TrainingRows:
         counts: Floats = self.targets.sum(axis=0)
         return counts
 
+    def digest(self) -> int:
+        """Return a number of 64 bits that depends on columns, classes and rows in their order, and on nothing else."""
+        digest = hashlib.blake2b(repr((self.columns, self.classes)).encode(errors="surrogatepass"), digest_size=8)
+        for array in (self.coded.values, self.coded.codes, self.targets):
+            digest.update(np.ascontiguousarray(array).data)
+        return int.from_bytes(digest.digest(), "big")
+
     def take(self, rows: npt.NDArray[np.int64]) -> TrainingRows:
         """Return some of the rows."""
-        return TrainingRows(self.columns, self.classes, self.coded.take(rows), self.targets[rows], self.metadata)
+        return replace(
+            self,
+            coded=self.coded.take(rows),
+            targets=self.targets[rows],
+            courses=self.courses.take(rows),
+            times=None if self.times is None else self.times[rows],
+        )
 
 
-def read_samples(path: str | os.PathLike[str]) -> TrainingRows:
-    """Read a labelled file; errors as of :func:`moodlemlbackend.dataset.data_set.read_labelled`."""
+def read_samples(path: str | os.PathLike[str], rows_file: str | os.PathLike[str] | None = None) -> TrainingRows:
+    """Read a labelled file; errors as of :func:`moodlemlbackend.dataset.data_set.read_labelled`.
+
+    ``rows_file`` says which course each row is of (:func:`~moodlemlbackend.dataset.courses.read_rows_file`); without
+    it courses are told from the data set itself.
+    """
     header, batches = read_batches(path, labelled=True)
     classes = header.classes or ()
     labels: list[npt.NDArray[np.int64]] = []
+    finder = CourseFinder(header.columns)
 
     def features() -> Iterator[Floats]:
         for batch in batches:
             labels.append(batch.labels if batch.labels is not None else np.zeros(0, np.int64))
+            finder.add(batch.features)
             yield batch.features
 
     coded = code(features(), len(header.columns))
     targets = np.eye(len(classes), dtype=np.float32)[np.concatenate(labels)]
-    return TrainingRows(header.columns, classes, coded, targets, header.metadata)
+    courses, times = finder.finish(), None
+    if rows_file is not None:
+        courses, times = read_rows_file(Path(rows_file), len(targets))
+    return TrainingRows(header.columns, classes, coded, targets, header.metadata, courses, times)
 
 
-def samples_of(data: DataSet) -> TrainingRows:
-    """Turn a labelled data set into samples."""
+def samples_of(data: DataSet, groups: npt.ArrayLike | None = None, times: npt.ArrayLike | None = None) -> TrainingRows:
+    """Turn a labelled data set into samples; ``groups`` and ``times`` (rows,) say of which course each is, and when.
+
+    Raises UsageError when there is not one of them for each row.
+    """
+    for name, given in (("groups", groups), ("times", times)):
+        if given is not None and np.shape(given) != (len(data.features),):
+            raise UsageError(f"There are {len(data.features)} rows, and {name} has the shape {np.shape(given)}.")
     header = data.header
-    coded = code([data.features], len(header.columns))
+    targets = np.eye(len(header.classes or ()), dtype=np.float32)[data.labels]
     return TrainingRows(
-        header.columns, header.classes or (), coded, np.eye(len(header.classes or ()), dtype=np.float32)[data.labels]
+        header.columns,
+        header.classes or (),
+        code([data.features], len(header.columns)),
+        targets,
+        header.metadata,
+        find_courses(header.columns, data.features) if groups is None else known_courses(groups),
+        None if times is None else np.asarray(times, np.float64),
     )
 
 
@@ -87,4 +137,8 @@ def join_samples(old: TrainingRows, new: TrainingRows) -> TrainingRows:
         raise ModelError("The samples to be joined have other columns or classes.")
     order = [old.classes.index(name) for name in new.classes]
     targets = np.concatenate([old.targets[:, order], new.targets])
-    return TrainingRows(new.columns, new.classes, join(old.coded, new.coded), targets, new.metadata)
+    courses = Courses()
+    if old.courses.groups is not None and new.courses.groups is not None:
+        first = int(old.courses.groups.max(initial=-1)) + 1
+        courses = known_courses(np.concatenate([old.courses.groups, new.courses.groups + first]))
+    return TrainingRows(new.columns, new.classes, join(old.coded, new.coded), targets, new.metadata, courses)

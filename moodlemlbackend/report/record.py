@@ -114,7 +114,7 @@ def write_record(record: Record, folder: Path) -> None:
     """Write a record to a run's folder; OSError when that is not possible."""
     arrays: dict[str, npt.NDArray[Any]] = {}
     for number, held in enumerate(record.held):
-        arrays[f"labels-{number}"] = held.labels.astype(np.uint16)
+        arrays[f"labels-{number}"] = held.labels.astype(np.int32)
         arrays[f"probabilities-{number}"] = held.probabilities
         if not (held.weights == 1).all():
             arrays[f"weights-{number}"] = held.weights

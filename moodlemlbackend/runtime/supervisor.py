@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import _thread
 import atexit
+import errno
 import faulthandler
 import math
 import os
@@ -34,8 +35,14 @@ from moodlemlbackend.errors import BackendError, InterruptedRunError, Status, Us
 from moodlemlbackend.files import explain
 from moodlemlbackend.runtime.environment import set_library_defaults
 from moodlemlbackend.runtime.library_output import append_to_log, bound, log_library_output, redirect_output
+from moodlemlbackend.runtime.process_limits import (
+    limit_behind_error,
+    limit_of_threads,
+    limit_that_ended,
+    too_few_descriptors,
+)
 from moodlemlbackend.runtime.progress import QuietReporter, reporter_at
-from moodlemlbackend.runtime.reply import Reply, Result
+from moodlemlbackend.runtime.reply import Reply, Result, encode, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,15 +70,22 @@ def take_arguments(
     return dict(zip((*needed, *optional), arguments, strict=False))
 
 
-def run_command(name: str, call: Callable[[Reporter], Result]) -> int:
+def run_command(name: str, call: Callable[[Reporter], Result], *, lines: int = 1) -> int:
     """Run a command as Moodle needs it and return the exit code; the last thing that a process does.
 
     Standard output gets one line: ``call``'s object as JSON, or its text. Whatever ``call`` raises becomes a JSON
-    object with ``status``, ``info``, ``errors`` and ``runid``. Standard error stays empty.
+    object with ``status``, ``info``, ``errors`` and ``runid``. Standard error stays empty, unless standard output
+    takes nothing. ``lines`` is how often the line of a success is written.
     """
+    if text := too_few_descriptors():
+        with suppress(OSError):
+            write_all(1, encode(failure(text, None)) + b"\n")
+        return int(Status.GENERAL_ERROR)
+    open_output = _is_open(1)
     set_library_defaults()
     _open_missing_descriptors()
-    out, terminal = os.dup(1), os.dup(2) if os.isatty(2) else None
+    out, errors = os.dup(1), os.dup(2)
+    terminal = errors if os.isatty(errors) else None
     sink = redirect_output()
     reply = Reply()
     reporter = reporter_at(terminal, reply.note_run)
@@ -83,8 +97,18 @@ def run_command(name: str, call: Callable[[Reporter], Result]) -> int:
         log_library_output(sink, reporter.run.log_file if reporter.run else None)
     with suppress(OSError, AttributeError):
         os.set_blocking(out, True)
-    with suppress(OSError):
-        reply.copy_line(out)
+    try:
+        if not open_output:
+            raise OSError(errno.EBADF, "it is closed")
+        for _ in range(lines if code == Status.OK else 1):
+            reply.copy_line(out)
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # its reader has gone
+            return code
+        text = f"Standard output cannot be written to: {error.strerror}; the result of {name} is lost."
+        with suppress(OSError):
+            write_all(errors, f"{text}\n".encode())
+        return code or int(Status.GENERAL_ERROR)
     return code
 
 
@@ -128,7 +152,8 @@ class _Interrupt:
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self.armed:
             self.armed = False
-            self.error = InterruptedRunError(_stopped_by(number))
+            threads = limit_of_threads("this run") if number == signal.SIGINT else ""  # a library's way to say so
+            self.error = InterruptedRunError(threads or _stopped_by(number))
             raise self.error
 
 
@@ -151,6 +176,8 @@ def _release_memory(error: BaseException) -> None:
 
 
 def _describe(name: str, error: BaseException) -> str:
+    if not isinstance(error, OSError) and (limit := limit_behind_error(name)):
+        return limit
     if isinstance(error, MemoryError):
         return f"There is not enough memory for {name}: give the process more, or make the data set smaller."
     if isinstance(error, OSError):
@@ -272,6 +299,8 @@ def _wait(child: int, signals: int, sink: int) -> tuple[int | None, int | None]:
 
 def describe_end(name: str, code: int | None) -> str:
     """Say why a process may have ended without a result, from its exit code: that of a signal is negative."""
+    if limit := limit_that_ended(name, code):
+        return limit
     if code is None or code >= 0:
         return f"A library ended {name} before there was a result{'' if code is None else f' (exit code {code})'}."
     number = -code
@@ -291,12 +320,18 @@ def describe_end(name: str, code: int | None) -> str:
 # ---- descriptors ----
 
 
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
 def _open_missing_descriptors() -> None:
     """Open the null device on those of 0, 1, 2 that the caller left closed, lest a data file get such a number."""
     for descriptor in (0, 1, 2):
-        try:
-            os.fstat(descriptor)
-        except OSError:
+        if not _is_open(descriptor):
             opened = os.open(os.devnull, os.O_RDWR)
             if opened != descriptor:
                 os.dup2(opened, descriptor)

@@ -26,6 +26,7 @@ class Settings:
     reported_version: str = __version__
     processor: str = "neural_network"
     score: str = "mcc"
+    evaluation_split: str = "course"
     lock_wait: float = 600.0
     seed: int | None = None
 
@@ -69,6 +70,12 @@ SETTINGS = {
             partial(parse_matching, "mcc|f1"),
         ),
         BackendSetting(
+            "evaluation_split",
+            "course, row or time",
+            "what an evaluation holds out: whole courses, single rows (as Moodle does), or the later courses",
+            partial(parse_matching, "course|row|time"),
+        ),
+        BackendSetting(
             "lock_wait",
             "seconds, from 0 to 86400",
             "how long a command waits for another that trains the same model",
@@ -77,7 +84,7 @@ SETTINGS = {
         BackendSetting(
             "seed",
             "none, or a whole number from 0 to 999999999",
-            "seed of every random choice, to repeat a run; none draws a new one each time",
+            "seed of every random choice, to repeat a run; none takes it from the rows: same rows, same model",
             _parse_seed,
         ),
     )

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from moodlemlbackend.errors import UsageError
+from moodlemlbackend.files import is_named_pipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -105,6 +106,8 @@ def read_section(wanted: str) -> tuple[Mapping[str, str], Path | None]:
         return {}, None
     import configparser
 
+    if is_named_pipe(path):
+        raise UsageError(f"The settings file {path} is a named pipe; name a file.")
     parser = configparser.ConfigParser(interpolation=None, default_section="", empty_lines_in_values=False)
     try:
         with path.open(encoding="utf-8-sig") as file:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
     from numpy.typing import NDArray
 
-__all__ = ["ModelStore", "StoredModel", "read_model", "write_model"]
-
 LOCK_WAIT_SECONDS = 600.0
 READ_ATTEMPTS = 100
 

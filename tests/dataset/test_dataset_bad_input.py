@@ -295,7 +295,8 @@ def test_cell_longer_than_csv_allows(tmp_path: Path) -> None:
     path = place(tmp_path, LABELLED_HEAD + b"x" * 200_000 + b",0,1\n")
     message = refusal(path, labelled=True)
     assert message == (
-        "Row 4 of FILE cannot be split into fields (field larger than field limit (131072)); correct it."
+        "Row 4 of FILE has a field of more than 131,072 characters; "
+        "shorten it, or close a quote that was left open before."
     )
 
 
@@ -347,3 +348,34 @@ def test_any_damage_is_read_or_refused_in_a_sentence(tmp_path: Path, labelled: b
         else:
             outcomes.append([cell for batch in batches for cell in batch.features.ravel().tolist()])
     np.testing.assert_equal(outcomes[0], outcomes[1])
+
+
+@pytest.mark.parametrize(("sign", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
+def test_other_signs_between_fields(tmp_path: Path, sign: str, name: str) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text(f'nfeatures{sign}targetclasses\n1{sign}"[0,1]"\na{sign}t\n1{sign}0\n')
+    with pytest.raises(DataSetError, match=f"has {name} between its fields, not commas"):
+        read_labelled(path)
+
+
+def test_a_name_that_is_longer_than_csv_allows(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text('nfeatures,targetclasses\n1,"[0,1]"\n"' + "a" * 131_073 + '",t\n1,0\n')
+    with pytest.raises(DataSetError, match=r"Row 3 of .* has a field of more than 131,072 characters"):
+        read_labelled(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataSetError, match="is a named pipe"):
+        read_labelled(tmp_path / "pipe")
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs descriptors as files")
+def test_a_pipe_of_the_shell_is_read(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b'nfeatures,targetclasses\n1,"[0,1]"\na,t\n1,0\n0,1\n')
+    os.close(writer)
+    assert len(read_labelled(f"/dev/fd/{reader}").features) == 2
+    os.close(reader)

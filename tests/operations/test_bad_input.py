@@ -29,7 +29,8 @@ from fixtures.backend import (
     write_labelled,
     write_unlabelled,
 )
-from moodlemlbackend.storage.model_store import ModelStore, read_model, write_model
+from moodlemlbackend.storage.model_store import ModelStore
+from moodlemlbackend.storage.stored_model import read_model, write_model
 
 LIMITS = (0.7, 0.05, 10)
 NAMES = "a,b"

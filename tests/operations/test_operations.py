@@ -11,6 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fixtures.backend import (
@@ -30,6 +31,9 @@ from fixtures.backend import (
 )
 from fixtures.paths import ROOT
 from moodlemlbackend import __version__
+from moodlemlbackend.operations.train import seed_of
+from moodlemlbackend.processor.training_rows import read_samples
+from moodlemlbackend.settings.backend import Settings
 from moodlemlbackend.storage.model_store import ModelStore
 
 OTHER_ID = "4be2fdb15598ad36c96f022fae7fd0652dfaaf21"
@@ -307,3 +311,16 @@ def test_a_processor_that_another_package_registers(tmp_path, files):
     assert {tuple(prediction[1:]) for prediction in reply["predictions"]} == {("1", "0.5")}
     text = sentence(run("prediction", MODELID, tmp_path / "m", files["unseen"]), 1)
     assert "needs another processor. There is no processor 'coin'" in text
+
+
+def test_without_a_seed_the_same_rows_give_the_same_model(command, courses, tmp_path):
+    for name in ("a", "b"):
+        command("train", "m", tmp_path / name, courses.training, "--processor", "logistic_regression")
+    first, second = (command("predict", "m", tmp_path / name, courses.prediction).stdout for name in ("a", "b"))
+    assert first == second != ""
+    samples = read_samples(courses.training)
+    fewer = samples.take(np.arange(len(samples) - 1))
+    seeds = [seed_of(Settings(), rows) for rows in (samples, read_samples(courses.training), fewer)]
+    assert seeds[0] == seeds[1] != seeds[2]
+    assert all(0 <= seed < 10**9 for seed in seeds)
+    assert seed_of(Settings(seed=7), samples) == 7

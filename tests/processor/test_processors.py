@@ -24,7 +24,8 @@ from moodlemlbackend.processor.memory import MOST_TEACHING, taught
 from moodlemlbackend.processor.training_rows import TrainingRows
 from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.storage import layout
-from moodlemlbackend.storage.model_store import ModelStore, read_model, write_model
+from moodlemlbackend.storage.model_store import ModelStore
+from moodlemlbackend.storage.stored_model import read_model, write_model
 
 quick = settings(max_examples=60, deadline=None, database=None)
 

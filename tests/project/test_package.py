@@ -36,6 +36,7 @@ CORE = {
     "numpy",
     "pyarrow",
     "rich",
+    "safetensors",
     "scikit-learn",
     "scipy",
     "tensorboard",

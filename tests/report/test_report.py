@@ -20,7 +20,7 @@ from fixtures.reports import HOSTILE, record
 from moodlemlbackend.cli.report import command
 from moodlemlbackend.errors import ModelError, UsageError
 from moodlemlbackend.operations.train import train
-from moodlemlbackend.processor import evaluation
+from moodlemlbackend.processor import splits as split_kinds
 from moodlemlbackend.report import curves, importance, run_report
 from moodlemlbackend.report.diagnostics import diagnostics
 from moodlemlbackend.report.facts import facts_of, kinds_of, repeated
@@ -236,11 +236,11 @@ def test_rows_that_repeat_and_contradict():
 )
 def test_parts_of_the_training_rows(monkeypatch, few, splits, sizes):
     """Three splits where there are few samples; else so few that they cost a third more time at the most."""
-    monkeypatch.setattr(evaluation, "FEW_SAMPLES", few)
+    monkeypatch.setattr(split_kinds, "FEW_SAMPLES", few)
     features, labels = course_rows(400)
     samples = samples_of(features, labels)
-    drawn = evaluation.stratified_splits(samples, splits, 1)
-    parts = evaluation.smaller_splits(samples, drawn, 1)
+    drawn = split_kinds.row_splits(samples, splits, 1)
+    parts = split_kinds.smaller_splits(samples, "row", drawn, 1)
     assert [len(rows) for _, rows in parts] == sizes
     for number, rows in parts:
         assert set(rows) < set(drawn[number].training)

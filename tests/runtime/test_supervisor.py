@@ -219,8 +219,18 @@ def test_closed_or_full_standard_streams(tmp_path, closed):
     """
     result = run(body, tmp_path, shell=closed)
     assert result.returncode == 8
-    assert result.stderr == b""
-    assert result.stdout == (b"" if ">&-" in closed.split() or closed == ">/dev/full" else b'{"status": 8}\n')
+    lost = ">&-" in closed.split() or closed == ">/dev/full"
+    assert result.stdout == (b"" if lost else b'{"status": 8}\n')
+    reason = b"it is closed" if closed == ">&-" else b"No space left on device"
+    told = closed in (">&-", ">/dev/full")  # where there is a standard error to tell it on
+    assert result.stderr.startswith(b"Standard output cannot be written to: " + reason if told else b"")
+    assert result.stderr.count(b"\n") == told
+
+
+@posix
+@pytest.mark.parametrize("closed", [">&-", ">/dev/full"])
+def test_a_result_that_is_lost_is_no_success(tmp_path, closed):
+    assert run("return {'status': 0}", tmp_path, shell=closed).returncode == 1
 
 
 @posix

@@ -25,8 +25,8 @@ from fixtures.paths import ROOT, posix
 from moodlemlbackend import __version__
 from moodlemlbackend.errors import BackendError, ModelError, StorageError
 from moodlemlbackend.storage.layout import ARRAYS
-from moodlemlbackend.storage.model_store import ModelStore, read_model, write_model
-from moodlemlbackend.storage.stored_model import DTYPES, FORMAT, HEADER_BYTES
+from moodlemlbackend.storage.model_store import ModelStore
+from moodlemlbackend.storage.stored_model import DTYPES, FORMAT, HEADER_BYTES, read_model, write_model
 
 ARRAYS_WRITTEN = {"weights.0": np.arange(12, dtype=np.float32).reshape(3, 4), "memory_x": np.arange(5, dtype=np.int16)}
 
@@ -42,9 +42,8 @@ def versions(store: ModelStore) -> list[str]:
 
 def script(code: str, *arguments: object, **options) -> subprocess.CompletedProcess[str]:
     preamble = "import os, sys, time\nimport numpy as np, filelock\nfrom pathlib import Path\n"
-    preamble += (
-        "from moodlemlbackend.errors import *\nfrom moodlemlbackend.storage.model_store import ModelStore, read_model\n"
-    )
+    preamble += "from moodlemlbackend.errors import *\nfrom moodlemlbackend.storage.model_store import ModelStore\n"
+    preamble += "from moodlemlbackend.storage.stored_model import read_model\n"
     command = [sys.executable, "-c", preamble + code, *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60, **options)
 

@@ -23,7 +23,7 @@ from moodlemlbackend.analytics.features.analysables import Analysable, Course, S
 from moodlemlbackend.analytics.features.analysers import ANALYSERS, Analyser
 from moodlemlbackend.analytics.features.feature_matrix import Features, assemble, check_values
 from moodlemlbackend.analytics.features.indicators import Indicator
-from moodlemlbackend.analytics.features.indicators.indicator import events_of, shaped
+from moodlemlbackend.analytics.features.indicators.indicator import events_of, refusal_of, shaped
 from moodlemlbackend.analytics.features.ranges import Ranges
 from moodlemlbackend.analytics.features.rounding import php_round
 from moodlemlbackend.analytics.features.targets import Refusal, Target
@@ -215,7 +215,8 @@ def _analyse_one(site: Site, analysis: Analysis, analysable: Any, hooks: Hooks) 
     if isinstance(analysable, Course):
         analysable.plan_logs(bound for _, used in cuts.values() for bound in used.bounds)
         analysable.plan_logs(target.log_bounds(analysable))
-    if reason := target.refuses(analysable, training=analysis.training):
+    reason = target.refuses(analysable, training=analysis.training) or refusal_of(analysis.indicators, analysable)
+    if reason:
         yield Result(analysable, None, AnalysisStatus.INVALID_FOR_TARGET, reason)
         return
     for method in analysis.methods:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.features import definitions, registry
+from moodlemlbackend.analytics.features.indicators.indicator import refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from moodlemlbackend.analytics.features.targets import Refusal
+    from moodlemlbackend.analytics.features.refusal import Refusal
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
 
@@ -28,9 +29,11 @@ class Invalid:
 def invalid_elements(site: Site, model: AnalyticsModel, now: int) -> Iterator[Invalid]:
     """Yield what the model's target refuses for training and for prediction."""
     target, analyser = registry.get_target(model.target), definitions.analyser(model.target)
+    indicators = [registry.get_indicator(one) for one in model.indicators]
     for part in analyser.batches(analyser.rows(site, model.contexts or ())):
         for analysable in analyser.open(site, part, now, ()):
-            training = None if target.static else target.refuses(analysable, training=True)
-            prediction = target.refuses(analysable, training=False)
+            reason = refusal_of(indicators, analysable)
+            training = None if target.static else target.refuses(analysable, training=True) or reason
+            prediction = target.refuses(analysable, training=False) or reason
             if prediction and (target.static or training):
                 yield Invalid(int(analysable.id), analysable.name, training, prediction)

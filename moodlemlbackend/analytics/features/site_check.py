@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from moodlemlbackend.analytics.features.analysables import Course, Courses
 from moodlemlbackend.analytics.features.analysers import ANALYSERS, StudentEnrolments
+from moodlemlbackend.analytics.features.indicators import Indicator
+from moodlemlbackend.analytics.features.indicators.indicator import refusal_of
+from moodlemlbackend.analytics.features.registry import get_indicator, indicators_of
 from moodlemlbackend.analytics.features.targets import Refusal, Target
 from moodlemlbackend.analytics.site.logs import log_lifetime, log_span
 from moodlemlbackend.analytics.site.site import Site
@@ -28,6 +31,7 @@ ADVICE = {
     "nocourseactivity": "Nothing to do; check that the site's log has not been cut.",
     "completionnotenabledforcourse": "Enable completion for the site and the course, and set conditions.",
     "nocompetenciesincourse": "Link competencies to the course.",
+    "nomeasuredactivities": "Nothing to do, or add an activity of Moodle's own that students take part in.",
     "gradetopassnotset": "Set the grade to pass of the course total in its gradebook.",
 }
 """What to do about a reason, by its identifier."""
@@ -107,11 +111,12 @@ def check_site(site: Site, target: Target, now: int) -> SiteFindings:
     analyser = ANALYSERS[target.analyser]
     if not isinstance(analyser, StudentEnrolments):
         raise UsageError(f"The target {target.id} does not judge courses one by one; check another one.")
+    indicators = [get_indicator(one) for one in indicators_of(target, site.modules)]
     courses: list[CourseFinding] = []
     students: set[int] = set()
     for part in analyser.batches(analyser.rows(site)):
         for course in Courses(site, part, now):
-            courses.append(_examine(course, target))
+            courses.append(_examine(course, target, indicators))
             students.update(course.students.tolist())
             course.forget()
     log = log_span(site)
@@ -123,17 +128,23 @@ def check_site(site: Site, target: Target, now: int) -> SiteFindings:
     return findings
 
 
-def _examine(course: Course, target: Target) -> CourseFinding:
+def _examine(course: Course, target: Target, indicators: Sequence[Indicator]) -> CourseFinding:
     course.plan_logs(target.log_bounds(course))
+    reason = refusal_of(indicators, course)
     return CourseFinding(
         course.id, course.name, course.start, course.end, len(course.students),
-        target.refuses(course, training=True), target.refuses(course, training=False),
+        target.refuses(course, training=True) or reason, target.refuses(course, training=False) or reason,
     )  # fmt: skip
 
 
 def _warnings(site: Site, findings: SiteFindings) -> Iterable[str]:
     if findings.version == "0":
         yield "The site's version is not known: it is not among the settings; 4.2 is assumed."
+    if lost := site.courses_without_context:
+        yield (
+            f"{len(lost)} courses have no row in the table of contexts and are left out ({', '.join(lost[:5])}); "
+            "open each of them in Moodle, which makes the row, or copy the table whole."
+        )
     if not len(site.roles("student")):
         yield "No role has the archetype student, so everybody with a role counts as a student; set the archetype."
     if not findings.log_rows:

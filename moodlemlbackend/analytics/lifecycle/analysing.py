@@ -10,6 +10,7 @@ from moodlemlbackend.analytics.features import registry
 from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, Result, analyse
 from moodlemlbackend.analytics.features.datasets import metadata
 from moodlemlbackend.analytics.features.feature_matrix import headers
+from moodlemlbackend.analytics.features.indicators.course import NOT_MEASURED
 from moodlemlbackend.analytics.lifecycle.run_result import Analysed
 from moodlemlbackend.dataset import data_set
 
@@ -66,6 +67,8 @@ def run_analysis(
             return
         last = result.analysable.id
         run_result.analysables.append(Analysed.of(result))
+        if result.reason is NOT_MEASURED:
+            run_result.info.append(f"{result.analysable.name} is not used. {result.reason.text}")
         if shown:
             shown(result)
         yield result

@@ -211,7 +211,7 @@ def _configuration(model: AnalyticsModel, versions: Mapping[str, int]) -> dict[s
 
 def _export_weights(workspace: Workspace, model: AnalyticsModel, folder: Path) -> None:
     from moodlemlbackend.operations.transfer import export_model
-    from moodlemlbackend.storage.model_store import read_model, write_model
+    from moodlemlbackend.storage.stored_model import read_model
 
     export_model(
         QuietReporter(),
@@ -220,9 +220,7 @@ def _export_weights(workspace: Workspace, model: AnalyticsModel, folder: Path) -
         str(folder / "exported"),
         settings=load_settings(),
     )
-    exported = read_model(folder / "exported")
-    arrays = exported.arrays(*exported.specs)
-    write_model(folder / "package" / WEIGHTS, exported.processor, exported.settings, arrays, created=NO_TIME)
+    read_model(folder / "exported").copy_to(folder / "package" / WEIGHTS, created=NO_TIME)
 
 
 def _import_weights(workspace: Workspace, model: AnalyticsModel, learned: Path) -> AnalyticsModel:

@@ -89,6 +89,16 @@ class Database:
             columns.setdefault(table, set()).add(column)
         self.schema.learn(named, {table: frozenset(found) for table, found in columns.items()})
 
+    def schemas(self, table: str) -> list[str]:
+        """Names of the schemas of PostgreSQL in which there is this table, whether it is looked for there or not."""
+        if self.dialect != "postgresql":
+            return []
+        sql = (
+            "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE c.relname = :name AND c.relkind IN ('r', 'v', 'm', 'p', 'f') ORDER BY n.nspname"
+        )
+        return [str(name) for (name,) in self.rows(sql, name=self.prefix + table)]
+
     def rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query; a parameter that is a list stands for the values of ``IN``, of none if empty."""
         return list(self._execute(*self._bound(sql, parameters)))

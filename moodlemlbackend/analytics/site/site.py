@@ -38,6 +38,11 @@ _COURSES = (
     "WHERE c.format <> 'site' ORDER BY c.sortorder, c.id"
 )
 
+_WITHOUT_CONTEXT = (
+    "SELECT c.shortname FROM {course} c LEFT JOIN {context} x ON x.contextlevel = 50 AND x.instanceid = c.id "
+    "WHERE c.format <> 'site' AND x.id IS NULL ORDER BY c.sortorder, c.id"
+)
+
 
 class CourseRow(NamedTuple):
     """A course as the list of courses gives it; dates are Unix times, 0 when not set."""
@@ -172,6 +177,11 @@ class Site:
         ]  # fmt: skip
 
     @cached_property
+    def courses_without_context(self) -> list[str]:
+        """Short names of the courses that nothing can be said of: they have no row in the table of contexts."""
+        return [str(name) for (name,) in self.database.rows(_WITHOUT_CONTEXT)]
+
+    @cached_property
     def completion_enabled(self) -> bool:
         """Whether completion tracking is switched on for the site."""
         return self.config.get("enablecompletion", "1") not in ("", "0")
@@ -232,6 +242,11 @@ def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX,
         database = Database(text if "://" in text else f"sqlite:///{text}", prefix)
     try:
         database.inspect(TABLES)
+        if not database.schema.has("course") and (schemas := database.schemas("course")):
+            raise SiteError(
+                f"The table {prefix}course is in the schema {' and '.join(schemas)}, where this user does not look: "
+                f"add ?options=-csearch_path%3D{schemas[0]} to the URL of the site, or set the user's search_path."
+            )
         database.schema.fill("{course}")
         site = Site(database, database.shown, time_zone)
         if missing := database.schema.missing(()) or database.schema.missing(site.modules):

@@ -11,7 +11,8 @@ from moodlemlbackend.operations.trained_models import processor_of, trained_mode
 
 if TYPE_CHECKING:
     from moodlemlbackend.processor.processor import TrainedModel
-    from moodlemlbackend.storage.model_store import ModelStore, StoredModel
+    from moodlemlbackend.storage.model_store import ModelStore
+    from moodlemlbackend.storage.stored_model import StoredModel
 
     Found = tuple[TrainedModel, StoredModel | None]
 

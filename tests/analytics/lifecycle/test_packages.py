@@ -38,7 +38,8 @@ from moodlemlbackend.cli import main
 from moodlemlbackend.errors import ArchiveError, BackendError, ModelError, NotTrainedError, PackageError, UsageError
 from moodlemlbackend.operations.trained_models import trained_model
 from moodlemlbackend.processor.memory import MEMORY
-from moodlemlbackend.storage.model_store import ModelStore, read_model
+from moodlemlbackend.storage.model_store import ModelStore
+from moodlemlbackend.storage.stored_model import read_model
 
 _ = (site, site_url, trained, trained_folder, workspace)  # fixtures
 

@@ -7,6 +7,7 @@ import gzip
 import json
 import secrets
 import sqlite3
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from fixtures.paths import needs_shared
 from fixtures.small_site import DAY, END, MODULE_IDS, NOW, START, WEEK, SmallSite, one_course
 from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, analyse
 from moodlemlbackend.analytics.features.datasets import write_dataset
+from moodlemlbackend.analytics.features.indicators.course import NOT_MEASURED
 from moodlemlbackend.analytics.features.registry import get_indicator, get_target, get_time_splitting, indicators_of
 from moodlemlbackend.analytics.features.site_check import check_site
 from moodlemlbackend.analytics.site import open_site
@@ -223,17 +225,31 @@ def test_an_unknown_module_and_a_module_without_indicators(small):
     del MODULE_IDS["thirdparty"]
 
 
-def test_a_course_of_nothing_but_such_modules_is_left_out_with_a_sentence(small):
-    course = small.course()
+@pytest.mark.parametrize("training", [True, False])
+def test_a_course_of_nothing_but_such_modules_is_left_out_everywhere_with_one_reason(small, training):
+    from moodlemlbackend.analytics.features.invalid import invalid_elements
+
+    course = small.course(enddate=END if training else NOW + DAY)
     small.section(course, 1)
     context, _ = small.activity(course, "h5pactivity", section=1)
     for user in small.students(course, 2):
         for number in range(12):
             small.log(course, user, START + 1 + number, context=context)
+    target = get_target("course_dropout")
+    model = SimpleNamespace(target=target.id, contexts=None, indicators=indicators_of(target))
+    other = SimpleNamespace(target=target.id, contexts=None, indicators=[r"\core\analytics\indicator\read_actions"])
     with small.open() as site:
-        [result] = analyse(site, plan())
-    assert result.status is AnalysisStatus.NO_DATASET
-    assert "potential_cognitive_depth gives -1.5 for C1" in result.reason.text
+        [result] = analyse(site, plan(training=training))
+        [checked] = check_site(site, target, NOW).courses
+        [listed] = invalid_elements(site, model, NOW)
+        assert list(invalid_elements(site, other, NOW)) == []
+        [used] = analyse(site, plan(training=training, indicators=other.indicators))
+    assert (result.status, result.reason) == (AnalysisStatus.INVALID_FOR_TARGET, NOT_MEASURED)
+    reasons = (checked.training, checked.prediction)
+    assert reasons[0 if training else 1] == NOT_MEASURED
+    assert checked.invalid
+    assert (listed.training, listed.prediction) == reasons
+    assert used.status is AnalysisStatus.OK
 
 
 def test_availability_that_is_not_json_is_no_restriction(small):
@@ -440,6 +456,16 @@ def test_site_check_warns(small):
         assert said in warnings
     with small.open() as site, pytest.raises(UsageError, match="does not judge courses"):
         check_site(site, get_target("no_teaching"), NOW)
+
+
+def test_a_course_without_its_context_is_named(small):
+    busy_course(small, shortname="kept")
+    course, _ = busy_course(small, shortname="lost")
+    small.set(f"DELETE FROM mdl_context WHERE contextlevel = 50 AND instanceid = {course}")
+    with small.open() as site:
+        found = check_site(site, get_target("course_dropout"), NOW)
+    assert [made.name for made in found.courses] == ["kept"]
+    assert "1 courses have no row in the table of contexts and are left out (lost)" in " ".join(found.warnings)
 
 
 def test_site_dataset_writes_what_moodle_would(small, command, tmp_path):

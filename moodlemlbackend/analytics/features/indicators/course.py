@@ -8,7 +8,14 @@ from moodlemlbackend.analytics.features.analysables import Course, facts
 from moodlemlbackend.analytics.features.indicators.community_of_inquiry import potential_levels
 from moodlemlbackend.analytics.features.indicators.indicator import CourseIndicator, Kind, Values, yes_or_no
 from moodlemlbackend.analytics.features.ranges import Ranges
+from moodlemlbackend.analytics.features.refusal import Refusal
 from moodlemlbackend.analytics.site.database import Integers
+
+NOT_MEASURED = Refusal(
+    "nomeasuredactivities",
+    "analytics",
+    "The course has activities, but none that can be measured, such as a forum, an assignment or a quiz.",
+)
 
 HIGHEST_SOCIAL_LEVEL = 2
 """Beyond which the potential social breadth of a course does not count."""
@@ -54,11 +61,25 @@ class NoTeacher(CourseIndicator):
         return _everywhere(float(yes_or_no(course.fact(facts.has_teacher, default=False))), users, ranges)
 
 
-class PotentialCognitiveDepth(CourseIndicator):
+class _PotentialLevel(CourseIndicator):
+    """What a course's activities admit; a course with none of a kind that has levels is not used.
+
+    Moodle calculates a value out of range there, and its whole analysis fails.
+    """
+
+    requires = frozenset({"course"})
+
+    def refuses(self, course: Course) -> Refusal | None:
+        """A course whose activities all are of kinds without these indicators."""
+        if not len(course.activities) or potential_levels(course.activities)[0].any():
+            return None
+        return NOT_MEASURED
+
+
+class PotentialCognitiveDepth(_PotentialLevel):
     """The deepest cognitive level that the course's activities admit."""
 
     id = r"\core_course\analytics\indicator\potential_cognitive_depth"
-    requires = frozenset({"course"})
 
     def of_course(self, course: Course, users: Integers | None, ranges: Ranges) -> Values:
         """From -1 for level 1 to 1 for level 5."""
@@ -68,11 +89,10 @@ class PotentialCognitiveDepth(CourseIndicator):
         return _everywhere(-1 + 0.5 * level - 0.5, users, ranges)
 
 
-class PotentialSocialBreadth(CourseIndicator):
+class PotentialSocialBreadth(_PotentialLevel):
     """The broadest social level that the course's activities admit, up to the second."""
 
     id = r"\core_course\analytics\indicator\potential_social_breadth"
-    requires = frozenset({"course"})
 
     def of_course(self, course: Course, users: Integers | None, ranges: Ranges) -> Values:
         """-1 for level 1, 1 for level 2."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamples
 from moodlemlbackend.analytics.features.analysables import Course
 from moodlemlbackend.analytics.features.ranges import Ranges
+from moodlemlbackend.analytics.features.refusal import Refusal
 from moodlemlbackend.analytics.site.database import Integers
 from moodlemlbackend.errors import IndicatorError
 
@@ -51,6 +52,10 @@ class Indicator(ABC):
     """Whether a linear indicator has a column with the mean."""
     events: tuple[str, ...] = ()
     """Events, such as ``\\mod_quiz\\event\\attempt_submitted``, that the indicator must tell apart in the logs."""
+
+    def refuses(self, course: Course) -> Refusal | None:  # noqa: ARG002
+        """Why the indicator cannot be calculated in a course, so that the course is not used; None when it can."""
+        return None
 
     @abstractmethod
     def calculate(self, samples: AnalysableSamples, ranges: Ranges) -> Values:
@@ -99,6 +104,13 @@ def shaped(indicator: Indicator, values: npt.ArrayLike, shape: tuple[int, int], 
 def yes_or_no(condition: npt.ArrayLike) -> Values:
     """1 where the condition holds, else -1."""
     return np.where(condition, MAXIMUM, MINIMUM)
+
+
+def refusal_of(indicators: Iterable[Indicator], analysable: object) -> Refusal | None:
+    """Why an analysable cannot be used with some indicators: the first that refuses it, if it is a course."""
+    if not isinstance(analysable, Course):
+        return None
+    return next((found for indicator in indicators if (found := indicator.refuses(analysable))), None)
 
 
 def events_of(indicators: Iterable[Indicator]) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from moodlemlbackend.analytics.features.refusal import Refusal
 from moodlemlbackend.analytics.features.targets.enrolments import (
     CourseCompetencies,
     CourseCompletion,
@@ -15,7 +16,7 @@ from moodlemlbackend.analytics.features.targets.static import (
     NoTeaching,
     UpcomingActivitiesDue,
 )
-from moodlemlbackend.analytics.features.targets.target import Refusal, Target, Window
+from moodlemlbackend.analytics.features.targets.target import Target, Window
 
 CORE: tuple[type[Target], ...] = (
     CourseDropout, CourseCompletion, CourseCompetencies, CourseGradeToPass, NoRecentAccesses, NoAccessSinceCourseStart,

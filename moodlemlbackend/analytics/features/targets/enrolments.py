@@ -12,7 +12,8 @@ from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamp
 from moodlemlbackend.analytics.features.analysables import Course, facts
 from moodlemlbackend.analytics.features.analysables.facts import CourseGrade
 from moodlemlbackend.analytics.features.ranges import Ranges
-from moodlemlbackend.analytics.features.targets.target import WHOLE, Action, Refusal, Target, Values, Window
+from moodlemlbackend.analytics.features.refusal import Refusal
+from moodlemlbackend.analytics.features.targets.target import WHOLE, Action, Target, Values, Window
 
 LONGEST_COURSE = 365 * 86_400 + 4 * 604_800
 """Seconds, a year and four weeks, beyond which a course is too long to compare its parts."""

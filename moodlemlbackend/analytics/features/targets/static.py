@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamples
 from moodlemlbackend.analytics.features.analysables import Course
+from moodlemlbackend.analytics.features.refusal import Refusal
 from moodlemlbackend.analytics.features.targets.enrolments import (
     END_BEFORE_START,
     FINISHED,
@@ -23,7 +24,6 @@ from moodlemlbackend.analytics.features.targets.target import (
     USEFUL,
     WHOLE,
     Action,
-    Refusal,
     Target,
     Values,
     Window,

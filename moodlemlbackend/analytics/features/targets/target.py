@@ -12,20 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamples
+from moodlemlbackend.analytics.features.refusal import Refusal
 from moodlemlbackend.analytics.features.time_splitting.time_splitting import Family, TimeSplitting
 
 PREDICTION_MIN_SCORE = 0.6
 """Score from which a prediction is kept, unless a target says otherwise."""
 
 Values = npt.NDArray[np.float64]
-
-
-class Refusal(NamedTuple):
-    """Why something is not analysed: the identifier of Moodle's message, its component, and a sentence."""
-
-    identifier: str
-    component: str
-    text: str
 
 
 class Window(NamedTuple):
