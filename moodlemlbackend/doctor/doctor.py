@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from moodlemlbackend import __version__
 from moodlemlbackend.errors import BackendError
 from moodlemlbackend.files import explain
+from moodlemlbackend.interpreter import python_code
 from moodlemlbackend.settings.backend import SETTINGS, Settings, load_settings, reported_version
 from moodlemlbackend.settings.loading import BACKEND_SECTION, origins, settings_file, usual_files
 
@@ -248,7 +249,7 @@ def _level_of_tensorflow(settings: Settings) -> Level:
 
 def _probe(modules: dict[str, str]) -> dict[str, dict[str, object]]:
     """Import modules in a process of their own; what became of each, up to the first that ended the process."""
-    command = [sys.executable, "-c", _PROBE, json.dumps(modules)]
+    command = python_code(_PROBE, json.dumps(modules))
     try:
         probe = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS)
         output, code = probe.stdout, probe.returncode

@@ -35,8 +35,14 @@ from moodlemlbackend.errors import BackendError, InterruptedRunError, Status, Us
 from moodlemlbackend.files import explain
 from moodlemlbackend.runtime.environment import set_library_defaults
 from moodlemlbackend.runtime.library_output import append_to_log, bound, log_library_output, redirect_output
+from moodlemlbackend.runtime.process_limits import (
+    limit_behind_error,
+    limit_of_threads,
+    limit_that_ended,
+    too_few_descriptors,
+)
 from moodlemlbackend.runtime.progress import QuietReporter, reporter_at
-from moodlemlbackend.runtime.reply import Reply, Result, write_all
+from moodlemlbackend.runtime.reply import Reply, Result, encode, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +77,10 @@ def run_command(name: str, call: Callable[[Reporter], Result], *, lines: int = 1
     object with ``status``, ``info``, ``errors`` and ``runid``. Standard error stays empty, unless standard output
     takes nothing. ``lines`` is how often the line of a success is written.
     """
+    if text := too_few_descriptors():
+        with suppress(OSError):
+            write_all(1, encode(failure(text, None)) + b"\n")
+        return int(Status.GENERAL_ERROR)
     open_output = _is_open(1)
     set_library_defaults()
     _open_missing_descriptors()
@@ -142,7 +152,8 @@ class _Interrupt:
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self.armed:
             self.armed = False
-            self.error = InterruptedRunError(_stopped_by(number))
+            threads = limit_of_threads("this run") if number == signal.SIGINT else ""  # a library's way to say so
+            self.error = InterruptedRunError(threads or _stopped_by(number))
             raise self.error
 
 
@@ -165,6 +176,8 @@ def _release_memory(error: BaseException) -> None:
 
 
 def _describe(name: str, error: BaseException) -> str:
+    if not isinstance(error, OSError) and (limit := limit_behind_error(name)):
+        return limit
     if isinstance(error, MemoryError):
         return f"There is not enough memory for {name}: give the process more, or make the data set smaller."
     if isinstance(error, OSError):
@@ -286,6 +299,8 @@ def _wait(child: int, signals: int, sink: int) -> tuple[int | None, int | None]:
 
 def describe_end(name: str, code: int | None) -> str:
     """Say why a process may have ended without a result, from its exit code: that of a signal is negative."""
+    if limit := limit_that_ended(name, code):
+        return limit
     if code is None or code >= 0:
         return f"A library ended {name} before there was a result{'' if code is None else f' (exit code {code})'}."
     number = -code
