@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from moodlemlbackend.errors import BackendError
+from moodlemlbackend.interpreter import python_command
 
 from .command import Answer, ExampleCommand
 from .command import command as make
@@ -126,14 +127,14 @@ class _Demo:
     def _call(self, title: str, module: str, *arguments: Path | str) -> Any:
         """Run one of Moodle's modules and return what it printed, a JSON object or a text."""
         begun = time.perf_counter()
-        command = [sys.executable, "-m", f"moodlemlbackend.{module}", MODELID, *map(str, arguments)]
+        command = python_command(f"moodlemlbackend.{module}", MODELID, *arguments)
         with working(title):
             called = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         line = called.stdout.decode(errors="replace").strip().rpartition("\n")[2]
         result = json.loads(line) if line.startswith("{") else line
         if called.returncode not in (_RESULT_CODES if module == "evaluation" else (0,)) or not line:
             reason = result["info"][0] if isinstance(result, dict) else line or called.stderr.decode(errors="replace")
-            raise BackendError(f"{' '.join(command)} failed: {reason}")
+            raise BackendError(f"moodlemlbackend.{module} failed: {reason}")
         if isinstance(result, dict):
             for sentence in result["info"]:
                 self._say("", sentence)

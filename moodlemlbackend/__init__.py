@@ -3,6 +3,29 @@
 The names in ``__all__`` are its Python API. They are imported when they are first used: importing the package is cheap.
 """
 
+import os
+import sys
+
+
+def _leave_working_directory() -> None:
+    """Take the working directory out of ``sys.path``, where ``python -m`` has put it before all other places.
+
+    There anybody's ``json.py`` would be imported in place of Python's. Of a checkout that is run where it lies, it
+    becomes the last place.
+    """
+    try:
+        directory = os.getcwd()  # noqa: PTH109  nothing may be imported yet
+    except OSError:
+        directory = ""
+    if sys.path[0] in ("", directory) and not sys.flags.isolated and not getattr(sys.flags, "safe_path", False):
+        del sys.path[0]
+        if __path__[0] == f"{directory}{os.sep}{__name__}":
+            sys.path.append(directory)
+
+
+if sys.argv[:1] == ["-m"]:  # while Python looks for the module that it is to run
+    _leave_working_directory()
+
 __version__ = "3.1.0"
 
 TYPE_CHECKING = False

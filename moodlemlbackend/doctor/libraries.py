@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from moodlemlbackend.doctor.finding import Finding, Level
 from moodlemlbackend.doctor.processes import PROBE_SECONDS
+from moodlemlbackend.interpreter import python_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +82,7 @@ def _level_of_tensorflow(settings: Settings) -> Level:
 
 def _probe(modules: dict[str, str]) -> dict[str, dict[str, object]]:
     """Import modules in a process of their own; what became of each, up to the first that ended the process."""
-    command = [sys.executable, "-c", _PROBE, json.dumps(modules)]
+    command = python_code(_PROBE, json.dumps(modules))
     try:
         probe = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS)
         output, code = probe.stdout, probe.returncode

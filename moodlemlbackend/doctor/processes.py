@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.doctor.finding import Finding, Level
+from moodlemlbackend.interpreter import python_code
 from moodlemlbackend.runtime.process_limits import limit_of_threads, limits
 
 if TYPE_CHECKING:
@@ -36,9 +37,7 @@ def check_interpreter() -> Finding:
     """Start Python once more, as every check of libraries, server and analytics do."""
     topic = "Python in a process of its own"
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", "pass"], stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS
-        )
+        done = subprocess.run(python_code("pass"), stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS)
     except PermissionError:
         return Finding(
             topic,

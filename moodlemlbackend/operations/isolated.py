@@ -17,13 +17,13 @@ import importlib
 import json
 import os
 import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec
 
 from moodlemlbackend.files import explain
+from moodlemlbackend.interpreter import python_code
 from moodlemlbackend.runtime.environment import set_library_defaults
 from moodlemlbackend.runtime.library_output import log_library_output, redirect_to
 from moodlemlbackend.runtime.progress import QuietReporter
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     Parameters = ParamSpec("Parameters")
 
 _START = (
-    "import json, sys; order = json.loads(sys.stdin.buffer.readline()); sys.path[:] = order.pop('path'); "
-    "from moodlemlbackend.operations import isolated; isolated.main(**order)"
+    "import json; from moodlemlbackend.operations import isolated; "
+    "isolated.main(**json.loads(sys.stdin.buffer.readline()))"
 )
 
 
@@ -67,7 +67,7 @@ def run_isolated(
     is a file, for the child's standard input is taken. ``reporter`` hears of progress and messages, not of the run.
     """
     about = {"module": operation.__module__, "function": operation.__name__}
-    order = {"path": sys.path, "name": name, **about, "arguments": arguments, "options": options}
+    order = {"name": name, **about, "arguments": arguments, "options": options}
     sink = scratch_descriptor()
     try:
         with _Child(json.dumps(order, default=asdict).encode() + b"\n", sink) as child:
@@ -91,7 +91,7 @@ class _Child:
         self.log: Path | None = None
         self._sink = sink
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _START],
+            python_code(_START),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if sink is None else sink,
@@ -178,9 +178,7 @@ def main(name: str, module: str, function: str, arguments: list[Any], options: d
     set_library_defaults()
     options = {**options, "settings": Settings(**options["settings"])}
     operation = getattr(importlib.import_module(module), function)
-    reply = Reply()
-    code = perform(
-        name, lambda reporter: operation(reporter, *arguments, **options), _PipeReporter(pipe), reply
-    )  # fmt: skip
+    reply, reporter = Reply(), _PipeReporter(pipe)
+    code = perform(name, lambda _: operation(reporter, *arguments, **options), reporter, reply)
     write_all(pipe, b'["result", ' + reply.line() + b"]\n")
     leave(code)

@@ -5,7 +5,7 @@ trained. Then it draws what it can while the importance of indicators is compute
 
     run      reads, trains, rates ──► record ──► importance ──► events ──► images
       │ starts                          │ folder     │ the rest              ▲ done
-      └── artist  loads matplotlib ─────┴──► figures ┴──► figure, page ──────┘
+      └── process loads matplotlib ─────┴──► figures ┴──► figure, page ──────┘
 
 Where matplotlib is loaded already, or no process can be started, the run draws for itself.
 """
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.files import explain
+from moodlemlbackend.interpreter import python_command
 
 if TYPE_CHECKING:
     from moodlemlbackend.report.record import Record
@@ -30,11 +31,6 @@ SECONDS = 120.0
 """What a drawing may take."""
 
 LIBRARIES = ("matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "jinja2")
-
-_START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from moodlemlbackend.report import render_process; render_process.main()"
-)
 
 
 class RenderProcess:
@@ -46,9 +42,7 @@ class RenderProcess:
         if not sys.executable or "matplotlib.figure" in sys.modules:
             return
         with suppress(OSError):
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _START, json.dumps(sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
+            self._process = subprocess.Popen(python_command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def begin(self, folder: Path) -> None:
         """Begin with the figures of the record in a folder."""
@@ -107,7 +101,7 @@ def make(folder: Path) -> str | None:
 
 
 def main() -> None:
-    """Be the artist's process."""
+    """Draw, as the process that this module starts."""
     import importlib
     import signal
 
@@ -177,3 +171,7 @@ def _warm_up() -> None:
         figure = blank("0123456789 ± …")
         for ending in ("png", "svg"):
             figure.savefig(io.BytesIO(), format=ending)
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,7 @@ import uvicorn
 
 from moodlemlbackend.errors import UsageError
 from moodlemlbackend.files import explain, keep_private
+from moodlemlbackend.interpreter import keep_spawned_processes_safe
 from moodlemlbackend.server import limits, logs
 from moodlemlbackend.server.app import create_app
 from moodlemlbackend.settings.analytics import load_analytics_settings
@@ -62,6 +63,7 @@ def run_server(settings: ServerSettings) -> None:
         The base directory cannot be used.
     """
     load_settings()
+    keep_spawned_processes_safe()
     keep_private(Path(settings.directory))
     logs.configure()
     app = create_app(settings, load_analytics_settings())

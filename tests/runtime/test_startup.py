@@ -19,7 +19,7 @@ import subprocess
 import sys
 
 
-RENDERING = "import render_process" in "".join(sys.orig_argv)
+RENDERING = "report.render_process" in "".join(sys.orig_argv)
 
 
 class Record:

@@ -12,13 +12,13 @@ import json
 import logging
 import os
 import signal
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from moodlemlbackend.errors import RequestError
+from moodlemlbackend.interpreter import python_command
 from moodlemlbackend.server.texts import say
 from moodlemlbackend.storage.archives import MIB
 
@@ -132,7 +132,7 @@ class PageRuns:
 async def _follow_process(run: PageRun) -> None:
     """Have a process do the work, and follow it."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "moodlemlbackend.server.jobs.run_worker",
+        *python_command("moodlemlbackend.server.jobs.run_worker"),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         start_new_session=True, limit=MIB,
     )  # fmt: skip
