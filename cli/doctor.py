@@ -26,7 +26,8 @@ def command(folder: str | None) -> Answer:
     Best run as the user of Moodle's web server and cron. DIR is where Moodle keeps its models: the setting "Models
     output directory", or models in Moodle's data directory. Exit code 1 when there is a problem.
     """
-    from moodlemlbackend.doctor.doctor import Level, examine
+    from moodlemlbackend.doctor.doctor import examine
+    from moodlemlbackend.doctor.finding import Level
 
     findings = []
     silent = click.get_current_context().params["as_json"]

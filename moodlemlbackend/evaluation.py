@@ -1,4 +1,4 @@
-"""Door for Moodle: ``python -m moodlemlbackend.evaluation``."""
+"""What Moodle runs as ``python -m moodlemlbackend.evaluation``."""
 
 import sys
 

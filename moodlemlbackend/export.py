@@ -1,4 +1,4 @@
-"""Door for Moodle: ``python -m moodlemlbackend.export``."""
+"""What Moodle runs as ``python -m moodlemlbackend.export``."""
 
 import sys
 

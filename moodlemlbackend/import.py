@@ -1,4 +1,4 @@
-"""Door for Moodle: ``python -m moodlemlbackend.import``."""
+"""What Moodle runs as ``python -m moodlemlbackend.import``."""
 
 import sys
 

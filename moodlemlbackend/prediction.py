@@ -1,4 +1,4 @@
-"""Door for Moodle: ``python -m moodlemlbackend.prediction``."""
+"""What Moodle runs as ``python -m moodlemlbackend.prediction``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Door for Moodle: ``python -m moodlemlbackend.training``."""
+"""What Moodle runs as ``python -m moodlemlbackend.training``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Door for Moodle: ``python -m moodlemlbackend.version`` prints the version, and nothing else on either stream."""
+"""What Moodle runs as ``python -m moodlemlbackend.version``: one line with the version, nothing else."""
 
 import sys
 

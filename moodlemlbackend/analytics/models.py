@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.analytics.db import facts, unfinished
 from moodlemlbackend.analytics.db import models as rows
-from moodlemlbackend.analytics.db.models import StoredModel
+from moodlemlbackend.analytics.db.models import ModelRecord
 from moodlemlbackend.analytics.db.schema import MODEL_NAME
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.errors import UsageError
@@ -28,7 +28,7 @@ KEEP: Any = object()
 
 
 @dataclass(frozen=True)
-class AnalyticsModel(StoredModel):
+class AnalyticsModel(ModelRecord):
     """A model as its target's definition makes it."""
 
     @property
@@ -115,7 +115,7 @@ def insert(
     definitions.check_model(target, indicators, interval)
     _check_processor(processor)
     now = workspace.clock()
-    row = StoredModel(
+    row = ModelRecord(
         id=0,
         enabled=enabled,
         trained=definitions.is_static(target),
@@ -233,7 +233,7 @@ def training_fact(modelid: int) -> str:
     return f"training {modelid}"
 
 
-def _learned_by(model: StoredModel) -> tuple[object, ...]:
+def _learned_by(model: ModelRecord) -> tuple[object, ...]:
     return model.indicators, model.interval, model.processor
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from moodlemlbackend.analytics.db import Connection, Store
-    from moodlemlbackend.analytics.db.models import StoredModel
+    from moodlemlbackend.analytics.db.models import ModelRecord
     from moodlemlbackend.settings.analytics import AnalyticsSettings
 
 LOCK_WAIT_SECONDS = 10.0
@@ -49,19 +49,19 @@ class Workspace:
     clock: Callable[[], int] = field(default=now)
     userid: int = COMMAND_LINE
 
-    def modeldir(self, model: StoredModel) -> Path:
+    def modeldir(self, model: ModelRecord) -> Path:
         """The folder of a model, all of its versions."""
         return self.folder / "models" / str(model.id)
 
-    def versiondir(self, model: StoredModel) -> Path:
+    def versiondir(self, model: ModelRecord) -> Path:
         """The folder of a model's present version."""
         return self.modeldir(model) / str(model.version)
 
-    def executiondir(self, model: StoredModel) -> Path:
+    def executiondir(self, model: ModelRecord) -> Path:
         """Where the trained model is."""
         return self.versiondir(model) / "execution"
 
-    def evaluationdir(self, model: StoredModel, interval: str) -> Path:
+    def evaluationdir(self, model: ModelRecord, interval: str) -> Path:
         """Where evaluations of one interval leave their logs, whichever version of the model they judge."""
         return self.modeldir(model) / "evaluations" / interval.replace("\\", "")
 
@@ -79,7 +79,7 @@ class Workspace:
         """Where a path that the store keeps is now; an empty one stays empty."""
         return str(self.folder / path) if path else ""
 
-    def unique_id(self, model: StoredModel) -> str:
+    def unique_id(self, model: ModelRecord) -> str:
         """The id that a processor knows a model's version by, as Moodle makes it."""
         text = f"{self.settings.wwwroot}$${self.settings.prefix}$${model.id}$${model.version}"
         return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()

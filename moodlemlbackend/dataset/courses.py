@@ -31,7 +31,7 @@ LEAST_SURE = 0.8
 
 
 @dataclass(frozen=True, eq=False)
-class Courses:
+class CoursesOfRows:
     """The courses of a data set's rows.
 
     Attributes
@@ -51,15 +51,15 @@ class Courses:
     sure: float = 0.0
     reason: str = "its courses are not known"
 
-    def take(self, rows: Groups) -> Courses:
+    def take(self, rows: Groups) -> CoursesOfRows:
         """Return the courses of some of the rows."""
         return self if self.groups is None else replace(self, groups=self.groups[rows])
 
 
-def known_courses(groups: npt.ArrayLike) -> Courses:
+def known_courses(groups: npt.ArrayLike) -> CoursesOfRows:
     """Make courses of what names the course of each row, (rows,) numbers or texts."""
     names, numbers = np.unique(np.asarray(groups), return_inverse=True)
-    return Courses(numbers.reshape(-1).astype(np.int64), len(names), 1.0, "")
+    return CoursesOfRows(numbers.reshape(-1).astype(np.int64), len(names), 1.0, "")
 
 
 class CourseFinder:
@@ -84,10 +84,10 @@ class CourseFinder:
         part = (features[:, self._parts] == 1).argmax(axis=1) if self._parts else np.zeros(len(features))
         self._part.append(part.astype(np.int32))
 
-    def finish(self) -> Courses:
+    def finish(self) -> CoursesOfRows:
         """Tell the courses of all rows."""
         if not self._means:
-            return Courses(None, 0, 0.0, "no column of the data set is a mean over a course")
+            return CoursesOfRows(None, 0, 0.0, "no column of the data set is a mean over a course")
         keys, part = np.concatenate(self._keys), np.concatenate(self._part)
         begins = np.ones(len(keys), bool)
         begins[1:] = (keys[1:] != keys[:-1]) | (part[1:] != part[:-1])
@@ -99,23 +99,23 @@ class CourseFinder:
         new_course = np.ones(len(run_keys), bool)
         new_course[1:] = run_parts[1:] <= run_parts[:-1]
         if sure < LEAST_SURE:
-            return Courses(None, 0, sure, "the rows of its courses do not stand together")
+            return CoursesOfRows(None, 0, sure, "the rows of its courses do not stand together")
         number = int(new_course.sum())
         if number < LEAST_COURSES:
             held = f"{number} course{'s' if number > 1 else ''}"
-            return Courses(None, 0, sure, f"it holds {held} and {LEAST_COURSES} are needed")
+            return CoursesOfRows(None, 0, sure, f"it holds {held} and {LEAST_COURSES} are needed")
         groups = (np.cumsum(new_course) - 1)[np.cumsum(begins) - 1]
-        return Courses(groups, number, sure, "")
+        return CoursesOfRows(groups, number, sure, "")
 
 
-def find_courses(columns: Sequence[str], features: Floats) -> Courses:
+def find_courses(columns: Sequence[str], features: Floats) -> CoursesOfRows:
     """Tell the courses of (rows, columns) features."""
     finder = CourseFinder(columns)
     finder.add(features)
     return finder.finish()
 
 
-def read_rows_file(path: Path, rows: int) -> tuple[Courses, Times | None]:
+def read_rows_file(path: Path, rows: int) -> tuple[CoursesOfRows, Times | None]:
     """Read what a file beside a data set says of its ``rows``: line for line the course, and the time if it has one.
 
     A CSV file, plain or gzip, whose header names the columns ``course`` and, optionally, ``time`` (Unix seconds of the

@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, cast
@@ -24,6 +24,9 @@ MAX_LINE_BYTES = 16 << 20
 """Reading gives up when it meets no line end in this many bytes."""
 
 STANDARD_INPUT = "-"
+
+Watch = Callable[[bytes], None]
+"""Hears each piece of a file's decompressed text as it is read, and may refuse it by an error of its own."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -41,10 +44,11 @@ _UNWRITABLE = re.compile(r'[\0\r\n\ud800-\udfff]|\\",')
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[tuple[str, BinaryIO]]:
+def opened(path: str | os.PathLike[str], watch: Watch | None = None) -> Iterator[tuple[str, BinaryIO]]:
     """Open a plain or gzip file, or standard input for ``-``; gives its name for messages and its decompressed bytes.
 
-    Errors of opening and of reading inside the ``with`` block leave as :class:`DataSetError`.
+    ``watch`` is called with each piece as it is read. Errors of opening and of reading inside the ``with`` block leave
+    as :class:`DataSetError`.
     """
     standard_input = os.fspath(path) == STANDARD_INPUT
     source = "standard input" if standard_input else os.fsencode(path).decode("utf-8", "backslashreplace")
@@ -58,10 +62,10 @@ def opened(path: str | os.PathLike[str]) -> Iterator[tuple[str, BinaryIO]]:
         if standard_input:
             if sys.stdin is None or sys.stdin.closed:
                 raise NoDataSetError("Standard input is closed; pipe the data set into the command or give its path.")
-            yield source, _decompressed(sys.stdin.buffer)
+            yield source, _decompressed(sys.stdin.buffer, watch)
         else:
             with open(path, "rb") as file:  # noqa: PTH123 - a str or any other path
-                yield source, _decompressed(file)
+                yield source, _decompressed(file, watch)
     except (FileNotFoundError, NotADirectoryError):
         raise NoDataSetError(f"There is no data set file {source}; check the path.") from None
     except IsADirectoryError:
@@ -75,9 +79,29 @@ def opened(path: str | os.PathLike[str]) -> Iterator[tuple[str, BinaryIO]]:
         raise DataSetError(f"{source} cannot be read ({reason}); check the path and the disk.") from None
 
 
-def _decompressed(stream: BinaryIO) -> BinaryIO:
+def _decompressed(stream: BinaryIO, watch: Watch | None) -> BinaryIO:
     head = cast("bytes", stream.peek(2))  # type: ignore[attr-defined]
-    return cast("BinaryIO", gzip.GzipFile(fileobj=stream)) if head.startswith(_GZIP_MAGIC) else stream
+    if head.startswith(_GZIP_MAGIC):
+        stream = cast("BinaryIO", gzip.GzipFile(fileobj=stream))
+    return stream if watch is None else cast("BinaryIO", _WatchedStream(stream, watch))
+
+
+class _WatchedStream:
+    """A stream whose pieces are shown to somebody as they are read."""
+
+    def __init__(self, stream: BinaryIO, watch: Watch) -> None:
+        self._stream = stream
+        self._watch = watch
+
+    def read(self, size: int) -> bytes:
+        piece = self._stream.read(size)
+        self._watch(piece)
+        return piece
+
+    def readline(self, size: int) -> bytes:
+        piece = self._stream.readline(size)
+        self._watch(piece)
+        return piece
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from moodlemlbackend.dataset import frames
-from moodlemlbackend.dataset.csv_text import Block, Text, fields, opened
+from moodlemlbackend.dataset.csv_text import Block, Text, Watch, fields, opened
 from moodlemlbackend.dataset.csv_writer import write, writing
 from moodlemlbackend.dataset.sample_ids import SampleIds
 from moodlemlbackend.errors import DataSetError, NoDataSetError
@@ -119,15 +119,20 @@ def read_unlabelled(path: str | os.PathLike[str]) -> DataSet:
 
 
 def read_batches(
-    path: str | os.PathLike[str], *, labelled: bool | None, batch_bytes: int = BATCH_BYTES
+    path: str | os.PathLike[str],
+    *,
+    labelled: bool | None,
+    batch_bytes: int = BATCH_BYTES,
+    watch: Watch | None = None,
 ) -> tuple[Header, Iterator[DataSet]]:
     """Read a file in batches of about ``batch_bytes`` of text, in the file's order.
 
     ``labelled`` says what the file must be; None takes either, and the header's ``target`` tells which it is.
     The header and the first batch are read at once, the others as they are asked for; either may raise
-    :class:`DataSetError`. An id may occur only once in a file: 16 bytes a row stay in memory to tell.
+    :class:`DataSetError`. An id may occur only once in a file: 16 bytes a row stay in memory to tell. ``watch``
+    hears the text as it is read.
     """
-    batches = _batches(path, labelled, batch_bytes)
+    batches = _batches(path, labelled, batch_bytes, watch)
     first = next(batches)
     return first.header, chain([first], batches)
 
@@ -142,8 +147,10 @@ def _whole(header: Header, batches: Iterator[DataSet]) -> DataSet:
     return DataSet(header, features, np.concatenate([part.labels for part in parts if part.labels is not None]), None)
 
 
-def _batches(path: str | os.PathLike[str], labelled: bool | None, batch_bytes: int) -> Iterator[DataSet]:
-    with opened(path) as (source, stream):
+def _batches(
+    path: str | os.PathLike[str], labelled: bool | None, batch_bytes: int, watch: Watch | None
+) -> Iterator[DataSet]:
+    with opened(path, watch) as (source, stream):
         text = Text(source, stream)
         header = _read_header(text, labelled)
         options = _convert_options(len(header.columns), header.target is not None)

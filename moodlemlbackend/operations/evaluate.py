@@ -17,7 +17,7 @@ from moodlemlbackend.runtime.run import Run
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from moodlemlbackend.dataset.courses import Courses
+    from moodlemlbackend.dataset.courses import CoursesOfRows
     from moodlemlbackend.metrics import Rating
     from moodlemlbackend.processor.evaluation import SplitRatings
     from moodlemlbackend.processor.processor import TrainedModel
@@ -144,7 +144,7 @@ def evaluate_all(
     return {"status": best["status"], "info": best["info"], "best": best["dataset"], "evaluations": results}
 
 
-def split_in_words(evaluation: SplitRatings, courses: Courses, asked: str, result: Mapping[str, Any]) -> str:
+def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, asked: str, result: Mapping[str, Any]) -> str:
     """Say in one sentence what the score is of: new courses, or courses that were trained on, and why."""
     from moodlemlbackend.processor.splits import COURSE, ROW, TIME
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from moodlemlbackend.dataset.csv_text import Watch
     from moodlemlbackend.dataset.data_set import DataSet
     from moodlemlbackend.processor.explanation import Explanations
     from moodlemlbackend.processor.processor import Prediction, TrainedModel
@@ -56,11 +57,13 @@ def predict(
     *,
     settings: Settings,  # noqa: ARG001
     find: Callable[[ModelStore], tuple[TrainedModel, StoredModel | None]] | None = None,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Predict the samples of an unlabelled data set with the trained model.
 
     ``predictions`` is an iterator: the file is read, and can be refused, while it is being exhausted. ``find`` reads
-    the model of a store, :func:`trained_model` unless given; a server keeps models that it has read.
+    the model of a store, :func:`trained_model` unless given; a server keeps models that it has read. ``watch`` hears
+    the file's text as it is read, and may refuse it.
     """
     store = store_of(modelid, outputdir)
     with ExitStack() as stack:
@@ -68,7 +71,7 @@ def predict(
         model, stored = (find or trained_model)(store)
         from moodlemlbackend.dataset.data_set import read_batches
 
-        header, batches = read_batches(dataset, labelled=False)
+        header, batches = read_batches(dataset, labelled=False, watch=watch)
         model.check(header.source, header.columns, header.classes)
         predictions = processor_of(stored).predict(model, batches)
         return {"status": 0, "info": run.info, "predictions": within(stack.pop_all(), predictions)}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.dataset.courses import Courses, known_courses
+from moodlemlbackend.dataset.courses import CoursesOfRows, known_courses
 from moodlemlbackend.model.codes import CodedRows, Floats, code
 from moodlemlbackend.model.encoding import count_kinds, distinct
 from moodlemlbackend.processor.training_rows import TrainingRows
@@ -86,7 +86,7 @@ def recall(stored: StoredModel, like: TrainingRows) -> TrainingRows | None:
     codes[columns], values[columns] = arrays[_CODES], arrays[_VALUES]
     classes = tuple(map(str, stored.settings["classes"]))
     groups = arrays[_COURSES]
-    courses = known_courses(groups) if len(groups) else Courses()
+    courses = known_courses(groups) if len(groups) else CoursesOfRows()
     return TrainingRows(like.columns, classes, CodedRows(codes, values), targets, courses=courses)
 
 

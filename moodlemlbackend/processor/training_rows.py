@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from moodlemlbackend.dataset.courses import (
     CourseFinder,
-    Courses,
+    CoursesOfRows,
     Times,
     find_courses,
     known_courses,
@@ -49,7 +49,7 @@ class TrainingRows:
     coded: CodedRows
     targets: Floats
     metadata: Mapping[str, str] = field(default_factory=dict)
-    courses: Courses = field(default_factory=Courses)
+    courses: CoursesOfRows = field(default_factory=CoursesOfRows)
     times: Times | None = None
 
     def __len__(self) -> int:
@@ -137,7 +137,7 @@ def join_samples(old: TrainingRows, new: TrainingRows) -> TrainingRows:
         raise ModelError("The samples to be joined have other columns or classes.")
     order = [old.classes.index(name) for name in new.classes]
     targets = np.concatenate([old.targets[:, order], new.targets])
-    courses = Courses()
+    courses = CoursesOfRows()
     if old.courses.groups is not None and new.courses.groups is not None:
         first = int(old.courses.groups.max(initial=-1)) + 1
         courses = known_courses(np.concatenate([old.courses.groups, new.courses.groups + first]))

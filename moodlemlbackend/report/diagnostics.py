@@ -43,8 +43,8 @@ class Diagnostic(NamedTuple):
 def diagnostics(record: Record) -> list[Diagnostic]:
     """Everything to be said, the grave first."""
     looks = (*_LOOKS, *_LOOKS_AT_HELD_OUT) if record.held else _LOOKS
-    found = [caution for look in looks for caution in look(record)]
-    return sorted(found, key=lambda caution: not caution.grave)
+    found = [diagnostic for look in looks for diagnostic in look(record)]
+    return sorted(found, key=lambda diagnostic: not diagnostic.grave)
 
 
 def _few(record: Record) -> Iterator[Diagnostic]:

@@ -86,7 +86,8 @@ def render(record: Record, figures: list[str], folder: Path) -> str:
         measured |= {"measured": _measured(record), "metrics": _metrics(record), "classes": _classes(record)}
         measured |= {"thresholds": _thresholds(record), "thresholds_note": _thresholds_note(record)}
     return template().render(
-        title=title, subtitle=subtitle, bad=bad, verdict=_verdict(record, sum(caution.grave for caution in found)),
+        title=title, subtitle=subtitle, bad=bad,
+        verdict=_verdict(record, sum(diagnostic.grave for diagnostic in found)),
         diagnostics=found, facts=_facts(record), figures=shown, importances=_importances(record),
         command=record.about.get("command"), settings=_settings(record), **measured,
     )  # fmt: skip

@@ -5,7 +5,7 @@ trained. Then it draws what it can while the importance of indicators is compute
 
     run      reads, trains, rates ──► record ──► importance ──► events ──► images
       │ starts                          │ folder     │ the rest              ▲ done
-      └── artist  loads matplotlib ─────┴──► figures ┴──► figure, page ──────┘
+      └── process loads matplotlib ─────┴──► figures ┴──► figure, page ──────┘
 
 Where matplotlib is loaded already, or no process can be started, the run draws for itself.
 """
@@ -101,7 +101,7 @@ def make(folder: Path) -> str | None:
 
 
 def main() -> None:
-    """Be the artist's process."""
+    """Draw, as the process that this module starts."""
     import importlib
     import signal
 

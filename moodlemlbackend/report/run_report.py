@@ -67,7 +67,7 @@ class RunReport:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._artist = RenderProcess()
+        self._rendering = RenderProcess()
         self._samples: TrainingRows | None = None
         self._about: dict[str, Any] = {}
         self._facts: dict[str, Any] = {}
@@ -79,7 +79,7 @@ class RunReport:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._artist.close()
+        self._rendering.close()
 
     def begin(
         self,
@@ -171,14 +171,14 @@ class RunReport:
         )
         with self._dispensable():
             write_record(record, self._run.dir)
-            self._artist.begin(self._run.dir)
+            self._rendering.begin(self._run.dir)
             if classifiers and held_out:
                 seed = int(self._about["seed"])
                 record.importances.extend(permutation_importances(classifiers, held_out, self._samples, seed=seed))
                 write_facts(record, self._run.dir)
-            self._artist.complete()
+            self._rendering.complete()
             write_events(record, fits, self._run.tensor_dir)
-            trouble = self._artist.finish()
+            trouble = self._rendering.finish()
             if trouble:
                 self._run.tell(f"{_NOT_COMPLETE} {trouble}")
             else:

@@ -34,16 +34,18 @@ BYTES_AT_ONCE = 1 << 20
 class Reply:
     """A line and notes on its run, in two scratch files that a forked child fills and its parent reads.
 
+    ``line`` is a file, open for reading and writing, to be used in place of the first.
+
     Attributes
     ----------
     shared
-        False where there is no place for scratch files: then they are in memory, each process has its own.
+        False where there is no place for a scratch file: then it is in memory, each process has its own.
     """
 
-    def __init__(self) -> None:
-        files = [_scratch_file(), _scratch_file()]
-        self.shared = None not in files
-        self._notes, self._line = (file if self.shared and file else io.BytesIO() for file in files)
+    def __init__(self, line: BinaryIO | None = None) -> None:
+        notes, line = _scratch_file(), line or _scratch_file()
+        self.shared = notes is not None and line is not None
+        self._notes, self._line = notes or io.BytesIO(), line or io.BytesIO()
 
     def note_run(self, run: Run) -> None:
         """Leave word of the run that has begun."""

@@ -1,14 +1,15 @@
 """How much a request may bring; what an admin may want to change is in :class:`..settings.server.Limits`.
 
-An upload passes three gates: bytes while it is received (:mod:`.uploads`), the shape of a data set or the entries of an
-archive before anything is computed (here and :mod:`.storage.archives`), and what the backend itself refuses.
+An upload passes three gates: bytes while it is received (:mod:`.api.uploads`), the shape of a data set while it is read
+or the entries of an archive before they are (here and :mod:`.storage.archives`), and what the backend itself refuses.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from moodlemlbackend.errors import RequestError
+from moodlemlbackend.errors import DataSetError, RequestError
 from moodlemlbackend.storage.archives import MIB, size
 
 if TYPE_CHECKING:
@@ -88,26 +89,51 @@ FORM_SECONDS = 86_400
 _CHUNK = MIB
 
 
-def check_dataset(path: Path, limits: Limits) -> int:
-    """Count the rows of a data set, header included; RequestError (413) when it is too long or too wide.
+class DataSetCheck:
+    """Holds a data set to the limits while it is read; what is no data set at all is for its reader to say.
 
-    Reads the file once in chunks; what is no data set at all is for its reader to say.
+    Attributes
+    ----------
+    refusal
+        what the data set was refused with, RequestError of 413; None as long as it keeps to the limits.
     """
-    from moodlemlbackend.dataset.csv_text import opened
 
-    rows = total = 0
-    header = b""
-    with opened(path) as (_, stream):
-        while chunk := stream.read(_CHUNK):
-            total += len(chunk)
-            if total > limits.uncompressed_bytes:
-                raise RequestError(f"The data set has more than {size(limits.uncompressed_bytes)} unpacked.", 413)
-            if rows < 3:
-                header = _check_header(header + chunk, limits)
-            rows += chunk.count(b"\n")
-            if rows > limits.rows + 3:
-                raise RequestError(f"The data set has more than {limits.rows} rows.", 413)
-    return rows
+    def __init__(self, limits: Limits) -> None:
+        self.refusal: RequestError | None = None
+        self._limits = limits
+        self._bytes = self._lines = 0
+        self._header = b""
+
+    @property
+    def rows(self) -> int:
+        """How many samples have been read."""
+        return max(0, self._lines - 3)
+
+    def watch(self, piece: bytes) -> None:
+        """Look at the next piece of the text; RequestError (413) when there is too much of it."""
+        try:
+            self._check(piece)
+        except RequestError as error:
+            self.refusal = error
+            raise
+
+    def read(self, path: Path) -> None:
+        """Look at a whole file, as :meth:`watch` does; what cannot be read is for the data set's reader to say."""
+        from moodlemlbackend.dataset.csv_text import opened
+
+        with suppress(DataSetError), opened(path, self.watch) as (_, stream):
+            while stream.read(_CHUNK):
+                pass
+
+    def _check(self, piece: bytes) -> None:
+        self._bytes += len(piece)
+        if self._bytes > self._limits.uncompressed_bytes:
+            raise RequestError(f"The data set has more than {size(self._limits.uncompressed_bytes)} unpacked.", 413)
+        if self._lines < 3:
+            self._header = _check_header(self._header + piece, self._limits)
+        self._lines += piece.count(b"\n")
+        if self.rows > self._limits.rows:
+            raise RequestError(f"The data set has more than {self._limits.rows} rows.", 413)
 
 
 def _check_header(text: bytes, limits: Limits) -> bytes:

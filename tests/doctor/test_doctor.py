@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from fixtures.paths import not_root, posix
 from moodlemlbackend import __version__
-from moodlemlbackend.doctor import doctor
-from moodlemlbackend.doctor.doctor import MOODLE_VERSIONS, Level, accepting
+from moodlemlbackend.cli import main
+from moodlemlbackend.doctor import directories, libraries
+from moodlemlbackend.doctor.doctor import examine
+from moodlemlbackend.doctor.finding import Level
+from moodlemlbackend.doctor.installation import MOODLE_VERSIONS, accepting
+from moodlemlbackend.doctor.services import check_services
 from moodlemlbackend.settings.backend import SETTINGS, Settings
+from moodlemlbackend.simulation.site.build import write_site
 
 
 @pytest.fixture(scope="module")
@@ -145,12 +152,12 @@ def test_a_processor_without_avx(tmp_path):
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("processor\t: 0\nflags\t\t: fpu sse sse2 ssse3\n")
     for name, level in (("neural_network", Level.PROBLEM), ("logistic_regression", Level.WARNING)):
-        finding = doctor._instructions(Settings(processor=name), cpuinfo)
+        finding = libraries.check_instructions(Settings(processor=name), cpuinfo)
         assert finding.level is level
         assert "logistic_regression" in finding.advice
     cpuinfo.write_text("flags : avx avx2\n")
-    assert doctor._instructions(Settings(), cpuinfo).text.endswith("with AVX, AVX2")
-    assert doctor._instructions(Settings(), tmp_path / "none").level is Level.OK
+    assert libraries.check_instructions(Settings(), cpuinfo).text.endswith("with AVX, AVX2")
+    assert libraries.check_instructions(Settings(), tmp_path / "none").level is Level.OK
 
 
 @posix
@@ -172,18 +179,18 @@ def test_a_package_that_cannot_be_imported(diagnose, broken):
 
 
 def test_what_becomes_of_a_library_is_seen_by_trying():
-    results = doctor._probe({"json": "no-such-distribution", "no_such_module": "x", "numpy": "numpy"})
+    results = libraries._probe({"json": "no-such-distribution", "no_such_module": "x", "numpy": "numpy"})
     assert set(results) == {"json", "no_such_module", "numpy"}
     assert "version" in results["json"]
-    assert doctor._failure(results["no_such_module"]) == "not installed"
+    assert libraries._failure(results["no_such_module"]) == "not installed"
 
 
 @pytest.mark.parametrize("code", ["import os; os._exit(3)", "print('}{'); import os; os._exit(3)"])
 def test_a_library_that_ends_python(broken, monkeypatch, code):
     monkeypatch.setenv("PYTHONPATH", broken("ender", code)["PYTHONPATH"])
-    results = doctor._probe({"numpy": "numpy", "ender": "ender", "json": "json"})
+    results = libraries._probe({"numpy": "numpy", "ender": "ender", "json": "json"})
     assert set(results) == {"numpy", "ender"}
-    assert "exit code 3" in doctor._failure(results["ender"])
+    assert "exit code 3" in libraries._failure(results["ender"])
 
 
 # ---- directories ----
@@ -195,7 +202,7 @@ def test_a_directory_that_cannot_be_written_to(tmp_path):
     else:
         place = tmp_path / "closed"
         place.mkdir(mode=0o500)
-    (finding,) = doctor._model_folder(place)
+    (finding,) = directories.check_folder(place)
     assert finding.level is Level.PROBLEM
     assert f"Cannot use {place}: " in finding.text
 
@@ -205,7 +212,7 @@ def test_a_directory_that_cannot_be_written_to(tmp_path):
 def test_a_folder_that_another_user_made(tmp_path):
     (tmp_path / "1" / "classifier").mkdir(parents=True)
     (tmp_path / "1" / "classifier").chmod(0o500)
-    well, closed = doctor._model_folder(tmp_path)
+    well, closed = directories.check_folder(tmp_path)
     assert well.level is Level.OK
     assert closed.level is Level.PROBLEM
     assert str(tmp_path / "1" / "classifier") in closed.text
@@ -217,3 +224,108 @@ def test_a_home_that_is_missing_is_no_problem(diagnose, tmp_path):
     assert "cannot be written to" in findings["HOME"]["text"]
     assert not (tmp_path / "none").exists()
     assert str(tmp_path) in findings["Working directory"]["text"]
+
+
+def test_a_directory_that_does_not_exist_and_cannot_be_made():
+    place = Path("/proc/moodledata/models")
+    (finding,) = directories.check_folder(place)
+    assert finding.level is Level.PROBLEM
+    assert finding.text.startswith("does not exist, and this user cannot make it in /proc: ")
+    assert finding.advice == f"Make it for this user: sudo install -d -o {directories.user_name()} {place}"
+
+
+def test_what_everybody_may_read_is_told(tmp_path):
+    (tmp_path / "store.sqlite").touch(mode=0o644)
+    tmp_path.chmod(0o755)
+    (finding,) = directories.check_privacy(tmp_path)
+    assert finding.level is Level.WARNING
+    assert f"everybody on this machine may read {tmp_path}" in finding.text
+    assert finding.advice == f"Keep it to its user: sudo chmod -R o-rwx {tmp_path}"
+    tmp_path.chmod(0o700)
+    assert list(directories.check_privacy(tmp_path)) == []
+
+
+# ---- processes ----
+
+
+def test_an_interpreter_that_this_user_may_not_execute(monkeypatch, tmp_path):
+    python = tmp_path / "python"
+    python.write_text("")
+    python.chmod(0o644)
+    monkeypatch.setattr(sys, "executable", str(python))
+    findings = {finding.topic: finding for finding in examine()}
+    assert f"this user may not execute {python}" in findings["Python in a process of its own"].text
+    assert findings["Python in a process of its own"].level is Level.PROBLEM
+    assert "TensorFlow" not in findings
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs limits")
+def test_a_low_limit_is_a_warning():
+    code = "from moodlemlbackend.doctor.processes import check_limits; print(*check_limits(), sep='\\n')"
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -n 100; exec "$@"', "bash", sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert "the limit of open files is 100 (ulimit -n)" in done.stdout
+    assert "WARNING" in done.stdout
+
+
+# ---- services ----
+
+
+@pytest.fixture
+def services(monkeypatch, tmp_path):
+    """Return a function that checks services under these settings and gives the findings by topic."""
+    for name in list(os.environ):
+        if name.startswith("MOODLEMLBACKEND_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(tmp_path / "work"))
+
+    def check(**settings):
+        for name, value in settings.items():
+            monkeypatch.setenv(f"MOODLEMLBACKEND_{name.upper()}", str(value))
+        return {finding.topic: finding for finding in check_services()}
+
+    return check
+
+
+def test_services_that_are_not_set_up_are_no_problem(services):
+    assert {finding.level for finding in services().values()} == {Level.OK}
+
+
+@pytest.mark.parametrize(
+    ("settings", "topic"),
+    [
+        ({"site": "sqlite:////nowhere/site.db"}, "Moodle site"),
+        ({"site": "postgresql://me@127.0.0.1:1/moodle"}, "Moodle site"),
+        ({"store": "postgresql://me@127.0.0.1:1/store"}, "Store"),
+        ({"smtp_host": "127.0.0.1", "smtp_port": 1}, "Mail"),
+        ({"webhook_url": "http://127.0.0.1:1/"}, "Webhook"),
+        ({"server_directory": "models", "server_users": "nobody"}, "Server"),
+        ({"server_directory": "models", "server_port": "many"}, "Server"),
+        ({"smtp_port": "many"}, "Settings of the analytics"),
+    ],
+)
+def test_a_service_that_cannot_be_used_is_a_problem(services, settings, topic):
+    pytest.importorskip("sqlalchemy")
+    finding = services(**settings)[topic]
+    assert finding.level is Level.PROBLEM
+    assert finding.advice
+
+
+def test_a_server_that_does_not_run_is_a_warning(services, tmp_path):
+    pytest.importorskip("fastapi")
+    finding = services(server_directory=tmp_path, server_users="a:b", server_port=1)["Server"]
+    assert finding.level is Level.WARNING
+    assert "nothing answers at 127.0.0.1 port 1" in finding.text
+
+
+def test_a_schedule_that_nobody_keeps_is_a_warning(services, tmp_path):
+    pytest.importorskip("sqlalchemy")
+    write_site(f"sqlite:///{tmp_path / 'site.db'}", courses=2, students=3, seed=1)
+    assert services(site=tmp_path / "site.db")["Store"].text.startswith("does not exist yet")
+    assert CliRunner().invoke(main, ["models", "list"]).exit_code == 0
+    findings = services()
+    assert findings["Store"].level is findings["Moodle site"].level is Level.OK
+    assert findings["Schedule"].level is Level.WARNING
+    assert CliRunner().invoke(main, ["tasks", "predict"]).exit_code == 0
+    assert services()["Schedule"].level is Level.OK

@@ -20,7 +20,7 @@ import pytest
 from fixtures.paths import ROOT, posix
 from moodlemlbackend import __version__
 from moodlemlbackend.cli import COMMANDS
-from moodlemlbackend.doctor.doctor import MOODLE_VERSIONS
+from moodlemlbackend.doctor.installation import MOODLE_VERSIONS
 from moodlemlbackend.errors import Status
 from moodlemlbackend.settings.analytics import SETTINGS as ANALYTICS_SETTINGS
 from moodlemlbackend.settings.backend import SETTINGS

@@ -92,7 +92,7 @@ def test_the_wheel_holds_the_package_and_nothing_beside_it(wheel):
     version = moodlemlbackend.__version__
     assert {name.partition("/")[0] for name in names} == {"moodlemlbackend", f"moodlemlbackend-{version}.dist-info"}
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "moodlemlbackend").rglob("*.py")}
-    sources |= {f"moodlemlbackend/cli/{path.name}" for path in (ROOT / "cli").glob("*.py")}
+    sources |= {f"moodlemlbackend/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "cli").rglob("*.py")}
     templates = (one for one in (ROOT / "moodlemlbackend").rglob("templates/**/*") if one.is_file())
     data = {"moodlemlbackend/py.typed", *(path.relative_to(ROOT).as_posix() for path in templates)}
     assert {name for name in names if name.startswith("moodlemlbackend/")} == sources | data

@@ -73,7 +73,7 @@ def test_pages_without_their_extra_are_one_sentence(python, tmp_path):
     given = {"DIRECTORY": str(tmp_path), "USERS": "a:b"}
     env = {f"MOODLEMLBACKEND_SERVER_{name}": value for name, value in given.items()}
     done = python("-c", code, env={**env, "MOODLEMLBACKEND_SITE": "sqlite:///site.db"})
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1] == (
         "The pages of the Moodle site need the package sqlalchemy: install moodlemlbackend[server,analytics], "
         "or set no site."
@@ -146,8 +146,8 @@ def test_passwd_prints_an_entry(command):
     assert read_users(made.stdout.strip())["moodle"].matches("correct horse")
     assert "horse" not in made.stdout
     refused = command("passwd", "no good", text="x\n")
-    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
-    assert command("passwd", "moodle", text="\n").returncode == 1
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    assert command("passwd", "moodle", text="\n").returncode == 2
 
 
 def test_serve_says_in_one_sentence_why_it_does_not_start(command, tmp_path):
@@ -162,7 +162,7 @@ def test_serve_says_in_one_sentence_why_it_does_not_start(command, tmp_path):
         cases.append((("--directory", str(tmp_path), "--port", str(taken.getsockname()[1])), users, "cannot listen"))
         for arguments, variables, told in cases:
             done = command("serve", *arguments, env={"MOODLE_MLBACKEND_PYTHON_DIR": "", **variables})
-            assert done.returncode == 1
+            assert done.returncode == 2
             last = done.stderr.splitlines()[-1]
             assert told in last
             assert "Traceback" not in done.stderr

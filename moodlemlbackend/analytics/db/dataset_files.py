@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from moodlemlbackend.analytics.db.models import StoredModel
+    from moodlemlbackend.analytics.db.models import ModelRecord
     from moodlemlbackend.analytics.workspace import Workspace
 
 LABELLED, UNLABELLED, EVALUATION = "labelled", "unlabelled", "evaluation"
@@ -56,7 +56,7 @@ def short_name(interval: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "", interval.replace("\\", "-"))
 
 
-def new_path(workspace: Workspace, model: StoredModel, area: str, interval: str, analysable: int | None = None) -> Path:
+def new_path(workspace: Workspace, model: ModelRecord, area: str, interval: str, analysable: int | None = None) -> Path:
     """Where a new file goes; its folder is made."""
     folder = workspace.datasetdir(model.id) / area / short_name(interval)
     with storage_errors(folder):
@@ -68,7 +68,7 @@ def new_path(workspace: Workspace, model: StoredModel, area: str, interval: str,
 def add(
     connection: Connection,
     workspace: Workspace,
-    model: StoredModel,
+    model: ModelRecord,
     area: str,
     interval: str,
     path: Path,
@@ -97,7 +97,7 @@ def add(
 def of_analysables(
     connection: Connection,
     workspace: Workspace,
-    model: StoredModel,
+    model: ModelRecord,
     area: str,
     interval: str,
     *,
@@ -111,7 +111,7 @@ def of_analysables(
 
 
 def pending(
-    connection: Connection, workspace: Workspace, model: StoredModel, area: str, interval: str, action: str
+    connection: Connection, workspace: Workspace, model: ModelRecord, area: str, interval: str, action: str
 ) -> list[DatasetFile]:
     """Merged files that no run has used yet, oldest first."""
     used = select(USED_FILES.c.fileid).where(USED_FILES.c.modelid == model.id, USED_FILES.c.action == action)
@@ -122,7 +122,7 @@ def pending(
 def merge(
     connection: Connection,
     workspace: Workspace,
-    model: StoredModel,
+    model: ModelRecord,
     area: str,
     new: Sequence[DatasetFile],
     waiting: Sequence[DatasetFile],
@@ -161,7 +161,7 @@ def remove(files: Iterable[DatasetFile]) -> None:
             file.path.unlink(missing_ok=True)
 
 
-def use(connection: Connection, workspace: Workspace, model: StoredModel, fileid: int, action: str) -> None:
+def use(connection: Connection, workspace: Workspace, model: ModelRecord, fileid: int, action: str) -> None:
     """Register that a file has been trained with, or its samples predicted."""
     values = {"modelid": model.id, "fileid": fileid, "action": action, "time": workspace.clock()}
     connection.execute(USED_FILES.insert().values(values))
@@ -222,7 +222,7 @@ def _header(path: Path) -> list[list[str]]:
     return [fields(line.rstrip(b"\r\n"), number, str(path)) for number, line in enumerate(lines, start=1)]
 
 
-def _query(model: StoredModel, area: str, interval: str) -> Any:
+def _query(model: ModelRecord, area: str, interval: str) -> Any:
     return (
         select(FILES)
         .where(FILES.c.modelid == model.id, FILES.c.area == area, FILES.c.timesplitting == interval)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from moodlemlbackend.analytics.db.models import StoredModel
+    from moodlemlbackend.analytics.db.models import ModelRecord
 
 MOST_RUNS = 100
 
@@ -37,7 +37,7 @@ def last_evaluations(connection: Connection) -> dict[int, dict[str, Any]]:
 
 def log_evaluation(
     connection: Connection,
-    model: StoredModel,
+    model: ModelRecord,
     *,
     interval: str,
     mode: str,

@@ -82,18 +82,29 @@ def ranked(connection: Connection, chosen: Chosen, *, limit: int, offset: int) -
     return [*connection.execute(query.limit(limit).offset(offset)).scalars()]
 
 
-def by_probability(connection: Connection, chosen: Chosen, *, limit: int, offset: int) -> tuple[list[int], int]:
-    """Ids of some of the insights, within a class those of the highest probability first, and how many there are."""
-    prediction = PREDICTIONS.c
-    query = _asked(select(prediction.id, func.count().over()), chosen)
-    query = query.outerjoin(EXPLANATIONS, EXPLANATIONS.c.predictionid == prediction.id)
-    probability = func.coalesce(EXPLANATIONS.c.probability, prediction.predictionscore)
-    query = query.order_by(prediction.prediction.desc(), probability.desc(), prediction.id.desc())
-    rows = connection.execute(query.limit(limit).offset(offset)).all()
-    if rows or not offset:
-        return [row[0] for row in rows], rows[0][1] if rows else 0
-    every = connection.execute(_asked(select(func.count(prediction.id)), chosen)).scalar()
-    return [], int(every or 0)
+def number_open(
+    connection: Connection, modelid: int, contextid: int, userid: int | None, hiding: Collection[str]
+) -> int:
+    """How many samples of a model in a context have a last prediction that a user has not dealt with."""
+    there = (PREDICTIONS.c.modelid == modelid, PREDICTIONS.c.contextid == contextid)
+    number = connection.execute(select(func.count(distinct(PREDICTIONS.c.sampleid))).where(*there)).scalar() or 0
+    if userid is None:
+        return int(number)
+    dealt_with = (
+        select(func.count(distinct(PREDICTIONS.c.sampleid)))
+        .join(PREDICTION_ACTIONS, PREDICTION_ACTIONS.c.predictionid == PREDICTIONS.c.id)
+        .where(*there, _IS_LAST, PREDICTION_ACTIONS.c.userid == userid)
+        .where(PREDICTION_ACTIONS.c.actionname.in_(sorted(hiding)))
+    )
+    return int(number - (connection.execute(dealt_with).scalar() or 0))
+
+
+def context_ids(connection: Connection, modelid: int | None = None) -> set[int]:
+    """Ids of the contexts in which there are predictions, of one model or of any."""
+    query = select(PREDICTIONS.c.contextid).distinct()
+    if modelid is not None:
+        query = query.where(PREDICTIONS.c.modelid == modelid)
+    return set(connection.execute(query).scalars())
 
 
 def current_ids(connection: Connection, predictionids: Collection[int]) -> set[int]:

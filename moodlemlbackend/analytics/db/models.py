@@ -34,7 +34,7 @@ _OF_A_MODEL = (FEEDBACK, FILES, PREDICT_SAMPLES, TRAIN_SAMPLES, USED_ANALYSABLES
 
 
 @dataclass(frozen=True)
-class StoredModel:
+class ModelRecord:
     """One row of the models' table; times are Unix seconds.
 
     ``processor`` and ``contexts`` are None for the site's own processor and for all contexts.
@@ -55,7 +55,7 @@ class StoredModel:
     modified_by: int
 
 
-def find(connection: Connection, modelid: int) -> StoredModel | None:
+def find(connection: Connection, modelid: int) -> ModelRecord | None:
     """Read a model, None when there is none of this id."""
     row = connection.execute(select(MODELS).where(MODELS.c.id == modelid)).one_or_none()
     return None if row is None else _model(row)
@@ -68,7 +68,7 @@ def read(
     enabled: bool | None = None,
     trained: bool | None = None,
     target: str | None = None,
-) -> list[StoredModel]:
+) -> list[ModelRecord]:
     """Read models, enabled ones first, then by time of change."""
     query = select(MODELS).order_by(MODELS.c.enabled.desc(), MODELS.c.timemodified.desc(), MODELS.c.id)
     if modelids is not None:
@@ -92,7 +92,7 @@ def targets(connection: Connection) -> list[str]:
     return [*connection.execute(select(MODELS.c.target).distinct().order_by(MODELS.c.target)).scalars()]
 
 
-def insert(connection: Connection, row: StoredModel) -> int:
+def insert(connection: Connection, row: ModelRecord) -> int:
     """Write a new model, whatever its id; returns the id that it has now."""
     values = {
         "enabled": int(row.enabled),
@@ -112,7 +112,7 @@ def insert(connection: Connection, row: StoredModel) -> int:
     return int(key[0]) if key else 0
 
 
-def change(connection: Connection, row: StoredModel) -> None:
+def change(connection: Connection, row: ModelRecord) -> None:
     """Write what a model is now; its target and the time when it was made stay."""
     values = {
         "enabled": int(row.enabled),
@@ -159,8 +159,8 @@ def has_trained_samples(connection: Connection, modelid: int) -> bool:
     return bool(connection.execute(query).scalar())
 
 
-def _model(row: Row[Any]) -> StoredModel:
-    return StoredModel(
+def _model(row: Row[Any]) -> ModelRecord:
+    return ModelRecord(
         id=row.id,
         enabled=bool(row.enabled),
         trained=bool(row.trained),

@@ -147,6 +147,7 @@ PREDICTION_ACTIONS = _table(
     _whole("userid"),
     Column("actionname", String(ACTION_NAME), nullable=False),
     _whole("timecreated"),
+    Index("analytics_prediction_actions_user", "userid", "predictionid"),
     Index("analytics_prediction_actions_key", "predictionid", "userid", "actionname", mysql_length={"actionname": 64}),
 )
 

@@ -15,9 +15,9 @@ from moodlemlbackend.analytics.db import predictions
 from moodlemlbackend.analytics.db.insights import (
     Chosen,
     InsightRow,
-    by_probability,
-    contexts,
+    context_ids,
     current_ids,
+    number_open,
     ranked,
     read,
 )
@@ -171,13 +171,14 @@ def section(
     page: int = 0,
     perpage: int = PAGE,
 ) -> tuple[list[Insight], int]:
-    """A page of the insights of a model in a context, by class and probability, and how many there are on all pages.
+    """A page of the insights of a model in a context, as :func:`listed`, and how many there are on all pages.
 
     What is no longer there is left out of the page, and counted until the predictions of the context are gone.
     """
     chosen = Chosen(model.id, [([model.target], [contextid])], userid, actions.HIDING)
     with workspace.store.read() as connection:
-        ids, number = by_probability(connection, chosen, limit=perpage, offset=page * perpage)
+        ids = ranked(connection, chosen, limit=perpage, offset=page * perpage)
+        number = number_open(connection, model.id, contextid, userid, actions.HIDING)
         insights = _insights(workspace, site, connection, ids)
     return [insight for insight in insights if insight.sample is not None], number
 
@@ -229,7 +230,7 @@ def _places(
     targets = [target for target in rows_of_models.targets(connection) if definitions.has_target(target)]
     if reader is None or userid is None:
         return [(targets, contextids)]
-    there = {one.contextid for one in contexts(connection, modelid)}
+    there = context_ids(connection, modelid)
     wanted = there if contextids is None else there & set(contextids)
     reader.load(wanted)
     places: list[tuple[list[str], Collection[int] | None]] = []

@@ -65,6 +65,14 @@ class Mailer:
             self._close()
             raise DeliveryError(self._unreachable(error)) from error
 
+    def connect(self) -> None:
+        """Connect and log in, sending nothing; DeliveryError when that cannot be done."""
+        try:
+            within(CALL_SECONDS, self._open)
+        except (OSError, smtplib.SMTPException) as error:
+            self._close()
+            raise DeliveryError(self._unreachable(error)) from error
+
     def _refuse(self, code: int, reply: bytes | str, address: str) -> None:
         text = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
         sentence = f"The mail server refuses the e-mail to {address}: {code} {' '.join(text.split())}."

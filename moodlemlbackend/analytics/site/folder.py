@@ -1,7 +1,6 @@
 """A folder of a site's tables, as researchers receive them: read once into a temporary SQLite file.
 
-A table is ``mdl_course.parquet``, ``course.csv`` or ``course.csv.gz``: the prefix may be there or not. In a CSV file an
-empty field is null.
+A table is ``mdl_course.parquet``, ``course.csv`` or ``course.csv.gz``: the prefix may be there or not.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from moodlemlbackend.analytics.site.csv_tables import CsvDialect, csv_batches
 from moodlemlbackend.analytics.site.database import Database
 from moodlemlbackend.analytics.site.schema import TABLES
 from moodlemlbackend.errors import SiteError
@@ -22,13 +22,6 @@ SUFFIXES = (".parquet", ".csv", ".csv.gz")
 
 BATCH_ROWS = 50_000
 """Rows put into the temporary file at a time."""
-
-TEXT_COLUMNS = frozenset({
-    "address", "archetype", "availability", "city", "country", "crud", "department", "description", "email",
-    "eventname", "eventtype", "firstname", "format", "fullname", "institution", "itemmodule", "itemtype", "lastname",
-    "modulename", "name", "path", "plugin", "sequence", "shortname", "url", "username", "value",
-})  # fmt: skip
-"""Columns whose values stay texts in a CSV file, whatever they look like."""
 
 _INDEXES = {
     "logstore_standard_log": "courseid",
@@ -43,7 +36,7 @@ _INDEXES = {
 class FolderDatabase(Database):
     """The tables of a folder, as a database; its file goes when it is closed."""
 
-    def __init__(self, folder: Path, prefix: str) -> None:
+    def __init__(self, folder: Path, prefix: str, dialect: CsvDialect) -> None:
         self._holder: tempfile.TemporaryDirectory[str] | None = tempfile.TemporaryDirectory(prefix="moodle-site-")
         path = Path(self._holder.name) / "site.sqlite"
         try:
@@ -57,7 +50,7 @@ class FolderDatabase(Database):
                 database.execute("PRAGMA synchronous = OFF")
                 database.execute("PRAGMA journal_mode = OFF")
                 for name, file in found.items():
-                    _load(database, prefix + name, file, _INDEXES.get(name))
+                    _load(database, prefix, name, file, dialect)
             database.close()
             super().__init__(f"sqlite:///{path}", prefix)
             self.shown = str(folder)
@@ -80,15 +73,16 @@ def _find(folder: Path, prefix: str, name: str) -> Path | None:
     return None
 
 
-def _load(database: sqlite3.Connection, table: str, file: Path, index: str | None) -> None:
+def _load(database: sqlite3.Connection, prefix: str, name: str, file: Path, dialect: CsvDialect) -> None:
     import pyarrow as pa
 
+    table, index = prefix + name, _INDEXES.get(name)
     try:
         columns: list[str] | None = None
-        for names, rows in _batches(file):
+        for names, rows in _batches(file, name, dialect):
             if columns is None:
                 columns = names
-                listed = ", ".join('"' + name.replace('"', '""') + '"' for name in columns)
+                listed = ", ".join('"' + column.replace('"', '""') + '"' for column in columns)
                 database.execute(f"CREATE TABLE {table} ({listed})")
             marks = ", ".join("?" * len(names))
             database.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
@@ -101,7 +95,7 @@ def _load(database: sqlite3.Connection, table: str, file: Path, index: str | Non
             database.execute(f"CREATE INDEX {table}_index ON {table} ({index})")
 
 
-def _batches(file: Path) -> Iterator[tuple[list[str], list[tuple[Any, ...]]]]:
+def _batches(file: Path, table: str, dialect: CsvDialect) -> Iterator[tuple[list[str], list[tuple[Any, ...]]]]:
     """Column names with rows; at least once, so that an empty table exists."""
     if file.suffix == ".parquet":
         from pyarrow import parquet
@@ -112,39 +106,7 @@ def _batches(file: Path) -> Iterator[tuple[list[str], list[tuple[Any, ...]]]]:
             for batch in opened.iter_batches(BATCH_ROWS):
                 yield names, _rows(batch)
         return
-    import csv
-    import sys
-
-    limit = csv.field_size_limit(sys.maxsize)
-    try:
-        yield from _csv_batches(file)
-    finally:
-        csv.field_size_limit(limit)
-
-
-def _csv_batches(file: Path) -> Iterator[tuple[list[str], list[tuple[Any, ...]]]]:
-    import csv
-    import gzip
-
-    with (gzip.open(file, "rt", newline="", encoding="utf-8-sig") if file.suffix == ".gz"
-          else file.open(newline="", encoding="utf-8-sig")) as stream:  # fmt: skip
-        reader = csv.reader(stream)
-        names = next(reader, [])
-        if not names:
-            raise SiteError(f"The table {file} is empty; its first row must name the columns.")
-        readers = [_text if name in TEXT_COLUMNS else _number for name in names]
-        rows: list[tuple[Any, ...]] = []
-        yield names, rows
-        for fields in reader:
-            if len(fields) != len(names):
-                raise SiteError(
-                    f"Row {reader.line_num} of {file} has {len(fields)} fields but must have {len(names)}; correct it."
-                )
-            rows.append(tuple(read(field) for read, field in zip(readers, fields, strict=True)))
-            if len(rows) == BATCH_ROWS:
-                yield names, rows
-                rows = []
-        yield names, rows
+    yield from csv_batches(file, table, dialect, BATCH_ROWS)
 
 
 def _rows(batch: Any) -> list[tuple[Any, ...]]:
@@ -155,17 +117,3 @@ def _rows(batch: Any) -> list[tuple[Any, ...]]:
         tuple(float(value) if isinstance(value, decimal.Decimal) else value for value in row)
         for row in zip(*columns, strict=True)
     ]
-
-
-def _text(field: str) -> str | None:
-    return field or None
-
-
-def _number(field: str) -> Any:
-    """A whole number, a number, null, or the text of a column that is not known here."""
-    if field == "":
-        return None
-    try:
-        return int(field) if field.lstrip("-").isdigit() else float(field)
-    except ValueError:
-        return field

@@ -228,16 +228,20 @@ class Site:
 def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX, time_zone: str | None = None) -> Site:
     """Open a site: a database by its SQLAlchemy URL, or a folder of tables as Parquet or CSV files (plain or gzip).
 
+    What is unusual about CSV files follows the folder: ``tables/?delimiter=%3B&encoding=cp1252&null=-``.
+
     ``prefix`` is that of the tables' names, ``time_zone`` overrides the site's setting. Nothing is ever written. Raises
     :class:`SiteError` when the site cannot be reached or read, or lacks a table that every Moodle has,
     :class:`UsageError` for arguments that cannot be used.
     """
     prefix = checked_prefix(prefix)
     text = os.fspath(location)
-    if "://" not in text and Path(text).is_dir():
+    folder, query = (text, "") if Path(text).is_dir() else text.partition("?")[::2]
+    if "://" not in text and Path(folder).is_dir():
+        from moodlemlbackend.analytics.site.csv_tables import CsvDialect
         from moodlemlbackend.analytics.site.folder import FolderDatabase
 
-        database: Database = FolderDatabase(Path(text), prefix)
+        database: Database = FolderDatabase(Path(folder), prefix, CsvDialect.parse(query))
     else:
         database = Database(text if "://" in text else f"sqlite:///{text}", prefix)
     try:

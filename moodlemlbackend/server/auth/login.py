@@ -12,7 +12,7 @@ from moodlemlbackend.server.auth.csrf import check_origin
 
 
 class _Authorization(HTTPBasic):
-    """The header as it is; :class:`.auth.Gate` judges it."""
+    """The header as it is; :class:`.authenticator.Authenticator` judges it."""
 
     async def __call__(self, request: Request) -> str:  # type: ignore[override]
         return request.headers.get("authorization", "")
@@ -48,5 +48,5 @@ UserLogin = Annotated[str, Depends(user_login)]
 
 def logged(request: Request) -> dict[str, Any]:
     """Return what the request's line in the log says beside the usual."""
-    found: dict[str, Any] = request.scope["state"].setdefault("logged", {})
-    return found
+    facts: dict[str, Any] = request.scope["state"].setdefault("logged", {})
+    return facts

@@ -100,16 +100,16 @@ def _check_user(user: str, setting: str = "users") -> None:
 
 def _read(rest: str, place: str) -> Password:
     if rest.startswith("sha256:"):
-        found = _SHA256.fullmatch(rest)
-        if not found:
+        matched = _SHA256.fullmatch(rest)
+        if not matched:
             raise UsageError(f"{place} is not user:sha256:salt:digest with a digest of 64 hex digits.")
-        return Password("sha256", found["salt"].encode(), bytes.fromhex(found["digest"]))
+        return Password("sha256", matched["salt"].encode(), bytes.fromhex(matched["digest"]))
     if rest.startswith("scrypt:"):
-        found = _SCRYPT.fullmatch(rest)
-        cost = (int(found["n"]), int(found["r"]), int(found["p"])) if found else (0, 0, 0)
+        matched = _SCRYPT.fullmatch(rest)
+        cost = (int(matched["n"]), int(matched["r"]), int(matched["p"])) if matched else (0, 0, 0)
         usable = 1 <= cost[0] <= _MOST_LOG_N and 1 <= cost[1] <= _MOST_R and 1 <= cost[2] <= _MOST_P
         try:
-            salt, key = (_decoded(found[name]) if found else b"" for name in ("salt", "key"))
+            salt, key = (_decoded(matched[name]) if matched else b"" for name in ("salt", "key"))
         except (binascii.Error, ValueError):
             usable, salt, key = False, b"", b""
         if not usable or len(key) < 16:

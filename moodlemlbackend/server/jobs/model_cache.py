@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from moodlemlbackend.storage.model_store import ModelStore
     from moodlemlbackend.storage.stored_model import StoredModel
 
-    Found = tuple[TrainedModel, StoredModel | None]
+    LoadedModel = tuple[TrainedModel, StoredModel | None]
 
 
 class ModelCache:
@@ -22,24 +22,24 @@ class ModelCache:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._kept: OrderedDict[str, tuple[tuple[str, str], Found]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[tuple[str, str], LoadedModel]] = OrderedDict()
 
-    def find(self, store: ModelStore) -> Found:
+    def find(self, store: ModelStore) -> LoadedModel:
         """Return the model in force as :func:`.trained_models.trained_model` does, errors included."""
         published = store.published()
         if published is None:
             return trained_model(store)
-        place = os.path.realpath(store.folder)
-        kept = self._kept.pop(place, None)
-        if kept is None or kept[0] != published:
-            kept = published, self._load(store)
-        self._kept[place] = kept
+        folder = os.path.realpath(store.folder)
+        entry = self._kept.pop(folder, None)
+        if entry is None or entry[0] != published:
+            entry = published, self._load(store)
+        self._kept[folder] = entry
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)
-        return kept[1]
+        return entry[1]
 
-    def _load(self, store: ModelStore) -> Found:
-        def load(stored: StoredModel) -> Found:
+    def _load(self, store: ModelStore) -> LoadedModel:
+        def load(stored: StoredModel) -> LoadedModel:
             mapped = replace(stored, mapped=True)
             return processor_of(mapped).load(mapped), mapped
 

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import gc
 import importlib
-import json
 import os
 import signal
-import sys
-import tempfile
 import threading
 import time
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from moodlemlbackend.errors import ArchiveError, BackendError, NotTrainedError, RequestError
 from moodlemlbackend.runtime import reply, supervisor
 from moodlemlbackend.runtime.environment import set_library_defaults
 from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.server import limits
+from moodlemlbackend.server.hidden_paths import HiddenPaths
 from moodlemlbackend.server.jobs.job import JSON, RESULT_NAME, ZIP, Job, WorkerReply, WorkerSettings
 from moodlemlbackend.server.logs import describe_fault
 from moodlemlbackend.settings.backend import load_settings
@@ -36,6 +34,9 @@ if TYPE_CHECKING:
     from moodlemlbackend.server.jobs.job import Parts
 
 READY = "ready"
+
+ANSWER = Path("answer")
+"""In the scratch folder of a job."""
 
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Of a worker for predictions, set before NumPy is loaded: workers side by side are quicker than threads that wait."""
@@ -93,7 +94,7 @@ class Worker:
         self._settings = settings
         self._storage = open_storage(settings.directory, wait=load_settings().lock_wait)
         self._models = ModelCache(limits.MODELS_LOADED)
-        self._concealed = concealed_paths(settings.directory)
+        self._hidden = HiddenPaths({settings.directory: "models"})
         self._work: dict[str, Callable[[Job], WorkerReply]] = {
             "training": self._train,
             "prediction": self._predict,
@@ -130,32 +131,39 @@ class Worker:
     def _train(self, job: Job) -> WorkerReply:
         from moodlemlbackend.operations.train import train
 
-        def call(reporter: QuietReporter, rows: int) -> reply.Result:
+        check = self._read_dataset()
+
+        def call(reporter: QuietReporter) -> reply.Result:
             with self._model(job, write=True) as model:
                 began = time.monotonic()
                 result = train(reporter, job.uniqueid, model, "dataset", settings=load_settings())
-                _keep(reporter, "training", result, rows=rows, seconds=time.monotonic() - began)
+                _keep(reporter, "training", result, rows=check.rows, seconds=time.monotonic() - began)
             return result
 
-        return self._json(job, call)
+        return self._answer(job, call, check)
 
     def _predict(self, job: Job) -> WorkerReply:
         from moodlemlbackend.operations.predict import predict, within
 
-        def call(reporter: QuietReporter, _rows: int) -> reply.Result:
+        check = limits.DataSetCheck(self._settings.limits)
+
+        def call(reporter: QuietReporter) -> reply.Result:
             with ExitStack() as stack:
                 model = stack.enter_context(self._model(job, write=False))
                 result = predict(
-                    reporter, job.uniqueid, model, "dataset", settings=load_settings(), find=self._models.find
-                )
+                    reporter, job.uniqueid, model, "dataset", settings=load_settings(), find=self._models.find,
+                    watch=check.watch,
+                )  # fmt: skip
                 return {**result, "predictions": within(stack.pop_all(), result["predictions"])}
 
-        return self._json(job, call)
+        return self._answer(job, call, check)
 
     def _evaluate(self, job: Job) -> WorkerReply:
         from moodlemlbackend.operations.evaluate import evaluate
 
-        def call(reporter: QuietReporter, rows: int) -> reply.Result:
+        check = self._read_dataset()
+
+        def call(reporter: QuietReporter) -> reply.Result:
             with ExitStack() as stack:
                 trained = None
                 if job.values["trained"]:
@@ -176,18 +184,18 @@ class Worker:
                     settings=load_settings(),
                 )
                 result["dir"] = f"{job.uniqueid}/{job.dirhash}/logs/{result['runid']}"
-                _keep(reporter, "evaluation", result, rows=rows, seconds=time.monotonic() - began)
+                _keep(reporter, "evaluation", result, rows=check.rows, seconds=time.monotonic() - began)
             return result
 
-        return self._json(job, call)
+        return self._answer(job, call, check)
 
     def _evaluation_log(self, job: Job) -> WorkerReply:
         parts = (*job.model, "logs", job.values["runid"])
         with self._storage.checkout(parts, write=False) as folder:
             if not folder.is_dir():
                 raise RequestError("There is no run of this number.", 404)
-            archives.pack(folder, Path("answer"), alter=lambda _, log: self._cleaned(log))
-        return _archive()
+            archives.pack(folder, ANSWER, alter=lambda _, log: self._cleaned(log))
+        return _reply_of_file(ZIP)
 
     def _export(self, job: Job) -> WorkerReply:
         from moodlemlbackend.operations.transfer import export_model
@@ -199,8 +207,8 @@ class Worker:
             except NotTrainedError:
                 raise RequestError("There is no trained model to be exported; train it first.", 404) from None
             export_model(QuietReporter(), job.uniqueid, model, "exported", settings=load_settings())
-        archives.pack(Path("exported"), Path("answer"))
-        return _archive()
+        archives.pack(Path("exported"), ANSWER)
+        return _reply_of_file(ZIP)
 
     def _import(self, job: Job) -> WorkerReply:
         from moodlemlbackend.operations.transfer import import_model
@@ -228,22 +236,22 @@ class Worker:
 
     # ---- what they share ----
 
-    def _json(self, job: Job, call: Callable[[QuietReporter, int], reply.Result]) -> WorkerReply:
+    def _read_dataset(self) -> limits.DataSetCheck:
+        """Check the upload as a whole, before a run begins."""
+        check = limits.DataSetCheck(self._settings.limits)
+        check.read(Path("dataset"))
+        return check
+
+    def _answer(
+        self, job: Job, call: Callable[[QuietReporter], reply.Result], check: limits.DataSetCheck
+    ) -> WorkerReply:
         """The line that the command would print, as the body; its exit code as the status."""
-        try:
-            rows = max(0, limits.check_dataset(Path("dataset"), self._settings.limits) - 3)
-        except BackendError as error:
-            if isinstance(error, RequestError):
-                raise
-            rows = 0  # the command says what is wrong with the file
-        with closing(reply.Reply()) as answer:
+        with ANSWER.open("w+b") as file, closing(JobAnswer(file, self._hidden)) as answer:
             reporter = QuietReporter()
-            status = supervisor.perform(job.kind, lambda _: call(reporter, rows), reporter, answer)
-            line = self._conceal(answer.line())
-        if len(line) <= limits.INLINE_BYTES:
-            return WorkerReply(200, line, JSON, status=status, rows=rows)
-        Path("answer").write_bytes(line)
-        return WorkerReply(200, b"", JSON, "answer", status=status, rows=rows)
+            status = supervisor.perform(job.kind, lambda _: call(reporter), reporter, answer)
+        if check.refusal is not None:
+            raise check.refusal
+        return _reply_of_file(JSON, status=status, rows=check.rows)
 
     @contextmanager
     def _model(self, job: Job, *, write: bool) -> Iterator[str]:
@@ -260,29 +268,23 @@ class Worker:
             yield
 
     def _refusal(self, error: BackendError, code: int) -> WorkerReply:
-        text = self._conceal(" ".join(str(error).split()).encode("utf-8", "replace"))
-        return WorkerReply(code, text, status=int(error.status), fault=type(error).__name__)
-
-    def _conceal(self, text: bytes) -> bytes:
-        for path, name in self._concealed:
-            text = text.replace(path, name)
-        return text
+        text = self._hidden.hide(" ".join(str(error).split()))
+        return WorkerReply(code, text.encode("utf-8", "replace"), status=int(error.status), fault=type(error).__name__)
 
     def _cleaned(self, log: bytes) -> bytes:
-        text = self._conceal(log).decode("utf-8", "replace")
-        return archives.without_tracebacks(text).encode()
+        return archives.without_tracebacks(self._hidden.hide(log.decode("utf-8", "replace"))).encode()
 
 
-def concealed_paths(directory: str) -> list[tuple[bytes, bytes]]:
-    """Paths of this server and what is said instead, the longest first; as they are, and as JSON has them."""
-    places = {directory: "models", tempfile.gettempdir(): "scratch", sys.prefix: "python", sys.base_prefix: "python"}
-    places[str(Path(__file__).parents[2])] = "python"
-    named: dict[str, str] = {}
-    for place, name in places.items():
-        if "://" not in place and len(Path(place).absolute().parts) > 1:
-            for path in (os.path.abspath(place), os.path.realpath(place)):  # noqa: PTH100
-                named[path] = named[json.dumps(path)[1:-1]] = name
-    return [(path.encode(), named[path].encode()) for path in sorted(named, key=len, reverse=True)]
+class JobAnswer(reply.Reply):
+    """The line of a job, written once, to a file, and without paths of the server."""
+
+    def __init__(self, file: BinaryIO, hidden: HiddenPaths) -> None:
+        super().__init__(file)
+        self._hidden = hidden
+
+    def write(self, result: reply.Result) -> int:
+        """Write a result as its base does."""
+        return super().write(self._hidden.hide_in(result))
 
 
 def _keep(reporter: QuietReporter, kind: str, result: dict[str, Any], *, rows: int, seconds: float) -> None:
@@ -294,8 +296,8 @@ def _keep(reporter: QuietReporter, kind: str, result: dict[str, Any], *, rows: i
             (reporter.run.dir / RESULT_NAME).write_bytes(line)
 
 
-def _archive() -> WorkerReply:
-    answer = Path("answer")
-    if answer.stat().st_size <= limits.INLINE_BYTES:
-        return WorkerReply(200, answer.read_bytes(), ZIP)
-    return WorkerReply(200, b"", ZIP, "answer")
+def _reply_of_file(media: str, *, status: int = 0, rows: int = 0) -> WorkerReply:
+    """The answer that was written: its content if that is little, else its name."""
+    small = ANSWER.stat().st_size <= limits.INLINE_BYTES
+    body, file = (ANSWER.read_bytes(), None) if small else (b"", ANSWER.name)
+    return WorkerReply(200, body, media, file, status, rows)

@@ -134,7 +134,6 @@ ENGLISH = {
     "counted reused one": "one course used again from the last week",
     "counted marks": "{count} predictions marked as not useful",
     "counted marks one": "one prediction marked as not useful",
-    "server folder": "the folder of the server",
     # Predictions by course.
     "predictions title": "Predictions: {model}",
     "predictions none": "The model has not predicted anything worth telling.",

@@ -359,7 +359,7 @@ def test_a_column_that_is_needed_is_named(tmp_path):
 # ---- folders ----
 
 
-def export(small, folder, ending):
+def export(small, folder, ending, null=""):
     """Write every table as a file."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -377,7 +377,7 @@ def export(small, folder, ending):
                 parquet.write_table(pa.table(data), path)
                 continue
             with gzip.open(path, "wt", newline="") if ending.endswith("gz") else path.open("w", newline="") as file:
-                csv.writer(file).writerows([columns, *rows])
+                csv.writer(file).writerows([columns, *([null if v is None else v for v in row] for row in rows)])
     database.close()
     return folder
 
@@ -396,6 +396,66 @@ def test_a_folder_of_tables(small, tmp_path, ending):
     np.testing.assert_array_equal(found.features.values, expected.features.values)
     with pytest.raises(SiteError):
         open_site(temporary)
+
+
+def write_again(folder, delimiter, encoding):
+    """Write the tables of a folder otherwise."""
+    for path in folder.glob("*.csv"):
+        with path.open(newline="") as file:
+            rows = list(csv.reader(file))
+        with path.open("w", newline="", encoding=encoding) as file:
+            csv.writer(file, delimiter=delimiter).writerows(rows)
+
+
+@pytest.mark.parametrize("null", ["NULL", r"\N", "null", "-"])
+def test_null_as_others_write_it(small, tmp_path, null):
+    course, users = busy_course(small)
+    small.set("UPDATE mdl_course SET enablecompletion = 1")
+    small.add("course_completion_criteria", course=course)
+    small.set("UPDATE mdl_user SET lastname = 'Null', description = NULL")
+    for user, done in zip(users, (END, None, None), strict=True):
+        small.add("course_completions", course=course, userid=user, timecompleted=done)
+    folder = export(small, tmp_path / "tables", "csv")
+    indicators = [*indicators_of(get_target("course_dropout")), r"\core_user\analytics\indicator\user_profile_set"]
+    with open_site(folder) as site:
+        [expected] = analyse(site, plan(indicators=indicators))
+    assert expected.labels.tolist() == [0, 1, 1] * 4
+    folder = export(small, tmp_path / "others", "csv", null)
+    with open_site(f"{folder}?null=-" if null == "-" else folder) as site:
+        [found] = analyse(site, plan(indicators=indicators))
+        assert site.database.rows("SELECT DISTINCT lastname, description FROM {user}") == [("Null", None)]
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    np.testing.assert_array_equal(found.features.values, expected.features.values)
+
+
+@pytest.mark.parametrize("text", ["2026-03-01", "1,795", "1.76E+09", "nan", "1e400", "\u0661", "-", "9" * 20])
+def test_what_is_no_number_is_refused_with_its_place(small, tmp_path, text):
+    busy_course(small)
+    folder = export(small, tmp_path / "tables", "csv")
+    rows = [["userid", "course", "timecompleted", "note"], [1, 1, "NULL", text], [2, 1, text, ""]]
+    with (folder / "course_completions.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    with pytest.raises(SiteError) as raised:
+        open_site(folder)
+    said = f"Row 3 of {folder / 'course_completions.csv'} has {text!r} in the column timecompleted, which is no number"
+    assert str(raised.value).startswith(said)
+
+
+def test_delimiter_and_encoding_follow_the_folder(small, tmp_path, command):
+    busy_course(small, shortname="F\u00edsica")
+    folder = export(small, tmp_path / "tables", "csv")
+    write_again(folder, ";", "cp1252")
+    with pytest.raises(SiteError, match=r"give it after the folder"):
+        open_site(folder)
+    with open_site(f"{folder}?delimiter=;&encoding=cp1252") as site:
+        assert [course.shortname for course in site.courses] == ["F\u00edsica"]
+    shown = command("site", "check", "--site", f"{folder}/?delimiter=%3B&encoding=cp1252", "--now", str(NOW))
+    assert (shown.returncode, shown.stderr) == (0, "")
+    for query, said in {
+        "separator=;": "no option 'separator'", "delimiter=ab": "not one character", "encoding=x": "no encoding 'x'",
+    }.items():  # fmt: skip
+        with pytest.raises(UsageError, match=said):
+            open_site(f"{folder}?{query}")
 
 
 def test_folders_that_cannot_be_read(small, tmp_path):

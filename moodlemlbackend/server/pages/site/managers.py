@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from html import escape
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,7 +101,7 @@ def progress(ctx: RequestContext, modelid: int, *, refresh: bool) -> Page | Resp
     if run is None:
         return go(f"/analytics/models/{modelid}")
     again = REFRESH_SECONDS if run.active and refresh else None
-    info = [_without_paths(ctx, text) for text in run.info]
+    info = ctx.hidden_paths.hide_in(run.info)
     return Page(
         "run.html",
         {"model": model, "run": run, "info": info, "refreshes": bool(again), "minimum": backend.MINIMUM_SCORE},
@@ -143,7 +141,7 @@ def log(ctx: RequestContext, modelid: int) -> Page:
         judged, past_runs = _evaluations(ctx, connection, modelid), runs(connection, modelid)
         marks = feedback.listed(connection, modelid)
     for run in past_runs:
-        run["info"] = [_without_paths(ctx, text) for text in run["info"]]
+        run["info"] = ctx.hidden_paths.hide_in(run["info"])
     values = {"model": model, "evaluations": judged, "runs": past_runs, "marks": marks[::-1]}
     return Page("log.html", {**values, "minimum": backend.MINIMUM_SCORE})
 
@@ -170,7 +168,7 @@ def evaluation_file(ctx: RequestContext, modelid: int, logid: int, name: str) ->
     if path is None or not path.is_file() or path.is_symlink():
         raise RequestError(say("no such file"), 404)
     if name == REPORT:
-        text = _without_paths(ctx, path.read_text("utf-8", "replace"))
+        text = ctx.hidden_paths.hide(path.read_text("utf-8", "replace"))
         return Response(text, media_type="text/html; charset=utf-8", headers=_REPORT_HEADERS)
     return Response(path.read_bytes(), media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
@@ -221,7 +219,7 @@ def _evaluations(ctx: RequestContext, connection: Connection, modelid: int) -> l
     """The log of a model's evaluations, newest first, for a page."""
     log = evaluations(connection, modelid)
     for entry in log:
-        entry["info"] = [_without_paths(ctx, text) for text in entry["info"]]
+        entry["info"] = ctx.hidden_paths.hide_in(entry["info"])
     return log
 
 
@@ -250,9 +248,3 @@ def _scores_by_interval(log: Sequence[dict[str, Any]]) -> list[IntervalScores]:
         by_interval.setdefault(entry["timesplitting"] or "", []).append(facts)
     charts = [(interval, score_chart(facts)) for interval, facts in by_interval.items() if len(facts) > 1]
     return [IntervalScores(interval, chart) for interval, chart in charts if chart is not None]
-
-
-def _without_paths(ctx: RequestContext, text: str) -> str:
-    """A text for a page, which may be HTML: without the folders of the server."""
-    folder = str(ctx.workspace.folder)
-    return re.sub(rf"({re.escape(folder)}|{re.escape(escape(folder))})[^\s;,<>\"']*", say("server folder"), text)

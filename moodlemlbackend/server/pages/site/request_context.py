@@ -18,6 +18,7 @@ from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.analytics.site.people import user_named
 from moodlemlbackend.errors import BackendError, BusyError, NotTrainedError, RequestError, UsageError
 from moodlemlbackend.server import limits
+from moodlemlbackend.server.hidden_paths import HiddenPaths
 from moodlemlbackend.server.jobs.page_runs import PageRuns
 from moodlemlbackend.server.pages.site.forms import Tokens
 from moodlemlbackend.server.texts import say
@@ -66,6 +67,7 @@ class RequestContext:
     manages: bool
     tokens: Tokens
     runs: PageRuns
+    hidden_paths: HiddenPaths
 
     def require_manager(self) -> None:
         """Raise RequestError of 403 unless the person may manage models."""
@@ -138,7 +140,8 @@ class RequestContexts:
             capabilities = Capabilities(site, workspace.clock())
             manages = capabilities.may(person.id, MANAGE_MODELS, site.system_context)
             own = replace(workspace, userid=person.id)
-            yield RequestContext(user, person, own, site, capabilities, manages, tokens, self.runs)
+            hidden_paths = HiddenPaths({str(workspace.folder): "analytics"})
+            yield RequestContext(user, person, own, site, capabilities, manages, tokens, self.runs, hidden_paths)
 
     def _open(self) -> tuple[Workspace, Tokens]:
         """The store, opened once, and the tokens with the key that it keeps for all servers."""

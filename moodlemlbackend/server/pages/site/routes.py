@@ -34,7 +34,7 @@ _HIDDEN: dict[str, Any] = {"include_in_schema": False, "response_class": HTMLRes
 
 
 def add_site_pages(app: FastAPI) -> None:
-    """Add the pages to the application, whose state has the request_contexts."""
+    """Add the pages to the application, whose state has the request contexts."""
     _add_insights(app)
     _add_models(app)
 
@@ -63,7 +63,7 @@ def _add_insights(app: FastAPI) -> None:
         return await _take(request, user, teachers.act)
 
     @app.get("/notifications", **_HIDDEN)
-    async def told(request: Request, user: AnyLogin, done: Word = "") -> Response:
+    async def list_notifications(request: Request, user: AnyLogin, done: Word = "") -> Response:
         return await _show(request, user, lambda ctx: notifications.index(ctx, done))
 
     @app.post("/notifications", **_HIDDEN)
@@ -107,7 +107,7 @@ def _add_models(app: FastAPI) -> None:
 async def _show(request: Request, user: str, make: Callable[[RequestContext], Page | Response]) -> Response:
     """Answer with a page."""
     request_contexts: RequestContexts = request.app.state.request_contexts
-    return await _told(request, user, request_contexts.ask(user, lambda ctx: _response(request, ctx, make(ctx))))
+    return await _or_refusal(request, user, request_contexts.ask(user, lambda ctx: _response(request, ctx, make(ctx))))
 
 
 async def _take(request: Request, user: str, make: Callable[[RequestContext, PageForm], Page | Response]) -> Response:
@@ -123,7 +123,7 @@ async def _take(request: Request, user: str, make: Callable[[RequestContext, Pag
         request_contexts: RequestContexts = request.app.state.request_contexts
         return await request_contexts.ask(user, lambda ctx: checked(ctx, form))
 
-    return await _told(request, user, answer())
+    return await _or_refusal(request, user, answer())
 
 
 def _response(request: Request, ctx: RequestContext, made: Page | Response) -> Response:
@@ -131,7 +131,7 @@ def _response(request: Request, ctx: RequestContext, made: Page | Response) -> R
     return made.response(ctx, person_only=person_only) if isinstance(made, Page) else made
 
 
-async def _told(request: Request, user: str, answer: Awaitable[Response]) -> Response:
+async def _or_refusal(request: Request, user: str, answer: Awaitable[Response]) -> Response:
     """Answer; what is refused has a page, too."""
     try:
         return await answer

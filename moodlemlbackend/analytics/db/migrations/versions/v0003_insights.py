@@ -29,6 +29,7 @@ def upgrade() -> None:
     op.create_index("analytics_predictions_rank_in_model", "analytics_predictions", ["modelid", *ranks, *sample])
     op.drop_index("analytics_predictions_model", "analytics_predictions")
     op.create_index("analytics_explanations_probability", "analytics_explanations", ["predictionid", "probability"])
+    op.create_index("analytics_prediction_actions_user", "analytics_prediction_actions", ["userid", "predictionid"])
     op.add_column("analytics_feedback", sa.Column("inforce", sa.Integer(), nullable=True))
     op.execute(sa.text(_FIRST_MARKS))
     op.create_index(
