@@ -74,17 +74,15 @@ def _store(settings: AnalyticsSettings) -> Iterator[Finding]:
     if not settings.store and not Path(settings.store_url.removeprefix("sqlite:///")).exists():
         yield Finding("Store", Level.OK, "does not exist yet; the first command that needs it makes it")
         return
-    from sqlalchemy import inspect
-
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.databases import make_engine, parse_url
     from moodlemlbackend.analytics.db import history
-    from moodlemlbackend.analytics.db.database import VERSION_TABLE, Store
+    from moodlemlbackend.analytics.db.database import Store, is_empty
 
     store = Store(make_engine(parse_url(settings.store_url, "The store")))
     try:
         with store.read() as connection:
-            if not inspect(connection).has_table(VERSION_TABLE):
+            if is_empty(connection):
                 yield Finding("Store", Level.OK, f"{store} can be read; it is empty")
                 return
             enabled = models.listed(connection, enabled=True)

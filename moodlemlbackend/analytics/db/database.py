@@ -120,6 +120,11 @@ def upsert(
         connection.execute(insert.on_conflict_do_nothing(index_elements=keys))
 
 
+def is_empty(connection: Connection) -> bool:
+    """Whether the database holds no store yet."""
+    return not inspect(connection).has_table(VERSION_TABLE)
+
+
 def _engine(url: URL) -> Engine:
     name = url.get_backend_name()
     options: dict[str, Any] = {"pool_pre_ping": True}
