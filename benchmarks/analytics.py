@@ -171,8 +171,8 @@ def drop_indexes(url: str) -> None:
 
 def quick() -> None:
     """A small site in SQLite, to see that this script works."""
-    from small_site import DAY, START, SmallSite
-    from small_site import NOW as SMALL_NOW
+    from fixtures.small_site import DAY, START, SmallSite
+    from fixtures.small_site import NOW as SMALL_NOW
 
     with tempfile.TemporaryDirectory() as folder:
         small = SmallSite(Path(folder) / "site.sqlite")
