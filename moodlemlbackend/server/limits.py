@@ -26,6 +26,8 @@ PART_HEADER_BYTES = 2048
 """Headers of one part of a form: how many, and each."""
 IDLE_SECONDS = 60.0
 """Without a byte of an upload."""
+UPLOAD_BYTES_A_SECOND = 4096
+"""That an upload has to bring after its first minute."""
 
 HEADER_ROW_BYTES = 16 * MIB
 """One of the three header rows of a data set."""
@@ -39,10 +41,14 @@ LONGEST_DELAY_SECONDS = 16.0
 FORGET_FAILURES_SECONDS = 900.0
 CLIENTS_REMEMBERED = 10_000
 FAILED_LOGINS_AT_ONCE = 8
-"""Delayed answers a client; one more is refused unheard."""
+"""Delayed answers a client's user; with more, logins are looked at one by one."""
+KNOWN_LOGIN_SECONDS = 0.05
+"""Between two of these of a user who has been here; of others, :data:`FAILED_LOGIN_SECONDS`."""
 LOGINS_CHECKED_AT_ONCE = 64
 """Different credentials whose scrypt is being computed or waits for it; those once found right need none."""
 PASSWORD_CHARACTERS = 1024
+USER_CHARACTERS = 64
+"""By which failed logins are told apart."""
 
 TRAINING_NICE = 5
 """Added to the niceness of a worker that trains, so that short work goes first."""
@@ -55,6 +61,10 @@ ABANDON_SECONDS = 2.0
 """How long a job whose client has gone may go on to its end."""
 CONNECTIONS = 2000
 """Open at once."""
+OTHER_FILES = 512
+"""Open beside them."""
+HEADERS_SECONDS = 10.0
+"""For the headers of a request."""
 RETRY_SECONDS = 30
 """What Retry-After says when there is too much to do."""
 

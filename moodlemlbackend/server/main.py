@@ -17,6 +17,7 @@ from moodlemlbackend.files import explain, keep_private
 from moodlemlbackend.interpreter import keep_spawned_processes_safe
 from moodlemlbackend.server import limits, logs
 from moodlemlbackend.server.app import create_app
+from moodlemlbackend.server.connections import Connection, allow_files
 from moodlemlbackend.settings.analytics import load_analytics_settings
 from moodlemlbackend.settings.backend import load_settings
 
@@ -76,8 +77,12 @@ def run_server(settings: ServerSettings) -> None:
             "put a proxy with TLS in front."
         )
     log.info("Listening", extra={"host": host, "port": port, "remote": not place.startswith("the directory")})
+    allow_files()
     config = uvicorn.Config(
         app,
+        http=Connection,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=settings.proxies,
         log_config=None,
         access_log=False,
         server_header=False,

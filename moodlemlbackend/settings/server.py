@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from functools import partial
+from ipaddress import ip_network
 from typing import ClassVar
 
 from moodlemlbackend.errors import UsageError
@@ -39,6 +40,7 @@ class ServerSettings:
     namespaces: bool = False
     host: str = "127.0.0.1"
     port: int = 5000
+    proxies: str = ""
     scratch: str = ""
     training_workers: int = max(1, _CORES // 2)
     prediction_workers: int = max(1, min(4, _CORES))
@@ -70,6 +72,10 @@ def _parse_switch(text: str) -> bool:
     if text.lower() not in ("on", "off"):
         raise ValueError(text)
     return text.lower() == "on"
+
+
+def _parse_networks(text: str) -> str:
+    return ",".join(str(ip_network(one.strip())) for one in text.split(","))
 
 
 _parse_count = partial(parse_whole, least=1, most=1024)
@@ -109,6 +115,10 @@ SETTINGS: dict[str, ServerSetting] = {
         ),
         ServerSetting("host", "a host name or address", "address to listen at; 0.0.0.0 is every one", parse_printable),
         ServerSetting("port", f"{_WHOLE} 0 to 65535", "port to listen at", partial(parse_whole, least=0, most=65_535)),
+        ServerSetting(
+            "proxies", "addresses or networks with commas between them",
+            "whose X-Forwarded-For and X-Forwarded-Proto are believed", _parse_networks,
+        ),
         ServerSetting(
             "scratch",
             "a directory",

@@ -111,14 +111,14 @@ def test_metadata(metadata):
 
 def test_extras(metadata, requirements):
     extras = set(metadata.get_all("Provides-Extra"))
-    assert extras == {"server", "analytics", "postgresql", "mysql", "s3", "all", "test"}
+    assert extras == {"server", "analytics", "postgresql", "mysql", "s3", "all", "test", "develop"}
     core = {str(one) for one in needed(requirements)}
 
     def of(extra: str) -> set[tuple[str, str]]:
         added = (one for one in needed(requirements, extra=extra) if str(one) not in core)
         return {(one.name, str(one.specifier)) for one in added}
 
-    assert of("all") == set().union(*(of(extra) for extra in extras - {"all", "test"}))
+    assert of("all") == set().union(*(of(extra) for extra in extras - {"all", "test", "develop"}))
     assert {name for name, _ in of("analytics")} == {"SQLAlchemy", "alembic", "joblib"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -97,13 +98,20 @@ async def receive(request: Request, scratch: Scratch, *, files: Collection[str],
 
 
 async def _chunks(request: Request, most: int) -> AsyncIterator[bytes]:
-    """Yield the body as it comes; RequestError past ``most`` bytes or when nothing comes any more."""
-    total = 0
+    """Yield the body as it comes; RequestError past ``most`` bytes or when nothing, or too little, comes."""
+    total, waited = 0, 0.0
     while True:
+        left = limits.IDLE_SECONDS + total / limits.UPLOAD_BYTES_A_SECOND - waited
+        began = time.monotonic()
         try:
-            message: Message = await asyncio.wait_for(request.receive(), limits.IDLE_SECONDS)
+            message: Message = await asyncio.wait_for(request.receive(), min(limits.IDLE_SECONDS, left))
         except asyncio.TimeoutError:
-            raise RequestError(f"Nothing of the upload came for {limits.IDLE_SECONDS:g} seconds.", 408) from None
+            if left >= limits.IDLE_SECONDS:
+                text = f"Nothing of the upload came for {limits.IDLE_SECONDS:g} seconds."
+            else:
+                text = f"The upload is too slow; it has to bring {limits.UPLOAD_BYTES_A_SECOND} bytes a second."
+            raise RequestError(text, 408) from None
+        waited += time.monotonic() - began
         if message["type"] == "http.disconnect":
             raise RequestError("The client has gone.", 499)
         chunk = message.get("body", b"")

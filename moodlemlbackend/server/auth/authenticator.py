@@ -32,6 +32,7 @@ class _Failures:
     count: int = 0
     last: float = 0.0
     delayed: int = 0
+    turn: float = 0.0
 
 
 class Authenticator:
@@ -50,7 +51,7 @@ class Authenticator:
         self._checks: dict[bytes, asyncio.Future[bool]] = {}
         self._key = secrets.token_bytes(32)
         self._seen: dict[str, bytes] = {}
-        self._failures: OrderedDict[str, _Failures] = OrderedDict()
+        self._failures: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
         self._failed = failed
         self._threads = ThreadPoolExecutor(2, "password")
         plain = sorted(name for name, password in self._users.items() if password.kind == "plain")
@@ -60,6 +61,11 @@ class Authenticator:
                 "moodlemlbackend passwd makes.",
                 extra={"users": plain},
             )
+
+    @property
+    def users(self) -> int:
+        """How many users there are, without the people."""
+        return len(self._users) - len(self._people)
 
     def is_person(self, user: str) -> bool:
         """Whether a name is of the people, who may see pages of the Moodle site only."""
@@ -71,23 +77,34 @@ class Authenticator:
         Raises
         ------
         RequestError
-            401 without the right credentials, after a delay if some were given; 429 while a client has too many
-            such answers outstanding.
+            401 without the right credentials, after a delay if some were given; 429 while a client has so many
+            such answers of this user outstanding that they take their turn, and these are wrong, too, or many.
         """
         if not authorization:
             raise RequestError("Log in with the user name and password that this server knows.", 401)
-        failures = self._failures.get(client)
-        if failures is not None and failures.delayed >= limits.FAILED_LOGINS_AT_ONCE:
-            raise RequestError(
-                "Too many failed logins; wait a minute.", 429, retry_after=int(limits.LONGEST_DELAY_SECONDS)
-            )
         user, password = _credentials(authorization)
+        client_user = client, user[: limits.USER_CHARACTERS]
+        failures = self._failures.get(client_user)
+        many = failures is not None and failures.delayed >= limits.FAILED_LOGINS_AT_ONCE
+        if failures is not None and many:
+            await self._take_turn(failures, known=user in self._seen)
         if await self._right(user, password):
             return user
         self._failed()
         log.warning("Failed login", extra={"client": client})
-        await self._delay(client)
+        if many:
+            raise _too_many()
+        await self._delay(client_user)
         raise RequestError(_REFUSED, 401)
+
+    async def _take_turn(self, failures: _Failures, *, known: bool) -> None:
+        """Wait until this login is looked at: the right password gets in among many wrong ones, which win no time."""
+        now = time.monotonic()
+        turn = max(now, failures.turn + (limits.KNOWN_LOGIN_SECONDS if known else limits.FAILED_LOGIN_SECONDS))
+        if turn - now > limits.LONGEST_DELAY_SECONDS:
+            raise _too_many()
+        failures.turn = turn
+        await asyncio.sleep(turn - now)
 
     async def _right(self, user: str, password: str) -> bool:
         if len(password) > limits.PASSWORD_CHARACTERS:
@@ -113,12 +130,12 @@ class Authenticator:
             check.add_done_callback(lambda _: self._checks.pop(mark, None))
         return await asyncio.shield(check)
 
-    async def _delay(self, client: str) -> None:
+    async def _delay(self, client_user: tuple[str, str]) -> None:
         now = time.monotonic()
-        failures = self._failures.pop(client, None)
+        failures = self._failures.pop(client_user, None)
         if failures is None or now - failures.last > limits.FORGET_FAILURES_SECONDS:
             failures = _Failures()
-        self._failures[client] = failures
+        self._failures[client_user] = failures
         while len(self._failures) > limits.CLIENTS_REMEMBERED:
             self._failures.popitem(last=False)
         failures.count += 1
@@ -129,6 +146,10 @@ class Authenticator:
             await asyncio.sleep(min(seconds, limits.LONGEST_DELAY_SECONDS))
         finally:
             failures.delayed -= 1
+
+
+def _too_many() -> RequestError:
+    return RequestError("Too many failed logins; wait a minute.", 429, retry_after=int(limits.LONGEST_DELAY_SECONDS))
 
 
 async def _check(known: Password, password: str) -> bool:

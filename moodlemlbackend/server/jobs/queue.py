@@ -67,6 +67,7 @@ class WorkQueue:
     def __init__(self, pool: Pool, waiting: int) -> None:
         self.pool = pool
         self.most = pool.size + waiting
+        self.most_of_user = -(-self.most // 2)
         self.tickets: list[Ticket] = []
 
     def count(self, state: str) -> int:
@@ -75,9 +76,10 @@ class WorkQueue:
 
 
 class Jobs:
-    """All work of one server process."""
+    """All work of one server process; of several users none takes more than half of the places."""
 
-    def __init__(self, settings: ServerSettings, metrics: Metrics) -> None:
+    def __init__(self, settings: ServerSettings, metrics: Metrics, users: int = 1) -> None:
+        self._users = users
         self._settings = settings
         self._metrics = metrics
         self._threads = ThreadPoolExecutor(2 * (settings.training_workers + settings.prediction_workers) + 2, "worker")
@@ -143,6 +145,14 @@ class Jobs:
             raise RequestError(
                 f"The server has too much to do: {queue.count('running')} at work and "
                 f"{len(queue.tickets) - queue.count('running')} waiting; ask again later.",
+                503,
+                retry_after=limits.RETRY_SECONDS,
+            )
+        of_user = sum(ticket.user == user for ticket in queue.tickets)
+        if self._users > 1 and of_user >= queue.most_of_user:
+            self._metrics.jobs.labels(kind, "refused").inc()
+            raise RequestError(
+                f"{of_user} requests of this user are here, half of what the server takes; ask again later.",
                 503,
                 retry_after=limits.RETRY_SECONDS,
             )

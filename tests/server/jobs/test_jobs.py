@@ -28,7 +28,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with served(tmp_path_factory.mktemp("server"), WAITING_TRAININGS="1", TRAINING_WORKERS="1") as server:
+    with served(tmp_path_factory.mktemp("server"), WAITING_TRAININGS="1", USERS=":".join(LOGIN)) as server:
         yield server
 
 
