@@ -120,7 +120,7 @@ def _titles(record: Record) -> tuple[str, str]:
     of = {EVALUATION: "Evaluation", RATING: "Evaluation of the trained model", TRAINING: "Training"}[record.kind]
     about = record.about
     dataset, run = about.get("data set", "unknown"), f"run {about.get('run', '')} of {about.get('time', '')}"
-    subtitle = f"Data set {dataset}, {run}" if dataset else run.capitalize()
+    subtitle = f"Data set {dataset}, {run}" if dataset else f"R{run[1:]}"
     return f"{of}: {about.get('model', 'model')}", subtitle
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -86,6 +85,8 @@ def limit_behind_error(name: str) -> str:
 
 def limit_of_threads(name: str) -> str:
     """What to say when this process cannot start as many threads as libraries do, else an empty text."""
+    import threading
+
     end = threading.Event()
     try:
         for _ in range(USUAL_THREADS):

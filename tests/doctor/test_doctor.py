@@ -187,7 +187,7 @@ def test_what_becomes_of_a_library_is_seen_by_trying():
 
 @pytest.mark.parametrize("code", ["import os; os._exit(3)", "print('}{'); import os; os._exit(3)"])
 def test_a_library_that_ends_python(broken, monkeypatch, code):
-    monkeypatch.setenv("PYTHONPATH", broken("ender", code)["PYTHONPATH"])
+    monkeypatch.syspath_prepend(broken("ender", code)["PYTHONPATH"])
     results = libraries._probe({"numpy": "numpy", "ender": "ender", "json": "json"})
     assert set(results) == {"numpy", "ender"}
     assert "exit code 3" in libraries._failure(results["ender"])

@@ -144,6 +144,7 @@ def test_a_run_of_something_else_has_its_title_and_command(tmp_path):
     assert "<h1>Training: Students at risk (model 3)</h1>" in text
     assert "<pre>MOODLEMLBACKEND_SEED=7 moodlemlbackend models train 3</pre>" in text
     assert str(tmp_path) not in text
+    assert re.search(r"Run \d+ of [-0-9]+ [:0-9]+ UTC<", text)
 
 
 @posix

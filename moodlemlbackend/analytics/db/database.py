@@ -132,6 +132,8 @@ def _engine(url: URL) -> Engine:
         path = Path(str(url.database))
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                path.touch()  # SQLite itself would leave out what the umask gives a group
         options = {"connect_args": {"timeout": WAIT_SECONDS, "check_same_thread": False}}
     elif name != "postgresql":
         options["isolation_level"] = "READ COMMITTED"

@@ -139,18 +139,19 @@ def test_figures_come_from_the_folder_of_the_model_alone(server, manager, addres
     (outside / "roc-curve.png").write_bytes(b"secret")
     (outside / "report.html").write_bytes(b"secret")
     [(logid, folder)] = store(server, "SELECT id, dir FROM analytics_models_log")
-    for place in (outside, f"{folder}/../../../../../../outside", "/etc", "x", ""):
+    up = "../" * (len(Path(folder).parts) + 1)
+    for place in (outside, f"{folder}/{up}outside", f"{up}outside", "/etc", "x", ""):
         store(server, "UPDATE analytics_models_log SET dir = ?", str(place))
         told(manager.get(f"{address}/evaluations/{logid}/roc-curve.png"), 404)
         assert "left no figures" in manager.get(f"{address}/evaluations/{logid}").text
     store(server, "UPDATE analytics_models_log SET dir = ?", folder)
-    Path(folder, "link.png").symlink_to(outside / "roc-curve.png")
+    (server.folder / "work" / folder / "link.png").symlink_to(outside / "roc-curve.png")
     told(manager.get(f"{address}/evaluations/{logid}/link.png"), 404)
 
 
 def test_a_report_is_shown_as_it_is_without_scripts(server, manager, address):
     [(logid, folder)] = store(server, "SELECT id, dir FROM analytics_models_log")
-    report = Path(folder, "report.html").read_text("utf-8")
+    report = (server.folder / "work" / folder / "report.html").read_text("utf-8")
     assert "The whole report" in manager.get(f"{address}/evaluations/{logid}").text
     found = manager.get(f"{address}/evaluations/{logid}/report.html")
     assert found.headers["content-type"] == "text/html; charset=utf-8"
