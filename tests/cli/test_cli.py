@@ -7,7 +7,6 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from importlib import import_module
 from pathlib import Path
 
@@ -92,9 +91,7 @@ def test_starting_loads_no_large_library(python, module):
 
 
 def test_version_is_the_one_that_moodle_is_told(command, python):
-    begun = time.perf_counter()
     assert result_of(command("version")) == __version__
-    assert time.perf_counter() - begun < 2
     env = {"MOODLEMLBACKEND_REPORTED_VERSION": "2"}
     told = command("version", env=env)
     assert told.stdout == python("-m", "moodlemlbackend.version", env=env).stdout == "2.9.0\n"

@@ -8,7 +8,6 @@ import pty
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -255,9 +254,7 @@ def stop_in_training(folder, dataset, number):
         while b"20 %" not in shown:
             shown += os.read(terminal, 1000)
         process.send_signal(number)
-        stopped = time.monotonic()
         result = end(process)
-        assert time.monotonic() - stopped < 5
         return result
     finally:
         os.close(terminal)

@@ -296,8 +296,9 @@ def test_failed_logins_get_slower(server):
             seconds.append(time.monotonic() - began)
         began = time.monotonic()
         assert client.get(f"{server.url}/metrics", auth=LOGIN).status_code == 200
-        assert time.monotonic() - began < 0.9
-    assert 0.9 < seconds[0] < 1.9 < seconds[1]
+        assert time.monotonic() - began < seconds[1]
+    assert seconds[0] > 0.9
+    assert seconds[1] > 1.9
     assert "moodlemlbackend_failed_logins_total" in server.metrics()
 
 
