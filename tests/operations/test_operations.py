@@ -254,8 +254,7 @@ def stop_in_training(folder, dataset, number):
         while b"20 %" not in shown:
             shown += os.read(terminal, 1000)
         process.send_signal(number)
-        result = end(process)
-        return result
+        return end(process)
     finally:
         os.close(terminal)
 
