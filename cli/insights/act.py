@@ -8,6 +8,7 @@ from ..command import Answer
 from ..command import command as make
 from ..options import USER
 from ..session import Session
+from .groups import check_groups
 
 EXAMPLES = """\
 moodlemlbackend insights act acknowledge 12 13 --user 453
@@ -19,16 +20,18 @@ moodlemlbackend insights act not-useful 12
     "act",
     click.argument("action", metavar="ACTION"),
     click.argument("predictions", metavar="ID...", type=click.IntRange(1), nargs=-1, required=True),
-    USER, store=True, examples=EXAMPLES,
+    USER, site=True, store=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(session: Session, action: str, predictions: tuple[int, ...], user: int | None) -> Answer:
     """Record that somebody has dealt with predictions: acknowledge, not-useful, not-applicable, useful or take-back.
 
     Predictions that are not useful are learned from in the next training: they become less likely. take-back undoes
-    what the user has said.
+    what the user has said. With --user only what separate groups do not hide from this user.
     """
     from moodlemlbackend.analytics.insights import actions
 
+    if user is not None:
+        check_groups(session, user, predictions)
     if action == "take-back":
         number = actions.take_back(session.workspace, predictions)
         text = f"Taken back; {number} of these predictions will be unlearned."

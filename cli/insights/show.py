@@ -8,22 +8,29 @@ import click
 
 from ..command import Answer
 from ..command import command as make
+from ..options import USER
 from ..output import moment, print_line, print_table
 from ..session import Session
 from .facts import insight_facts
+from .groups import check_groups
 
 if TYPE_CHECKING:
     from moodlemlbackend.analytics.insights.listing import Insight
 
 
 @make(
-    "show", click.argument("prediction", metavar="ID", type=click.IntRange(1)),
+    "show", click.argument("prediction", metavar="ID", type=click.IntRange(1)), USER,
     site=True, store=True, examples="moodlemlbackend insights show 12",
 )  # fmt: skip
-def command(session: Session, prediction: int) -> Answer:
-    """Show one insight: the prediction, its indicators and why, and what can be done."""
+def command(session: Session, prediction: int, user: int | None) -> Answer:
+    """Show one insight: the prediction, its indicators and why, and what can be done.
+
+    With --user only if separate groups do not hide it from this user.
+    """
     from moodlemlbackend.analytics.insights import listing
 
+    if user is not None:
+        check_groups(session, user, [prediction])
     insight = listing.get(session.workspace, session.site, prediction)
     return Answer({"insight": insight_facts(insight)}, lambda: _show(insight))
 

@@ -55,6 +55,22 @@ class OpenInsights:
 
 
 @dataclass(frozen=True)
+class GroupLimit:
+    """What a user may not see for separate groups: in these contexts predictions of other samples than these.
+
+    Those of models with one of the ``exempt`` targets, which are not about students, are seen.
+    """
+
+    contextids: Collection[int]
+    sampleids: Collection[int]
+    exempt: Collection[str]
+
+    def allows(self, target: str, contextid: int, sampleid: int) -> bool:
+        """Whether a prediction is seen."""
+        return target in self.exempt or contextid not in self.contextids or sampleid in self.sampleids
+
+
+@dataclass(frozen=True)
 class Chosen:
     """Which insights are asked for.
 
@@ -66,12 +82,15 @@ class Chosen:
         pairs of targets and contexts: those of one of these targets in one of these contexts, None for all contexts.
     userid, hiding
         those about which this user has not done one of these actions.
+    limit
+        those that it lets the user see.
     """
 
     modelid: int | None
     places: Sequence[tuple[Collection[str], Collection[int] | None]]
     userid: int | None
     hiding: Collection[str]
+    limit: GroupLimit | None = None
 
 
 def ranked(connection: Connection, chosen: Chosen, *, limit: int, offset: int) -> list[int]:
@@ -83,10 +102,17 @@ def ranked(connection: Connection, chosen: Chosen, *, limit: int, offset: int) -
 
 
 def number_open(
-    connection: Connection, modelid: int, contextid: int, userid: int | None, hiding: Collection[str]
+    connection: Connection,
+    modelid: int,
+    contextid: int,
+    userid: int | None,
+    hiding: Collection[str],
+    samples: Collection[int] | None = None,
 ) -> int:
-    """How many samples of a model in a context have a last prediction that a user has not dealt with."""
-    there = (PREDICTIONS.c.modelid == modelid, PREDICTIONS.c.contextid == contextid)
+    """How many samples of a model in a context, or of these, have a last prediction that a user has not dealt with."""
+    there = [PREDICTIONS.c.modelid == modelid, PREDICTIONS.c.contextid == contextid]
+    if samples is not None:
+        there.append(_among(PREDICTIONS.c.sampleid, samples))
     number = connection.execute(select(func.count(distinct(PREDICTIONS.c.sampleid))).where(*there)).scalar() or 0
     if userid is None:
         return int(number)
@@ -138,7 +164,11 @@ def contexts(connection: Connection, modelid: int | None = None) -> list[Context
 
 
 def open_insights(
-    connection: Connection, userid: int, contextids: Collection[int], hiding: Collection[str]
+    connection: Connection,
+    userid: int,
+    contextids: Collection[int],
+    hiding: Collection[str],
+    limit: GroupLimit | None = None,
 ) -> list[OpenInsights]:
     """Count, by enabled model and context, what waits for a user: the last range of each sample counts."""
     query = (
@@ -151,7 +181,7 @@ def open_insights(
         .where(*_IN_FORCE, _in(contextids), _IS_LAST, _open_for(userid, hiding))
         .group_by(PREDICTIONS.c.modelid, PREDICTIONS.c.contextid)
     )  # fmt: skip
-    return [OpenInsights(*row) for row in connection.execute(query)]
+    return [OpenInsights(*row) for row in connection.execute(_limited(query, limit))]
 
 
 def _asked(query: Any, chosen: Chosen) -> Any:
@@ -160,7 +190,18 @@ def _asked(query: Any, chosen: Chosen) -> Any:
         query = query.where(PREDICTIONS.c.modelid == chosen.modelid)
     if chosen.userid is not None:
         query = query.where(_open_for(chosen.userid, chosen.hiding))
-    return query.where(or_(false(), *(_place(*place) for place in chosen.places)))
+    return _limited(query.where(or_(false(), *(_place(*place) for place in chosen.places))), chosen.limit)
+
+
+def _limited(query: Any, limit: GroupLimit | None) -> Any:
+    if limit is None:
+        return query
+    hidden = and_(
+        MODELS.c.target.not_in(sorted(limit.exempt)),
+        _in(limit.contextids),
+        ~_among(PREDICTIONS.c.sampleid, limit.sampleids),
+    )
+    return query.where(~hidden)
 
 
 def _place(targets: Collection[str], contextids: Collection[int] | None) -> Any:

@@ -41,6 +41,7 @@ class DealtWith:
     modelid: int
     action: str
     time: int
+    sampleid: int
 
 
 def insert(
@@ -119,7 +120,11 @@ def dealt_with(connection: Connection, userid: int, contextid: int, actions: Col
     """About which predictions in a context a user has done one of these, latest first, by prediction."""
     query = (
         select(
-            PREDICTIONS.c.id, PREDICTIONS.c.modelid, PREDICTION_ACTIONS.c.actionname, PREDICTION_ACTIONS.c.timecreated
+            PREDICTIONS.c.id,
+            PREDICTIONS.c.modelid,
+            PREDICTION_ACTIONS.c.actionname,
+            PREDICTION_ACTIONS.c.timecreated,
+            PREDICTIONS.c.sampleid,
         )
         .join(PREDICTIONS, PREDICTIONS.c.id == PREDICTION_ACTIONS.c.predictionid)
         .where(

@@ -3,6 +3,8 @@
 A user has the roles that are assigned in a context and in those above it, and the role of every user at the top. For
 each role the permission nearest to the context counts; a prohibition counts wherever it stands. One role that allows is
 enough unless another prohibits. Administrators may do everything, but are told only what their roles allow.
+
+In a course with separate groups, students are seen by those who share a group with them, or may access all groups.
 """
 
 from __future__ import annotations
@@ -10,8 +12,11 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from moodlemlbackend.analytics.db.insights import GroupLimit
+from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.site.contexts import COURSE, USER, Context, read_contexts
-from moodlemlbackend.analytics.site.people import enrolled_users, existing_users
+from moodlemlbackend.analytics.site.groups import enrolments_in_own_groups, separate_courses
+from moodlemlbackend.analytics.site.people import ENROLMENTS, enrolled_users, existing_users
 from moodlemlbackend.analytics.site.roles import (
     ALLOW,
     PROHIBIT,
@@ -22,18 +27,21 @@ from moodlemlbackend.analytics.site.roles import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.site.groups import SeparateCourse
 
 MANAGE_MODELS = "moodle/analytics:managemodels"
 LIST_INSIGHTS = "moodle/analytics:listinsights"
 LIST_OWN_INSIGHTS = "moodle/analytics:listowninsights"
+ACCESS_ALL_GROUPS = "moodle/site:accessallgroups"
 
 _DEFAULT_ROLES = {
     MANAGE_MODELS: ("manager",),
     LIST_INSIGHTS: ("manager", "editingteacher", "teacher"),
     LIST_OWN_INSIGHTS: ("user",),
+    ACCESS_ALL_GROUPS: ("manager", "editingteacher"),
 }
 """Archetypes allowed by default, for a site whose table of permissions is missing."""
 
@@ -52,6 +60,8 @@ class Capabilities:
         self._existing = cache(self._read_existing)
         self._roles = cache(self._roles_on)
         self._assigned = cache(self._read_assigned)
+        self._separate = cache(lambda: separate_courses(site))
+        self._group_limit = cache(self._read_group_limit)
 
     def load(self, contextids: Iterable[int]) -> None:
         """Read contexts that :meth:`context` will be asked for, all at once."""
@@ -93,6 +103,37 @@ class Capabilities:
             course = next((one for one in map(self.context, context.path) if one and one.level == COURSE), None)
             allowed = allowed & self.course_users(course.instance) if course else frozenset()
         return sorted(allowed)
+
+    def own_groups(self, readers: Mapping[int, Collection[int]]) -> dict[tuple[int, int], set[int]]:
+        """Of readers by context, those limited to their groups: the enrolments that they see, by context and reader."""
+        limited: set[tuple[int, int]] = set()
+        courses: dict[SeparateCourse, set[int]] = {}
+        separate = self._separate()
+        self.load(readers if separate else ())
+        for contextid, users in readers.items() if separate else ():
+            context = self.context(contextid)
+            for place in (above for above in (context.path if context else ()) if above in separate):
+                own = {user for user in users if not self.may(user, ACCESS_ALL_GROUPS, place)}
+                limited |= {(contextid, user) for user in own}
+                courses.setdefault(separate[place], set()).update(own)
+        shared = enrolments_in_own_groups(self._site, courses)
+        return {key: shared.get(key[1], set()) for key in limited}
+
+    def sees(self, userid: int, target: str, contextid: int, sampleid: int) -> bool:
+        """Whether separate groups let a user see a prediction of a model with a target."""
+        limit = self.group_limit(userid, [contextid])
+        return limit is None or limit.allows(target, contextid, sampleid)
+
+    def group_limit(self, userid: int, contextids: Iterable[int]) -> GroupLimit | None:
+        """What a user does not see in these contexts for separate groups; None where they see all."""
+        return self._group_limit(userid, frozenset(contextids))
+
+    def _read_group_limit(self, userid: int, contextids: frozenset[int]) -> GroupLimit | None:
+        limited = self.own_groups(dict.fromkeys(contextids, (userid,)))
+        if not limited:
+            return None
+        exempt = {target for target in definitions.targets() if definitions.analyser(target).origin != ENROLMENTS}
+        return GroupLimit({contextid for contextid, _ in limited}, set().union(*limited.values()), exempt)
 
     def _users(self, capability: str, contextid: int) -> frozenset[int]:
         """Ids of the users whose roles give them a capability in a context."""

@@ -156,7 +156,11 @@ def listed(
     size = max(1, min(perpage, LARGEST_PAGE))
     with workspace.store.read() as connection:
         places = _places(connection, modelid, contextids, userid, reader)
-        ids = ranked(connection, Chosen(modelid, places, userid, actions.HIDING), limit=size, offset=page * size)
+        limit = None
+        if reader is not None and userid is not None:
+            limit = reader.group_limit(userid, {context for _, found in places for context in found or ()})
+        chosen = Chosen(modelid, places, userid, actions.HIDING, limit)
+        ids = ranked(connection, chosen, limit=size, offset=page * size)
         insights = _insights(workspace, site, connection, ids)
     return [insight for insight in insights if insight.sample is not None]
 
@@ -168,6 +172,7 @@ def section(
     contextid: int,
     *,
     userid: int | None = None,
+    reader: Capabilities | None = None,
     page: int = 0,
     perpage: int = PAGE,
 ) -> tuple[list[Insight], int]:
@@ -175,10 +180,14 @@ def section(
 
     What is no longer there is left out of the page, and counted until the predictions of the context are gone.
     """
-    chosen = Chosen(model.id, [([model.target], [contextid])], userid, actions.HIDING)
+    limit = reader.group_limit(userid, [contextid]) if reader is not None and userid is not None else None
+    if limit is not None and model.target in limit.exempt:
+        limit = None
+    chosen = Chosen(model.id, [([model.target], [contextid])], userid, actions.HIDING, limit)
+    samples = None if limit is None else limit.sampleids
     with workspace.store.read() as connection:
         ids = ranked(connection, chosen, limit=perpage, offset=page * perpage)
-        number = number_open(connection, model.id, contextid, userid, actions.HIDING)
+        number = number_open(connection, model.id, contextid, userid, actions.HIDING, samples)
         insights = _insights(workspace, site, connection, ids)
     return [insight for insight in insights if insight.sample is not None], number
 
@@ -194,12 +203,22 @@ def several(
     return [insight for insight in insights if insight.sample is not None], len(ids)
 
 
+def check_groups(workspace: Workspace, reader: Capabilities, userid: int, predictionids: Iterable[int]) -> None:
+    """Raise UsageError, as if they were not there, for predictions that separate groups hide from a user."""
+    with workspace.store.read() as connection:
+        for predictionid in predictionids:
+            row = predictions.find(connection, predictionid)
+            model = row and models.get(connection, row.modelid)
+            if row and model and not reader.sees(userid, model.target, row.contextid, row.sampleid):
+                raise _no_prediction(predictionid)
+
+
 def get(workspace: Workspace, site: Site, predictionid: int) -> Insight:
     """One insight; UsageError when there is none of this id."""
     with workspace.store.read() as connection:
         row = predictions.find(connection, predictionid)
         if row is None:
-            raise UsageError(f"There is no prediction {predictionid}; see moodlemlbackend insights list.")
+            raise _no_prediction(predictionid)
         models.get(connection, row.modelid)
         return _insights(workspace, site, connection, [predictionid])[0]
 
@@ -217,6 +236,10 @@ def indicator_values(calculations: dict[str, Any]) -> tuple[IndicatorValue, ...]
         if not np.isnan(own):
             found.append(IndicatorValue(indicator.name, indicator.label, indicator.value(row), bool(own >= 0)))
     return tuple(found)
+
+
+def _no_prediction(predictionid: int) -> UsageError:
+    return UsageError(f"There is no prediction {predictionid}; see moodlemlbackend insights list.")
 
 
 def _places(

@@ -13,9 +13,11 @@ from moodlemlbackend.analytics.features.indicators.calendar import due_events
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import Capabilities
 from moodlemlbackend.analytics.insights.texts import class_label, say
+from moodlemlbackend.analytics.notifications.channels import allowed
 from moodlemlbackend.analytics.notifications.message import Message, Recipient
 from moodlemlbackend.analytics.site.contexts import COURSE, USER
-from moodlemlbackend.analytics.site.people import describe, module_ids, named_users
+from moodlemlbackend.analytics.site.message_preferences import wanted_processors
+from moodlemlbackend.analytics.site.people import ENROLMENTS, describe, module_ids, named_users
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,19 +78,23 @@ def write_messages(
         groups.setdefault(key, []).append(one)
     recipients = {contextid: capabilities.recipients(contextid) for contextid, _ in groups}
     addressees = _recipients(site, {user for users in recipients.values() for user in users})
+    processors = wanted_processors(site, addressees, workspace.clock())
+    own_groups = capabilities.own_groups(recipients) if analyser.origin == ENROLMENTS else {}
     names = _context_names(site, capabilities, recipients)
     messages = []
     due = _activities_due(workspace, site, model, predictions)
     for (contextid, predictionid), group in groups.items():
         group.sort(key=lambda one: (-one.prediction, -one.score, one.id))
         for user in recipients[contextid]:
-            if user in addressees:
+            seen = own_groups.get((contextid, user))
+            shown = group if seen is None else [one for one in group if one.sampleid in seen]
+            if user in addressees and shown:
                 name, courseid = names[contextid]
                 messages.append(
                     _message(
-                        workspace, model, addressees[user], group, samples,
+                        workspace, model, addressees[user], shown, samples,
                         contextid=contextid, context=name, courseid=courseid, predictionid=predictionid or None,
-                        more=due.get(group[0].sampleid, []),
+                        more=due.get(shown[0].sampleid, []), channels=allowed(processors.get(user)),
                     )
                 )  # fmt: skip
     return messages
@@ -106,6 +112,7 @@ def _message(
     courseid: int,
     predictionid: int | None,
     more: Sequence[str],
+    channels: Sequence[str],
 ) -> Message:
     settings = workspace.settings
     shown = [] if predictionid else group[:MOST_NAMED]
@@ -138,6 +145,7 @@ def _message(
             "context": {"id": contextid, "name": context, "course": courseid},
             "predictions": [_facts(model, one, samples.get(one.sampleid)) for one in group],
         },
+        channels=channels,
     )
 
 
@@ -209,7 +217,7 @@ def _html(greeting: str, body: str, lines: Sequence[str], offered: Sequence[tupl
 
 def _recipients(site: Site, users: set[int]) -> dict[int, Recipient]:
     return {
-        user: Recipient(user, named.first_name, named.full_name, "" if named.suspended else named.email)
+        user: Recipient(user, named.first_name, named.full_name, named.email)
         for user, named in named_users(site, users).items()
     }
 

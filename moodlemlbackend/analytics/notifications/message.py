@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from moodlemlbackend.analytics.notifications.channels import CHANNELS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,8 @@ class Recipient:
 class Message:
     """What one person is told about a context's predictions, or about one prediction.
 
-    ``data`` is what a webhook is told of the predictions, as JSON holds it.
+    ``data`` is what a webhook is told of the predictions, as JSON holds it; ``channels`` are those through which the
+    person's choice in Moodle lets us tell them.
     """
 
     to: Recipient
@@ -33,3 +39,4 @@ class Message:
     url: str
     predictionid: int | None = None
     data: dict[str, Any] = field(default_factory=dict)
+    channels: Collection[str] = CHANNELS

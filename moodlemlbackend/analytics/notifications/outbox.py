@@ -48,7 +48,8 @@ def put(connection: Connection, workspace: Workspace, messages: Iterable[Message
     now = workspace.clock()
     written = 0
     for message in messages:
-        channels = [channel for channel in offered if (message.to.id, channel) not in off]
+        channels = [channel for channel in offered if channel in message.channels]
+        channels = [channel for channel in channels if (message.to.id, channel) not in off]
         if EMAIL in channels and not message.to.email:
             channels.remove(EMAIL)
         if not channels:

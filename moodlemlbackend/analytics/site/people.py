@@ -12,14 +12,19 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 5000
 
+ENROLMENTS = "user_enrolments"
+"""Table of the samples that are students in a course."""
+
 _PERSON = "u.id, u.firstname, u.lastname, u.email"
 _COURSE = "c.id, c.fullname, c.shortname"
-_ENROLMENTS = (
+_ADDRESSED = "SELECT id, firstname, lastname, email, emailstop FROM {user} WHERE id IN :ids"
+_CAN_LOG_IN = "deleted = 0 AND suspended = 0 AND COALESCE(auth, '') <> 'nologin'"
+_OF_ENROLMENTS = (
     "FROM {user_enrolments} r JOIN {enrol} e ON e.id = r.enrolid "
     "JOIN {user} u ON u.id = r.userid JOIN {course} c ON c.id = e.courseid WHERE r.id IN :ids"
 )
 _SAMPLES = {
-    "user_enrolments": f"SELECT r.id, {_PERSON}, {_COURSE} {_ENROLMENTS}",
+    ENROLMENTS: f"SELECT r.id, {_PERSON}, {_COURSE} {_OF_ENROLMENTS}",
     "course": f"SELECT c.id, 0, '', '', '', {_COURSE} FROM {{course}} c WHERE c.id IN :ids",
     "user": f"SELECT u.id, {_PERSON}, 0, '', '' FROM {{user}} u WHERE u.id IN :ids",
 }
@@ -32,7 +37,6 @@ class Named(NamedTuple):
     first_name: str
     full_name: str
     email: str
-    suspended: bool
 
 
 @dataclass(frozen=True)
@@ -85,16 +89,10 @@ def enrolled_users(site: Site, courseid: int, now: int) -> frozenset[int]:
 
 
 def named_users(site: Site, userids: Collection[int]) -> dict[int, Named]:
-    """Those of these users who are not deleted, by id."""
-    if not userids:
-        return {}
-    rows = site.database.rows(
-        "SELECT id, firstname, lastname, email, suspended FROM {user} WHERE id IN :ids AND deleted = 0",
-        ids=sorted(userids),
-    )
+    """Those of these users who can log in, by id; without the address of those who want no e-mail."""
     return {
-        user: Named(user, first or "", f"{first or ''} {last or ''}".strip(), email or "", bool(suspended))
-        for user, first, last, email, suspended in rows
+        user: Named(user, first or "", f"{first or ''} {last or ''}".strip(), "" if stopped else email or "")
+        for user, first, last, email, stopped in _rows(site, f"{_ADDRESSED} AND {_CAN_LOG_IN}", userids)
     }
 
 
@@ -102,14 +100,14 @@ def user_named(site: Site, username: str) -> Named | None:
     """The user of this very name who can log in; None when there is none, or several."""
     rows = site.database.rows(
         "SELECT id, username, firstname, lastname FROM {user} "
-        "WHERE username = :user AND deleted = 0 AND suspended = 0 AND confirmed = 1",
+        f"WHERE username = :user AND confirmed = 1 AND {_CAN_LOG_IN}",
         user=username,
     )
     same = [row for row in rows if row[1] == username and row[0] != site.guest]  # databases may compare without case
     if len(same) != 1:
         return None
     [(userid, _, first, last)] = same
-    return Named(userid, first or "", f"{first or ''} {last or ''}".strip() or username, "", False)
+    return Named(userid, first or "", f"{first or ''} {last or ''}".strip() or username, "")
 
 
 def module_ids(site: Site, courseids: Iterable[int]) -> dict[tuple[str, int], int]:

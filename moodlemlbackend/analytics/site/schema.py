@@ -45,7 +45,7 @@ TABLES: dict[str, Table] = {
     "config": _table("name value"),
     "course": _table(
         "id shortname format startdate", fullname="''", sortorder="0", enddate="0", visible="1",
-        enablecompletion="0", category="0",
+        enablecompletion="0", category="0", groupmode="0", defaultgroupingid="0",
     ),
     "context": _table("id contextlevel instanceid path"),
     "role": _table("id archetype"),
@@ -56,6 +56,7 @@ TABLES: dict[str, Table] = {
         "id", firstname="'-'", lastname="'-'", deleted="0", confirmed="1", suspended="0", username="''",
         timecreated="0", firstaccess="0", trackforums="0", description="''", picture="0", institution="''",
         department="''", address="''", city="''", country="''", url="''", policyagreed="1", email="'-'",
+        auth="'manual'", emailstop="0", lastaccess="0",
     ),
     "user_preferences": _table("userid name value"),
     "user_lastaccess": _table("userid courseid timeaccess"),

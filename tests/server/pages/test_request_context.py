@@ -143,7 +143,11 @@ def test_what_waits_is_counted_the_same_in_each_kind_of_store(kind, tmp_path):
             assert insights.open_insights(connection, 7, [5, 6], HIDING) == [insights.OpenInsights(1, 5, 2, 0.5)]
             assert insights.open_insights(connection, 8, [5], HIDING) == [insights.OpenInsights(1, 5, 3, 0.5)]
             assert insights.open_insights(connection, 7, [], HIDING) == []
-            assert predictions.dealt_with(connection, 7, 5, HIDING) == {2: predictions.DealtWith(2, 1, "notuseful", 3)}
+            dealt_with = predictions.DealtWith(2, 1, "notuseful", 3, 1)
+            assert predictions.dealt_with(connection, 7, 5, HIDING) == {2: dealt_with}
+            limit = insights.GroupLimit({5}, {1, 2}, set())
+            assert insights.open_insights(connection, 8, [5], HIDING, limit) == [insights.OpenInsights(1, 5, 2, 0.3)]
+            assert insights.number_open(connection, 1, 5, 7, HIDING, {1, 2}) == 1
             assert predictions.models_in(connection, 5) == [1]
             found = predictions.find(connection, 6)
             assert found is not None

@@ -68,7 +68,7 @@ def index(ctx: RequestContext) -> Page:
         if modelid in known and contextid in by_target[known[modelid].target]
     }
     with ctx.workspace.store.read() as connection:
-        waiting = open_insights(connection, ctx.person.id, {context for _, context in readable}, actions.HIDING)
+        waiting = _waiting(ctx, connection, {context for _, context in readable})
     waiting_in = {(count.modelid, count.contextid): count for count in waiting}
     rows: dict[int, list[tuple[AnalyticsModel, OpenInsights | None]]] = {}
     for modelid, contextid in sorted(readable):
@@ -121,8 +121,13 @@ def dealt_with(ctx: RequestContext, contextid: int, page: int = 1) -> Page:
     named, readable = _readable_context(ctx, contextid)
     with ctx.workspace.store.read() as connection:
         judgements = _dealt_with(ctx, connection, contextid)
-    modelids = {model.id for model in readable}
-    wanted = [judgement.predictionid for judgement in judgements.values() if judgement.modelid in modelids]
+    targets = {model.id: model.target for model in readable}
+    wanted = [
+        judgement.predictionid
+        for judgement in judgements.values()
+        if judgement.modelid in targets
+        and ctx.capabilities.sees(ctx.person.id, targets[judgement.modelid], contextid, judgement.sampleid)
+    ]
     shown, number = listing.several(ctx.workspace, ctx.site, wanted, page=page - 1, perpage=limits.PAGE_INSIGHTS)
     labels = {action.name: action.label for model in readable for action in actions.judgements(model.target)}
     values = {
@@ -214,6 +219,7 @@ def _readable_in(ctx: RequestContext, predictionid: int) -> int:
         or model is None
         or not (model.enabled and model.trained)
         or not listing.readable(ctx.capabilities, ctx.person.id, model.target, [row.contextid])
+        or not ctx.capabilities.sees(ctx.person.id, model.target, row.contextid, row.sampleid)
     ):
         raise RequestError(say("no insight"), 404)
     return row.contextid
@@ -221,8 +227,9 @@ def _readable_in(ctx: RequestContext, predictionid: int) -> int:
 
 def _insight_section(ctx: RequestContext, model: AnalyticsModel, contextid: int, page: int) -> InsightSection:
     insights, number = listing.section(
-        ctx.workspace, ctx.site, model, contextid, userid=ctx.person.id, page=page - 1, perpage=limits.PAGE_INSIGHTS
-    )
+        ctx.workspace, ctx.site, model, contextid, userid=ctx.person.id, reader=ctx.capabilities,
+        page=page - 1, perpage=limits.PAGE_INSIGHTS,
+    )  # fmt: skip
     bulk = definitions.target(model.target).bulk_actions
     return InsightSection(
         model=model,
@@ -239,12 +246,17 @@ def _dealt_with(ctx: RequestContext, connection: Connection, contextid: int) -> 
     return stored_predictions.dealt_with(connection, ctx.person.id, contextid, actions.HIDING)
 
 
+def _waiting(ctx: RequestContext, connection: Connection, contextids: set[int]) -> list[OpenInsights]:
+    limit = ctx.capabilities.group_limit(ctx.person.id, contextids)
+    return open_insights(connection, ctx.person.id, contextids, actions.HIDING, limit)
+
+
 def _most_urgent(
     ctx: RequestContext, readable: Sequence[AnalyticsModel], contextid: int
 ) -> tuple[list[AnalyticsModel], list[AnalyticsModel]]:
     """The models whose insights a page can show, those that wait with the highest probability, and the others."""
     with ctx.workspace.store.read() as connection:
-        waiting = open_insights(connection, ctx.person.id, [contextid], actions.HIDING)
+        waiting = _waiting(ctx, connection, {contextid})
     urgency = {count.modelid: _urgency(count) for count in waiting}
     ranked = sorted(readable, key=lambda model: -urgency.get(model.id, -1.0))
     return ranked[: limits.PAGE_SECTIONS], sorted(ranked[limits.PAGE_SECTIONS :], key=lambda model: model.name.lower())
