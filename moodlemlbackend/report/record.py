@@ -164,10 +164,10 @@ def read_record(folder: Path) -> Record:
             "or evaluation, such as DIR/logs/1700000000000."
         )
     with storage_errors(path):
-        with path.open("rb") as file:
-            text = file.read(_JSON_BYTES)
         try:
-            content = json.loads(text)
+            if path.stat().st_size > _JSON_BYTES:
+                raise ValueError(f"{JSON_NAME} is longer than {_JSON_BYTES >> 20} MiB")
+            content = json.loads(path.read_bytes())
             if content["format"] != FORMAT:
                 raise ValueError(f"its format is {content['format']}, and not {FORMAT}")
             return _record(content, _read_arrays(folder / ARRAYS_NAME))
