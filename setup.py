@@ -38,7 +38,7 @@ ROOMS = {
         "uvicorn>=0.31",
     ],
     "analytics": ["SQLAlchemy>=2", "alembic>=1.13", "joblib>=1.3"],
-    "postgresql": ["psycopg[binary]>=3.2"],
+    "postgresql": ["psycopg[binary]>=3.2.1"],
     "mysql": ["PyMySQL>=1.1"],
     "s3": ["s3fs>=2025.5.1"],
 }

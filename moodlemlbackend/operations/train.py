@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moodlemlbackend.errors import BackendError, InterruptedRunError
+from moodlemlbackend.files import explain
 from moodlemlbackend.operations.trained_models import model_in_force, processor_of, store_of
 from moodlemlbackend.processor import get_processor
 from moodlemlbackend.runtime.environment import load_in_background
@@ -39,11 +41,37 @@ def train(
 
     ``afresh`` forgets what the model has learned before; until the new one is published the old one stays in force.
     ``origin``, a title and a command for the report, is given by those whose own files this is done with.
+
+    Once the new model is in force the training has succeeded. What goes wrong after that, a signal to stop included, is
+    told in ``info``.
     """
     store = store_of(modelid, outputdir)
+    with Run.start(Path(outputdir), reporter) as run:
+        try:
+            _train(store, run, reporter, modelid, outputdir, dataset, settings, afresh=afresh, origin=origin)
+        except (Exception, SystemExit) as error:
+            if not store.has_published():
+                raise
+            _tell_what_is_missing(run, error)
+        return {"status": 0, "info": run.info, "runid": str(run.runid)}
+
+
+def _train(
+    store: ModelStore,
+    run: Run,
+    reporter: Reporter,
+    modelid: str,
+    outputdir: str,
+    dataset: str,
+    settings: Settings,
+    *,
+    afresh: bool,
+    origin: tuple[str, Sequence[str]] | None,
+) -> None:
+    progress = stage(reporter, "Training")
     with ExitStack() as stack:
-        run = stack.enter_context(Run.start(Path(outputdir), reporter))
         stack.enter_context(store.lock(settings.lock_wait))
+        progress(0, 1)  # fails where the caller has gone: nothing begins after its end, with the lock or without
         processor = get_processor(settings.processor) if afresh else _processor_to_train(store, settings, run)
         from moodlemlbackend.processor.training_rows import read_samples
         from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunOrigin, RunReport
@@ -62,10 +90,22 @@ def train(
             samples, "train", modelid, outputdir, dataset,
             afresh=afresh, origin=origin and RunOrigin(*origin), processor=processor.name, seed=seed,
         )  # fmt: skip
-        progress = stage(reporter, "Training")
         fitted = processor.train(store, samples, run, former=former, seed=seed, progress=progress)
         report.training(fitted)
-        return {"status": 0, "info": run.info, "runid": str(run.runid)}
+
+
+def _tell_what_is_missing(run: Run, error: BaseException) -> None:
+    """Say what went wrong once the new model was in force."""
+    if isinstance(error, InterruptedRunError):
+        text = "a signal stopped the run."
+    elif isinstance(error, BackendError):
+        text = str(error)
+    elif isinstance(error, OSError):
+        text = explain(error, run.dir)
+    else:
+        run.log.error("The end of the training failed", exc_info=error)
+        text = f"the details are in {run.log_file}"
+    run.tell(f"The model is trained and in force, but what follows a training is not complete: {text}")
 
 
 def seed_of(settings: Settings, samples: TrainingRows) -> int:

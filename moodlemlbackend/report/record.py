@@ -6,6 +6,7 @@ and runs be compared, without the data set, the model or TensorFlow.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import zipfile
@@ -28,6 +29,10 @@ EVALUATION, RATING, TRAINING = "evaluation", "rating", "training"
 
 _JSON_BYTES = 64 << 20
 _MOST_CELLS = 1 << 28
+_TEXT_CHARACTERS = 200
+
+_DTYPES = (np.dtype("<i4"), np.dtype("<f4"))
+"""Of labels; of probabilities and weights."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -159,21 +164,24 @@ def read_record(folder: Path) -> Record:
             "or evaluation, such as DIR/logs/1700000000000."
         )
     with storage_errors(path):
-        with path.open("rb") as file:
-            text = file.read(_JSON_BYTES)
         try:
-            content = json.loads(text)
+            if path.stat().st_size > _JSON_BYTES:
+                raise ValueError(f"{JSON_NAME} is longer than {_JSON_BYTES >> 20} MiB")
+            content = json.loads(path.read_bytes())
             if content["format"] != FORMAT:
                 raise ValueError(f"its format is {content['format']}, and not {FORMAT}")
             return _record(content, _read_arrays(folder / ARRAYS_NAME))
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, EOFError) as error:
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # that is a place before the beginning of the file
+                raise
             raise _damaged(folder, error) from error
-        except (zipfile.BadZipFile, NotImplementedError) as error:
+        except Exception as error:
             raise _damaged(folder, error) from error
 
 
 def _damaged(folder: Path, error: Exception) -> ModelError:
-    return ModelError(f"The files {JSON_NAME} and {ARRAYS_NAME} in {folder} cannot be used ({error}); run it again.")
+    text = " ".join(str(error).split())[:_TEXT_CHARACTERS] or type(error).__name__
+    return ModelError(f"The files {JSON_NAME} and {ARRAYS_NAME} in {folder} cannot be used ({text}); run it again.")
 
 
 def _record(content: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Record:
@@ -183,10 +191,10 @@ def _record(content: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) 
     held = []
     for number, about in enumerate(content["held"]):
         labels = arrays[f"labels-{number}"].astype(np.int64)
-        probabilities = arrays[f"probabilities-{number}"].astype(np.float32)
-        weights = arrays.get(f"weights-{number}", np.ones(len(labels), np.float32)).astype(np.float32)
+        probabilities = arrays[f"probabilities-{number}"]
+        weights = arrays.get(f"weights-{number}", np.ones(len(labels), np.float32))
         fits = probabilities.shape == (len(labels), len(classes)) and weights.shape == labels.shape == (len(labels),)
-        if not fits or not len(labels) or labels.max() >= len(classes) or not np.isfinite(probabilities).all():
+        if not fits or not len(labels) or labels.min() < 0 or labels.max() >= len(classes):
             raise ValueError(f"the arrays of split {number + 1} do not fit")
         held.append(Held(labels, probabilities, weights, float(about["threshold"]), str(about["rows"])))
     histories = [[_numbers(figures) for figures in epochs] for epochs in content["histories"]]
@@ -200,10 +208,30 @@ def _record(content: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) 
 
 
 def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-        arrays = {name: content[name] for name in content.files}
-    if sum(array.size for array in arrays.values()) > _MOST_CELLS:
-        raise ValueError("it is too large")
+    """Read the arrays as :func:`write_record` stores them, having seen by their headers that the file has all of them.
+
+    So no more memory is taken than the file is long, whatever it claims.
+    """
+    if not path.is_file():
+        raise ValueError(f"there is no file {path.name}")
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    left = min(path.stat().st_size, _MOST_CELLS * 4)
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if entry.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f"{entry.filename[:80]!r} is compressed")
+            with archive.open(entry) as file:
+                if np.lib.format.read_magic(file) != (1, 0):
+                    raise ValueError(f"{entry.filename[:80]!r} is of another format")
+                shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+                size = math.prod(shape) * dtype.itemsize
+                left -= size
+                if dtype not in _DTYPES or left < 0 or min(shape, default=0) < 0:
+                    raise ValueError(f"{entry.filename[:80]!r} has the type {dtype} and the shape {shape}")
+                array = np.frombuffer(file.read(size), dtype).reshape(shape, order="F" if by_columns else "C")
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise ValueError(f"{entry.filename[:80]!r} has numbers that are not finite")
+            arrays[entry.filename.removesuffix(".npy")] = array
     return arrays
 
 

@@ -8,7 +8,7 @@
     logs/{runid}/tensor/                   the run as a whole, the mean of its splits
     logs/{runid}/tensor/split-1/           the first split, and so on
 
-A report never fails a run: what it has come to stands without it.
+A report never changes what a run answers: what it has come to stands without it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import metadata
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -79,7 +80,8 @@ class RunReport:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._rendering.close()
+        with self._dispensable():
+            self._rendering.close()
 
     def begin(
         self,
@@ -100,51 +102,53 @@ class RunReport:
         with self._dispensable():
             self._kinds = kinds_of(samples)
             self._facts = facts_of(samples, self._kinds).as_dict()
+            self._about = {
+                "model": origin.title if origin else modelid,
+                "data set": "" if origin else dataset,
+                "run": self._run.runid,
+                "time": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self._run.runid / 1000)),
+                "target": samples.metadata.get("targetcolumn", ""),
+                "time splitting": samples.metadata.get("timesplitting", ""),
+                **{name.replace("_", " "): value for name, value in settings.items()},
+                "command": (
+                    f"MOODLEMLBACKEND_SEED={settings['seed']} {shlex.join(origin.command)}"
+                    if origin
+                    else _command_line(command, modelid, outputdir, dataset, **settings, afresh=afresh)
+                ),
+            }
             self._samples = samples
-        self._about = {
-            "model": origin.title if origin else modelid,
-            "data set": "" if origin else dataset,
-            "run": self._run.runid,
-            "time": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self._run.runid / 1000)),
-            "target": samples.metadata.get("targetcolumn", ""),
-            "time splitting": samples.metadata.get("timesplitting", ""),
-            **{name.replace("_", " "): value for name, value in settings.items()},
-            "command": (
-                f"MOODLEMLBACKEND_SEED={settings['seed']} {shlex.join(origin.command)}"
-                if origin
-                else _command_line(command, modelid, outputdir, dataset, **settings, afresh=afresh)
-            ),
-        }
 
     def training(self, fitted: Fitted) -> None:
         """Report a training."""
-        probabilities, targets, held = fitted.held_out_probabilities, fitted.held_out_targets, []
-        if probabilities is not None and targets is not None and targets.any():
-            row, label = np.nonzero(targets > 0)
-            weights = targets[row, label].astype(np.float32)
-            held = [Held(label.astype(np.int64), probabilities[row].astype(np.float32), weights, fitted.threshold)]
-        self._publish(TRAINING, {}, held, [fitted])
+        with self._dispensable():
+            probabilities, targets, held = fitted.held_out_probabilities, fitted.held_out_targets, []
+            if probabilities is not None and targets is not None and targets.any():
+                row, label = np.nonzero(targets > 0)
+                weights = targets[row, label].astype(np.float32)
+                held = [Held(label.astype(np.int64), probabilities[row].astype(np.float32), weights, fitted.threshold)]
+            self._make(TRAINING, {}, held, [fitted])
 
     def rating(self, rating: Rating, model: TrainedModel, result: Mapping[str, Any]) -> None:
         """Report the rating of a trained model on all samples."""
-        everything = np.arange(len(rating.labels))
-        self._publish(RATING, result, [_held(rating, everything)], [], [model.classifier], [everything])
+        with self._dispensable():
+            everything = np.arange(len(rating.labels))
+            self._make(RATING, result, [_held(rating, everything)], [], [model.classifier], [everything])
 
     def evaluation(self, evaluation: SplitRatings, result: Mapping[str, Any]) -> None:
         """Report the evaluation of a configuration."""
-        rows = [split.held_out for split in evaluation.splits]
-        fits = [fitted for _, fitted in evaluation]
         with self._dispensable():
+            rows = [split.held_out for split in evaluation.splits]
+            fits = [fitted for _, fitted in evaluation]
             self._facts["training_rows"] = len(evaluation.splits[0].training)
             self._facts["split"] = evaluation.kind
             self._facts["courses"] = self._samples.courses.number if self._samples else 0
             self._facts["seen"] = [rating.figures() for rating in evaluation.seen]
             self._facts["held_out_repeats"] = self._repeated(evaluation)
-        held = [_held(rating, held_out) for (rating, _), held_out in zip(evaluation, rows, strict=True)]
-        curve = [CurvePoint(one.split, one.rows, one.rating.figures()) for one in evaluation.learning_curve]
-        self._publish(EVALUATION, result, held, fits, [fitted.classifier for fitted in fits], rows, curve)
+            held = [_held(rating, held_out) for (rating, _), held_out in zip(evaluation, rows, strict=True)]
+            curve = [CurvePoint(one.split, one.rows, one.rating.figures()) for one in evaluation.learning_curve]
+            self._make(EVALUATION, result, held, fits, [fitted.classifier for fitted in fits], rows, curve)
 
-    def _publish(
+    def _make(
         self,
         kind: str,
         result: Mapping[str, Any],
@@ -169,20 +173,19 @@ class RunReport:
             [fitted.history for fitted in fits],
             curve=curve or [],
         )
-        with self._dispensable():
-            write_record(record, self._run.dir)
-            self._rendering.begin(self._run.dir)
-            if classifiers and held_out:
-                seed = int(self._about["seed"])
-                record.importances.extend(permutation_importances(classifiers, held_out, self._samples, seed=seed))
-                write_facts(record, self._run.dir)
-            self._rendering.complete()
-            write_events(record, fits, self._run.tensor_dir)
-            trouble = self._rendering.finish()
-            if trouble:
-                self._run.tell(f"{_NOT_COMPLETE} {trouble}")
-            else:
-                write_images(self._run.dir, self._run.tensor_dir)
+        write_record(record, self._run.dir)
+        self._rendering.begin(self._run.dir)
+        if classifiers and held_out:
+            seed = int(self._about["seed"])
+            record.importances.extend(permutation_importances(classifiers, held_out, self._samples, seed=seed))
+            write_facts(record, self._run.dir)
+        self._rendering.complete()
+        write_events(record, fits, self._run.tensor_dir)
+        trouble = self._rendering.finish()
+        if trouble:
+            self._run.tell(f"{_NOT_COMPLETE} {trouble}")
+        else:
+            write_images(self._run.dir, self._run.tensor_dir)
 
     def _repeated(self, evaluation: SplitRatings) -> dict[str, float]:
         """How many held-out samples equal one of the training, and the AUC on the others."""
@@ -206,14 +209,19 @@ class RunReport:
             raise
         except OSError as error:
             self._run.tell(f"{_NOT_COMPLETE} {explain(error, self._run.dir)}")
-        except Exception:
+        except (Exception, SystemExit):
             self._run.log.exception("The report cannot be made")
             self._run.tell(f"{_NOT_COMPLETE} The details are in {self._run.log_file}")
 
 
 def _versions() -> str:
+    """Name what this process has loaded, by what is installed: another thread may still be importing a module."""
     loaded = {"numpy": "NumPy", "tensorflow": "TensorFlow", "sklearn": "scikit-learn"}
-    libraries = [f"{title} {sys.modules[name].__version__}" for name, title in loaded.items() if name in sys.modules]
+    libraries = []
+    for name, title in loaded.items():
+        if name in sys.modules:
+            with suppress(metadata.PackageNotFoundError):
+                libraries.append(f"{title} {metadata.version(title)}")
     return ", ".join([f"moodlemlbackend {__version__}", f"Python {sys.version.split()[0]}", *libraries])
 
 

@@ -36,6 +36,7 @@ class ModelStore:
     def __init__(self, outputdir: Path) -> None:
         self.folder = Path(outputdir) / layout.CLASSIFIER
         self._lock: BaseFileLock | None = None
+        self._new: str | None = None
 
     def current(self) -> StoredModel | None:
         """Return the model in force; None when nothing is trained, or only the reference package has trained.
@@ -73,6 +74,12 @@ class ModelStore:
                 if self._pointer() == pointer:
                     raise
         raise ModelError(f"The model in {self.folder} was replaced each time it was read; run the command again.")
+
+    def has_published(self) -> bool:
+        """Whether what this object published last is in force, however :meth:`publish` ended."""
+        with suppress(StorageError):
+            return self._new is not None and self._version_in_force() == self._new
+        return False
 
     @contextmanager
     def lock(self, wait: float = LOCK_WAIT_SECONDS) -> Iterator[None]:
@@ -115,6 +122,7 @@ class ModelStore:
         before = self._version_in_force()
         with storage_errors(self.folder):
             folder = self._new_version()
+            self._new = folder.name
             try:
                 model = write_model(folder, processor, settings, arrays)
                 replace_file(self.folder / layout.POINTER, Pointer(folder.name, model.sha256).encode())

@@ -115,7 +115,8 @@ class RemoteStorage(Storage):
         finally:
             _remove_work(folder)
             lock.release()
-            Path(lock.lock_file).unlink(missing_ok=True)
+            with suppress(OSError):
+                Path(lock.lock_file).unlink(missing_ok=True)
 
     def _sweep(self, place: Path) -> None:
         """Remove the folders of processes of this machine that were killed, and their leases, before those end."""
@@ -168,7 +169,7 @@ class _Publication:
         if pointer is not None:
             self._lease.renew()
             self._put_in_force(pointer)
-            with suppress(BackendError):  # the model is in force; what remains is done by the next
+            with suppress(BackendError, OSError):  # the model is in force; what remains is done by the next
                 self._mirror.adopt(self._work, pointer.version)
                 self._prune(pointer)
 
@@ -214,7 +215,8 @@ def _model_of(name: str) -> tuple[str, ...]:
 
 def _remove_work(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    folder.with_suffix(".model").unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.with_suffix(".model").unlink(missing_ok=True)
 
 
 def _usual_cache() -> Path:

@@ -7,18 +7,25 @@ import json
 import re
 import shlex
 import shutil
+import struct
+import subprocess
+import sys
+import tracemalloc
+import zipfile
 from html.parser import HTMLParser
+from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from fixtures.backend import Backend, course_rows, end, names, samples_of, simulated, start, write_labelled
-from fixtures.paths import posix
+from fixtures.paths import ROOT, posix
 from fixtures.reports import HOSTILE, record
 from moodlemlbackend.cli.report import command
-from moodlemlbackend.errors import ModelError, UsageError
+from moodlemlbackend.errors import ModelError, StorageError, UsageError
 from moodlemlbackend.operations.train import train
 from moodlemlbackend.processor import splits as split_kinds
 from moodlemlbackend.report import curves, importance, run_report
@@ -30,6 +37,8 @@ from moodlemlbackend.report.record import RATING, TRAINING, read_record, write_r
 from moodlemlbackend.report.render_process import RenderProcess, make
 from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.settings.backend import Settings
+from moodlemlbackend.storage import model_store
+from moodlemlbackend.storage.model_store import ModelStore
 
 
 class Page(HTMLParser):
@@ -343,7 +352,19 @@ def test_a_folder_without_a_record(tmp_path):
         lambda folder: _change(folder, lambda content: content.update(kind="other")),
         lambda folder: _change(folder, lambda content: content.update(classes=["0", "1", "2"])),
         lambda folder: _change(folder, lambda content: content.pop("held")),
+        lambda folder: _change(folder, lambda content: content["held"][0].update(threshold=10**400)),
+        lambda folder: _change(folder, lambda content: content["classes"].clear()),
+        lambda folder: (folder / "report.npz").unlink(),
         lambda folder: np.savez(folder / "report.npz", **{"labels-0": np.array([object()])}),
+        lambda folder: np.savez_compressed(folder / "report.npz", **{"labels-0": np.zeros(1 << 20, np.int32)}),
+        lambda folder: _claim(folder, "{'descr': '<i4', 'fortran_order': False, 'shape': (1099511627776,)}"),
+        lambda folder: _claim(folder, "{'descr': '<i4', 'fortran_order': False, 'shape': (-4,)}"),
+        lambda folder: _claim(folder, "{'descr': '<i4', 'fortran_order': False, 'shape': (" + "(" * 5000),
+        lambda folder: _claim(
+            folder, "{'descr': '<i4', 'fortran_order': False, 'shape': (4,)}", method=zipfile.ZIP_LZMA
+        ),
+        lambda folder: _alter_archive(folder, -6, struct.pack("<I", 0xFFFF_FFF0)),  # where the list of entries begins
+        lambda folder: _alter_archive(folder, -10, struct.pack("<I", 0xFFFF_FFF0)),  # how long it is
     ],
 )
 def test_a_damaged_record_is_named(tmp_path, damage):
@@ -351,6 +372,29 @@ def test_a_damaged_record_is_named(tmp_path, damage):
     damage(tmp_path)
     with pytest.raises(ModelError, match="cannot be used"):
         read_record(tmp_path)
+
+
+def test_an_array_that_claims_more_than_there_is_takes_no_memory(tmp_path):
+    write_record(record(splits=1), tmp_path)
+    _claim(tmp_path, "{'descr': '<f4', 'fortran_order': False, 'shape': (50000000,)}")
+    tracemalloc.start()
+    with pytest.raises(ModelError, match=r"the shape \(50000000,\)"):
+        read_record(tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def _claim(folder: Path, header: str, method: int = zipfile.ZIP_STORED) -> None:
+    """An array whose header says this, with 16 bytes of content."""
+    content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header) + 1) + header.encode() + b"\n" + bytes(16)
+    with zipfile.ZipFile(folder / "report.npz", "w", method) as archive:
+        archive.writestr("labels-0.npy", content)
+
+
+def _alter_archive(folder: Path, place: int, value: bytes) -> None:
+    content = bytearray((folder / "report.npz").read_bytes())
+    content[place : place + len(value) or None] = value
+    (folder / "report.npz").write_bytes(content)
 
 
 def _change(folder: Path, change) -> None:
@@ -395,6 +439,84 @@ def test_a_report_never_fails_a_run(tmp_path, monkeypatch, error):
     result = Backend(tmp_path, "logistic_regression").evaluate(*course_rows(60), iterations=2)
     assert result["score"] == 1
     assert "The figures of this run are not complete." in " ".join(result["info"])
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ZeroDivisionError("nothing"), SystemExit(3)])
+@pytest.mark.parametrize(
+    "place", ["write_record", "_versions", "facts_of", "RenderProcess.begin", "RenderProcess.close"]
+)  # fmt: skip
+def test_a_report_never_fails_a_training(tmp_path, monkeypatch, place, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(f"moodlemlbackend.report.run_report.{place}", fail)
+    backend = Backend(tmp_path, "logistic_regression")
+    features, labels = course_rows(40)
+    result = backend.train(features, labels)
+    assert result["status"] == 0
+    assert "The figures of this run are not complete." in " ".join(result["info"])
+    assert len(backend.classes(features)) == 40
+
+
+def test_a_module_that_is_being_imported_is_left_alone(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", ModuleType("sklearn"))
+    assert f"scikit-learn {metadata.version('scikit-learn')}" in run_report._versions()
+
+
+@posix
+def test_constant_columns_are_trained_on_before_tensorflow_is_there(tmp_path):
+    data = write_labelled(tmp_path / "data", np.full((20, 3), 0.5, np.float32), np.arange(20) % 2)
+    done = end(start("training", "model", tmp_path / "out", data))
+    assert (json.loads(done.stdout)["status"], done.returncode) == (0, 0), done.stdout
+    assert ModelStore(tmp_path / "out").current() is not None
+
+
+STOPPED = """
+import os, signal, sys
+from moodlemlbackend.operations.train import train
+from moodlemlbackend.report import run_report
+from moodlemlbackend.runtime.supervisor import run_command
+from moodlemlbackend.settings.backend import Settings
+
+run_report.write_record = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+settings = Settings(processor="logistic_regression")
+sys.exit(run_command("training", lambda reporter: train(reporter, "model", *sys.argv[1:], settings=settings)))
+"""
+
+
+@posix
+def test_a_signal_after_the_model_is_in_force(tmp_path):
+    data = write_labelled(tmp_path / "data", *course_rows(40))
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, tmp_path / "out", data], cwd=ROOT, capture_output=True, text=True
+    )
+    result = json.loads(done.stdout)
+    assert (result["status"], done.returncode) == (0, 0), done
+    assert "is trained and in force" in result["info"][-1]
+    assert "a signal stopped the run" in result["info"][-1]
+    assert ModelStore(tmp_path / "out").current().settings["rows"] == 40
+
+
+@pytest.mark.parametrize("switched", [True, False])
+def test_what_is_in_force_is_the_answer(tmp_path, monkeypatch, switched):
+    """A disk fails right after, or before, the one step that puts a model in force."""
+
+    def replace(path: Path, content: bytes) -> None:
+        if switched:
+            path.write_bytes(content)
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(model_store, "replace_file", replace)
+    backend = Backend(tmp_path, "logistic_regression")
+    features, labels = course_rows(40)
+    if switched:
+        result = backend.train(features, labels)
+        assert result["status"] == 0
+        assert "in force, but what follows a training is not complete: Cannot use" in result["info"][-1]
+        assert len(backend.classes(features)) == 40
+    else:
+        with pytest.raises(StorageError, match="Input/output error"):
+            backend.train(features, labels)
 
 
 def test_a_model_of_unknown_target_is_described_in_general_words(tmp_path):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,10 @@ def locked(engine: Engine, name: str, wait: float) -> Iterator[bool]:
             yield held
         finally:
             if held and not connection.invalidated:
-                connection.execute(text(leave), {"key": key})
+                try:
+                    connection.execute(text(leave), {"key": key})
+                except SQLAlchemyError:
+                    connection.invalidate()  # the lock ends with its connection, and the work was done
 
 
 def _statements(connection: Connection, name: str) -> tuple[str, str, int | str]:

@@ -93,6 +93,14 @@ def published(workspace: Workspace, model: AnalyticsModel) -> str | None:
     return None if found is None else " ".join(found)
 
 
+def wait_for_former_process(workspace: Workspace, model: AnalyticsModel) -> None:
+    """Wait until the training of a run that was killed has ended; StorageError when it does not."""
+    store = ModelStore(workspace.executiondir(model))
+    if store.folder.is_dir():
+        with store.lock():
+            return
+
+
 def _reporter() -> QuietReporter:
     return reporter_at(2 if os.isatty(2) else None)
 

@@ -126,7 +126,10 @@ class RunResult:
 
 @contextmanager
 def recorded(workspace: Workspace, run_result: RunResult) -> Iterator[None]:
-    """Keep a run's result in the store, from its beginning on; an error is named in it and goes on."""
+    """Keep a run's result in the store, from its beginning on; an error is named in it and goes on.
+
+    A result that cannot be kept says so, and stays what it is.
+    """
     with workspace.store.write() as connection:
         runid = history.begin_run(connection, run_result.task, run_result.modelid, workspace.clock())
     try:
@@ -136,8 +139,12 @@ def recorded(workspace: Workspace, run_result: RunResult) -> Iterator[None]:
         run_result.info.append(str(error) or type(error).__name__)
         raise
     finally:
-        with workspace.store.write() as connection:
-            summary = run_result.summary()
-            for evaluation in summary["evaluations"]:
-                evaluation["dir"] = workspace.relative(evaluation["dir"])
-            history.end_run(connection, runid, int(run_result.status), summary, workspace.clock())
+        try:
+            with workspace.store.write() as connection:
+                summary = run_result.summary()
+                for evaluation in summary["evaluations"]:
+                    evaluation["dir"] = workspace.relative(evaluation["dir"])
+                history.end_run(connection, runid, int(run_result.status), summary, workspace.clock())
+        except Exception as error:
+            text = str(error) if isinstance(error, BackendError) else type(error).__name__
+            run_result.info.append(f"The result of this run could not be kept in the store ({text}).")

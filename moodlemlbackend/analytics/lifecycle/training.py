@@ -7,7 +7,9 @@ Each step is complete in the store before the next begins, so a run that is kill
 3. The processor publishes what it has learned in one step.
 4. The registers of use are one transaction.
 
-A run killed between 3 and 4 has trained: the next one sees it by what is published, and does 4.
+A run killed between 3 and 4 has trained: the next one sees it by what is published, and does 4. So does the next one
+where 4 failed; the training has succeeded all the same. A killed run's process, which ends with it, holds the lock of
+what is trained until then: the next run waits for it before it looks at what is published.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from moodlemlbackend.analytics.lifecycle.feedback import append
 from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult, recorded
 from moodlemlbackend.analytics.lifecycle.used_samples import TRAINING, UsedSamples
-from moodlemlbackend.errors import Status
+from moodlemlbackend.errors import BackendError, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +63,7 @@ def train(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None
         interval = model.require()
         with recorded(workspace, run_result):
             remember_components(workspace, site)
+            backend.wait_for_former_process(workspace, model)
             _finish_interrupted(workspace, model, run_result)
             with run_result.stage("analysis"):
                 _analyse(workspace, site, model, interval, run_result, shown)
@@ -108,6 +111,7 @@ class _Training:
         self._marks = feedback.in_force(marks) if files else []
         unlearned = feedback.to_be_unlearned(marks) if files else []
         self._afresh = not model.trained or bool(unlearned)
+        self._former: str | None = None
         self._reasons = bool(self._new or feedback.new(self._marks) or unlearned or self._interrupted)
 
     def run(self) -> None:
@@ -123,13 +127,23 @@ class _Training:
             verdict = backend.train(self._workspace, self._model, path, afresh=self._afresh)
         run_result.status = verdict.status
         run_result.info += verdict.info
-        if verdict.status == Status.OK:
+        if verdict.status == Status.OK or self._is_in_force():
+            if verdict.status != Status.OK:
+                run_result.status = Status.OK
+                run_result.info.append("The model is trained and in force all the same.")
             learned = feedback.new(self._marks)
             if learned:
                 counted = ", ".join(sorted({str(mark.weight) for mark in learned}))
                 run_result.count("marks", len(learned))
                 run_result.info.append(say("feedback trained", count=len(learned), weights=counted))
-            _settle(self._workspace, self._model)
+            try:
+                _settle(self._workspace, self._model)
+            except Exception as error:
+                text = str(error) if isinstance(error, BackendError) else type(error).__name__
+                run_result.info.append(
+                    f"The model is trained and in force, but the store could not note that ({text}); "
+                    "the next training notes it first and learns nothing twice."
+                )
         else:
             with self._workspace.store.write() as connection:
                 facts.forget(connection, models.training_fact(self._model.id))
@@ -144,9 +158,10 @@ class _Training:
                 merged = dataset_files.merge(connection, workspace, model, LABELLED, self._new, self._waiting)
             elif self._waiting:
                 [merged] = self._waiting
+            self._former = backend.published(workspace, model)
             begun: dict[str, Any] = {
                 "file": merged.id if merged else None,
-                "former": backend.published(workspace, model),
+                "former": self._former,
                 "marks": [mark.id for mark in marks],
                 "afresh": self._afresh,
             }
@@ -172,6 +187,12 @@ class _Training:
         finally:
             with suppress(OSError):
                 scratch.unlink(missing_ok=True)
+
+    def _is_in_force(self) -> bool:
+        """Whether a training that failed had published its model before it did."""
+        with suppress(BackendError):
+            return backend.published(self._workspace, self._model) not in (None, self._former)
+        return False
 
     def _holds_all(self, merged: DatasetFile) -> bool:
         """Whether a merged file has the rows of all analysables."""

@@ -21,6 +21,7 @@ from fixtures.trained_sites import (
 )
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db import feedback
+from moodlemlbackend.analytics.db.insights import contexts
 from moodlemlbackend.analytics.db.schema import FEEDBACK, NOTIFICATIONS, PREDICTION_ACTIONS, PREDICTIONS
 from moodlemlbackend.analytics.features.targets.target import Tone
 from moodlemlbackend.analytics.insights import actions, listing, texts
@@ -32,6 +33,7 @@ from moodlemlbackend.analytics.insights.capabilities import (
 )
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.analytics.site.people import SampleInfo, describe
+from moodlemlbackend.analytics.site.schema import TABLES
 from moodlemlbackend.cli import main
 from moodlemlbackend.errors import UsageError
 
@@ -85,11 +87,8 @@ def people(tmp_path):
             database.executemany("INSERT INTO mdl_role_capabilities VALUES (?, ?, ?, ?)", permissions)
             database.executemany("INSERT INTO mdl_role_assignments VALUES (?, ?, ?)", assigned)
             database.executemany("INSERT INTO mdl_user_enrolments VALUES (?, ?, ?, ?, ?, 1, ?)", enrolled)
-            for table in ("modules (id, name)", "course_modules (id, course, module, instance, section)",
-                          "course_sections (id, course, section, sequence)",
-                          "logstore_standard_log (id, eventname, crud, contextid, contextlevel, contextinstanceid, "
-                          "userid, courseid, timecreated)"):  # fmt: skip
-                database.execute(f"CREATE TABLE mdl_{table}")
+            for name, table in TABLES.items():
+                database.execute(f"CREATE TABLE IF NOT EXISTS mdl_{name} ({', '.join(table.columns)})")
         database.close()
         opened.append(open_site(f"sqlite:///{path}"))
         return Capabilities(opened[-1], NOW)
@@ -219,7 +218,7 @@ def test_pages_and_contexts(predicted, site):
     assert {one.contextid for one in listing.listed(predicted, site, contextids=[context])} == {context}
     assert listing.listed(predicted, site, contextids=[]) == []
     with predicted.store.read() as connection:
-        found = {one.contextid: one.predictions for one in listing.contexts(connection, TRAINED)}
+        found = {one.contextid: one.predictions for one in contexts(connection, TRAINED)}
     assert sum(found.values()) == len(everything)
 
 

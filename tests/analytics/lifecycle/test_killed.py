@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fixtures.paths import TESTS, posix
+from fixtures.paths import ROOT, TESTS, posix
 from fixtures.trained_sites import (
     NO_RECENT_ACCESSES,
+    PROCESSOR,
     TRAINED,
     enabled,
     model_of,
@@ -31,7 +36,13 @@ from moodlemlbackend.analytics.db.schema import (
     TRAIN_SAMPLES,
     USED_FILES,
 )
-from moodlemlbackend.errors import Status
+from moodlemlbackend.analytics.lifecycle import backend, run_result, training
+from moodlemlbackend.analytics.lifecycle.backend import Verdict
+from moodlemlbackend.analytics.workspace import Workspace
+from moodlemlbackend.errors import Status, StorageError
+from moodlemlbackend.operations.train import train
+from moodlemlbackend.runtime.progress import QuietReporter
+from moodlemlbackend.settings.backend import Settings
 from moodlemlbackend.storage.model_store import ModelStore
 
 _ = (site, site_url, trained, trained_folder)  # fixtures
@@ -76,6 +87,22 @@ def trained(*arguments, **options):
 Store.write, backend.train = watched, trained
 with new_workspace(Path(folder)) as workspace, open_site(site) as opened:
     getattr(lifecycle, task)(workspace, opened, int(modelid))
+"""
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from fixtures import operations
+from fixtures.trained_sites import new_workspace
+from moodlemlbackend.analytics import lifecycle
+from moodlemlbackend.analytics.lifecycle import backend
+from moodlemlbackend.analytics.site import open_site
+
+folder, site, modelid = sys.argv[1:]
+backend.training.train = operations.train_and_wait
+with new_workspace(Path(folder)) as workspace, open_site(site) as opened:
+    lifecycle.train(workspace, opened, int(modelid))
 """
 
 
@@ -142,6 +169,107 @@ def test_training(site_url, site, trained, tmp_path, place, moment):
         used = {row["fileid"] for row in rows(workspace, USED_FILES)}
         assert {row["mergedinto"] for row in parts} <= used
         assert lifecycle.train(workspace, site, modelid).status == Status.NO_DATASET
+
+
+def test_a_killed_task_takes_its_training_along(site_url, site, tmp_path):
+    """The child is about to publish when its parent is killed: it ends, and nothing is learned twice."""
+    folder = tmp_path / "work"
+    with new_workspace(folder) as before:
+        modelid = enabled(before)
+    os.mkfifo(tmp_path / "alive")
+    victim = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(folder), site_url, str(modelid)],
+        cwd=TESTS,
+        env={**os.environ, "ALIVE": str(tmp_path / "alive"), "PYTHONPATH": os.pathsep.join(map(str, (TESTS, ROOT)))},
+    )
+    with (tmp_path / "alive").open("rb") as alive:  # it is about to publish
+        assert alive.read(1) == b"L", "the training holds the lock of its model itself"
+        victim.kill()
+        assert alive.read() == b"", "the training has ended"
+    assert victim.wait() == -signal.SIGKILL
+    with new_workspace(folder) as workspace:
+        assert lifecycle.train(workspace, site, modelid).status == Status.OK
+        check_learned_once(workspace, modelid)
+
+
+def test_a_training_that_outlives_its_task_is_waited_for(site_url, site, tmp_path, monkeypatch):
+    folder = tmp_path / "work"
+    with new_workspace(folder) as before:
+        modelid = enabled(before)
+    kill(folder, site_url, "train", modelid, "_merge", "after")
+    held, go = threading.Event(), threading.Event()
+
+    class Paused(QuietReporter):
+        def progress(self, stage: str, done: int, total: int) -> None:
+            held.set()
+            assert go.wait(300)
+
+    with new_workspace(folder) as workspace:
+        with workspace.store.read() as connection:
+            model = models.get(connection, modelid)
+        [merged] = [row for row in rows(workspace, FILES) if row["analysableid"] is None]
+        arguments = (workspace.unique_id(model), str(workspace.executiondir(model)), str(folder / merged["path"]))
+        orphan = threading.Thread(
+            target=train, args=(Paused(), *arguments), kwargs={"settings": Settings(processor=PROCESSOR)}
+        )
+        orphan.start()
+        assert held.wait(300)
+        wait = backend.wait_for_former_process
+
+        def waiting(*arguments: Any) -> None:
+            go.set()
+            wait(*arguments)
+
+        monkeypatch.setattr(backend, "wait_for_former_process", waiting)
+        outcome = lifecycle.train(workspace, site, modelid)
+        go.set()
+        orphan.join()
+        assert "A training that was interrupted had been complete; it is registered now." in outcome.info
+        check_learned_once(workspace, modelid)
+
+
+def test_what_fails_after_the_model_is_in_force_changes_no_status(site, tmp_path, monkeypatch):
+    with new_workspace(tmp_path / "work") as workspace:
+        modelid = enabled(workspace)
+        with monkeypatch.context() as patched:
+
+            def fail(*_: Any, **__: Any) -> None:
+                raise StorageError("The store is full.")
+
+            patched.setattr(training.dataset_files, "use", fail)
+            patched.setattr(run_result.history, "end_run", fail)
+            outcome = lifecycle.train(workspace, site, modelid)
+        assert outcome.status == Status.OK
+        assert [text for text in outcome.info if "The store is full." in text] == outcome.info[-2:]
+        assert lifecycle.train(workspace, site, modelid).status == Status.NO_DATASET
+        check_learned_once(workspace, modelid)
+
+
+def test_a_training_that_fails_once_its_model_is_in_force(site, tmp_path, monkeypatch):
+    real = backend.train
+
+    def crash(*arguments: Any, **options: Any) -> Verdict:
+        real(*arguments, **options)
+        return Verdict(Status.GENERAL_ERROR, ["A library crashed during training (SIGSEGV)."])
+
+    monkeypatch.setattr(backend, "train", crash)
+    with new_workspace(tmp_path / "work") as workspace:
+        modelid = enabled(workspace)
+        outcome = lifecycle.train(workspace, site, modelid)
+        assert outcome.status == Status.OK
+        assert outcome.info[-1] == "The model is trained and in force all the same."
+        check_learned_once(workspace, modelid)
+
+
+def check_learned_once(workspace: Workspace, modelid: int) -> None:
+    """Every row of the site is in the model once, and there is nothing left to train with."""
+    with workspace.store.read() as connection:
+        model = models.get(connection, modelid)
+    assert model.trained
+    stored = ModelStore(workspace.executiondir(model)).current()
+    assert stored is not None
+    parts = [row["numrows"] for row in rows(workspace, FILES) if row["analysableid"] is not None]
+    assert stored.settings["rows"] == sum(parts) > 0
 
 
 @pytest.mark.parametrize(
