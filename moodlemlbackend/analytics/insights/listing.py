@@ -24,9 +24,10 @@ from moodlemlbackend.analytics.db.insights import (
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, LIST_OWN_INSIGHTS, MANAGE_MODELS
+from moodlemlbackend.analytics.insights.names import format_samples
 from moodlemlbackend.analytics.insights.texts import class_label
 from moodlemlbackend.analytics.site.contexts import USER
-from moodlemlbackend.analytics.site.people import describe
+from moodlemlbackend.analytics.site.people import describe, languages
 from moodlemlbackend.dataset.columns import TIME, indicators_of
 from moodlemlbackend.errors import UsageError
 
@@ -271,7 +272,8 @@ def _insights(workspace: Workspace, site: Site, connection: Connection, predicti
     for row in rows.values():
         if row.modelid in found:
             by_origin.setdefault(definitions.analyser(found[row.modelid].target).origin, set()).add(row.sampleid)
-    samples = {origin: describe(site, origin, ids) for origin, ids in by_origin.items()}
+    language = languages(site, [workspace.userid])[workspace.userid]
+    samples = {origin: format_samples(describe(site, origin, ids), language) for origin, ids in by_origin.items()}
     return [
         _insight(workspace, found[rows[key].modelid], rows[key], samples, done.get(key, []))
         for key in predictionids

@@ -12,12 +12,13 @@ from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.indicators.calendar import due_events
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import Capabilities
+from moodlemlbackend.analytics.insights.names import format_name, format_samples
 from moodlemlbackend.analytics.insights.texts import class_label, say
 from moodlemlbackend.analytics.notifications.channels import allowed
 from moodlemlbackend.analytics.notifications.message import Message, Recipient
 from moodlemlbackend.analytics.site.contexts import COURSE, USER
 from moodlemlbackend.analytics.site.message_preferences import wanted_processors
-from moodlemlbackend.analytics.site.people import ENROLMENTS, describe, module_ids, named_users
+from moodlemlbackend.analytics.site.people import ENROLMENTS, describe, languages, module_ids, named_users
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +79,8 @@ def write_messages(
         groups.setdefault(key, []).append(one)
     recipients = {contextid: capabilities.recipients(contextid) for contextid, _ in groups}
     addressees = _recipients(site, {user for users in recipients.values() for user in users})
+    language = languages(site, addressees)
+    samples_in = {code: format_samples(samples, code) for code in set(language.values())}
     processors = wanted_processors(site, addressees, workspace.clock())
     own_groups = capabilities.own_groups(recipients) if analyser.origin == ENROLMENTS else {}
     names = _context_names(site, capabilities, recipients)
@@ -92,8 +95,9 @@ def write_messages(
                 name, courseid = names[contextid]
                 messages.append(
                     _message(
-                        workspace, model, addressees[user], shown, samples,
-                        contextid=contextid, context=name, courseid=courseid, predictionid=predictionid or None,
+                        workspace, model, addressees[user], shown, samples_in[language[user]],
+                        contextid=contextid, context=format_name(name, language[user]),
+                        courseid=courseid, predictionid=predictionid or None,
                         more=due.get(shown[0].sampleid, []), channels=allowed(processors.get(user)),
                     )
                 )  # fmt: skip
@@ -155,6 +159,7 @@ def _activities_due(
     """What each user has to do in the predicted range, with links, for the target that asks this; by user."""
     if model.target != ACTIVITIES_DUE:
         return {}
+    language = languages(site, [one.sampleid for one in predictions])
     ranges = {one.sampleid: (one.start, one.end) for one in predictions}
     due = due_events(site, sorted(ranges), workspace.clock())
     courses = {course.id: course.fullname for course in site.courses}
@@ -165,7 +170,8 @@ def _activities_due(
         start, end = ranges[user]
         for event in [one for one in events if start <= one.time <= end][:MOST_NAMED]:
             when = datetime.fromtimestamp(event.time, site.zone).strftime("%Y-%m-%d %H:%M")
-            text = ", ".join(filter(None, (event.name, courses.get(event.course, ""), when)))
+            names = (format_name(name, language[user]) for name in (event.name, courses.get(event.course, "")))
+            text = ", ".join(filter(None, (*names, when)))
             place = places.get((event.module, event.instance))
             url = f": {wwwroot}/mod/{event.module}/view.php?id={place}" if wwwroot and place else ""
             lines.setdefault(user, []).append(text + url)

@@ -96,6 +96,16 @@ def named_users(site: Site, userids: Collection[int]) -> dict[int, Named]:
     }
 
 
+def languages(site: Site, userids: Iterable[int]) -> dict[int, str]:
+    """The language of each of these users; the site's for those who have none or are not there."""
+    default = site.config.get("lang", "") or "en"
+    wanted = set(userids)
+    found = dict.fromkeys(wanted, default)
+    for user, language in _rows(site, "SELECT id, lang FROM {user} WHERE id IN :ids", wanted):
+        found[user] = language or default
+    return found
+
+
 def user_named(site: Site, username: str) -> Named | None:
     """The user of this very name who can log in; None when there is none, or several."""
     rows = site.database.rows(
