@@ -27,11 +27,12 @@ class Table:
     """A table that is read: its columns with an SQL literal each that stands for a missing one.
 
     Every Moodle has a table, unless it belongs to a ``module``: then every Moodle in which that is installed. It is
-    read as empty elsewhere.
+    read as empty elsewhere. One that is ``rare`` is missed only by what reads it.
     """
 
     columns: Mapping[str, str | None]
     module: str = ""
+    rare: bool = False
 
 
 def _table(required: str, *, module: str = "", **defaults: str) -> Table:
@@ -78,6 +79,8 @@ TABLES: dict[str, Table] = {
         name="''",
     ),
     "groups_members": _table("groupid userid"),
+    "groups": Table(dict.fromkeys(("id", "courseid"), REQUIRED), rare=True),
+    "groupings_groups": Table(dict.fromkeys(("groupingid", "groupid"), REQUIRED), rare=True),
     "course_modules_completion": _table("coursemoduleid userid completionstate"),
     "role_capabilities": _table("contextid roleid capability permission"),
     "quiz_attempts": _table("quiz userid state", module="quiz"),
@@ -129,6 +132,7 @@ class Schema:
             self.prefix + name
             for name, table in TABLES.items()
             if not self.has(name)
+            and not table.rare
             and (not table.module or (table.module in modules and table.columns.keys() != _UNREAD))
         )
 

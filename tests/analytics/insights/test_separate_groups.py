@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 import sqlite3
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from fixtures.small_site import SmallSite
 from fixtures.trained_sites import NOW, TRAINED, new_workspace, rows, site_url, trained_folder
 from moodlemlbackend.analytics import lifecycle
 from moodlemlbackend.analytics.db.schema import NOTIFICATIONS, PREDICTIONS
@@ -17,9 +19,12 @@ from moodlemlbackend.analytics.insights import listing
 from moodlemlbackend.analytics.insights.capabilities import Capabilities
 from moodlemlbackend.analytics.notifications.channels import allowed
 from moodlemlbackend.analytics.site import open_site
+from moodlemlbackend.analytics.site.groups import enrolments_in_own_groups, separate_courses
 from moodlemlbackend.analytics.site.message_preferences import wanted_processors
 from moodlemlbackend.analytics.site.people import named_users
+from moodlemlbackend.analytics.site.schema import TABLES
 from moodlemlbackend.cli import main
+from moodlemlbackend.errors import SiteError
 
 _ = (site_url, trained_folder)  # fixtures
 
@@ -207,3 +212,28 @@ def test_a_choice_in_moodle_is_one_of_channels(divided, values, channels):
         if ONLINE in values:  # seconds after the last click the other choice counts
             online = allowed(wanted_processors(opened, [IN_A], NOW - 3600).get(IN_A))
             assert online == allowed(set(values[ONLINE].split(",")) - {"none"})
+
+
+def test_a_folder_of_tables_has_groups_or_is_refused_where_they_count(tmp_path):
+    """Tables of groups are missed only where a course separates them; then nobody's students are shown."""
+    small = SmallSite(tmp_path / "site.sqlite")
+    course, reader, student = small.course(groupmode=1), small.user(), small.user()
+    enrolment = small.enrol(course, student)
+    for user in (reader, student):
+        small.add("groups_members", groupid=7, userid=user)
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    small.commit()
+    with sqlite3.connect(small.path) as database:
+        for name in TABLES.keys() - {"groups", "groupings_groups"}:
+            found = database.execute(f"SELECT * FROM mdl_{name}")
+            with (folder / f"mdl_{name}.csv").open("w", newline="") as file:
+                csv.writer(file).writerows([[column[0] for column in found.description], *found])
+    database.close()
+    with open_site(folder) as opened:
+        readers = {one: [reader] for one in separate_courses(opened).values()}
+        with pytest.raises(SiteError, match="no table mdl_groups;"):
+            enrolments_in_own_groups(opened, readers)
+    (folder / "mdl_groups.csv").write_text(f"id,courseid\n7,{course}\n")
+    with open_site(folder) as opened:
+        assert enrolments_in_own_groups(opened, readers) == {reader: {enrolment}}
