@@ -34,7 +34,7 @@ def test_a_row_names_what_there_is(line):
 
 def test_the_pages_are_routes_of_the_server():
     pytest.importorskip("fastapi", reason="needs the extra server")
-    routes = (ROOT / "moodlemlbackend" / "server" / "site" / "routes.py").read_text("utf-8")
+    routes = (ROOT / "moodlemlbackend" / "server" / "pages" / "site" / "routes.py").read_text("utf-8")
     import_module("moodlemlbackend.server.pages.site.routes")
     for _, found in ROWS:
         if found and found[3]:
