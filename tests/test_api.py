@@ -216,7 +216,7 @@ def test_an_evaluation_is_the_commands(command, courses, training, tmp_path):
     assert found.deviation["auc"] == pytest.approx(printed["auc_deviation"])
     assert found.score == pytest.approx(printed["score"])
     assert [len(values) for values in found.figures.values()] == [2] * 7
-    assert steps[-1] == (2, 2)
+    assert steps[-1] == (3, 3), "two by course, and one by row beside them"
     training_rows, held_out = found.splits[0]
     assert len(training_rows) + len(held_out) == len(training.features)
     assert len(found.ratings[0].labels) == len(held_out)

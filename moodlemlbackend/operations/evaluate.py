@@ -60,6 +60,7 @@ def evaluate(
             processor = processor_of(stored)
         from moodlemlbackend.processor.evaluation import mean_figures, verdict
         from moodlemlbackend.processor.processor import tell_of_constant_columns
+        from moodlemlbackend.processor.splits import ROW
         from moodlemlbackend.processor.training_rows import read_samples
         from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunOrigin, RunReport
 
@@ -112,7 +113,8 @@ def evaluate(
         )
         if evaluation is not None:
             result["split"] = evaluation.kind
-            sentences = [*sentences, split_in_words(evaluation, samples.courses, settings.evaluation_split, result)]
+            if settings.evaluation_split != ROW:
+                sentences = [*sentences, split_in_words(evaluation, samples.courses, result)]
         for sentence in sentences:
             run.tell(sentence)
         run.log.info("Result: %s", mean_figures(result))
@@ -144,12 +146,10 @@ def evaluate_all(
     return {"status": best["status"], "info": best["info"], "best": best["dataset"], "evaluations": results}
 
 
-def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, asked: str, result: Mapping[str, Any]) -> str:
+def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, result: Mapping[str, Any]) -> str:
     """Say in one sentence what the score is of: new courses, or courses that were trained on, and why."""
     from moodlemlbackend.processor.splits import COURSE, ROW, TIME
 
-    if evaluation.kind == ROW and asked == ROW:
-        return "Single rows were held out, as was asked for: expect lower scores in courses that are new."
     if evaluation.kind == ROW:
         return (
             f"Single rows were held out and not whole courses, because {evaluation.reason}: "

@@ -224,6 +224,6 @@ def test_a_demo_that_fails_says_where(command, tmp_path):
         "demo", tmp_path / "demo", "--courses", "2", "--students", "5", env={"MOODLEMLBACKEND_SCORE": "none"}
     )
     assert refused.returncode == 1
-    assert "moodlemlbackend.evaluation demo" in refused.stderr
+    assert "moodlemlbackend.evaluation failed" in refused.stderr
     assert "environment variable MOODLEMLBACKEND_SCORE is 'none'" in refused.stderr
     assert "Traceback" not in refused.stderr

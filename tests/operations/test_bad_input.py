@@ -474,7 +474,7 @@ def test_paths_that_are_not_ascii(tmp_path):
     exported = run("export", MODELID, folder / "modèle", folder / "ex port", env=env)
     assert exported.stdout.decode() == f"{folder / 'ex port'}\n"
     odd = Path(os.fsdecode(os.fsencode(folder) + b"/\xff\xfe"))
-    assert run("import", "other", odd, folder / "ex port", env=env).stdout == b"Ok\n"
+    assert run("import", "other", odd, folder / "ex port", env=env).stdout == b"Ok\nOk\n"
     assert answer(call("prediction", odd, unlabelled, env=env))["status"] == 0
     text = sentence(call("training", folder / "modèle", folder / "nö", env=env), NO_DATASET)
     assert text == f"There is no data set file {folder / 'nö'}; check the path."

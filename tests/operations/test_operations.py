@@ -128,8 +128,9 @@ def test_prediction(site):
 def test_evaluation(site):
     results, where = site
     reply = answer(results["evaluation"])
-    assert reply.keys() == EVALUATION_KEYS
-    assert (reply["score"], reply["status"], reply["info"]) == (1.0, 0, [])
+    assert reply.keys() == EVALUATION_KEYS | {"split"}
+    assert (reply["score"], reply["status"], reply["split"]) == (1.0, 0, "row")
+    assert [note.partition(",")[0] for note in reply["info"]] == ["Single rows were held out and not whole courses"]
     log = Path(reply["dir"])
     assert log == where["evaluation"] / "logs" / str(reply["runid"])
     for picture in ("roc-curve.png", "precision-recall.png"):
@@ -142,7 +143,7 @@ def test_evaluation(site):
 def test_export_and_import(site):
     results, where = site
     assert results["export"].stdout == f"{where['export']}\n".encode()
-    assert results["import"].stdout == b"Ok\n"
+    assert results["import"].stdout == b"Ok\nOk\n"
     assert all((results[name].returncode, results[name].stderr) == (0, b"") for name in ("export", "import"))
     assert answer(results["other prediction"]) == answer(results["prediction"])
 

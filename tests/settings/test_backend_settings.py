@@ -49,7 +49,7 @@ def test_the_table_and_the_settings_have_the_same_keys():
 
 
 def test_defaults():
-    assert load_settings() == Settings(__version__, "neural_network", "mcc", 600.0, None)
+    assert load_settings() == Settings(__version__, "neural_network", "mcc", "course", 600.0, None)
 
 
 def test_option_before_variable_before_file_before_default(monkeypatch, settings_file):

@@ -132,7 +132,7 @@ def test_a_model_that_was_being_emptied_is_empty(trained_folder, tmp_path, what,
         assert [path for path in folder.glob("*/*/**/*") if path.is_file() and "store" not in path.name] == []
         assert len(rows(workspace, MODELS)) == (6 if what == "clear" else 5)
         with workspace.store.read() as connection:
-            assert {row.name for row in connection.execute(FACTS.select())} <= {"core_models", "components"}
+            assert {row.name for row in connection.execute(FACTS.select())} <= {"core_models", "components", "modules"}
 
 
 def test_whoever_holds_the_lock_completes_it_first(trained, trained_folder):

@@ -67,10 +67,10 @@ def changed_site(site_url: str, folder: Path, *statements: str) -> str:
 def test_what_the_tasks_take_on(workspace, site):
     modelid = enabled(workspace)
     trained_now = tasks.train_models(workspace, site)
-    assert [outcome.modelid for outcome in trained_now.outcomes] == [modelid]
+    assert [outcome.modelid for outcome in trained_now.results] == [modelid]
     assert not trained_now.failed
     predicted = tasks.predict_models(workspace, site)
-    assert {outcome.modelid for outcome in predicted.outcomes} == {2, 3, 4, 5, modelid}
+    assert {outcome.modelid for outcome in predicted.results} == {2, 3, 4, 5, modelid}
     assert predicted.delivered is not None
     assert {run["task"] for run in rows(workspace, RUNS)} == {"train", "predict"}
     assert json.loads(json.dumps(predicted.as_dict()))["failed"] is False
@@ -78,7 +78,7 @@ def test_what_the_tasks_take_on(workspace, site):
 
 def test_no_model_is_no_failure(workspace, site):
     summary = tasks.train_models(workspace, site)
-    assert (summary.outcomes, summary.failed) == ([], False)
+    assert (summary.results, summary.failed) == ([], False)
     assert "No model" in summary.info[0]
 
 
@@ -86,7 +86,7 @@ def test_a_site_without_analytics_is_left_alone(workspace, site_url, tmp_path):
     url = changed_site(site_url, tmp_path, "UPDATE mdl_config SET value = '0' WHERE name = 'enableanalytics'")
     with open_site(url) as off:
         summary = tasks.predict_models(workspace, off)
-    assert (summary.outcomes, rows(workspace, PREDICTIONS)) == ([], [])
+    assert (summary.results, rows(workspace, PREDICTIONS)) == ([], [])
     assert "switched off" in summary.info[0]
 
 
@@ -104,7 +104,7 @@ def test_one_model_with_an_error_does_not_stop_the_others(workspace, site, monke
 
     monkeypatch.setattr(prediction, "predict_static", explode)
     summary = tasks.predict_models(workspace, site)
-    by_model = {outcome.modelid: outcome for outcome in summary.outcomes}
+    by_model = {outcome.modelid: outcome for outcome in summary.results}
     assert by_model[bad].status == Status.GENERAL_ERROR
     assert "ZeroDivisionError" in by_model[bad].info[0]
     assert "Traceback" not in by_model[bad].info[0]
