@@ -121,13 +121,13 @@ def print_table(
         table.add_column(column, overflow="fold", justify="right" if column in right else "left")
     for row in rows:
         table.add_row(*(Text("" if cell is None else safe(cell)) for cell in row))
-    print_rich(table, None if sys.stdout.isatty() else _LONE_WIDTH)
+    print_rich(table)
 
 
-def print_rich(table: Any, width: int | None = None) -> None:
-    """Print a table of rich, whose cells must be :func:`safe`, without blanks at the ends of its lines."""
+def print_rich(table: Any) -> None:
+    """Print a table of rich, whose cells must be :func:`safe`; as wide as its text where there is no terminal."""
     with writing("stdout"):
-        screen = console(width=width)
+        screen = console(width=None if sys.stdout.isatty() else _LONE_WIDTH)
         with screen.capture() as captured:
             screen.print(table)
         for line in captured.get().splitlines():
