@@ -26,7 +26,7 @@ from moodlemlbackend.processor.explanation import Explanation, Explanations
 from moodlemlbackend.processor.explanation import explain as explain_rows
 from moodlemlbackend.processor.memory import remember
 from moodlemlbackend.processor.processor import Progress, TrainedModel, no_progress, require_every_class
-from moodlemlbackend.processor.splits import COURSE, ROW, CannotSplitError, draw_splits
+from moodlemlbackend.processor.splits import COURSE, Split, draw_splits_or_rows
 from moodlemlbackend.processor.training_rows import TrainingRows, samples_of
 from moodlemlbackend.runtime.environment import import_quietly
 
@@ -223,13 +223,7 @@ def splits(
     They can be given to scikit-learn as ``cv``. Parameters and errors as of :func:`evaluate`.
     """
     samples = _labelled(data, groups, times)
-    try:
-        drawn = draw_splits(samples, split, iterations, seed)
-    except CannotSplitError as error:
-        if groups is not None or times is not None:
-            raise NotEnoughDataError(f"The rows cannot be split by {split}, because {error}.") from None
-        drawn = draw_splits(samples, ROW, iterations, seed)
-    return [(one.training, one.held_out) for one in drawn]
+    return _pairs(_draw(samples, split, iterations, seed, named=groups is not None or times is not None))
 
 
 def evaluate(
@@ -272,9 +266,10 @@ def evaluate(
     else:
         trainer = get_processor(processor)
         import_quietly(*trainer.libraries)
-        drawn = splits(data, iterations=iterations, seed=seed, split=split, groups=groups, times=times)
+        if groups is not None or times is not None:
+            _draw(samples, split, iterations, seed, named=True)
         rated = trainer.evaluate(samples, iterations=iterations, seed=seed, split=split, progress=progress)
-        ratings = [rating for rating, _ in rated]
+        ratings, drawn = [rating for rating, _ in rated], _pairs(rated.splits)
     figures = [rating.figures() for rating in ratings]
     return Evaluation({name: np.array([one[name] for one in figures]) for name in FIGURES}, ratings, drawn)
 
@@ -310,6 +305,18 @@ def explanation_figure(explanation: Explanation, top: int = 10) -> Figure:
     from moodlemlbackend.report.explanation import draw
 
     return draw(explanation, top=top)
+
+
+def _draw(samples: TrainingRows, split: str, iterations: int, seed: int, *, named: bool) -> list[Split]:
+    """Draw splits; NotEnoughDataError where the caller ``named`` courses or times and they cannot be split by."""
+    drawn, _, reason = draw_splits_or_rows(samples, split, iterations, seed)
+    if reason and named:
+        raise NotEnoughDataError(f"The rows cannot be split by {split}, because {reason}.")
+    return drawn
+
+
+def _pairs(drawn: list[Split]) -> list[tuple[Indices, Indices]]:
+    return [(one.training, one.held_out) for one in drawn]
 
 
 def _labelled(data: DataSet, groups: npt.ArrayLike | None = None, times: npt.ArrayLike | None = None) -> TrainingRows:

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec
 
 from moodlemlbackend.files import explain
 from moodlemlbackend.interpreter import python_code
+from moodlemlbackend.runtime.captured_output import log_library_output, redirect_to
 from moodlemlbackend.runtime.environment import set_library_defaults
-from moodlemlbackend.runtime.library_output import log_library_output, redirect_to
 from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.runtime.reply import Reply, scratch_descriptor, write_all
 from moodlemlbackend.runtime.supervisor import (

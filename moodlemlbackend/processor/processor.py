@@ -31,7 +31,7 @@ from moodlemlbackend.model.encoding import Indices
 from moodlemlbackend.processor.decision import decision_threshold
 from moodlemlbackend.processor.evaluation import Smaller, SplitRatings
 from moodlemlbackend.processor.memory import MEMORY, recall, remember, taught
-from moodlemlbackend.processor.splits import COURSE, ROW, CannotSplitError, Split, draw_splits, smaller_splits
+from moodlemlbackend.processor.splits import COURSE, ROW, Split, draw_splits_or_rows, row_splits, smaller_splits
 from moodlemlbackend.processor.training_rows import TrainingRows, join_samples
 
 if TYPE_CHECKING:
@@ -322,13 +322,8 @@ class Processor(ABC):
             A class has fewer than two samples.
         """
         require_every_class(samples)
-        reason = ""
-        try:
-            splits = draw_splits(samples, split, iterations, seed)
-        except CannotSplitError as error:
-            split, reason = ROW, str(error)
-            splits = draw_splits(samples, ROW, iterations, seed)
-        seen = [] if split == ROW else draw_splits(samples, ROW, (iterations + 1) // 2, seed)
+        splits, split, reason = draw_splits_or_rows(samples, split, iterations, seed)
+        seen = [] if split == ROW else row_splits(samples, (iterations + 1) // 2, seed)
         smaller = smaller_splits(samples, split, splits, seed) if learning_curve else []
         trainings = [*(one.training for one in (*splits, *seen)), *(rows for _, rows in smaller)]
         fits = self.fit_splits(samples, trainings, seed=seed, progress=progress)

@@ -76,6 +76,14 @@ def draw_splits(samples: TrainingRows, kind: str, iterations: int, seed: int) ->
     return row_splits(samples, iterations, seed)
 
 
+def draw_splits_or_rows(samples: TrainingRows, kind: str, iterations: int, seed: int) -> tuple[list[Split], str, str]:
+    """As :func:`draw_splits`, or by row where the samples cannot be parted so; the splits, their kind, and why."""
+    try:
+        return draw_splits(samples, kind, iterations, seed), kind, ""
+    except CannotSplitError as error:
+        return draw_splits(samples, ROW, iterations, seed), ROW, str(error)
+
+
 def course_splits(samples: TrainingRows, iterations: int, seed: int) -> list[Split]:
     """Hold out whole courses, a fifth of the rows and of each class as nearly as they allow, all equally often."""
     groups = _known_courses(samples)

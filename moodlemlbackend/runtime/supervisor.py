@@ -33,8 +33,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from moodlemlbackend.errors import BackendError, InterruptedRunError, Status, UsageError
 from moodlemlbackend.files import explain
+from moodlemlbackend.runtime.captured_output import append_to_log, bound, log_library_output, redirect_output
 from moodlemlbackend.runtime.environment import set_library_defaults
-from moodlemlbackend.runtime.library_output import append_to_log, bound, log_library_output, redirect_output
 from moodlemlbackend.runtime.process_limits import (
     limit_behind_error,
     limit_of_threads,
