@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from moodlemlbackend.dataset.csv_text import Watch
-    from moodlemlbackend.dataset.data_set import DataSet
+    from moodlemlbackend.dataset.data_set import DataSet, Header
     from moodlemlbackend.processor.explanation import Explanations
-    from moodlemlbackend.processor.processor import Prediction, TrainedModel
+    from moodlemlbackend.processor.processor import Prediction, Processor, TrainedModel
     from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.settings.backend import Settings
     from moodlemlbackend.storage.model_store import ModelStore
@@ -68,12 +68,8 @@ def predict(
     store = store_of(modelid, outputdir)
     with ExitStack() as stack:
         run = stack.enter_context(Run.start(Path(outputdir), reporter, lazy=True))
-        model, stored = (find or trained_model)(store)
-        from moodlemlbackend.dataset.data_set import read_batches
-
-        header, batches = read_batches(dataset, labelled=False, watch=watch)
-        model.check(header.source, header.columns, header.classes)
-        predictions = processor_of(stored).predict(model, batches)
+        model, processor, _, batches = _model_and_rows(store, dataset, find or trained_model, watch)
+        predictions = processor.predict(model, batches)
         return {"status": 0, "info": run.info, "predictions": within(stack.pop_all(), predictions)}
 
 
@@ -81,13 +77,9 @@ def predict_whole(reporter: Reporter, modelid: str, outputdir: str, dataset: str
     """Predict as :func:`predict` does, and keep the samples and the model, which are read once, to explain them."""
     store = store_of(modelid, outputdir)
     with Run.start(Path(outputdir), reporter, lazy=True):
-        model, stored = trained_model(store)
+        model, processor, header, batches = _model_and_rows(store, dataset, trained_model)
         import numpy as np
 
-        from moodlemlbackend.dataset.data_set import read_batches
-
-        header, batches = read_batches(dataset, labelled=False)
-        model.check(header.source, header.columns, header.classes)
         kept = []
 
         def keep() -> Iterator[DataSet]:
@@ -95,8 +87,23 @@ def predict_whole(reporter: Reporter, modelid: str, outputdir: str, dataset: str
                 kept.append(batch.features)
                 yield batch
 
-        predictions = list(processor_of(stored).predict(model, keep()))
+        predictions = list(processor.predict(model, keep()))
         return PredictedSamples(model, header.columns, np.concatenate(kept), predictions)
+
+
+def _model_and_rows(
+    store: ModelStore,
+    dataset: str,
+    find: Callable[[ModelStore], tuple[TrainedModel, StoredModel | None]],
+    watch: Watch | None = None,
+) -> tuple[TrainedModel, Processor, Header, Iterator[DataSet]]:
+    """The trained model, the processor that uses it, and the header and batches of an unlabelled data set for it."""
+    model, stored = find(store)
+    from moodlemlbackend.dataset.data_set import read_batches
+
+    header, batches = read_batches(dataset, labelled=False, watch=watch)
+    model.check(header.source, header.columns, header.classes)
+    return model, processor_of(stored), header, batches
 
 
 def within(stack: ExitStack, items: Iterator[Item]) -> Iterator[Item]:
