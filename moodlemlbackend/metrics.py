@@ -54,11 +54,16 @@ class Rating:
     weights: NDArray[np.float32] | None = None
 
     def figures(self) -> dict[str, float]:
-        """The metrics by the names that Moodle gets: see :data:`FIGURES`."""
-        predicted = decide(self.probabilities, self.threshold)[0]
+        """The metrics by the names that Moodle gets: see :data:`FIGURES`.
+
+        They are those of probabilities rounded to float32, as a run's record keeps them: so the report, made of that,
+        never shows other figures than the answer.
+        """
+        probabilities = self.probabilities.astype(np.float32).astype(np.float64)
+        predicted = decide(probabilities, self.threshold)[0]
         values = (
             matthews_correlation(predicted, self.labels, self.weights),
-            roc_auc(self.probabilities[:, 1], self.labels, self.weights),
+            roc_auc(probabilities[:, 1], self.labels, self.weights),
             accuracy(predicted, self.labels, self.weights),
             balanced_accuracy(predicted, self.labels, self.weights),
             *weighted_scores(predicted, self.labels, self.weights),

@@ -237,9 +237,4 @@ def _command_line(*words: Any, **options: Any) -> str:
 def _held(rating: Rating, rows: Indices) -> Held:
     weights = np.ones(len(rating.labels), np.float32) if rating.weights is None else rating.weights
     probabilities = rating.probabilities.astype(np.float32)
-    # Rounding must not carry a probability over the threshold: the report would count another class than the verdict.
-    warned = rating.probabilities[:, 1] >= rating.threshold
-    carried = (probabilities[:, 1] >= rating.threshold) != warned
-    ends = np.where(warned, np.float32(2), np.float32(-1))
-    probabilities[carried, 1] = np.nextafter(probabilities[carried, 1], ends[carried])
     return Held(rating.labels, probabilities, weights, rating.threshold, digest_of_rows(rows))
