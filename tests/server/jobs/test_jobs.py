@@ -16,6 +16,7 @@ import pytest
 
 from fixtures.backend import course_rows, write_courses, write_labelled
 from fixtures.paths import posix
+from fixtures.processes import is_alive
 from fixtures.servers import HASH, LOGIN, evaluate, httpx, predict, send, sentence, served, train, wait_for
 
 pytestmark = posix
@@ -163,14 +164,6 @@ def test_a_deletion_waits_for_the_training(server, client, files, threads):
     assert not (server.base / "deleted").exists()
 
 
-def gone(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
 def test_the_time_limit_and_a_server_that_is_killed(tmp_path, files):
     with served(tmp_path, TIME_LIMIT="1") as server, server.client() as client:
         os.kill(server.worker("prediction"), signal.SIGSTOP)
@@ -180,7 +173,7 @@ def test_the_time_limit_and_a_server_that_is_killed(tmp_path, files):
         worker = server.worker()
         server.process.kill()
         server.process.wait(10)
-        wait_for(lambda: gone(worker))
+        wait_for(lambda: not is_alive(worker))
 
 
 @pytest.mark.parametrize("finishes", [True, False])
@@ -202,7 +195,7 @@ def test_sigterm(tmp_path, files, threads, finishes):
             assert "being stopped" in sentence(running.result(), 503)
         assert server.stop() == 0
         assert not list(server.scratch.iterdir())
-        assert gone(worker)
+        assert not is_alive(worker)
         assert (server.base / "running" / HASH / "classifier" / "current").exists() == finishes
 
 
