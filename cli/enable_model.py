@@ -18,7 +18,7 @@ moodlemlbackend enable-model --modelid=1 --analysisinterval=quarters
 def command(session: Session, modelid: int | None, listing: bool, interval: str | None) -> Answer:
     """Enable a model with an analysis interval; without --modelid the models are listed."""
     from moodlemlbackend.analytics import models
-    from moodlemlbackend.analytics.features import registry
+    from moodlemlbackend.analytics.features import definitions, registry
     from moodlemlbackend.errors import UsageError
 
     if listing or modelid is None:
@@ -26,4 +26,5 @@ def command(session: Session, modelid: int | None, listing: bool, interval: str 
     if interval is None:
         raise UsageError("Name the analysis interval with --analysisinterval.")
     model = models.enable(session.workspace, modelid, registry.get_time_splitting(interval).id)
-    return Answer({"model": model_facts(model)}, "Success")
+    why_not = definitions.cannot_help(model.target, model.interval)
+    return Answer({"model": model_facts(model)}, f"Success\n{why_not}", info=[why_not] if why_not else [])

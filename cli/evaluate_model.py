@@ -9,7 +9,7 @@ import click
 from .command import Answer
 from .command import command as make
 from .models.shared import MODE, evaluation_answer, model_facts
-from .output import last_part, print_table, progress_of
+from .output import confirm, last_part, print_table, progress_of
 from .session import Session
 
 EXAMPLES = """\
@@ -82,13 +82,17 @@ def command(
 def _offer(session: Session, modelid: int, intervals: list[str]) -> str:
     """Ask for an interval to enable the model with, then train it and have it predict; returns what came of it."""
     from moodlemlbackend.analytics import lifecycle, models
+    from moodlemlbackend.analytics.features import definitions
     from moodlemlbackend.analytics.notifications import outbox
 
     names = [last_part(interval) for interval in intervals]
     chosen = click.prompt("Enable the model with the interval", type=click.Choice([*names, "none"]), err=True)
     if chosen == "none":
         return ""
-    models.enable(session.workspace, modelid, intervals[names.index(chosen)])
+    interval = intervals[names.index(chosen)]
+    if why_not := definitions.cannot_help(session.model(modelid).target, interval):
+        confirm(f"{why_not} Enable the model with it all the same?", yes=False)
+    models.enable(session.workspace, modelid, interval)
     trained = lifecycle.train(session.workspace, session.site, modelid)
     lines = [*trained.info]
     if not trained.status:

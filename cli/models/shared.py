@@ -50,8 +50,12 @@ def model_facts(model: AnalyticsModel) -> dict[str, Any]:
 
 
 def changed(model: AnalyticsModel, how: str) -> Answer:
-    """Say what has become of a model."""
-    return Answer({"model": model_facts(model)}, f"Model {model.id} is {how}: {model.name}.")
+    """Say what has become of a model, and why its interval cannot help when that is so."""
+    from moodlemlbackend.analytics.features import definitions
+
+    why_not = definitions.cannot_help(model.target, model.interval) if model.enabled else ""
+    text = f"Model {model.id} is {how}: {model.name}."
+    return Answer({"model": model_facts(model)}, f"{text}\n{why_not}", info=[why_not] if why_not else [])
 
 
 def run_answer(result: RunResult, *, everything: bool) -> Answer:

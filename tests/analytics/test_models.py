@@ -234,7 +234,9 @@ def test_commands(tmp_path, monkeypatch):
     assert (len(edited["indicators"]), edited["processor"]) == (49, "logistic_regression")
     assert json.loads(run("edit", "6", "--site-processor", "--context", "5", "--json"))["model"]["contexts"] == [5]
     assert "disabled" in run("disable", "6")
-    assert "enabled" in run("enable", "6", "--interval", "single_range")
+    enabled = run("enable", "6", "--interval", "single_range").splitlines()
+    assert enabled[0] == "Model 6 is enabled: N."
+    assert "single_range cannot help students in time" in enabled[1]
     assert "cleared" in run("clear", "6", "--yes")
     assert "deleted" in run("delete", "6", "--yes")
     assert "All core models" in run("restore")

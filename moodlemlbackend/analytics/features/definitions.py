@@ -71,6 +71,16 @@ def intervals_for(name: str) -> list[str]:
     return sorted(accepted, key=lambda one: last_part(one).lower())
 
 
+def cannot_help(target_id: str, interval: str | None) -> str:
+    """Why an interval cannot help with a target about students at risk, in a sentence; empty when it can."""
+    if not interval or not target(target_id).warns_in_time or not registry.get_time_splitting(interval).whole:
+        return ""
+    return (
+        f"The interval {last_part(interval)} cannot help students in time: it learns from whole courses and "
+        "predicts once, of a course that has only begun; choose one that looks at parts of a course, such as quarters."
+    )
+
+
 def check_model(target_id: str, indicators: Sequence[str], interval: str | None) -> None:
     """Raise UsageError unless these are installed and make a model together."""
     chosen = target(target_id)

@@ -52,7 +52,7 @@ def evaluate(
     """Evaluate a model's configuration with one interval or all that are enabled for it, or the trained model.
 
     ``reuse`` uses the data sets of courses again that were analysed in the last week. The result's status is that of
-    the best interval.
+    the best interval: of those that can help in time, if there are any, the one with the best score.
 
     Raises
     ------
@@ -158,8 +158,13 @@ class _Evaluation:
                     files[result.method.id].append(self._keep(result))
         for interval, parts in files.items():
             self._run_result.evaluations.append(self._judge(interval, parts))
-        best = max(self._run_result.evaluations, key=lambda one: (one.logid is not None, one.score))
+        best = max(self._run_result.evaluations, key=lambda one: (one.logid is not None, self._helps(one), one.score))
         self._run_result.status, self._run_result.info = best.status, [*self._run_result.info, *best.info]
+        if len(self._run_result.evaluations) > 1 and best.status == Status.OK and self._helps(best):
+            self._run_result.info.append(f"Of these intervals {definitions.last_part(best.interval)} is recommended.")
+
+    def _helps(self, evaluated: Evaluated) -> bool:
+        return not definitions.cannot_help(self._model.target, evaluated.interval)
 
     def _recent(self) -> dict[tuple[int, str], DatasetFile]:
         """The data sets that can be used again, by analysable and interval."""
@@ -210,12 +215,14 @@ class _Evaluation:
         finally:
             path.unlink(missing_ok=True)
         folder = self._workspace.relative(verdict.dir)
+        why_not = definitions.cannot_help(self._model.target, interval)
+        info = [*verdict.info, *([why_not] if why_not else [])]
         with self._workspace.store.write() as connection:
             logid = history.log_evaluation(
-                connection, self._model, interval=interval, mode=self._mode, score=verdict.score, info=verdict.info,
+                connection, self._model, interval=interval, mode=self._mode, score=verdict.score, info=info,
                 folder=folder, userid=self._workspace.userid, now=self._workspace.clock(),
             )  # fmt: skip
         return Evaluated(
-            interval, verdict.status, verdict.score, verdict.info, verdict.dir,
+            interval, verdict.status, verdict.score, info, verdict.dir,
             sum(part.rows for part in parts), logid, verdict.result,
         )  # fmt: skip

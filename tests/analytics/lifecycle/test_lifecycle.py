@@ -17,6 +17,7 @@ from fixtures.trained_sites import (
     DROPOUT,
     NO_RECENT_ACCESSES,
     NOW,
+    PROCESSOR,
     QUARTERS,
     SHORT,
     SINGLE_RANGE,
@@ -288,6 +289,19 @@ def test_the_trained_model_is_judged_with_stored_calculations(trained, site):
 def test_what_cannot_be_evaluated(workspace, site, options, said):
     with pytest.raises((UsageError, NotTrainedError), match=said):
         lifecycle.evaluate(workspace, site, enabled(workspace), **options)
+
+
+def test_an_interval_that_cannot_help_in_time_is_not_recommended(workspace, site):
+    modelid = models.create(workspace, DROPOUT, SHORT, processor=PROCESSOR).id
+    outcome = lifecycle.evaluate(workspace, site, modelid)
+    judged = {one.interval: one for one in outcome.evaluations}
+    assert set(judged) > {QUARTERS, SINGLE_RANGE}
+    others = [one for name, one in judged.items() if name != SINGLE_RANGE]
+    best = max(others, key=lambda one: one.score)
+    assert (outcome.status, outcome.info[: len(best.info)]) == (best.status, best.info)
+    said = "The interval single_range cannot help students in time"
+    assert [name for name, one in judged.items() if any(text.startswith(said) for text in one.info)] == [SINGLE_RANGE]
+    assert not any(text.startswith(said) for text in outcome.info)
 
 
 def test_a_static_model_is_not_evaluated(workspace, site):

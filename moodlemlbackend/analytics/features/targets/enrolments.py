@@ -55,6 +55,7 @@ class CourseEnrolments(Target):
     """What the targets of students in a course have in common."""
 
     analyser = r"\core\analytics\analyser\student_enrolments"
+    warns_in_time = True
     actions = (_OUTLINE,)
     bulk_actions = (_MESSAGE, *Target.bulk_actions)
 

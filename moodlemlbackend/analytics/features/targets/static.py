@@ -42,6 +42,7 @@ class _NoAccess(CourseEnrolments):
     """Students who did not come to a course that is going on."""
 
     static = True
+    warns_in_time = False
     indicators = (ANY_COURSE_ACCESS,)
 
     def refuses(self, analysable: Course, *, training: bool) -> Refusal | None:

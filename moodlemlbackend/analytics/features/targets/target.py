@@ -93,6 +93,8 @@ class Target(ABC):
     always_update_analysis_time: ClassVar[bool] = True
     link_insights_report: ClassVar[bool] = True
     uses_insights: ClassVar[bool] = True
+    warns_in_time: ClassVar[bool] = False
+    """Whether it finds those at risk by what a model has learned, so that somebody can still help them."""
     family: ClassVar[Family] = Family.BEFORE_NOW
     """Which time splitting methods it accepts."""
     indicators: ClassVar[tuple[str, ...]] = ()

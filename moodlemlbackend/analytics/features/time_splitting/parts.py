@@ -15,6 +15,7 @@ class SingleRange(TimeSplitting):
     """The whole duration, ready at once."""
 
     id = r"\core\analytics\time_splitting\single_range"
+    whole = True
 
     def define(self, analysable: Analysable, clock: Clock) -> Ranges:  # noqa: ARG002
         """One range."""
@@ -25,6 +26,7 @@ class NoSplitting(TimeSplitting):
     """All of time, always ready."""
 
     id = r"\core\analytics\time_splitting\no_splitting"
+    whole = True
     family = Family.NONE
 
     def define(self, analysable: Analysable, clock: Clock) -> Ranges:  # noqa: ARG002

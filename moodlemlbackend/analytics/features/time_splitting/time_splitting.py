@@ -49,6 +49,8 @@ class TimeSplitting(ABC):
     """Number of ranges when a data set tells them apart by a column each, else 0."""
     caches_calculations: ClassVar[bool] = True
     valid_for_evaluation: ClassVar[bool] = True
+    whole: ClassVar[bool] = False
+    """Whether the one range is all of the time, so that what is learned of it holds at the end only."""
 
     def accepts(self, analysable: Analysable, clock: Clock) -> bool:  # noqa: ARG002
         """Whether the analysable has the dates that the method needs."""
