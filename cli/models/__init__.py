@@ -12,8 +12,8 @@ moodlemlbackend models evaluate 1 --interval quarters
 """
 
 NAMES = (
-    "list", "show", "create", "edit", "enable", "disable", "evaluate", "train", "predict", "log", "clear", "delete",
-    "restore", "export", "import", "export-data", "invalid",
+    "list", "show", "create", "edit", "enable", "disable", "evaluate", "backtest", "train", "predict", "log", "clear",
+    "delete", "restore", "export", "import", "export-data", "invalid",
 )  # fmt: skip
 
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from moodlemlbackend.analytics.lifecycle.backtesting.run import Backtest, backtest
     from moodlemlbackend.analytics.lifecycle.evaluation import evaluate
     from moodlemlbackend.analytics.lifecycle.prediction import predict
     from moodlemlbackend.analytics.lifecycle.run_result import Analysed, Evaluated, RunResult
     from moodlemlbackend.analytics.lifecycle.training import train
 
-__all__ = ["Analysed", "Evaluated", "RunResult", "evaluate", "predict", "train"]
+__all__ = ["Analysed", "Backtest", "Evaluated", "RunResult", "backtest", "evaluate", "predict", "train"]
 
-_HOMES = {"evaluate": "evaluation", "predict": "prediction", "train": "training"}
+_HOMES = {
+    "Backtest": "backtesting.run",
+    "backtest": "backtesting.run",
+    "evaluate": "evaluation",
+    "predict": "prediction",
+    "train": "training",
+}
 
 if not TYPE_CHECKING:  # or every name would be of type object
 

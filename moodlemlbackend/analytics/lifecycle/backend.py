@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moodlemlbackend.analytics.features.definitions import last_part
 from moodlemlbackend.errors import Status
+from moodlemlbackend.operations import backtest as past
 from moodlemlbackend.operations import evaluate as evaluation
 from moodlemlbackend.operations import train as training
 from moodlemlbackend.operations.isolated import run_isolated
@@ -20,6 +21,7 @@ from moodlemlbackend.settings.backend import load_settings
 from moodlemlbackend.storage.model_store import ModelStore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from moodlemlbackend.analytics.models import AnalyticsModel
@@ -76,6 +78,19 @@ def evaluate(
             trained_model_dir=str(workspace.executiondir(model)) if trained else None,
             settings=load_settings(processor=model.processor),
             origin=_origin(model, "evaluate", *how),
+        )
+    )
+
+
+def backtest(model: AnalyticsModel, files: Sequence[Path]) -> Verdict:
+    """Train and predict as the files say, which then hold the answers: see :mod:`.operations.backtest`."""
+    return _verdict(
+        run_isolated(
+            "backtest",
+            past.backtest,
+            _reporter(),
+            [str(file) for file in files],
+            settings=load_settings(processor=model.processor),
         )
     )
 

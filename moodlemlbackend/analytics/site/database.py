@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -123,6 +124,12 @@ class Database:
         database = Database(shared.url, shared.prefix, snapshot=shared.snapshot)
         database.schema = shared.schema
         return database
+
+    def at(self, moment: int) -> Database:
+        """The database as it was at a Unix time, see :meth:`Schema.at`, on the same connection."""
+        then = copy(self)
+        then.schema = self.schema.at(moment)
+        return then
 
     def close(self) -> None:
         """End the snapshot and the connection."""

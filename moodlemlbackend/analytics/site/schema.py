@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 
 from moodlemlbackend.errors import SiteError, UsageError
@@ -27,16 +28,27 @@ class Table:
     """A table that is read: its columns with an SQL literal each that stands for a missing one.
 
     Every Moodle has a table, unless it belongs to a ``module``: then every Moodle in which that is installed. It is
-    read as empty elsewhere. One that is ``rare`` is missed only by what reads it.
+    read as empty elsewhere. One that is ``rare`` is missed only by what reads it. ``dated`` is SQL for the Unix time
+    from which on a row was there; without it rows have no date.
     """
 
     columns: Mapping[str, str | None]
     module: str = ""
     rare: bool = False
+    dated: str = ""
 
 
-def _table(required: str, *, module: str = "", **defaults: str) -> Table:
-    return Table({**dict.fromkeys(required.split(), REQUIRED), **defaults}, module)
+def _table(required: str, *, module: str = "", dated: str = "", **defaults: str) -> Table:
+    return Table({**dict.fromkeys(required.split(), REQUIRED), **defaults}, module, dated=dated)
+
+
+_NEVER = "9999999999"
+"""Stands for a date that a site does not keep: such a row is in no past."""
+
+_LAST_ACCESS = (
+    "(SELECT userid, courseid, MAX(timecreated) AS timeaccess FROM {logstore_standard_log} GROUP BY userid, courseid)"
+)
+"""The table of last accesses forgets the former ones; in the past it is made of the log."""
 
 
 _UNREAD = {"id", "course"}
@@ -52,7 +64,9 @@ TABLES: dict[str, Table] = {
     "role": _table("id archetype"),
     "role_assignments": _table("roleid contextid userid"),
     "enrol": _table("id courseid", status="0"),
-    "user_enrolments": _table("id enrolid userid timestart timeend timecreated", status="0"),
+    "user_enrolments": _table(
+        "id enrolid userid timestart timeend timecreated", status="0", dated="timecreated"
+    ),
     "user": _table(
         "id", firstname="'-'", lastname="'-'", deleted="0", confirmed="1", suspended="0", username="''",
         timecreated="0", firstaccess="0", trackforums="0", description="''", picture="0", institution="''",
@@ -66,31 +80,38 @@ TABLES: dict[str, Table] = {
     "course_sections": _table("id course section sequence", availability="NULL"),
     "course_format_options": _table("courseid format sectionid name value"),
     "course_completion_criteria": _table("id course"),
-    "course_completions": _table("userid course timecompleted"),
+    "course_completions": _table("userid course timecompleted", dated="timecompleted"),
     "grade_items": _table(
         "id courseid itemtype itemmodule iteminstance", gradetype="1", gradepass="0", outcomeid="NULL"
     ),
-    "grade_grades": _table("itemid userid finalgrade timemodified", overridden="0"),
+    "grade_grades": _table(
+        "itemid userid finalgrade timemodified", overridden="0",
+        dated="CASE WHEN overridden > 0 THEN overridden ELSE timemodified END",
+    ),
     "competency_coursecomp": _table("courseid competencyid"),
-    "competency_usercompcourse": _table("userid courseid competencyid proficiency"),
+    "competency_usercompcourse": _table(
+        "userid courseid competencyid proficiency", timemodified=_NEVER, dated="timemodified"
+    ),
     "config_plugins": _table("plugin name value"),
     "event": _table(
         "id courseid userid modulename instance timesort", groupid="0", type="0", visible="1", eventtype="''",
         name="''",
     ),
-    "groups_members": _table("groupid userid"),
+    "groups_members": _table("groupid userid", timeadded=_NEVER, dated="timeadded"),
     "groups": Table(dict.fromkeys(("id", "courseid"), REQUIRED), rare=True),
     "groupings_groups": Table(dict.fromkeys(("groupingid", "groupid"), REQUIRED), rare=True),
-    "course_modules_completion": _table("coursemoduleid userid completionstate"),
+    "course_modules_completion": _table(
+        "coursemoduleid userid completionstate", timemodified=_NEVER, dated="timemodified"
+    ),
     "role_capabilities": _table("contextid roleid capability permission"),
-    "quiz_attempts": _table("quiz userid state", module="quiz"),
-    "assign_submission": _table("assignment userid status", module="assign"),
-    "choice_answers": _table("choiceid userid", module="choice"),
-    "feedback_completed": _table("feedback userid", module="feedback"),
-    "lesson_grades": _table("lessonid userid", module="lesson"),
+    "quiz_attempts": _table("quiz userid state", module="quiz", timemodified=_NEVER, dated="timemodified"),
+    "assign_submission": _table("assignment userid status", module="assign", timemodified=_NEVER, dated="timemodified"),
+    "choice_answers": _table("choiceid userid", module="choice", timemodified=_NEVER, dated="timemodified"),
+    "feedback_completed": _table("feedback userid", module="feedback", timemodified=_NEVER, dated="timemodified"),
+    "lesson_grades": _table("lessonid userid", module="lesson", completed=_NEVER, dated="completed"),
     "logstore_standard_log": _table(
         "eventname crud contextid contextlevel contextinstanceid userid courseid timecreated",
-        id="0", anonymous="0",
+        id="0", anonymous="0", dated="timecreated",
     ),
 }  # fmt: skip
 """By name without prefix. The tables of activities are added by :func:`activity_table`."""
@@ -109,6 +130,13 @@ class Schema:
         self.prefix = prefix
         self._columns: dict[str, frozenset[str]] = {}
         self._inspected: set[str] = set()
+        self._moment: int | None = None
+
+    def at(self, moment: int) -> Schema:
+        """The tables as they were at a Unix time, as far as their rows are dated: without what came later."""
+        then = copy(self)
+        then._moment = moment
+        return then
 
     def learn(self, tables: Iterable[str], columns: Mapping[str, frozenset[str]]) -> None:
         """Take the columns of those of some tables that the site has, by their names with the prefix."""
@@ -141,7 +169,18 @@ class Schema:
 
         A table may have an alias of one small letter, as in ``{course} c``.
         """
-        return _PLACEHOLDER.sub(lambda match: self._source(match[1]) + (match["alias"] or " AS t"), sql)
+        return _PLACEHOLDER.sub(lambda match: self._source_then(match[1]) + (match["alias"] or " AS t"), sql)
+
+    def _source_then(self, name: str) -> str:
+        """The source of a table, cut at the moment."""
+        dated = TABLES.get(name, _UNDESCRIBED).dated
+        if self._moment is None:
+            return self._source(name)
+        if name == "user_lastaccess":
+            return self.fill(_LAST_ACCESS)
+        if not dated:
+            return self._source(name)
+        return f"(SELECT * FROM {self._source(name)} AS r WHERE {dated} <= {self._moment})"
 
     def _source(self, name: str) -> str:
         table, found = TABLES.get(name, _UNDESCRIBED), self._columns.get(self.prefix + name)

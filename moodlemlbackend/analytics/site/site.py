@@ -95,6 +95,16 @@ class Site:
         """What another thread or process needs to read the site at the same moment: see :meth:`Database.share`."""
         return SharedSite(self.database.share(), self.name, self._time_zone, self.config, self.courses)
 
+    def at(self, moment: int) -> Site:
+        """The site as it was at a Unix time: without what is dated later, see :meth:`Schema.at`.
+
+        Settings, activities and roles have no date: they are those of today. Courses are visible, for one that is over
+        may have been hidden since. It is open as long as this one is.
+        """
+        then = Site(self.database.at(moment), self.name, self._time_zone)
+        then.config, then.courses = self.config, [course._replace(visible=True) for course in self.courses]
+        return then
+
     @classmethod
     def join(cls, shared: SharedSite) -> Site:
         """Open a shared site again."""

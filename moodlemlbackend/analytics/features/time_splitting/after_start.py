@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import ClassVar
 
 from moodlemlbackend.analytics.features.analysables.analysable import Analysable
@@ -23,6 +24,14 @@ class AfterStart(TimeSplitting):
     def define(self, analysable: Analysable, clock: Clock) -> Ranges:
         """One range, which ends now."""
         return Ranges.of([(analysable.start, clock.now, clock.now)])
+
+    def moments(self, analysable: Analysable, zone: datetime.tzinfo) -> list[int]:
+        """Once the period has gone by, if that is before the end."""
+        moment = self._ready(analysable, zone)
+        return [moment] if moment < analysable.end and self.accepts(analysable, Clock(moment, zone)) else []
+
+    def _ready(self, analysable: Analysable, zone: datetime.tzinfo) -> int:
+        return shift(analysable.start, self.period, zone)
 
 
 class OneWeekAfterStart(AfterStart):
@@ -49,3 +58,6 @@ class TenPercentAfterStart(AfterStart):
         """Whether a tenth of the duration has gone by."""
         start, end = analysable.start, analysable.end
         return start != 0 and end >= start and end != 0 and start <= clock.now - int((end - start) / 10)
+
+    def _ready(self, analysable: Analysable, zone: datetime.tzinfo) -> int:  # noqa: ARG002
+        return analysable.start + int((analysable.end - analysable.start) / 10)

@@ -73,3 +73,11 @@ class TimeSplitting(ABC):
     def prediction_ranges(self, ranges: Ranges, clock: Clock) -> Ranges:
         """The range that a prediction uses: the last one that is ready, or none."""
         return ranges.take(np.flatnonzero(self.ready_to_predict(ranges, clock))[-1:])
+
+    def moments(self, analysable: Analysable, zone: datetime.tzinfo) -> list[int]:
+        """Unix times at which another range of an analysable with a start and an end becomes ready, before its end."""
+        clock = Clock(analysable.end - 1, zone)
+        if not self.accepts(analysable, clock):
+            return []
+        ready = {max(int(time), analysable.start) for time in self.define(analysable, clock).times}
+        return sorted(time for time in ready if time < analysable.end)

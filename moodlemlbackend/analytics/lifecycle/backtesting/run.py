@@ -1,0 +1,211 @@
+"""A backtest of a model: the past is read, the model trained as it would have been, and its predictions are judged."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.features import definitions, registry
+from moodlemlbackend.analytics.features.feature_matrix import headers
+from moodlemlbackend.analytics.lifecycle import backend
+from moodlemlbackend.analytics.lifecycle.analysing import analysis_of
+from moodlemlbackend.analytics.lifecycle.backtesting.figures import PredictedCourse, Predictions, Students, figures
+from moodlemlbackend.analytics.lifecycle.backtesting.past import read_past
+from moodlemlbackend.analytics.lifecycle.backtesting.sentences import sentence
+from moodlemlbackend.analytics.lifecycle.core_models import fit_core_model
+from moodlemlbackend.analytics.site.people import ENROLMENTS
+from moodlemlbackend.errors import Status, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from moodlemlbackend.analytics.features.analysis import Analysis
+    from moodlemlbackend.analytics.lifecycle.backtesting.past import CoursePast, Integers, Seen
+    from moodlemlbackend.analytics.models import AnalyticsModel
+    from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.workspace import Workspace
+
+FEWEST_COURSES = 3
+"""Finished courses before which nothing is trained."""
+
+GROWTH = 1.2
+"""The model is trained anew when it has so many times as many rows to learn from."""
+
+RETRAINED = "The model was trained anew whenever the finished courses had a fifth more rows to learn from."
+
+
+@dataclass
+class Backtest:
+    """What came of a backtest.
+
+    ``intervals`` are figures (:func:`.figures.figures`) by interval, with its ``sentence`` and ``trainings``; one that
+    cannot be judged has a sentence alone. ``predictions`` are those of each interval.
+    """
+
+    modelid: int
+    name: str
+    status: Status = Status.OK
+    info: list[str] = field(default_factory=list)
+    intervals: dict[str, dict[str, Any]] = field(default_factory=dict)
+    predictions: dict[str, Predictions] = field(default_factory=dict)
+
+
+def backtest(
+    workspace: Workspace,
+    site: Site,
+    modelid: int,
+    *,
+    intervals: Sequence[str] = (),
+    shown: Callable[[str], None] | None = None,
+) -> Backtest:
+    """Go through the past of a site as if a model had run; with its own interval, or else those of evaluations.
+
+    Nothing is written to the store. ``shown`` hears the name of each course that is read.
+
+    Raises
+    ------
+    UsageError
+        The model learns nothing, is not about students in a course, or does not go with an interval.
+    """
+    fit_core_model(workspace, site, modelid)
+    with workspace.store.read() as connection:
+        model = models.get(connection, modelid)
+    chosen = _intervals(workspace, model, intervals)
+    analysis = analysis_of(workspace, model, chosen, training=True, keeps=False)
+    target = analysis.target
+    if target.static or target.linear or target.classes != (0, 1) or analysis.analyser.origin != ENROLMENTS:
+        raise UsageError(
+            f"Model {modelid} cannot be tested on the past: that needs a model that learns and predicts of students "
+            "in a course."
+        )
+    result = Backtest(modelid, model.name)
+    rows = [row for row in analysis.analyser.rows(site, analysis.contexts) if 0 < row.start < row.end <= analysis.now]
+    pasts = []
+    for past in read_past(site, analysis, sorted(rows, key=lambda row: (row.end, row.id))):
+        pasts.append(past)
+        if shown:
+            shown(past.row.shortname)
+    with tempfile.TemporaryDirectory(prefix="backtest-") as folder:
+        plans = {one: plan for one in chosen if (plan := _Plan(analysis, pasts, one, Path(folder))).write()}
+        verdict = backend.backtest(model, [plan.file for plan in plans.values()]) if plans else None
+        if verdict is not None and verdict.status != Status.OK:
+            result.status, result.info = verdict.status, verdict.info
+            return result
+        for interval in chosen:
+            result.intervals[interval] = _judge(result, analysis, plans.get(interval), interval)
+    if plans:
+        result.info += [*(one["sentence"] for one in result.intervals.values()), RETRAINED]
+    else:
+        result.status = Status.NOT_ENOUGH_DATA
+        result.info += list(dict.fromkeys(one["sentence"] for one in result.intervals.values()))
+    return result
+
+
+def _intervals(workspace: Workspace, model: AnalyticsModel, names: Iterable[str]) -> list[str]:
+    possible = [
+        one for one in definitions.intervals_for(model.target) if registry.get_time_splitting(one).valid_for_evaluation
+    ]
+    wanted = [registry.get_time_splitting(name).id for name in names]
+    for one in wanted:
+        if one not in possible:
+            raise UsageError(
+                f"The interval {definitions.last_part(one)} cannot be used with {model.name}; "
+                f"choose one of {', '.join(map(definitions.last_part, possible))}."
+            )
+    if wanted:
+        return list(dict.fromkeys(wanted))
+    if model.interval in possible:
+        return [model.interval]
+    return [one for one in workspace.settings.intervals if one in possible] or possible
+
+
+class _Plan:
+    """What is to be learned and predicted with one interval, in a file for the processor."""
+
+    def __init__(self, analysis: Analysis, pasts: Sequence[CoursePast], interval: str, folder: Path) -> None:
+        method = registry.get_time_splitting(interval)
+        self.file = folder / f"{definitions.last_part(interval)}.npz"
+        self.pasts = pasts
+        self.trainings: list[int] = []
+        self.asked: list[tuple[CoursePast, Seen]] = []
+        self._columns = headers(analysis.indicators, method.range_columns)
+        self._learned = [(past, *past.learned[interval]) for past in pasts if interval in past.learned]
+        self._seen = sorted(
+            ((past, seen) for past in pasts for seen in past.seen.get(interval, ())),
+            key=lambda pair: (pair[1].moment, pair[0].row.id),
+        )
+        self._training_of: list[int] = []
+
+    def write(self) -> bool:
+        """Write the file; False when no model could be trained before a prediction."""
+        ends = np.array([past.row.end for past, _, _ in self._learned], np.int64)
+        rows = np.cumsum([len(labels) for _, _, labels in self._learned], dtype=np.int64)
+        labels = np.concatenate([labels for _, _, labels in self._learned] or [np.empty(0, np.int64)])
+        for past, seen in self._seen:
+            courses = int((ends <= seen.moment).sum())
+            known = int(rows[courses - 1]) if courses >= FEWEST_COURSES else 0
+            if len(np.unique(labels[:known])) < 2:
+                continue
+            if not self.trainings or known >= GROWTH * self.trainings[-1]:
+                self.trainings.append(known)
+            self.asked.append((past, seen))
+            self._training_of += [len(self.trainings) - 1] * len(seen.samples)
+        if not self.asked:
+            return False
+        np.savez(
+            self.file,
+            columns=np.array(self._columns),
+            features=np.concatenate([features for _, features, _ in self._learned]).astype(np.float32),
+            labels=labels,
+            courses=np.repeat(np.arange(len(rows)), np.diff(rows, prepend=0)),
+            trainings=np.array(self.trainings, np.int64),
+            asked=np.concatenate([seen.features for _, seen in self.asked]).astype(np.float32),
+            training_of=np.array(self._training_of, np.int64),
+        )
+        return True
+
+
+def _judge(result: Backtest, analysis: Analysis, plan: _Plan | None, interval: str) -> dict[str, Any]:
+    """Hold the predictions of one interval against what happened."""
+    if plan is None:
+        return {
+            "sentence": f"With {definitions.last_part(interval)} no model could have been trained before a course that "
+            f"has ended was predicted: at least {FEWEST_COURSES} courses with students of both classes must have "
+            "finished."
+        }
+    target = analysis.target
+    with np.load(plan.file) as answer:
+        news = ~np.isin(answer["labels"], target.ignored_classes) & (answer["scores"] >= target.minimum_score)
+        probabilities = answer["probabilities"]
+    numbers = {past.row.id: at for at, past in enumerate(dict.fromkeys(past for past, _ in plan.asked))}
+    predicted = [past for past in plan.pasts if past.row.id in numbers]
+    predicted.sort(key=lambda past: numbers[past.row.id])
+    students = Students(
+        np.repeat(np.arange(len(predicted)), [len(past.samples) for past in predicted]),
+        np.concatenate([past.labels for past in predicted]),
+        np.concatenate([past.last_visits for past in predicted]),
+    )
+    position = {int(sample): at for at, sample in enumerate(np.concatenate([past.samples for past in predicted]))}
+    sizes = [len(seen.samples) for _, seen in plan.asked]
+    samples: Integers = np.concatenate([seen.samples for _, seen in plan.asked])
+    predictions = Predictions(
+        np.repeat([numbers[past.row.id] for past, _ in plan.asked], sizes),
+        samples,
+        np.array([position.get(sample, -1) for sample in samples.tolist()], np.int64),
+        np.repeat([seen.range_index for _, seen in plan.asked], sizes),
+        np.repeat([seen.moment for _, seen in plan.asked], sizes),
+        probabilities,
+        news,
+    )
+    courses = [
+        PredictedCourse(past.row.id, past.row.shortname, past.row.start, past.row.end, past.teachers)
+        for past in predicted
+    ]
+    result.predictions[interval] = predictions
+    found = figures(courses, predictions, students)
+    return {"sentence": sentence(target, interval, found), "trainings": len(plan.trainings), **found}
