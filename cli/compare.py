@@ -33,7 +33,7 @@ def command(folders: tuple[Path, ...], metric: str) -> Answer:
     """Put runs side by side and test whether the others differ from the first.
 
     RUNDIR is the folder of an evaluation. Two runs are tested split by split when they are of the same data set, seed
-    and number of iterations; of others the figures are shown alone.
+    number of iterations and kind of splits; of others the figures are shown alone.
     """
     from moodlemlbackend.report.comparison import compare, sentence
 
@@ -56,12 +56,16 @@ def _show(compared: list[Compared]) -> None:
     table.add_column("Run", justify="right")
     for title in ("Folder", "Data set", "Interval", "Processor"):
         table.add_column(title, overflow="fold")
-    for title in ("Splits", *SHOWN.values()):
-        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("Held out")
+    for title in ("Splits", *SHOWN.values(), "MCC in seen courses"):
+        table.add_column(title, justify="right", no_wrap=title in SHOWN.values())
     for number, run in enumerate(compared, start=1):
         words = (run.folder, run.about["data set"], last_part(run.about["time splitting"]), run.about["processor"])
         figures = [_figure(*run.metrics[name], run.splits) for name in SHOWN]
-        table.add_row(str(number), *(Text(safe(word)) for word in words), str(run.splits), *figures)
+        seen = _figure(run.seen.get("mcc", math.nan), 0.0, 1)
+        table.add_row(
+            str(number), *(Text(safe(word)) for word in words), run.held_out, str(run.splits), *figures, seen
+        )  # fmt: skip
     print_rich(table)
 
 

@@ -86,12 +86,13 @@ def evaluation_answer(result: RunResult) -> Answer:
     def show() -> None:
         print_line(f"{result.name} (model {result.modelid})")
         rows = [
-            (last_part(judged.interval), f"{judged.score:.3f}" if judged.logid else "", _number(judged.result, "mcc"),
+            (last_part(judged.interval), f"{judged.score:.3f}" if judged.logid else "",
+             _number(judged.result.get("seen", {}), "score"), _number(judged.result, "mcc"),
              _number(judged.result, "auc"), judged.rows or "", " ".join(judged.info), judged.dir)
             for judged in result.evaluations
         ]  # fmt: skip
         if rows:
-            print_table("", ("Interval", "Score", "MCC", "AUC", "Rows", "Notes", "Logs"), rows)
+            print_table("", ("Interval", "Score", "In seen courses", "MCC", "AUC", "Rows", "Notes", "Logs"), rows)
         else:
             for sentence in result.info:
                 print_line(f"  {sentence}")

@@ -85,15 +85,15 @@ class Workspace:
         return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     @contextmanager
-    def lock(self, modelid: int, wait: float = LOCK_WAIT_SECONDS) -> Iterator[None]:
+    def lock(self, modelid: int, wait: float | None = None) -> Iterator[None]:
         """Keep every other run on a model out; what one that was killed has left is removed first.
 
         Raises
         ------
         BusyError
-            Another run has held it for ``wait`` seconds.
+            Another run has held it for ``wait`` seconds, :data:`LOCK_WAIT_SECONDS` unless given.
         """
-        with self.store.lock(f"model:{modelid}", wait) as held:
+        with self.store.lock(f"model:{modelid}", LOCK_WAIT_SECONDS if wait is None else wait) as held:
             if not held:
                 raise BusyError(f"Another run works on model {modelid}; it is left to that run.")
             self.finish(modelid)

@@ -149,6 +149,7 @@ def evaluate_all(
 def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, result: Mapping[str, Any]) -> str:
     """Say in one sentence what the score is of: new courses, or courses that were trained on, and why."""
     from moodlemlbackend.processor.splits import COURSE, ROW, TIME
+    from moodlemlbackend.report.both_splits import expectation
 
     if evaluation.kind == ROW:
         return (
@@ -159,9 +160,10 @@ def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, result: Map
     if courses.sure < 1:
         known += f" ({courses.sure:.0%} sure)"
     held_out = {COURSE: f"Whole courses were held out, of {known}", TIME: f"Later courses were held out, of {known}"}
+    new = "later" if evaluation.kind == TIME else "new"
     return (
-        f"{held_out[evaluation.kind]}: the score in new courses is {result['score']:.4f}; "
-        f"in courses it has seen it would be {result['seen']['score']:.4f}."
+        f"{held_out[evaluation.kind]}: the score in {new} courses is {result['score']:.4f}; "
+        f"in courses it has seen it would be {result['seen']['score']:.4f}. {expectation(result)}"
     )
 
 

@@ -22,6 +22,7 @@ from moodlemlbackend.report.record import EVALUATION, Record, read_record
 
 METRICS = ("mcc", "auc", "f1_score", "accuracy", "balanced accuracy", "average precision", "Brier score")
 LOWER_IS_BETTER = ("Brier score",)
+_HELD_OUT = {"course": "whole courses", "row": "single rows", "time": "the later courses"}
 LEVEL = 0.05
 """p-values under it are called a difference."""
 
@@ -44,13 +45,16 @@ class Difference:
 class Compared:
     """One of the runs: mean and standard deviation of each metric, and its difference from the first run.
 
-    ``why_not`` says why there is no test; None where there is one, and for the first run.
+    ``held_out`` says what its splits hold out, ``seen`` are its figures in courses that it has seen, empty where
+    ``metrics`` are those. ``why_not`` says why there is no test; None where there is one, and for the first run.
     """
 
     folder: str
     about: dict[str, str]
     splits: int
     metrics: dict[str, tuple[float, float]]
+    held_out: str
+    seen: dict[str, float]
     difference: Difference | None = None
     why_not: str | None = None
 
@@ -104,6 +108,8 @@ def compare(folders: Sequence[Path], metric: str = "mcc") -> list[Compared]:
             {name: str(record.about.get(name, "")) for name in ("model", "data set", "time splitting", "processor")},
             len(record.held),
             {name: curves.mean_and_deviation([one[name] for one in table]) for name in METRICS},
+            _HELD_OUT.get(str(record.result.get("split")), ""),
+            dict(record.result.get("seen") or {}),
             differences.get(number),
             reasons.get(number),
         )
@@ -117,6 +123,9 @@ def not_comparable(first: Record, other: Record) -> str | None:
         return "only evaluations that train have splits to compare"
     if first.facts.get("digest") != other.facts.get("digest"):
         return "it is of another data set than the first run"
+    one, two = (_HELD_OUT.get(str(record.result.get("split")), _HELD_OUT["row"]) for record in (other, first))
+    if one != two:
+        return f"it holds out {one}, and the first run {two}; evaluate both with the same --evaluation-split"
     if [held.rows for held in first.held] != [held.rows for held in other.held]:
         return "its splits are others than those of the first run; evaluate both with the same seed and iterations"
     if len(first.held) < 2:

@@ -153,7 +153,7 @@ def _splits(record: Record) -> Iterator[Diagnostic]:
 
 def _dependent(record: Record) -> Iterator[Diagnostic]:
     parts, means = record.facts.get("parts") or {}, record.facts.get("course_means")
-    if record.kind == RATING or not (parts or means):
+    if record.kind == RATING or record.result.get("split") in ("course", "time") or not (parts or means):
         return
     reasons = [f"a student occurs in up to {len(parts)} parts of a course"] if parts else []
     reasons += ["samples of a course share its means"] if means else []

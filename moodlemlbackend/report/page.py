@@ -13,6 +13,7 @@ import numpy as np
 from moodlemlbackend import metrics
 from moodlemlbackend.errors import Status
 from moodlemlbackend.report import curves
+from moodlemlbackend.report.both_splits import both_splits, expectation
 from moodlemlbackend.report.diagnostics import diagnostics
 from moodlemlbackend.report.facts import MOST_NAMES
 from moodlemlbackend.report.record import EVALUATION, RATING, TRAINING, Record
@@ -46,6 +47,12 @@ METRICS = {
     "average precision": "Average precision of class 1",
     "Brier score": "Brier score (lower is better)",
     "calibration error": "Calibration error (lower is better)",
+}
+
+_SPLITS = {
+    "course": "Trained on whole courses with about 80 % of the samples and measured on the other courses",
+    "row": "Trained on 80 % of the samples and measured on the other 20 %",
+    "time": "Trained on the earlier courses and measured on those that began next",
 }
 
 CAPTIONS = {
@@ -89,7 +96,8 @@ def render(record: Record, figures: list[str], folder: Path) -> str:
         title=title, subtitle=subtitle, bad=bad,
         verdict=_verdict(record, sum(diagnostic.grave for diagnostic in found)),
         diagnostics=found, facts=_facts(record), figures=shown, importances=_importances(record),
-        command=record.about.get("command"), settings=_settings(record), **measured,
+        command=record.about.get("command"), settings=_settings(record), expectation=expectation(record.result),
+        both=both_splits(record.result), **measured,
     )  # fmt: skip
 
 
@@ -104,6 +112,7 @@ def template() -> Template:
     )  # fmt: skip
     from markupsafe import Markup
 
+    environment.filters["figure"] = _figure
     environment.globals["style"] = Markup((TEMPLATES / "report.css").read_text("utf-8").strip())  # noqa: S704
     return environment.get_template("report.html")
 
@@ -182,6 +191,8 @@ def _facts(record: Record) -> list[tuple[str, str]]:
             more = ", …" if len(names) == MOST_NAMES else ""
             rows.append((name, ", ".join(map(str, names)) + more))
     if record.kind == EVALUATION:
+        if facts.get("courses"):
+            rows.append(("Courses", _thousands(facts["courses"])))
         times = f"{_thousands(len(record.held[0].labels))}, {len(record.held)} times"
         rows.append(("Samples trained on, and held out", f"{_thousands(facts.get('training_rows', 0))} and {times}"))
     return rows
@@ -192,10 +203,8 @@ def _measured(record: Record) -> str:
         return "Measured on every sample with that part of the model that had not seen it; an evaluation is stricter."
     if record.kind == RATING:
         return "Measured once, on all samples of the data set."
-    return (
-        f"Trained on 80 % of the samples and measured on the other 20 %, {len(record.held)} times; "
-        "mean, standard deviation, smallest and largest over these splits."
-    )
+    split = _SPLITS.get(str(record.result.get("split")), _SPLITS["row"])
+    return f"{split}, {len(record.held)} times; mean, standard deviation, smallest and largest over these splits."
 
 
 def _metrics(record: Record) -> dict[str, Any]:

@@ -140,9 +140,7 @@ class RunReport:
             rows = [split.held_out for split in evaluation.splits]
             fits = [fitted for _, fitted in evaluation]
             self._facts["training_rows"] = len(evaluation.splits[0].training)
-            self._facts["split"] = evaluation.kind
             self._facts["courses"] = self._samples.courses.number if self._samples else 0
-            self._facts["seen"] = [rating.figures() for rating in evaluation.seen]
             self._facts["held_out_repeats"] = self._repeated(evaluation)
             held = [_held(rating, held_out) for (rating, _), held_out in zip(evaluation, rows, strict=True)]
             curve = [CurvePoint(one.split, one.rows, one.rating.figures()) for one in evaluation.learning_curve]

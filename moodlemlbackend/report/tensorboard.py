@@ -20,11 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from moodlemlbackend import metrics
+from moodlemlbackend.report.both_splits import both_splits
 from moodlemlbackend.report.curves import figures_of
 from moodlemlbackend.report.record import TRAINING, Held, Record
 
 if TYPE_CHECKING:
     from moodlemlbackend.processor.processor import Classifier, Fitted
+    from moodlemlbackend.report.both_splits import BothSplits
 
 PR_THRESHOLDS = 127
 BUCKETS = 30
@@ -43,6 +45,11 @@ def write_events(record: Record, fits: list[Fitted], folder: Path) -> None:
     figures = [figures_of(held) for held in record.held]
     with EventWriter(folder) as events:
         events.text("about", _about(record))
+        both = both_splits(record.result)
+        if both:
+            events.text("what to expect", _expectation(both))
+            seen = {name: value for name, value in record.result["seen"].items() if isinstance(value, (int, float))}
+            events.scalars({f"in courses it has seen/{name}": value for name, value in seen.items()}, 0)
         for epoch, values in enumerate(means):
             events.scalars({f"training/{name}": value for name, value in values.items()}, epoch)
         if record.kind == TRAINING and fits:
@@ -256,6 +263,13 @@ def _about(record: Record) -> str:
     }
     lines = (f"| {_cell(name)} | {_cell(value)} |" for name, value in rows.items())
     return "| fact | value |\n|---|---|\n" + "\n".join(lines)
+
+
+def _expectation(both: BothSplits) -> str:
+    """Figures in new and in seen courses as a Markdown table, with what the difference means."""
+    lines = (f"| {name} | {new:.3f} | {seen:.3f} |" for name, new, seen in both.rows)
+    head = f"| metric | {' | '.join(both.columns)} |\n|---|---|---|\n"
+    return f"{both.sentence}\n\n{head}" + "\n".join(lines)
 
 
 def _cell(value: Any) -> str:

@@ -91,6 +91,19 @@ def test_figures_of_the_splits_average_to_the_result(evaluated):
         assert np.mean([value[0] for value in values]) == pytest.approx(result[name], abs=1e-6)
 
 
+def test_figures_in_new_and_in_seen_courses(tmp_path):
+    data = simulated(courses=10)
+    result = Backend(tmp_path, "logistic_regression").evaluate(
+        data.features, data.labels, iterations=SPLITS, columns=list(data.columns)
+    )
+    board = Board(Path(result["dir"]) / "tensor")
+    whole = board.scalars(".")
+    for name in FIGURES:
+        assert whole[f"in courses it has seen/{name}"][0] == pytest.approx(result["seen"][name], abs=1e-6)
+    [text] = board.tensors(".", "text")["what to expect"].ravel()
+    assert f"| Score | {result['score']:.3f} | {result['seen']['score']:.3f} |" in text.decode()
+
+
 def test_the_course_of_each_training(evaluated):
     name, _, board = evaluated
     for number in range(SPLITS):

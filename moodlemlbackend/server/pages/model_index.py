@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.errors import BackendError
 from moodlemlbackend.operations.trained_models import MODEL_ID
+from moodlemlbackend.report.both_splits import BothSplits, both_splits
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.jobs.job import DIRHASH, RESULT_NAME, RUNID
 from moodlemlbackend.storage.archives import MIB
@@ -56,6 +57,11 @@ class RunFacts:
             moment = datetime.fromtimestamp(self.runid / 1000, timezone.utc)
             return moment.strftime("%Y-%m-%d %H:%M:%S")
         return ""
+
+    @property
+    def both_splits(self) -> BothSplits | None:
+        """Figures in new and in seen courses, where it is an evaluation that rated both."""
+        return both_splits(self.result)
 
     def number(self, name: str) -> float | None:
         """A figure of the result, None where there is none."""

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from fixtures.backend import MODELID, course_rows, write_labelled
+from fixtures.backend import MODELID, course_rows, simulated, write_labelled
 from fixtures.paths import posix
 from fixtures.servers import EVALUATION, HASH, LOGIN, evaluate, httpx, sentence, served, train
 
@@ -61,9 +61,20 @@ def test_a_model_its_runs_scores_and_figures(client):
     policy = report.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "script" not in policy
+    assert "both-splits" not in text, "of single rows there is one figure"
     trained = client.get(f"/models/{MODELID}/{HASH}").text
     assert 'data-name="Kind">training' in trained
     assert "<circle" not in trained
+
+
+def test_a_run_of_whole_courses_shows_new_and_seen_ones(tmp_path):
+    data = simulated(courses=10)
+    path = write_labelled(tmp_path / "data", data.features, data.labels, columns=list(data.columns))
+    with served(tmp_path) as server, server.client() as client:
+        result = evaluate(client, path).json()
+        text = client.get(f"/models/{MODELID}/{EVALUATION}").text
+    assert re.search(r"<th[^>]*>In new courses</th><th[^>]*>In courses it has seen</th>", text)
+    assert f'data-name="In courses it has seen" class="number">{result["seen"]["score"]:.3f}<' in text
 
 
 def test_pages_that_are_not_there(client):

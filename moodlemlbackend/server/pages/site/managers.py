@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,7 +20,9 @@ from moodlemlbackend.analytics.insights import listing
 from moodlemlbackend.analytics.lifecycle import backend
 from moodlemlbackend.analytics.lifecycle.evaluation import MODES, TRAINED_MODEL
 from moodlemlbackend.dataset.columns import indicators_of
-from moodlemlbackend.errors import RequestError
+from moodlemlbackend.errors import BackendError, RequestError
+from moodlemlbackend.report.both_splits import BothSplits, both_splits
+from moodlemlbackend.report.record import read_record
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.jobs.page_runs import TASKS, PageRun
 from moodlemlbackend.server.pages.charts import score_chart
@@ -155,7 +158,7 @@ def evaluation(ctx: RequestContext, modelid: int, logid: int) -> Page:
     values = {
         "model": model, "evaluation": evaluation,
         "figures": [name for name in names if FIGURE.fullmatch(name)], "report": REPORT in names,
-        "minimum": backend.MINIMUM_SCORE,
+        "minimum": backend.MINIMUM_SCORE, "both": _both_splits(folder),
     }  # fmt: skip
     return Page("evaluation.html", values)
 
@@ -238,6 +241,15 @@ def _folder(ctx: RequestContext, model: AnalyticsModel, evaluation: dict[str, An
         return None
     folder, own = Path(ctx.workspace.absolute(evaluation["dir"])).resolve(), ctx.workspace.modeldir(model).resolve()
     return folder if folder.is_relative_to(own) and folder.is_dir() else None
+
+
+def _both_splits(folder: Path | None) -> BothSplits | None:
+    """Figures of an evaluation in new and in seen courses; None where its record is gone or has one kind only."""
+    if folder is None:
+        return None
+    with suppress(BackendError):
+        return both_splits(read_record(folder).result)
+    return None
 
 
 def _scores_by_interval(log: Sequence[dict[str, Any]]) -> list[IntervalScores]:

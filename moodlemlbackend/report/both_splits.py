@@ -1,0 +1,45 @@
+"""What an evaluation found in new courses beside what it found in courses that the model had seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+SEEN = "In courses it has seen"
+
+_NEW = {"course": "In new courses", "time": "In later courses"}
+_EXPECT = {
+    "course": "Expect the figures for new courses: warnings are given in courses that the model has never seen.",
+    "time": "Expect the figures for later courses: the model learns from courses that came before those it warns in.",
+    "row": (
+        "Expect less in new courses: single rows were held out, so the model had seen other rows of the same courses."
+    ),
+}
+_ROWS = {"score": "Score", "mcc": "Matthews correlation", "auc": "AUC of class 1"}
+
+
+class BothSplits(NamedTuple):
+    """A table of two columns, its rows (name, in new courses, in seen courses), and what the difference means."""
+
+    columns: tuple[str, str]
+    rows: tuple[tuple[str, float, float], ...]
+    sentence: str
+
+
+def both_splits(result: Mapping[str, Any]) -> BothSplits | None:
+    """Make the table from the result of an evaluation; None where it has one kind of splits only."""
+    seen, new = result.get("seen"), _NEW.get(str(result.get("split")))
+    if new is None or not isinstance(seen, Mapping):
+        return None
+    pairs = [(title, result.get(name), seen.get(name)) for name, title in _ROWS.items()]
+    rows = tuple(
+        (title, float(one), float(other))
+        for title, one, other in pairs
+        if isinstance(one, (int, float)) and isinstance(other, (int, float))
+    )
+    return BothSplits((new, SEEN), rows, expectation(result)) if rows else None
+
+
+def expectation(result: Mapping[str, Any]) -> str:
+    """Say in one sentence what to expect of new courses; empty for what was not judged by splits."""
+    return _EXPECT.get(str(result.get("split")), "")
