@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ from moodlemlbackend.processor.training_rows import TrainingRows
 FOLDS = 5
 INVERSE_REGULARISATION = 0.1
 ITERATIONS = 500
+MEAN_SCALE = 0.5
+"""Inputs of a mean over the course are multiplied by this: a few courses say little about what it means in others."""
 _NEVER = -30.0  # bias of a class without a row
 
 
@@ -70,6 +73,7 @@ class LogisticRegression(Processor):
         codes = samples.coded.codes[np.ix_(columns, first)]
         targets = count_kinds(kind, samples.targets, len(first))
         encoder = fit_encoder(columns, codes, samples.coded.values[columns], targets.sum(axis=1), with_bins=False)
+        encoder = _shrink_means(encoder, samples.columns)
         inputs = encoder.encode(codes)
         groups = samples.courses.groups
         folds = deal(targets, FOLDS, np.random.default_rng(seed), None if groups is None else groups[first])
@@ -87,6 +91,13 @@ class LogisticRegression(Processor):
     def restore(self, settings: Mapping[str, Any], array: Callable[[str], npt.NDArray[Any]]) -> Classifier:  # noqa: ARG002
         """Read encoder, weights and bias."""
         return LogisticClassifier(Encoder.from_arrays(array), array("weights"), array("bias"))
+
+
+def _shrink_means(encoder: Encoder, columns: Sequence[str]) -> Encoder:
+    """Have the same penalty weigh more on the columns ``X/mean``."""
+    is_mean = np.array([columns[column].endswith("/mean") for column in encoder.columns], bool)
+    factors = np.where(is_mean, MEAN_SCALE, 1)[encoder.column_of_input]
+    return replace(encoder, scale=(encoder.scale * factors).astype(np.float32))
 
 
 def _solve(inputs: Floats, targets: Floats) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

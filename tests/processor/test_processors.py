@@ -667,3 +667,19 @@ def test_without_a_seed_the_rows_give_one_and_it_is_logged(tmp_path):
     seeds = [re.search(r"seed (\d+)", log.read_text()) for log in logs]
     assert all(seeds)
     assert seeds[0][1] == seeds[1][1]
+
+
+def test_logistic_regression_trusts_means_over_a_course_less():
+    from moodlemlbackend.model.codes import code
+    from moodlemlbackend.processor.logistic_regression import LogisticRegression
+    from moodlemlbackend.processor.training_rows import TrainingRows
+
+    labels = np.arange(200) % 2
+    values = np.random.default_rng(0).normal(labels, 1).round(1).astype(np.float32)[:, None]
+
+    def weight(column):
+        rows = TrainingRows((column,), ("0", "1"), code([values], 1), np.eye(2, dtype=np.float32)[labels])
+        contributions = LogisticRegression().fit(rows, seed=0).classifier.contributions(values)
+        return np.abs(contributions.of_columns).sum()
+
+    assert 0 < weight("clicks/mean") < weight("clicks")
