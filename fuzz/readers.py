@@ -139,7 +139,7 @@ def multipart(data: bytes, folder: Path) -> None:
     from starlette.requests import Request
 
     from moodlemlbackend.server.api.uploads import Scratch, receive
-    from moodlemlbackend.server.limits import Limits
+    from moodlemlbackend.settings.server import Limits
 
     chunks = [data[start : start + 512] for start in range(0, len(data), 512)] or [b""]
 
