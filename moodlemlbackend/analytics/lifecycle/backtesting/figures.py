@@ -69,28 +69,31 @@ def figures(courses: Sequence[PredictedCourse], predictions: Predictions, studen
     """The figures of an interval: in all, ``by_range`` and ``by_course``; those of nothing are None."""
     rows, people = np.arange(len(predictions.courses)), np.arange(len(students.courses))
     every = _Figures(predictions, students)
+    rows_of = [np.flatnonzero(predictions.courses == at) for at in range(len(courses))]
+    people_of = [np.flatnonzero(students.courses == at) for at in range(len(courses))]
+    by_course = [
+        {
+            "course": course.id,
+            "name": course.name,
+            **every.of(rows_of[at], people_of[at]),
+            "flagged": _flagged(predictions, rows_of[at]),
+        }
+        for at, course in enumerate(courses)
+    ]
     found: dict[str, Any] = _plain(
         {
             "first": predictions.moments.min(initial=2**62),
             "last": predictions.moments.max(initial=0),
             "courses": len(courses),
             **every.of(rows, people),
-            "calibration_factor": _calibration_factor(every, predictions, len(courses)),
-            "bounds": _bounds(every, predictions, students, len(courses)),
-            "load": _load(courses, predictions),
+            "calibration_factor": _calibration_factor(by_course),
+            "bounds": _bounds(every, rows_of, people_of),
+            "load": _load(courses, by_course),
             "by_range": [
                 {"range": index, **every.of(rows[predictions.ranges == index])}
                 for index in np.unique(predictions.ranges)
             ],
-            "by_course": [
-                {
-                    "course": course.id,
-                    "name": course.name,
-                    **every.of(rows[predictions.courses == at], people[students.courses == at]),
-                    "flagged": _flagged(predictions, at),
-                }
-                for at, course in enumerate(courses)
-            ],
+            "by_course": by_course,
         }
     )
     return found
@@ -148,13 +151,9 @@ class _Figures:
         }
 
 
-def _bounds(
-    every: _Figures, predictions: Predictions, students: Students, courses: int
-) -> dict[str, tuple[float, float]]:
+def _bounds(every: _Figures, rows: Sequence[Integers], people: Sequence[Integers]) -> dict[str, tuple[float, float]]:
     """Between which bounds each figure lies when other courses of the same kind come: a bootstrap over courses."""
-    random = np.random.default_rng(0)
-    rows = [np.flatnonzero(predictions.courses == at) for at in range(courses)]
-    people = [np.flatnonzero(students.courses == at) for at in range(courses)]
+    random, courses = np.random.default_rng(0), len(rows)
     drawn = [
         every.of(np.concatenate([rows[at] for at in chosen]), np.concatenate([people[at] for at in chosen]))
         for chosen in random.integers(courses, size=(DRAWS if courses > 1 else 0, courses))
@@ -169,25 +168,25 @@ def _bounds(
     return found
 
 
-def _calibration_factor(every: _Figures, predictions: Predictions, courses: int) -> float:
+def _calibration_factor(by_course: Sequence[Mapping[str, Any]]) -> float:
     """By which factor the promised number of cases of a course is too high or too low, in the mean of logarithms.
 
     Half a case is added to both numbers.
     """
-    found = [every.of(np.flatnonzero(predictions.courses == at)) for at in range(courses)]
-    logarithms = [abs(math.log((one["promised"] + 0.5) / (one["real"] + 0.5))) for one in found if one["predictions"]]
+    predicted = [one for one in by_course if one["predictions"]]
+    logarithms = [abs(math.log((one["promised"] + 0.5) / (one["real"] + 0.5))) for one in predicted]
     return math.exp(float(np.mean(logarithms))) if logarithms else math.nan
 
 
-def _load(courses: Sequence[PredictedCourse], predictions: Predictions) -> dict[str, Any]:
+def _load(courses: Sequence[PredictedCourse], by_course: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """How much work the warnings make; a teacher's weeks are those in which a course of theirs went on."""
     weeks: set[tuple[int, int]] = set()
     received = 0
-    flagged = [_flagged(predictions, at) for at in range(len(courses))]
-    for at, course in enumerate(courses):
+    flagged = [one["flagged"] for one in by_course]
+    for course, found in zip(courses, by_course, strict=True):
         teachers = course.teachers.tolist()
         weeks |= {(one, week) for one in teachers for week in range(course.start // WEEK, course.end // WEEK + 1)}
-        received += len(teachers) * int(predictions.warned[predictions.courses == at].sum())
+        received += len(teachers) * found["warnings"]
     return {
         "teachers": len({teacher for teacher, _ in weeks}),
         "warnings_a_teacher_and_week": _share(received, len(weeks)),
@@ -196,13 +195,10 @@ def _load(courses: Sequence[PredictedCourse], predictions: Predictions) -> dict[
     }
 
 
-def _flagged(predictions: Predictions, at: int) -> float:
+def _flagged(predictions: Predictions, rows: Integers) -> float:
     """The largest share of a course that is flagged at one moment."""
-    rows = predictions.courses == at
-    shares = [
-        float(predictions.warned[rows & (predictions.moments == moment)].mean())
-        for moment in np.unique(predictions.moments[rows])
-    ]
+    warned, moments = predictions.warned[rows], predictions.moments[rows]
+    shares = [float(warned[moments == moment].mean()) for moment in np.unique(moments)]
     return max(shares, default=math.nan)
 
 
