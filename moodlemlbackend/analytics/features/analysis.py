@@ -177,18 +177,12 @@ def _workers(site: Site, rows: Sequence[Any]) -> int:
 
 
 def _side_by_side(site: Site, analysis: Analysis, rows: Sequence[Any], workers: int) -> Iterator[Result]:
-    from joblib import Parallel, delayed
+    def analyse_part(joined: Site, part: Sequence[Any]) -> list[Result]:
+        return list(_analyse_rows(joined, analysis, part, Hooks()))
 
-    snapshot = site.share()
     parts = [rows[start : start + COURSES_A_TASK] for start in range(0, len(rows), COURSES_A_TASK)]
-    tasks = (delayed(_analyse_part)(snapshot, analysis, part) for part in parts)
-    for results in Parallel(n_jobs=workers, prefer="threads", return_as="generator")(tasks):
+    for results in site.side_by_side(analyse_part, parts, workers):
         yield from results
-
-
-def _analyse_part(snapshot: Any, analysis: Analysis, rows: Sequence[Any]) -> list[Result]:
-    with Site.join(snapshot) as site:
-        return list(_analyse_rows(site, analysis, rows, Hooks()))
 
 
 def _analyse_rows(site: Site, analysis: Analysis, rows: Sequence[Any], hooks: Hooks) -> Iterator[Result]:

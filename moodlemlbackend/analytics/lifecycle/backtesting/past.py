@@ -18,12 +18,11 @@ from moodlemlbackend.analytics.features.analysables import Courses
 from moodlemlbackend.analytics.features.analysis import Hooks, analyse
 from moodlemlbackend.analytics.features.ranges import Ranges
 from moodlemlbackend.analytics.lifecycle.analysing import is_data
-from moodlemlbackend.analytics.site import Site
 
 if TYPE_CHECKING:
     from moodlemlbackend.analytics.features.analysis import Analysis, Result
     from moodlemlbackend.analytics.features.time_splitting import TimeSplitting
-    from moodlemlbackend.analytics.site import CourseRow
+    from moodlemlbackend.analytics.site import CourseRow, Site
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -72,19 +71,8 @@ def read_past(site: Site, analysis: Analysis, rows: Sequence[CourseRow]) -> Iter
     """Read courses side by side, in their order; ``analysis.now`` is today."""
     workers = min(os.cpu_count() or 1, len(rows))
     if workers < 2:
-        for row in rows:
-            yield _read(site, analysis, row)
-        return
-    from joblib import Parallel, delayed
-
-    shared = site.share()
-    tasks = (delayed(_read_shared)(shared, analysis, row) for row in rows)
-    yield from Parallel(n_jobs=workers, prefer="threads", return_as="generator")(tasks)
-
-
-def _read_shared(shared: Any, analysis: Analysis, row: CourseRow) -> CoursePast:
-    with Site.join(shared) as site:
-        return _read(site, analysis, row)
+        return (_read(site, analysis, row) for row in rows)
+    return site.side_by_side(lambda joined, row: _read(joined, analysis, row), rows, workers)
 
 
 def _read(site: Site, analysis: Analysis, row: CourseRow) -> CoursePast:
