@@ -58,7 +58,7 @@ def _show(compared: list[Compared]) -> None:
         table.add_column(title, overflow="fold")
     table.add_column("Held out")
     for title in ("Splits", *SHOWN.values(), "MCC in seen courses"):
-        table.add_column(title, justify="right", no_wrap=title in SHOWN.values())
+        table.add_column(title, justify="right", no_wrap=True)
     for number, run in enumerate(compared, start=1):
         words = (run.folder, run.about["data set"], last_part(run.about["time splitting"]), run.about["processor"])
         figures = [_figure(*run.metrics[name], run.splits) for name in SHOWN]
