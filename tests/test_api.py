@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -236,8 +237,8 @@ def test_explanations_of_some_rows(model, prediction):
     assert len(every) == len(prediction.features)
     assert [one.sample for one in some] == [prediction.sample_ids[4], prediction.sample_ids[2]]
     for one, same in zip((some[0], some[-1], *every[2:5:2]), (every[4], every[2], some[1], some[0]), strict=True):
-        assert (one.sample, one.reasons) == (same.sample, same.reasons)
-        assert one.probability == pytest.approx(same.probability, rel=1e-12)
+        assert (one.probability, one.score) == pytest.approx((same.probability, same.score), rel=1e-12)
+        assert replace(one, probability=same.probability, score=same.score) == same
     assert explain(model, prediction.features[4:5])[0].reasons == some[0].reasons
     figure = explanation_figure(some[0], top=3)
     assert len(figure.axes[0].get_yticks()) == 4
