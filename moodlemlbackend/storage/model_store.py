@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from moodlemlbackend.errors import ModelError, StorageError
-from moodlemlbackend.files import NEW, fsync, replace_file, storage_errors
+from moodlemlbackend.files import NEW, fsync, is_named_pipe, replace_file, storage_errors
 from moodlemlbackend.storage import layout
 from moodlemlbackend.storage.layout import Pointer
 from moodlemlbackend.storage.stored_model import RESTORE, StoredModel, read_model, write_model
@@ -161,7 +161,7 @@ class ModelStore:
         path = self.folder / layout.POINTER
         with storage_errors(path):
             try:
-                pointer = Pointer.parse(path.read_bytes())
+                pointer = None if is_named_pipe(path) else Pointer.parse(path.read_bytes())
             except FileNotFoundError:
                 return None
         if pointer is None:

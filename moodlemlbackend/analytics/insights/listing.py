@@ -23,9 +23,9 @@ from moodlemlbackend.analytics.db.insights import (
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, LIST_OWN_INSIGHTS, MANAGE_MODELS
-from moodlemlbackend.analytics.insights.names import format_samples
 from moodlemlbackend.analytics.insights.texts import class_label
 from moodlemlbackend.analytics.site.contexts import USER
+from moodlemlbackend.analytics.site.names import format_samples
 from moodlemlbackend.analytics.site.people import describe, languages
 from moodlemlbackend.dataset.columns import TIME, indicators_of
 from moodlemlbackend.errors import UsageError

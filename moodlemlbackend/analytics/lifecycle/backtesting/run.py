@@ -18,6 +18,7 @@ from moodlemlbackend.analytics.lifecycle.backtesting.figures import PredictedCou
 from moodlemlbackend.analytics.lifecycle.backtesting.past import read_past
 from moodlemlbackend.analytics.lifecycle.backtesting.sentences import sentence
 from moodlemlbackend.analytics.lifecycle.core_models import fit_core_model
+from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.site.people import ENROLMENTS
 from moodlemlbackend.errors import Status, UsageError
 
@@ -84,7 +85,11 @@ def backtest(
             "in a course."
         )
     result = Backtest(modelid, model.name)
-    rows = [row for row in analysis.analyser.rows(site, analysis.contexts) if 0 < row.start < row.end <= analysis.now]
+    rows = [
+        row._replace(shortname=format_name(row.shortname, site.language))
+        for row in analysis.analyser.rows(site, analysis.contexts)
+        if 0 < row.start < row.end <= analysis.now
+    ]
     pasts = []
     for past in read_past(site, analysis, sorted(rows, key=lambda row: (row.end, row.id))):
         pasts.append(past)
