@@ -88,8 +88,8 @@ def _perform(events: RunEvents, task: str, modelid: int, userid: int, **options:
         events.write("total", total=len(analysables))
         act = {"evaluate": lifecycle.evaluate, "train": lifecycle.train, "predict": lifecycle.predict}[task]
         result: RunResult = act(workspace, site, modelid, shown=events.count_analysed, **options)
-    if task == "predict":
-        result.info += outbox.deliver(workspace).problems
+        if task == "predict":
+            result.info += outbox.deliver(workspace, site).problems
     return result
 
 
