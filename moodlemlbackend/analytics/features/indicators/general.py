@@ -28,6 +28,7 @@ class AnyAccessAfterEnd(CourseIndicator):
 
     id = r"\core\analytics\indicator\any_access_after_end"
     kind = Kind.BINARY
+    known_in_time = False
     requires = frozenset({"user", "course", "context"})
 
     def of_course(self, course: Course, users: Integers | None, ranges: Ranges) -> Values:
