@@ -192,3 +192,10 @@ def parse_seconds(text: str, least: float, most: float) -> float:
     if not least <= seconds <= most:
         raise ValueError(text)
     return seconds
+
+
+def parse_switch(text: str) -> bool:
+    """Read ``on`` or ``off``."""
+    if text.lower() not in ("on", "off"):
+        raise ValueError(text)
+    return text.lower() == "on"
