@@ -36,6 +36,7 @@ ORACLE = SHARED.parent / "oracle" / "datasets" / "evaluation"
 SIMULATED = ("--courses", "40", "--students", "40", "--now", "2026-11-22")
 SEEDS = (1, 2, 3)
 SPLITS = 10
+"""Of an evaluation."""
 
 
 class Kept(NamedTuple):
@@ -73,14 +74,14 @@ def read(path: Path) -> TrainingRows:
     return read_samples(path, rows if rows.is_file() else None)
 
 
-def judge(samples: TrainingRows, splits: list[Split], processor: Processor) -> Kept:
+def judge(samples: TrainingRows, splits: list[Split], processor: Processor, iterations: int) -> Kept:
     """Hold what evaluations of the courses trained on promise against the courses held out."""
     promised: dict[str, list[float]] = {ROW: [], COURSE: []}
     ratings, factors = [], []
     for number, split in enumerate(splits):
         known = samples.take(split.training)
         for kind, scores in promised.items():
-            evaluation = processor.evaluate(known, iterations=SPLITS, seed=number, split=kind)
+            evaluation = processor.evaluate(known, iterations=iterations, seed=number, split=kind)
             scores += [rating.figures()["mcc"] for rating, _ in evaluation]
         [rating] = trained(processor)(samples, [split], number)
         ratings.append(rating)
@@ -134,10 +135,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         given = [(path.name.split(".")[0], read(path)) for path in arguments.dataset]
         for name, samples in given or found(Path(folder), quick=arguments.quick):
-            splits = course_splits(samples, FOLDS * arguments.repeats, 0)
+            splits = course_splits(samples, 2 if arguments.quick else FOLDS * arguments.repeats, 0)
             title = f"{name} | {len(samples):,} × {len(samples.columns)} | {samples.courses.number}"
             if not arguments.no_promise:
-                promises.append((title, judge(samples, splits, network)))
+                promises.append((title, judge(samples, splits, network, 2 if arguments.quick else SPLITS)))
                 print(f"{name}: {promises[-1][1]}", file=sys.stderr, flush=True)
             tables.append((title, compare(samples, splits, methods)))
             print(f"{name}: {tables[-1][1]}", file=sys.stderr, flush=True)
