@@ -29,6 +29,7 @@ class AnyAccessAfterEnd(CourseIndicator):
 
     id = AFTER_END
     kind = Kind.BINARY
+    known_in_time = False
     requires = frozenset({"user", "course", "context"})
     known_in_time = False
 

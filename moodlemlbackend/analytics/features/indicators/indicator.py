@@ -55,6 +55,8 @@ class Indicator(ABC):
     """False where it is known only after the end of the course, and so of no use to a prediction while it runs."""
     events: tuple[str, ...] = ()
     """Events, such as ``\\mod_quiz\\event\\attempt_submitted``, that the indicator must tell apart in the logs."""
+    known_in_time: ClassVar[bool] = True
+    """Whether it can be known while a course goes on, and not only once it is over."""
 
     def refuses(self, course: Course) -> Refusal | None:  # noqa: ARG002
         """Why the indicator cannot be calculated in a course, so that the course is not used; None when it can."""
