@@ -29,7 +29,6 @@ class AnyAccessAfterEnd(CourseIndicator):
 
     id = AFTER_END
     kind = Kind.BINARY
-    known_in_time = False
     requires = frozenset({"user", "course", "context"})
     known_in_time = False
 
