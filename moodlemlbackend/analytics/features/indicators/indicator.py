@@ -51,8 +51,6 @@ class Indicator(ABC):
     """Of a discrete indicator, its values in the order of their columns."""
     average: bool = True
     """Whether a linear indicator has a column with the mean."""
-    known_in_time: ClassVar[bool] = True
-    """False where it is known only after the end of the course, and so of no use to a prediction while it runs."""
     events: tuple[str, ...] = ()
     """Events, such as ``\\mod_quiz\\event\\attempt_submitted``, that the indicator must tell apart in the logs."""
     known_in_time: ClassVar[bool] = True
