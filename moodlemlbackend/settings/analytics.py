@@ -47,6 +47,7 @@ class AnalyticsSettings:
     calculations_lifetime: int = 35
     feedback_weight: int = 5
     notify_when_most_flagged: bool = False
+    learn_after_end: bool = False
     smtp_host: str = ""
     smtp_port: int = 587
     smtp_security: str = "starttls"
@@ -151,6 +152,12 @@ SETTINGS = {
             "notify_when_most_flagged",
             "on or off",
             "whether teachers are told also where more than half of a course, and at least 10 students, are flagged",
+            parse_switch,
+        ),
+        AnalyticsSetting(
+            "learn_after_end",
+            "on or off",
+            "whether models learn from what is known only after a course has ended, such as who came back",
             parse_switch,
         ),
         AnalyticsSetting("smtp_host", "a host name", "mail server; no e-mail is sent without one", parse_printable),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from moodlemlbackend.analytics.db import dataset_files
 from moodlemlbackend.analytics.db.dataset_files import LABELLED
 from moodlemlbackend.analytics.features.course_dates import doubt_dates
+from moodlemlbackend.analytics.features.definitions import could_be_known
 from moodlemlbackend.analytics.insights.texts import say
 from moodlemlbackend.dataset import data_set
 from moodlemlbackend.dataset.columns import TIME, IndicatorColumns, indicators_of
@@ -43,7 +44,8 @@ def likely_reason(course: Course, columns: Sequence[str], rows: Rows, learned: S
     ``rows`` (students, columns) are the course's, of one part of its time; ``learned`` those of each course that the
     model has learned from, of all parts.
     """
-    indicators = [one for one in indicators_of(columns) if one.name != TIME]
+    known = [one for one in indicators_of(columns) if could_be_known(one.name, course.end, course.now)]
+    indicators = [one for one in known if one.name != TIME]
     part = [number for number, name in enumerate(columns) if name.startswith(f"{TIME}/")]
     others = [other[(other[:, part] == rows[0, part]).all(axis=1)] for other in learned]
     others = [other for other in others if len(other)]
