@@ -88,6 +88,16 @@ def cannot_help(target_id: str, interval: str | None) -> str:
     )
 
 
+def could_be_known(indicator: str, course_end: int, time: int) -> bool:
+    """Whether an indicator could be known at a time in a course that ends at another, 0 for never; Unix times."""
+    return indicator not in _known_after_the_end() or 0 < course_end <= time
+
+
+@cache
+def _known_after_the_end() -> frozenset[str]:
+    return frozenset(indicator.id for indicator in registry.list_indicators() if not indicator.known_in_time)
+
+
 def check_model(target_id: str, indicators: Sequence[str], interval: str | None) -> None:
     """Raise UsageError unless these are installed and make a model together."""
     chosen = target(target_id)
