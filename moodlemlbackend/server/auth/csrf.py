@@ -1,7 +1,7 @@
 """Proof that a request comes from a page of ours.
 
 Browsers send a login by HTTP Basic on their own, with whatever page asks them to. So what they say of where a request
-comes from must fit, and a form carries a token that only a page of ours can have shown, made for the user and for a day.
+comes from must fit, and a form carries a token that only a page of ours can have shown, made for a user and a day.
 """
 
 from __future__ import annotations
