@@ -218,6 +218,7 @@ def remove_locked(workspace: Workspace, modelid: int) -> None:
         model = get(connection, modelid)
         workspace.begin_removal(connection, modelid, workspace.modeldir(model), workspace.datasetdir(modelid))
         _forget_facts(connection, modelid)
+        facts.forget(connection, backtest_fact(modelid))
         unfinished.end_import(connection, modelid)
         rows.remove(connection, modelid)
     workspace.finish(modelid)
@@ -236,6 +237,11 @@ def training_fact(modelid: int) -> str:
 def most_flagged_fact(modelid: int) -> str:
     """The name under which the store remembers which courses no one was notified about."""
     return f"most flagged {modelid}"
+
+
+def backtest_fact(modelid: int) -> str:
+    """The name under which the store keeps the figures of a model's last backtest."""
+    return f"backtest {modelid}"
 
 
 def _learned_by(model: ModelRecord) -> tuple[object, ...]:

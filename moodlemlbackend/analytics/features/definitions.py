@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.features import registry
 from moodlemlbackend.analytics.features.analysers import ANALYSERS
+from moodlemlbackend.analytics.site.people import ENROLMENTS
 from moodlemlbackend.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,6 +55,12 @@ def classes(name: str) -> tuple[int, ...]:
 def analyser(name: str) -> Analyser:
     """The analyser of a target."""
     return ANALYSERS[target(name).analyser]
+
+
+def has_past(name: str) -> bool:
+    """Whether a target can be tested on the past of a site: its models learn, and predict yes or no of students."""
+    chosen = target(name)
+    return not chosen.static and classes(name) == (0, 1) and analyser(name).origin == ENROLMENTS
 
 
 def core_indicators(name: str, modules: Collection[str] | None = None) -> tuple[str, ...]:
