@@ -73,7 +73,7 @@ class Model:
 
         Raises :class:`ModelError` for a data set of other columns or classes, and UsageError for such an array.
         """
-        return self.trained.classifier.probabilities(self._features(data))
+        return self.trained.classifier.probabilities(self.trained.seen(self._features(data)))
 
     def predict(self, data: Features) -> Indices:
         """Predicted classes (rows,) int64 as positions in ``classes``; parameters as of :meth:`predict_proba`."""
@@ -205,7 +205,7 @@ def fit(
     fitted = trainer.fit(samples, seed=seed, progress=progress)
     rows = float(len(samples))
     spread = fitted.spread(samples)
-    trained = TrainedModel(fitted.classifier, samples.columns, samples.classes, fitted.threshold, rows, spread)
+    trained = TrainedModel(fitted.classifier, samples.columns, samples.classes, fitted.threshold, rows, spread=spread)
     return Model(trained, processor, samples)
 
 

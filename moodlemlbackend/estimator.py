@@ -108,7 +108,7 @@ class MoodleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             samples.classes,
             fitted.threshold if threshold == "tuned" else float(threshold),
             float(weights.sum()),
-            fitted.spread(samples),
+            spread=fitted.spread(samples),
         )
         return self
 

@@ -218,6 +218,7 @@ def remove_locked(workspace: Workspace, modelid: int) -> None:
         model = get(connection, modelid)
         workspace.begin_removal(connection, modelid, workspace.modeldir(model), workspace.datasetdir(modelid))
         facts.forget(connection, training_fact(modelid))
+        facts.forget(connection, backtest_fact(modelid))
         unfinished.end_import(connection, modelid)
         rows.remove(connection, modelid)
     workspace.finish(modelid)
@@ -231,6 +232,11 @@ def trained_locally(connection: Connection, model: AnalyticsModel) -> bool:
 def training_fact(modelid: int) -> str:
     """The name under which the store remembers what a training began from."""
     return f"training {modelid}"
+
+
+def backtest_fact(modelid: int) -> str:
+    """The name under which the store keeps the figures of a model's last backtest."""
+    return f"backtest {modelid}"
 
 
 def _learned_by(model: ModelRecord) -> tuple[object, ...]:

@@ -216,12 +216,13 @@ def explain(model: TrainedModel, columns: tuple[str, ...], features: Floats, sam
     """
     indicators = indicators_of(columns)
     classifier = model.classifier
-    probabilities = classifier.probabilities(features)
+    seen = model.seen(features)
+    probabilities = classifier.probabilities(seen)
     explained = (
         np.ones(len(features), np.int64) if len(model.classes) == 2 else probabilities.argmax(axis=1).astype(np.int64)
     )
     found = [
-        _explain(classifier, indicators, features[rows], explained[rows])
+        _explain(classifier, indicators, seen[rows], explained[rows])
         for rows in (slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(features), _ROWS_AT_ONCE))
     ]
     exact = all(one[2] for one in found)

@@ -34,7 +34,7 @@ from moodlemlbackend.processor.decision import decision_threshold
 from moodlemlbackend.processor.evaluation import Smaller, SplitRatings
 from moodlemlbackend.processor.memory import MEMORY, recall, remember, taught
 from moodlemlbackend.processor.splits import COURSE, ROW, Split, draw_splits_or_rows, row_splits, smaller_splits
-from moodlemlbackend.processor.training_rows import TrainingRows, join_samples
+from moodlemlbackend.processor.training_rows import TrainingRows, join_samples, masked_positions
 
 if TYPE_CHECKING:
     from moodlemlbackend.model.contributions import Contributions
@@ -154,8 +154,9 @@ class TrainedModel:
     """A classifier and what it was trained for.
 
     ``columns`` is None for a model of the reference package, which kept no names. ``rows`` is how many samples the
-    classifier has learned from, 0 if unknown; ``spread`` how far unseen courses differ from what is promised for them
-    (:mod:`.course_spread`), None if unknown.
+    classifier has learned from, 0 if unknown. It has not learned from the columns ``masked``, whose cells it takes for
+    empty. ``spread`` is how far unseen courses differ from what is promised for them (:mod:`.course_spread`), None if
+    unknown.
     """
 
     classifier: Classifier
@@ -163,6 +164,7 @@ class TrainedModel:
     classes: tuple[str, ...]
     threshold: float
     rows: float
+    masked: tuple[str, ...] = ()
     spread: float | None = None
 
     def ranges(self, probabilities: Probabilities) -> Probabilities | None:
@@ -179,9 +181,18 @@ class TrainedModel:
                 f"{source} are {', '.join(classes)}; clear the model and train it again."
             )
 
+    def seen(self, features: Floats) -> Floats:
+        """What the classifier is to see of (rows, columns) features: they themselves, or a copy with empty cells."""
+        hidden = masked_positions(self.columns or (), self.masked)
+        if not hidden:
+            return features
+        features = features.copy()
+        features[:, hidden] = np.nan
+        return features
+
     def predict(self, batch: DataSet) -> Iterator[Prediction]:
         """Yield (sample id, class, decision score) of each row of an unlabelled batch."""
-        probabilities = self.classifier.probabilities(batch.features)
+        probabilities = self.classifier.probabilities(self.seen(batch.features))
         labels, scores = decide(probabilities, self.threshold)
         for sample_id, label, score in zip(batch.sample_ids or (), labels.tolist(), scores.tolist(), strict=True):
             yield sample_id, self.classes[label], f"{score:.8g}"
@@ -254,6 +265,7 @@ class Processor(ABC):
                 tuple(map(str, settings["classes"])),
                 float(settings["threshold"]),
                 float(settings["rows"]),
+                tuple(map(str, settings.get("masked", ()))),
                 None if settings.get("spread") is None else float(settings["spread"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError) as error:
@@ -279,6 +291,7 @@ class Processor(ABC):
             "classes": model.classes,
             "threshold": model.threshold,
             "rows": model.rows,
+            "masked": model.masked,
             "spread": model.spread,
             "classifier": settings,
         }
@@ -315,7 +328,9 @@ class Processor(ABC):
         fitted = self.fit(known, seed=seed, progress=progress)
         rows = float(samples.targets.sum()) + (former[0].rows if former else 0.0)
         spread = fitted.spread(known, happened)
-        trained = TrainedModel(fitted.classifier, known.columns, known.classes, fitted.threshold, rows, spread)
+        trained = TrainedModel(
+            fitted.classifier, known.columns, known.classes, fitted.threshold, rows, known.masked, spread
+        )
         self.store(store, trained, remember(known))
         run.log.info("Trained on %d rows; decision threshold %.4f", len(known), fitted.threshold)
         return fitted

@@ -14,6 +14,7 @@ from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import dataset_files
 from moodlemlbackend.analytics.db import predictions as stored_predictions
 from moodlemlbackend.analytics.db.dataset_files import PREDICTED, UNLABELLED
+from moodlemlbackend.analytics.features.definitions import could_be_known
 from moodlemlbackend.analytics.features.feature_matrix import headers
 from moodlemlbackend.analytics.features.static_predictions import predict_static
 from moodlemlbackend.analytics.insights.messages import NewPrediction, write_messages
@@ -210,7 +211,10 @@ class _Prediction:
     def _explain(
         self, rows: Sequence[dict[str, Any]], predicted: PredictedSamples, positions: Sequence[int]
     ) -> dict[int, dict[str, Any]]:
-        """Why each row is predicted as it is, by its position; nothing where the processor cannot say."""
+        """Why each row is predicted as it is, by its position; nothing where the processor cannot say.
+
+        What could not be known yet is no reason.
+        """
         if not rows:
             return {}
         try:
@@ -218,15 +222,19 @@ class _Prediction:
         except ModelError as error:
             self._run_result.info.append(str(error))
             return {}
+        ends = {course.context: course.end for course in self._site.courses}
+        now = self._workspace.clock()
         kept = {}
         for position, one in enumerate(found):
             sign = 1 if float(one.explained) == rows[position]["prediction"] else -1
+            end = ends.get(rows[position]["contextid"], 0)
+            reasons = [reason for reason in one.reasons if could_be_known(reason.indicator, end, now)]
             kept[position] = {
                 "probability": round(one.probability if sign > 0 else 1 - one.probability, 5),
                 "reasons": [
                     {"indicator": reason.indicator, "label": reason.label, "value": reason.value,
                      "contribution": round(sign * reason.contribution, 4)}
-                    for reason in one.reasons[:REASONS_KEPT]
+                    for reason in reasons[:REASONS_KEPT]
                 ],
             }  # fmt: skip
         return kept
