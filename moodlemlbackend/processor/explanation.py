@@ -89,7 +89,7 @@ class Explanation:
     spread: float | None = None
 
     @property
-    def range(self) -> Range | None:
+    def probability_range(self) -> Range | None:
         """Low and high of the probability in 8 of 10 courses; None where the spread is not known."""
         if self.spread is None:
             return None
@@ -107,7 +107,8 @@ class Explanation:
     def sentences(self) -> list[str]:
         """The prediction, and what the contributions start from."""
         calls_for_it = f"; it is predicted from {_percent(self.threshold)} on" if self.threshold is not None else ""
-        within = f" ({range_in_words(self.range)})" if self.range is not None else ""
+        likely = self.probability_range
+        within = f" ({range_in_words(likely)})" if likely is not None else ""
         start = 1 / (1 + float(np.exp(-self.baseline)))
         named = self.sample.capitalize() if self.sample.startswith("row ") else f"Sample {self.sample}"
         return [
@@ -126,7 +127,7 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as JSON can hold it."""
-        return {**asdict(self), "range": self.range}
+        return {**asdict(self), "probability_range": self.probability_range}
 
 
 @dataclass(frozen=True, eq=False)
