@@ -153,6 +153,10 @@ ENGLISH = {
     ),
     "backtest changed": "The model has been changed since then; test it again.",
     "backtest intervals": "All courses",
+    "backtest order": (
+        "Intervals are ranked by F1. Behind the others come those that would flag more than half of the students in "
+        "most courses, and those that predict once, of a course that has only begun."
+    ),
     "backtest ranges": "By range",
     "backtest courses": "By course",
     "backtest days": (
@@ -173,7 +177,7 @@ ENGLISH = {
         "In time: of the students whom it was about, those whose first warning came before their last visit. "
         "Warned: those who were warned at any time."
     ),
-    "backtest term f1": "F1: the F1 score of right and in time; by it intervals are ranked.",
+    "backtest term f1": "F1: the F1 score of right and in time.",
     "backtest term flagged": "Flagged: the largest share of a course that is warned of at one time.",
     "backtest term counts": "Promised, real: the sum of the probabilities, and how many there were.",
     "column promised": "Promised",
