@@ -46,6 +46,7 @@ class AnalyticsSettings:
     model_time_limit: float = 1200.0
     calculations_lifetime: int = 35
     feedback_weight: int = 5
+    notify_when_most_flagged: bool = False
     learn_after_end: bool = False
     smtp_host: str = ""
     smtp_port: int = 587
@@ -146,6 +147,12 @@ SETTINGS = {
             "a whole number from 1 to 1000",
             "how many samples a prediction marked as not useful counts in the next training",
             partial(parse_whole, least=1, most=1000),
+        ),
+        AnalyticsSetting(
+            "notify_when_most_flagged",
+            "on or off",
+            "whether teachers are told also where more than half of a course, and at least 10 students, are flagged",
+            parse_switch,
         ),
         AnalyticsSetting(
             "learn_after_end",

@@ -66,6 +66,28 @@ ENGLISH = {
     "action incorrectlyflagged": "Not useful",
     # What a model's log says of them.
     "feedback trained": "{count} predictions marked as not useful were trained with, each as {weights} samples.",
+    # Why no one is notified about a course.
+    "withheld": (
+        "No one is notified about {course}, where {flagged} of {predicted} students are flagged, probably because "
+        "{reason} (the setting notify_when_most_flagged lifts this)."
+    ),
+    "because of indicators": (
+        "its indicators are mostly empty: {found} of them differ between its students, {usual} do in most courses that "
+        "the model learned from"
+    ),
+    "because of all indicators": "its indicators are empty: none of them differs between its students",
+    "because of its size": (
+        "it is another kind of course than those that the model learned from: it has {number} students, they have "
+        "{least} to {most}"
+    ),
+    "because of values": (
+        "it is another kind of course than those that the model learned from: values such as those of most of its "
+        "students did not occur there ({indicators})"
+    ),
+    "because of its kind": (
+        "it is another kind of course than those that the model learned from, for neither its dates nor its indicators "
+        "look wrong"
+    ),
     "message subject": "{course}",
     "message greeting": "Hello {name},",
     "site": "the site",

@@ -18,7 +18,7 @@ from moodlemlbackend.analytics.features.definitions import could_be_known
 from moodlemlbackend.analytics.features.feature_matrix import headers
 from moodlemlbackend.analytics.features.static_predictions import predict_static
 from moodlemlbackend.analytics.insights.messages import NewPrediction, write_messages
-from moodlemlbackend.analytics.lifecycle import backend
+from moodlemlbackend.analytics.lifecycle import backend, most_flagged
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
 from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.php_json import to_json
@@ -28,13 +28,14 @@ from moodlemlbackend.analytics.notifications import outbox
 from moodlemlbackend.errors import ModelError, NotTrainedError, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.db.dataset_files import DatasetFile
     from moodlemlbackend.analytics.features.analysis import Analysis, Result
     from moodlemlbackend.analytics.features.targets import Target
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
+    from moodlemlbackend.analytics.lifecycle.most_flagged import Moment, MostFlagged
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
@@ -144,11 +145,14 @@ class _Prediction:
             return
         with self._run_result.stage("prediction"):
             predicted = backend.predict(self._workspace, self._model, merged.path)
-            rows, positions = self._predicted(merged, predicted)
+            rows, positions, moments = self._predicted(merged, predicted)
+            withheld = self._withheld(predicted, moments, positions)
         with self._run_result.stage("explanation"):
             explanations = self._explain(rows, predicted, positions)
         with self._run_result.stage("insights"), self._workspace.store.write() as connection:
-            self._store(connection, rows, explanations)
+            self._store(connection, rows, explanations, withheld)
+            contexts = {context for context, _ in moments}
+            most_flagged.remember(connection, self._model.id, contexts, withheld, self._workspace.clock())
             dataset_files.use(connection, self._workspace, self._model, merged.id, PREDICTED)
 
     def _keep(self, result: Result, interval: str) -> None:
@@ -181,8 +185,10 @@ class _Prediction:
             dataset_files.remove(waiting)
             return merged
 
-    def _predicted(self, merged: DatasetFile, predicted: PredictedSamples) -> tuple[list[dict[str, Any]], list[int]]:
-        """Rows of the predictions that are news, and which of those predicted they are."""
+    def _predicted(
+        self, merged: DatasetFile, predicted: PredictedSamples
+    ) -> tuple[list[dict[str, Any]], list[int], list[Moment]]:
+        """Rows of the predictions that are news, which of those predicted they are, and context and range of each."""
         contexts: dict[int, int] = {}
         ranges: dict[str, tuple[int, int]] = {}
         with self._workspace.store.read() as connection:
@@ -191,22 +197,33 @@ class _Prediction:
                     contexts[int(sample)] = context
                     for index, bounds in part.details["ranges"].items():
                         ranges[f"{sample}-{index}"] = bounds
-        rows, positions = [], []
+        rows, positions, moments = [], [], []
         for position, (unique, label, decision_score) in enumerate(predicted.predictions):
             prediction, score = float(label), float(decision_score)
+            sample, _, index = unique.rpartition("-")
+            moments.append((contexts[int(sample)], int(index)))
             if not self._is_news(prediction, score):
                 continue
-            sample, _, index = unique.rpartition("-")
             cells = map(_shortest, predicted.features[position])
             rows.append(
                 self._row(
                     int(sample), int(index), prediction, score,
-                    contextid=contexts[int(sample)], bounds=ranges[unique],
+                    contextid=moments[-1][0], bounds=ranges[unique],
                     calculations=dict(zip(predicted.columns, cells, strict=True)),
                 )
             )  # fmt: skip
             positions.append(position)
-        return rows, positions
+        return rows, positions, moments
+
+    def _withheld(
+        self, predicted: PredictedSamples, moments: Sequence[Moment], flagged: Sequence[int]
+    ) -> dict[int, MostFlagged]:
+        """The courses about which no one is notified, because most of their students are flagged; by context."""
+        if self._workspace.settings.notify_when_most_flagged or not self._target.flags_some:
+            return {}
+        found = most_flagged.find(self._workspace, self._site, self._model, predicted, moments, flagged)
+        self._run_result.info += [course.sentence for course in found.values()]
+        return found
 
     def _explain(
         self, rows: Sequence[dict[str, Any]], predicted: PredictedSamples, positions: Sequence[int]
@@ -289,9 +306,16 @@ class _Prediction:
         }
 
     def _store(
-        self, connection: Connection, rows: Sequence[dict[str, Any]], explanations: dict[int, dict[str, Any]]
+        self,
+        connection: Connection,
+        rows: Sequence[dict[str, Any]],
+        explanations: dict[int, dict[str, Any]],
+        withheld: Collection[int] = (),
     ) -> None:
-        """Write predictions, their explanations, and the messages to those who are to be told."""
+        """Write predictions, their explanations, and the messages to those who are to be told.
+
+        Of the contexts ``withheld`` nobody is told.
+        """
         stored = []
         for position, row in enumerate(rows):
             explanation = explanations.get(position, {"probability": None, "reasons": []})
@@ -303,7 +327,8 @@ class _Prediction:
                 )
             )  # fmt: skip
         self._run_result.count("predictions", len(stored))
-        messages = write_messages(self._workspace, self._site, self._model, stored)
+        told = [one for one in stored if one.contextid not in withheld]
+        messages = write_messages(self._workspace, self._site, self._model, told)
         self._run_result.count("notifications", outbox.put(connection, self._workspace, messages))
 
 

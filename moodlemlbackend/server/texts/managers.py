@@ -94,6 +94,17 @@ ENGLISH = {
     "notice disable": "The model is disabled.",
     "notice clear": "The model is cleared.",
     "notice stop": "The run is being stopped.",
+    # Courses about which no one was notified.
+    "withheld": "No one was notified about these courses",
+    "withheld why": "{flagged} of {predicted} students were flagged on {time}, probably because {reason}.",
+    "withheld means": (
+        "Where more than half of a course is flagged, the model is more likely to be wrong about the course than right "
+        "about so many. Its insights can be read all the same; with the setting notify_when_most_flagged teachers are "
+        "notified of them."
+    ),
+    "withheld in": "no one was notified about {count} courses",
+    "withheld in one": "no one was notified about one course",
+    "withheld here": "{flagged} of {predicted} students flagged; no one was notified",
     # Runs.
     "run title": "{task}: {model}",
     "task evaluate": "Evaluation",

@@ -28,7 +28,7 @@ READ = r"\core\analytics\indicator\read_actions"
 def folder(site_url, tmp_path_factory):
     """The folder of a workspace whose model counts what students do after the end of a course, without predictions."""
     made = tmp_path_factory.mktemp("reasons") / "work"
-    with new_workspace(made) as workspace, open_site(site_url) as opened:
+    with new_workspace(made, learn_after_end=True) as workspace, open_site(site_url) as opened:
         modelid = enabled(workspace, (AFTER_END, *SHORT))
         assert lifecycle.train(workspace, opened, modelid).status == 0
     return made

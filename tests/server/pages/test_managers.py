@@ -90,6 +90,24 @@ def test_a_model_and_what_is_said_of_it(manager, address):
     told(manager.get("/analytics/models/99"), 404)
 
 
+def test_a_manager_sees_about_which_courses_no_one_was_notified(server, manager, address, prepared):
+    assert "No one was notified" not in manager.get(address).text
+    found = {"flagged": 14, "predicted": 20, "reason": "its dates <b>are</b> wrong", "time": 1_795_000_000, "ends": 0}
+    noted = [{**found, "context": context, "course": "A"} for context in (prepared.course, prepared.other, 999_999)]
+    name = f"most flagged {prepared.dropout}"
+    store(server, "REPLACE INTO analytics_facts VALUES (?, ?)", name, json.dumps(noted))
+    try:
+        text = manager.get(address).text
+        assert text.count("14 of 20 students were flagged on 2026-11-18, probably because its dates &lt;b&gt;are") == 2
+        assert f'<a href="/insights?context={prepared.other}&amp;model={prepared.dropout}">' in text
+        assert "notify_when_most_flagged" in text
+        assert f'<a href="{address}#withheld">no one was notified about 3 courses</a>' in manager.get("/analytics").text
+        assert manager.get(f"{address}/predictions").text.count("14 of 20 students flagged; no one was notified") == 2
+        assert reader(server, "ana").get(address).status_code == 403
+    finally:
+        store(server, "DELETE FROM analytics_facts WHERE name = ?", name)
+
+
 def test_an_evaluation_with_progress_result_and_figures(server, manager, address):
     begin(manager, address, "evaluate", interval=SINGLE_RANGE)
     shown = manager.get(f"{address}/run")

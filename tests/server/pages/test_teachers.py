@@ -359,9 +359,9 @@ def test_what_is_no_form_is_refused(teacher):
 
 
 def test_tokens_hold_on_another_server_of_the_same_store(prepared, tmp_path_factory):
-    from moodlemlbackend.server.pages.site.forms import Tokens
+    from moodlemlbackend.server.auth.csrf import FormTokens
 
-    one, two = Tokens(b"k" * 32), Tokens(b"k" * 32)
+    one, two = FormTokens(b"k" * 32), FormTokens(b"k" * 32)
     assert two.hold("a", one.make("a"))
     assert not two.hold("b", one.make("a"))
-    assert not Tokens(b"l" * 32).hold("a", one.make("a"))
+    assert not FormTokens(b"l" * 32).hold("a", one.make("a"))

@@ -17,7 +17,7 @@ from moodlemlbackend.analytics.db.history import evaluations, last_evaluations, 
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.invalid import invalid_elements
 from moodlemlbackend.analytics.insights import listing
-from moodlemlbackend.analytics.lifecycle import backend
+from moodlemlbackend.analytics.lifecycle import backend, most_flagged
 from moodlemlbackend.analytics.lifecycle.evaluation import MODES, TRAINED_MODEL
 from moodlemlbackend.dataset.columns import indicators_of
 from moodlemlbackend.errors import BackendError, RequestError
@@ -32,9 +32,10 @@ from moodlemlbackend.server.pages.site.responses import Page, go
 from moodlemlbackend.server.texts import indicator_name, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from moodlemlbackend.analytics.db import Connection
+    from moodlemlbackend.analytics.lifecycle.most_flagged import MostFlagged
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.server.pages.charts import ScoreChart
     from moodlemlbackend.server.pages.site.forms import PageForm
@@ -53,11 +54,24 @@ _REPORT_HEADERS = {
 
 @dataclass(frozen=True)
 class ModelRow:
-    """A model in the list: when it was last evaluated and how well, and how much it has predicted."""
+    """A model in the list: when it was last evaluated and how well, and how much it has predicted.
+
+    ``withheld`` is the number of courses about which no one was notified.
+    """
 
     model: AnalyticsModel
     evaluation: dict[str, Any] | None
     predictions: int
+    withheld: int
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """A course about which no one was notified; ``url`` leads to its insights, or to it in Moodle, or is empty."""
+
+    name: str
+    url: str
+    course: MostFlagged
 
 
 @dataclass(frozen=True)
@@ -75,8 +89,12 @@ def index(ctx: RequestContext) -> Page:
         predicted = stored_predictions.by_model(connection)
         evaluated = last_evaluations(connection)
         rows = [
-            ModelRow(model, evaluated.get(model.id), predicted.get(model.id, 0)) for model in models.listed(connection)
-        ]
+            ModelRow(
+                model, evaluated.get(model.id), predicted.get(model.id, 0),
+                len(most_flagged.listed(connection, model.id, ctx.workspace.clock())),
+            )
+            for model in models.listed(connection)
+        ]  # fmt: skip
     return Page("models.html", {"rows": rows})
 
 
@@ -86,6 +104,7 @@ def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
     with ctx.workspace.store.read() as connection:
         log = _evaluations(ctx, connection, modelid)
         predicted = stored_predictions.count(connection, modelid)
+        withheld = most_flagged.listed(connection, modelid, ctx.workspace.clock())
     values = {
         "model": shown, "run": ctx.runs.latest(modelid), "predicted": predicted, "evaluations": log[:SHOWN_EVALUATIONS],
         "more": len(log) > SHOWN_EVALUATIONS, "scores_by_interval": _scores_by_interval(log),
@@ -95,6 +114,7 @@ def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
         "processor": shown.processor or say("processor of the site"),
         "has_past": definitions.has_past(shown.target),
         "notice": say(f"notice {done}") if done in ("enable", "disable", "clear", "stop") else "",
+        "withheld": _withheld(ctx, shown, withheld),
     }  # fmt: skip
     return Page("model.html", values)
 
@@ -118,14 +138,14 @@ def predictions(ctx: RequestContext, modelid: int) -> Page:
     model = _model(ctx, modelid)
     with ctx.workspace.store.read() as connection:
         counted = stored_predictions.by_context(connection, modelid)
+        withheld = {one.context: one for one in most_flagged.listed(connection, modelid, ctx.workspace.clock())}
     names = contexts.named(ctx, counted)
-    readable: set[int] = set()
-    if model.enabled and model.trained:
-        readable = listing.readable(ctx.capabilities, ctx.person.id, model.target, names)
+    readable = _readable(ctx, model, names)
     rows = sorted(
         ((named, *counted[contextid]) for contextid, named in names.items()), key=lambda row: row[0].name.lower()
     )
-    return Page("predictions.html", {"model": model, "rows": rows, "readable": readable})
+    values = {"model": model, "rows": rows, "readable": readable, "withheld": withheld}
+    return Page("predictions.html", values)
 
 
 def backtest(ctx: RequestContext, modelid: int) -> Page:
@@ -231,6 +251,28 @@ def _model(ctx: RequestContext, modelid: int) -> AnalyticsModel:
     if model is None:
         raise RequestError(say("no model", id=modelid), 404)
     return model
+
+
+def _readable(ctx: RequestContext, model: AnalyticsModel, contextids: Collection[int]) -> set[int]:
+    """In which contexts a person may read a model's insights."""
+    if not model.enabled or not model.trained:
+        return set()
+    return listing.readable(ctx.capabilities, ctx.person.id, model.target, contextids)
+
+
+def _withheld(ctx: RequestContext, model: AnalyticsModel, found: Sequence[MostFlagged]) -> list[Withheld]:
+    """The courses that are still there of those about which no one was notified."""
+    names = contexts.named(ctx, [one.context for one in found])
+    readable, courses = _readable(ctx, model, names), {course.context: course.id for course in ctx.site.courses}
+    settings = ctx.workspace.settings
+    rows = []
+    for one in found:
+        if one.context in names:
+            url = f"{settings.wwwroot}/course/view.php?id={courses[one.context]}" if settings.wwwroot else ""
+            if one.context in readable:
+                url = f"/insights?context={one.context}&model={model.id}"
+            rows.append(Withheld(names[one.context].name, url, one))
+    return rows
 
 
 def _evaluations(ctx: RequestContext, connection: Connection, modelid: int) -> list[dict[str, Any]]:
