@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.responses import Response
 
 from moodlemlbackend.analytics import models
-from moodlemlbackend.analytics.db import feedback
+from moodlemlbackend.analytics.db import facts, feedback
 from moodlemlbackend.analytics.db import predictions as stored_predictions
 from moodlemlbackend.analytics.db.history import evaluations, last_evaluations, runs
 from moodlemlbackend.analytics.features import definitions
@@ -22,10 +22,10 @@ from moodlemlbackend.analytics.lifecycle.evaluation import MODES, TRAINED_MODEL
 from moodlemlbackend.dataset.columns import indicators_of
 from moodlemlbackend.errors import BackendError, RequestError
 from moodlemlbackend.report.both_splits import BothSplits, both_splits
-from moodlemlbackend.report.record import read_record
+from moodlemlbackend.report.record import read_result
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.jobs.page_runs import TASKS, PageRun
-from moodlemlbackend.server.pages.charts import score_chart
+from moodlemlbackend.server.pages.charts import calibration_chart, score_chart
 from moodlemlbackend.server.pages.model_index import FIGURE, RunFacts
 from moodlemlbackend.server.pages.site import contexts
 from moodlemlbackend.server.pages.site.responses import Page, go
@@ -112,6 +112,7 @@ def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
         "intervals": definitions.intervals_for(shown.target), "modes": MODES,
         "contexts": contexts.named(ctx, shown.contexts or ()), "minimum": backend.MINIMUM_SCORE,
         "processor": shown.processor or say("processor of the site"),
+        "has_past": definitions.has_past(shown.target),
         "notice": say(f"notice {done}") if done in ("enable", "disable", "clear", "stop") else "",
         "withheld": _withheld(ctx, shown, withheld),
     }  # fmt: skip
@@ -147,6 +148,18 @@ def predictions(ctx: RequestContext, modelid: int) -> Page:
     return Page("predictions.html", values)
 
 
+def backtest(ctx: RequestContext, modelid: int) -> Page:
+    """What a model would have done in the past of the site: the figures of its last backtest."""
+    model = _model(ctx, modelid)
+    with ctx.workspace.store.read() as connection:
+        kept = facts.read(connection, models.backtest_fact(modelid)) or {"intervals": {}, "time": 0, "version": 0}
+    intervals = kept["intervals"]
+    charts = {one: calibration_chart(found["by_course"]) for one, found in intervals.items() if "load" in found}
+    changed = kept["version"] != model.version
+    values = {"model": model, "intervals": intervals, "charts": charts, "time": kept["time"], "changed": changed}
+    return Page("backtest.html", values)
+
+
 def invalid(ctx: RequestContext, modelid: int, page: int) -> Page:
     """What on the site a model can neither learn from nor predict, and why."""
     model = _model(ctx, modelid)
@@ -178,7 +191,7 @@ def evaluation(ctx: RequestContext, modelid: int, logid: int) -> Page:
     values = {
         "model": model, "evaluation": evaluation,
         "figures": [name for name in names if FIGURE.fullmatch(name)], "report": REPORT in names,
-        "minimum": backend.MINIMUM_SCORE, "both": _both_splits(folder),
+        "minimum": backend.MINIMUM_SCORE, "both": _both_splits(folder), "has_past": definitions.has_past(model.target),
     }  # fmt: skip
     return Page("evaluation.html", values)
 
@@ -220,11 +233,13 @@ def change(ctx: RequestContext, modelid: int, action: str, form: PageForm) -> Re
 
 def _options(model: AnalyticsModel, action: str, form: PageForm) -> dict[str, Any]:
     """Options of a run."""
-    if action != "evaluate":
+    if action not in ("evaluate", "backtest"):
         return {}
     mode, interval = form.text("mode") or MODES[0], form.text("interval")
     if mode not in MODES or (interval and interval not in definitions.intervals_for(model.target)):
         raise RequestError(say("bad interval"), 400)
+    if action == "backtest":
+        return {"intervals": [interval] if interval else []}
     return {"mode": mode, "interval": None if mode == TRAINED_MODEL else interval or None}
 
 
@@ -290,7 +305,7 @@ def _both_splits(folder: Path | None) -> BothSplits | None:
     if folder is None:
         return None
     with suppress(BackendError):
-        return both_splits(read_record(folder).result)
+        return both_splits(read_result(folder))
     return None
 
 
