@@ -27,7 +27,7 @@ demo: $(INSTALLED)
 	$(BIN)/moodlemlbackend insights list --model 1 --perpage 10 $(SITE)
 
 test: lint
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-all: $(INSTALLED)
 	$(BIN)/nox
@@ -44,7 +44,8 @@ benchmark: $(INSTALLED)
 
 $(INSTALLED): setup.py requirements.txt requirements-all.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements-all.txt -e .[all,test,develop]
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c requirements-all.txt -e .[all,test,develop]
+	-$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib
 	touch $@
 
 clean:

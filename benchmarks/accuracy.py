@@ -135,9 +135,19 @@ def _scikit_learn(seed: int) -> Any:
     )
 
 
+def _histograms(seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+
+    known = SimpleImputer(strategy="constant", fill_value=-2, keep_empty_features=True)  # it refuses empty columns
+    return make_pipeline(known, HistGradientBoostingClassifier(random_state=seed))
+
+
 PEERS: Mapping[str, Method] = {
     "LightGBM": peer(_lightgbm),
     "CatBoost": peer(_catboost),
+    "HistGradientBoosting": peer(_histograms),
     "logistic regression (scikit-learn)": peer(_scikit_learn),
 }
 

@@ -9,7 +9,7 @@ import click
 from .command import Answer
 from .command import command as make
 from .models.shared import MODE, evaluation_answer, model_facts
-from .output import confirm, last_part, print_table, progress_of
+from .output import confirm, last_part, print_table, progress_of, progress_of_past
 from .session import Session
 
 EXAMPLES = """\
@@ -63,8 +63,9 @@ def command(
         raise UsageError("Name the model with --modelid; --list shows which there are.")
     model = session.model(modelid)
     result = lifecycle.evaluate(
-        session.workspace, session.site, modelid, interval=interval, mode=mode, reuse=reuse, shown=progress_of(model)
-    )
+        session.workspace, session.site, modelid, interval=interval, mode=mode, reuse=reuse, shown=progress_of(model),
+        shown_past=progress_of_past(),
+    )  # fmt: skip
     answer = evaluation_answer(result)
     judged = [
         evaluated.interval

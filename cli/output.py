@@ -184,6 +184,13 @@ def progress_of(model: AnalyticsModel) -> Callable[[Result], None] | None:
     return lambda result: print_line(f"  {result.analysable.name}: {result.reason.text}", err=True)
 
 
+def progress_of_past() -> Callable[[str, int, int], None] | None:
+    """Show a line for each course whose past has been read, as :func:`progress_of`."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda name, number, courses: print_line(f"  The past of course {number} of {courses}: {name}", err=True)
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Ask before something is deleted; ends the command unless the answer is yes."""
     if not yes:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _RIGHT = (
-    "Predictions", "Warnings", "Right", "Precision", "Recall", "In time", "MCC", "AUC", "Brier", "Top 10 %", "Promised",
-    "Real", "Flagged",
+    "Predictions", "Warnings", "Right", "Precision", "Recall", "In time", "F1", "MCC", "AUC", "Brier", "Top 10 %",
+    "Promised", "Real", "Flagged",
 )  # fmt: skip
 
 INTERVALS = click.option(
@@ -34,12 +34,16 @@ INTERVALS = click.option(
 def command(session: Session, modelid: int, intervals: tuple[str, ...]) -> Answer:
     """Go through the site's past as if a model had run: whom it would have warned, how often rightly, and in time.
 
-    At each moment it learns from the courses that had ended by then and sees nothing dated later. Nothing is stored.
+    At each moment it learns from the courses that had ended by then and sees nothing dated later. Its figures are kept
+    for the page of the model; its predictions are not, and nobody is told.
     """
     from moodlemlbackend.analytics import lifecycle
 
     with working("Reading the past") as say:
-        result = lifecycle.backtest(session.workspace, session.site, modelid, intervals=intervals, shown=say)
+        result = lifecycle.backtest(
+            session.workspace, session.site, modelid, intervals=intervals,
+            shown=lambda name, number, courses: say(f"The past of course {number} of {courses}: {name}"),
+        )  # fmt: skip
 
     def show() -> None:
         for one in result.info:
@@ -75,6 +79,7 @@ def _print_interval(interval: str, found: Mapping[str, Any]) -> None:
 def _cells(found: Mapping[str, Any]) -> list[str]:
     """The cells of a row, empty where there is no figure."""
     whole, shares = ("predictions", "warnings", "right"), ("precision", "recall", "in_time")
-    numbers = {**dict.fromkeys(whole, "d"), **dict.fromkeys(shares, ".0%"), "mcc": ".3f", "auc": ".3f"}
-    numbers |= {"brier": ".3f", "precision_top_tenth": ".0%", "promised": ".1f", "real": "d", "flagged": ".0%"}
+    scores = ("in_time_f1", "mcc", "auc", "brier")
+    numbers = {**dict.fromkeys(whole, "d"), **dict.fromkeys(shares, ".0%"), **dict.fromkeys(scores, ".3f")}
+    numbers |= {"precision_top_tenth": ".0%", "promised": ".1f", "real": "d", "flagged": ".0%"}
     return ["" if found.get(name) is None else format(found[name], form) for name, form in numbers.items()]

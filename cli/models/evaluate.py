@@ -7,7 +7,7 @@ import click
 from ..command import Answer
 from ..command import command as make
 from ..options import INTERVAL, MODEL
-from ..output import progress_of
+from ..output import progress_of, progress_of_past
 from ..session import Session
 from .shared import MODE, evaluation_answer
 
@@ -30,6 +30,13 @@ def command(session: Session, modelid: int, interval: str | None, mode: str, reu
     shown = progress_of(session.model(modelid))
     return evaluation_answer(
         lifecycle.evaluate(
-            session.workspace, session.site, modelid, interval=interval, mode=mode, reuse=reuse, shown=shown
+            session.workspace,
+            session.site,
+            modelid,
+            interval=interval,
+            mode=mode,
+            reuse=reuse,
+            shown=shown,
+            shown_past=progress_of_past(),
         )
     )

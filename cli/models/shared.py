@@ -27,6 +27,9 @@ MODE = click.option(
     "--mode", type=click.Choice(["configuration", "trainedmodel"]), default="configuration", show_default=True,
     help="Judge what can be learned, or what the trained model has learned.",
 )  # fmt: skip
+PAST = ("In time", "Right", "F1 in time", "Warnings a week")
+"""Columns on what an interval would have given in the site's past."""
+
 ALL = click.option("--all", "everything", is_flag=True, help="Name every course that gave nothing, too.")
 
 
@@ -87,16 +90,20 @@ def print_figures(result: RunResult) -> None:
 def evaluation_answer(result: RunResult) -> Answer:
     """What came of an evaluation; the exit code is the status of the best interval."""
 
+    past = PAST if any("load" in judged.past for judged in result.evaluations) else ()
+
     def show() -> None:
         print_line(f"{result.name} (model {result.modelid})")
         rows = [
             (last_part(judged.interval), f"{judged.score:.3f}" if judged.logid else "",
-             _number(judged.result.get("seen", {}), "score"), _number(judged.result, "mcc"),
-             _number(judged.result, "auc"), judged.rows or "", " ".join(judged.info), judged.dir)
+             _number(judged.result.get("seen", {}), "score"), *(_past_cells(judged.past) if past else ()),
+             _number(judged.result, "mcc"), _number(judged.result, "auc"), judged.rows or "", " ".join(judged.info),
+             judged.dir)
             for judged in result.evaluations
         ]  # fmt: skip
+        columns = ("Interval", "Score", "In seen courses", *past, "MCC", "AUC", "Rows", "Notes", "Logs")
         if rows:
-            print_table("", ("Interval", "Score", "In seen courses", "MCC", "AUC", "Rows", "Notes", "Logs"), rows)
+            print_table("", columns, rows)
         else:
             for sentence in result.info:
                 print_line(f"  {sentence}")
@@ -105,5 +112,11 @@ def evaluation_answer(result: RunResult) -> Answer:
     return Answer(facts, show, int(result.status), result.info)
 
 
-def _number(result: dict[str, Any], key: str) -> str:
-    return f"{result[key]:.3f}" if isinstance(result.get(key), (int, float)) else ""
+def _past_cells(past: dict[str, Any]) -> list[str]:
+    """What an interval would have given in time and how much work; nothing where that is not known."""
+    shares = [_number(past, name, ".0%") for name in ("in_time", "precision")]
+    return [*shares, _number(past, "in_time_f1"), _number(past.get("load", {}), "warnings_a_teacher_and_week", ".1f")]
+
+
+def _number(result: dict[str, Any], key: str, form: str = ".3f") -> str:
+    return format(result[key], form) if isinstance(result.get(key), (int, float)) else ""

@@ -15,6 +15,7 @@ def command(session: Session, modelid: int) -> Answer:
     """Show all that is known of a model."""
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.db import feedback, predictions
+    from moodlemlbackend.analytics.lifecycle import most_flagged
 
     workspace = session.workspace
     with workspace.store.read() as connection:
@@ -27,6 +28,7 @@ def command(session: Session, modelid: int) -> Answer:
             "marked_not_useful": len(feedback.in_force(marks)),
             "directory": str(workspace.executiondir(model)),
         }
+        withheld = most_flagged.listed(connection, modelid, workspace.clock())
 
     def show() -> None:
         times = {key: moment(facts[key]) for key in ("created", "modified")}
@@ -34,5 +36,7 @@ def command(session: Session, modelid: int) -> Answer:
         print_line("indicators")
         for indicator in model.indicators:
             print_line(f"  {indicator}")
+        for course in withheld:
+            print_line(course.sentence)
 
-    return Answer({"model": facts}, show)
+    return Answer({"model": {**facts, "not_notified": [vars(course) for course in withheld]}}, show)

@@ -217,7 +217,8 @@ def remove_locked(workspace: Workspace, modelid: int) -> None:
     with workspace.store.write() as connection:
         model = get(connection, modelid)
         workspace.begin_removal(connection, modelid, workspace.modeldir(model), workspace.datasetdir(modelid))
-        facts.forget(connection, training_fact(modelid))
+        _forget_facts(connection, modelid)
+        facts.forget(connection, backtest_fact(modelid))
         unfinished.end_import(connection, modelid)
         rows.remove(connection, modelid)
     workspace.finish(modelid)
@@ -233,6 +234,16 @@ def training_fact(modelid: int) -> str:
     return f"training {modelid}"
 
 
+def most_flagged_fact(modelid: int) -> str:
+    """The name under which the store remembers which courses no one was notified about."""
+    return f"most flagged {modelid}"
+
+
+def backtest_fact(modelid: int) -> str:
+    """The name under which the store keeps the figures of a model's last backtest."""
+    return f"backtest {modelid}"
+
+
 def _learned_by(model: ModelRecord) -> tuple[object, ...]:
     return model.indicators, model.interval, model.processor
 
@@ -240,8 +251,13 @@ def _learned_by(model: ModelRecord) -> tuple[object, ...]:
 def _forget(connection: Connection, workspace: Workspace, model: AnalyticsModel) -> None:
     """Delete what a model has predicted, learned and used, and have its files removed."""
     rows.forget(connection, model.id)
-    facts.forget(connection, training_fact(model.id))
+    _forget_facts(connection, model.id)
     workspace.begin_removal(connection, model.id, workspace.versiondir(model), workspace.datasetdir(model.id))
+
+
+def _forget_facts(connection: Connection, modelid: int) -> None:
+    for name in (training_fact(modelid), most_flagged_fact(modelid)):
+        facts.forget(connection, name)
 
 
 def _check_processor(name: str | None) -> None:

@@ -17,6 +17,9 @@ import numpy.typing as npt
 TIME = "range"
 """Name of what the columns ``range/N`` belong to."""
 
+AFTER_END = r"\core\analytics\indicator\any_access_after_end"
+"""The core indicator that is known only after a course has ended: always -1 while it runs."""
+
 _ID = re.compile(r"\\?(?P<component>\w+)\\(?:\w+\\)*indicator\\(?P<name>\w+)", re.ASCII)
 _PLAIN_COMPONENT = re.compile(r"core(_\w+)?", re.ASCII)
 

@@ -41,11 +41,13 @@ def evaluate(
     settings: Settings,
     origin: tuple[str, Sequence[str]] | None = None,
     rows_file: str | None = None,
+    masked: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Judge the configuration that a labelled data set comes from, or a trained model on its samples.
 
     ``origin``, a title and a command for the report, is given by those whose own files this is done with;
-    ``rows_file`` says of which course each row is (:func:`~moodlemlbackend.dataset.courses.read_rows_file`).
+    ``rows_file`` says of which course each row is (:func:`~moodlemlbackend.dataset.courses.read_rows_file`). Nothing is
+    learned from the columns ``masked``; a trained model knows its own.
     """
     check_id(modelid)
     if not 1 <= iterations <= MOST_ITERATIONS:
@@ -66,7 +68,7 @@ def evaluate(
 
         load_in_background(*(() if trained_model_dir else processor.libraries), *LIBRARIES_OF_EVENTS)
         report = stack.enter_context(RunReport(run))
-        samples = read_samples(dataset, rows_file)
+        samples = read_samples(dataset, rows_file, masked=masked if model is None else model.masked)
         seed = seed_of(settings, samples)
         options: dict[str, Any] = {
             "origin": origin and RunOrigin(*origin),

@@ -37,11 +37,13 @@ def train(
     settings: Settings,
     afresh: bool = False,
     origin: tuple[str, Sequence[str]] | None = None,
+    masked: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Train a model, or continue training one, with the samples of a labelled data set.
 
-    ``afresh`` forgets what the model has learned before; until the new one is published the old one stays in force.
-    ``origin``, a title and a command for the report, is given by those whose own files this is done with.
+    It learns nothing from the columns ``masked``, not even from rows that it remembers. ``afresh`` forgets what the
+    model has learned before; until the new one is published the old one stays in force. ``origin``, a title and a
+    command for the report, is given by those whose own files this is done with.
 
     Once the new model is in force the training has succeeded. What goes wrong after that, a signal to stop included, is
     told in ``info``.
@@ -50,7 +52,10 @@ def train(
     with Run.start(Path(outputdir), reporter) as run:
         promise_at_publication(store, reporter, lambda: {"status": 0, "info": [*run.info], "runid": str(run.runid)})
         try:
-            _train(store, run, reporter, modelid, outputdir, dataset, settings, afresh=afresh, origin=origin)
+            _train(
+                store, run, reporter, modelid, outputdir, dataset, settings,
+                afresh=afresh, origin=origin, masked=masked,
+            )  # fmt: skip
         except (Exception, SystemExit) as error:
             if not store.has_published():
                 raise
@@ -69,6 +74,7 @@ def _train(
     *,
     afresh: bool,
     origin: tuple[str, Sequence[str]] | None,
+    masked: Sequence[str],
 ) -> None:
     progress = stage(reporter, "Training")
     with ExitStack() as stack:
@@ -80,7 +86,7 @@ def _train(
 
         load_in_background(*processor.libraries, *LIBRARIES_OF_EVENTS)
         report = stack.enter_context(RunReport(run))
-        samples = read_samples(dataset)
+        samples = read_samples(dataset, masked=masked)
         former = None if afresh else model_in_force(store)
         if former is not None:
             former[0].check(dataset, samples.columns, samples.classes)

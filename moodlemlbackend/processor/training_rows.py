@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from moodlemlbackend.dataset.courses import (
 )
 from moodlemlbackend.dataset.data_set import DataSet, read_batches
 from moodlemlbackend.errors import ModelError, UsageError
-from moodlemlbackend.model.codes import CodedRows, Floats, code, join
+from moodlemlbackend.model.codes import EMPTY, CodedRows, Floats, code, join
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,8 @@ class TrainingRows:
         which rows are of one course.
     times:
         (n,) when the course of each row began, Unix seconds or any rising number; None where it is not known.
+    masked:
+        columns that are not to be learned from: all their cells are empty.
     """
 
     columns: tuple[str, ...]
@@ -51,6 +53,7 @@ class TrainingRows:
     metadata: Mapping[str, str] = field(default_factory=dict)
     courses: CoursesOfRows = field(default_factory=CoursesOfRows)
     times: Times | None = None
+    masked: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -85,14 +88,20 @@ class TrainingRows:
         )
 
 
-def read_samples(path: str | os.PathLike[str], rows_file: str | os.PathLike[str] | None = None) -> TrainingRows:
+def read_samples(
+    path: str | os.PathLike[str],
+    rows_file: str | os.PathLike[str] | None = None,
+    *,
+    masked: Collection[str] = (),
+) -> TrainingRows:
     """Read a labelled file; errors as of :func:`moodlemlbackend.dataset.data_set.read_labelled`.
 
     ``rows_file`` says which course each row is of (:func:`~moodlemlbackend.dataset.courses.read_rows_file`); without
-    it courses are told from the data set itself.
+    it courses are told from the data set itself. The columns ``masked`` are read as empty.
     """
     header, batches = read_batches(path, labelled=True)
     classes = header.classes or ()
+    hidden = masked_positions(header.columns, masked)
     labels: list[npt.NDArray[np.int64]] = []
     finder = CourseFinder(header.columns)
 
@@ -100,6 +109,7 @@ def read_samples(path: str | os.PathLike[str], rows_file: str | os.PathLike[str]
         for batch in batches:
             labels.append(batch.labels if batch.labels is not None else np.zeros(0, np.int64))
             finder.add(batch.features)
+            batch.features[:, hidden] = np.nan
             yield batch.features
 
     coded = code(features(), len(header.columns))
@@ -107,7 +117,13 @@ def read_samples(path: str | os.PathLike[str], rows_file: str | os.PathLike[str]
     courses, times = finder.finish(), None
     if rows_file is not None:
         courses, times = read_rows_file(Path(rows_file), len(targets))
-    return TrainingRows(header.columns, classes, coded, targets, header.metadata, courses, times)
+    names = tuple(header.columns[position] for position in hidden)
+    return TrainingRows(header.columns, classes, coded, targets, header.metadata, courses, times, names)
+
+
+def masked_positions(columns: Sequence[str], masked: Collection[str]) -> list[int]:
+    """Which of the columns are masked."""
+    return [position for position, name in enumerate(columns) if name in masked]
 
 
 def samples_of(data: DataSet, groups: npt.ArrayLike | None = None, times: npt.ArrayLike | None = None) -> TrainingRows:
@@ -137,8 +153,10 @@ def join_samples(old: TrainingRows, new: TrainingRows) -> TrainingRows:
         raise ModelError("The samples to be joined have other columns or classes.")
     order = [old.classes.index(name) for name in new.classes]
     targets = np.concatenate([old.targets[:, order], new.targets])
+    coded = join(old.coded, new.coded)
+    coded.codes[masked_positions(new.columns, new.masked)] = EMPTY
     courses = CoursesOfRows()
     if old.courses.groups is not None and new.courses.groups is not None:
         first = int(old.courses.groups.max(initial=-1)) + 1
         courses = known_courses(np.concatenate([old.courses.groups, new.courses.groups + first]))
-    return TrainingRows(new.columns, new.classes, join(old.coded, new.coded), targets, new.metadata, courses)
+    return TrainingRows(new.columns, new.classes, coded, targets, new.metadata, courses, masked=new.masked)

@@ -83,6 +83,21 @@ def _alone(record: Record) -> Iterator[Diagnostic]:
         )  # fmt: skip
 
 
+def _after_end(record: Record) -> Iterator[Diagnostic]:
+    for name in record.facts.get("after_end") or ():
+        yield Diagnostic(
+            True, "Known only after the end",
+            f"The column {name} is always −1 while a course runs, and gives part of the outcome away once it has "
+            "ended. A model that learns from it promises more than it can keep: take the indicator out of the model.",
+        )  # fmt: skip
+    for name in record.facts.get("masked") or ():
+        yield Diagnostic(
+            False, "Left out while learning",
+            f"The column {name} is known only after the end of a course, so nothing was learned from "
+            "it. The setting learn_after_end changes that.",
+        )  # fmt: skip
+
+
 def _varies(record: Record) -> Iterator[Diagnostic]:
     if int(record.result.get("status") or 0) & Status.NOT_ENOUGH_DATA and len(record.held) > 1:
         yield Diagnostic(
@@ -225,7 +240,7 @@ def _rising(record: Record) -> Iterator[Diagnostic]:
         )  # fmt: skip
 
 
-_LOOKS = (_few, _alone, _dependent, _contradicted, _rare, _columns)
+_LOOKS = (_few, _alone, _after_end, _dependent, _contradicted, _rare, _columns)
 _LOOKS_AT_HELD_OUT = (_implausible, _chance, _varies, _repeated, _calibration, _splits, _one_indicator, _rising)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.dataset.columns import TIME, IndicatorColumns, indicators_of
+from moodlemlbackend.dataset.columns import AFTER_END, TIME, IndicatorColumns, indicators_of
 from moodlemlbackend.model.encoding import Indices, count_kinds, distinct, varying
 
 if TYPE_CHECKING:
@@ -48,6 +48,10 @@ class Facts:
         some indicators that are constant, and some that have no value in most rows.
     parts:
         samples by part of the course, where the data set has range columns.
+    masked:
+        columns that are not learned from.
+    after_end:
+        columns that are learned from and known only after the end of a course.
     course_means:
         whether columns hold means over the course: samples of a course share them.
     alone:
@@ -68,6 +72,8 @@ class Facts:
     constant_names: tuple[str, ...]
     empty_names: tuple[str, ...]
     parts: dict[str, int]
+    masked: tuple[str, ...]
+    after_end: tuple[str, ...]
     course_means: bool
     alone: dict[str, float]
     digest: str
@@ -99,6 +105,12 @@ def facts_of(samples: TrainingRows, kinds: Indices | None = None) -> Facts:
         constant_names=_names(indicators, constant),
         empty_names=_names(indicators, (empty > 0.5) & ~constant),
         parts=_parts(samples),
+        masked=samples.masked,
+        after_end=tuple(
+            name
+            for name, same in zip(samples.columns, constant, strict=True)
+            if name.partition("/")[0] == AFTER_END and not same
+        ),
         course_means=any("mean" in indicator.parts for indicator in indicators),
         alone=_alone(samples),
         digest=_digest(samples),

@@ -10,10 +10,10 @@ import errno
 import json
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ _DTYPES = (np.dtype("<i4"), np.dtype("<f4"))
 """Of labels; of probabilities and weights."""
 
 Floats = npt.NDArray[np.float32]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +158,16 @@ def read_record(folder: Path) -> Record:
     ModelError
         It is damaged, or of another version.
     """
+    return _read(folder, lambda content: _record(content, _read_arrays(folder / ARRAYS_NAME)))
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """Read only what Moodle was answered, as :func:`read_record`."""
+    return _read(folder, lambda content: dict(content["result"]))
+
+
+def _read(folder: Path, make: Callable[[Mapping[str, Any]], T]) -> T:
+    """Make something of the facts of a run."""
     path = folder / JSON_NAME
     if not path.is_file():
         raise UsageError(
@@ -170,7 +181,7 @@ def read_record(folder: Path) -> Record:
             content = json.loads(path.read_bytes())
             if content["format"] != FORMAT:
                 raise ValueError(f"its format is {content['format']}, and not {FORMAT}")
-            return _record(content, _read_arrays(folder / ARRAYS_NAME))
+            return make(content)
         except OSError as error:
             if error.errno != errno.EINVAL:  # that is a place before the beginning of the file
                 raise

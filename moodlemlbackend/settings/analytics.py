@@ -19,6 +19,7 @@ from moodlemlbackend.settings.loading import (
     parse_matching,
     parse_printable,
     parse_seconds,
+    parse_switch,
     parse_whole,
 )
 
@@ -45,6 +46,8 @@ class AnalyticsSettings:
     model_time_limit: float = 1200.0
     calculations_lifetime: int = 35
     feedback_weight: int = 5
+    notify_when_most_flagged: bool = False
+    learn_after_end: bool = False
     smtp_host: str = ""
     smtp_port: int = 587
     smtp_security: str = "starttls"
@@ -144,6 +147,18 @@ SETTINGS = {
             "a whole number from 1 to 1000",
             "how many samples a prediction marked as not useful counts in the next training",
             partial(parse_whole, least=1, most=1000),
+        ),
+        AnalyticsSetting(
+            "notify_when_most_flagged",
+            "on or off",
+            "whether teachers are told also where more than half of a course, and at least 10 students, are flagged",
+            parse_switch,
+        ),
+        AnalyticsSetting(
+            "learn_after_end",
+            "on or off",
+            "whether models learn from what is known only after a course has ended, such as who came back",
+            parse_switch,
         ),
         AnalyticsSetting("smtp_host", "a host name", "mail server; no e-mail is sent without one", parse_printable),
         AnalyticsSetting("smtp_port", "a port", "the mail server's port", partial(parse_whole, least=1, most=65_535)),

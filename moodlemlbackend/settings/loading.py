@@ -178,6 +178,13 @@ def parse_printable(text: str) -> str:
     return text
 
 
+def parse_switch(text: str) -> bool:
+    """Read ``on`` or ``off``."""
+    if text.lower() not in ("on", "off"):
+        raise ValueError(text)
+    return text.lower() == "on"
+
+
 def parse_whole(text: str, least: int, most: int) -> int:
     """Read a whole number from ``least`` to ``most``."""
     number = int(parse_matching(r"\d{1,16}", text))

@@ -13,7 +13,15 @@ from ipaddress import ip_network
 from typing import ClassVar
 
 from moodlemlbackend.errors import UsageError
-from moodlemlbackend.settings.loading import SERVER_SECTION, Setting, load, parse_printable, parse_seconds, parse_whole
+from moodlemlbackend.settings.loading import (
+    SERVER_SECTION,
+    Setting,
+    load,
+    parse_printable,
+    parse_seconds,
+    parse_switch,
+    parse_whole,
+)
 from moodlemlbackend.storage import archives, base_of_reference
 
 _CORES = os.cpu_count() or 1
@@ -68,12 +76,6 @@ class ServerSetting(Setting):
     values: ClassVar[type] = ServerSettings
 
 
-def _parse_switch(text: str) -> bool:
-    if text.lower() not in ("on", "off"):
-        raise ValueError(text)
-    return text.lower() == "on"
-
-
 def _parse_networks(text: str) -> str:
     return ",".join(str(ip_network(one.strip())) for one in text.split(","))
 
@@ -111,7 +113,7 @@ SETTINGS: dict[str, ServerSetting] = {
         ),
         ServerSetting(
             "namespaces", "on or off", "every user has models of their own, in a directory of the user's name",
-            _parse_switch,
+            parse_switch,
         ),
         ServerSetting("host", "a host name or address", "address to listen at; 0.0.0.0 is every one", parse_printable),
         ServerSetting("port", f"{_WHOLE} 0 to 65535", "port to listen at", partial(parse_whole, least=0, most=65_535)),

@@ -67,6 +67,15 @@ def test_few_rows_and_training_that_goes_on():
     assert abs(mcc["the other half after it"] - mcc["both at once"]) <= 0.02
 
 
+def test_what_new_courses_keep():
+    [(promises, table), (peers, _)] = tables(benchmark("courses.py"))
+    assert (promises, peers) == ("MCC of the network, promised and kept", "In new courses")
+    _, _, by_row, by_course, kept, factor, error = table["simulated site 1"]
+    assert all(0.1 < float(mcc) < 0.95 for mcc in (by_row, by_course, kept))
+    assert 1 < float(factor) < 3
+    assert 0 < float(error) < 0.2
+
+
 def test_explaining():
     [(title, table)] = tables(benchmark("explaining.py"))
     assert title.startswith("simulated: 200 rows of ")

@@ -170,6 +170,8 @@ def test_every_setting_of_the_analytics_is_described():
     lines = (ROOT / "docs" / "models.md").read_text("utf-8").splitlines()
     for key, setting in ANALYTICS_SETTINGS.items():
         default = {"": "none", 1200.0: "1200"}.get(setting.default, setting.default)
+        if isinstance(default, bool):
+            default = "on" if default else "off"
         if isinstance(default, tuple):
             default = ", ".join(name.rpartition("\\")[2] for name in default)
         row = f"| `{key}` | `{setting.variable}` | {setting.allowed} | {default} | {setting.meaning} |"

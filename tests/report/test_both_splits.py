@@ -12,11 +12,12 @@ from click.testing import CliRunner
 from fixtures.backend import Backend, course_rows, simulated
 from fixtures.reports import record
 from moodlemlbackend.cli.compare import command
+from moodlemlbackend.errors import ModelError
 from moodlemlbackend.report.both_splits import SEEN, both_splits, expectation
 from moodlemlbackend.report.comparison import compare
 from moodlemlbackend.report.diagnostics import diagnostics
 from moodlemlbackend.report.page import render
-from moodlemlbackend.report.record import Record, read_record, write_record
+from moodlemlbackend.report.record import Record, read_record, read_result, write_record
 
 SEEN_FIGURES = {"score": 0.9123, "mcc": 0.8246, "auc": 0.9456}
 
@@ -37,6 +38,18 @@ def test_the_page_has_both_in_one_table(split, new, tmp_path):
     assert table.index(f">{made.result['score']:.3f}<") < table.index(">0.912<")
     assert expectation(made.result) in table
     assert "Trained on 80 %" not in text
+
+
+def test_the_table_needs_no_arrays(tmp_path):
+    made = judged("course")
+    write_record(made, tmp_path)
+    (tmp_path / "report.npz").unlink()
+    assert both_splits(read_result(tmp_path)) == both_splits(made.result)
+    with pytest.raises(ModelError):
+        read_record(tmp_path)
+    (tmp_path / "report.json").write_text("[]")
+    with pytest.raises(ModelError):
+        read_result(tmp_path)
 
 
 def test_the_page_of_single_rows_says_what_they_are(tmp_path):

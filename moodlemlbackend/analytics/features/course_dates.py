@@ -12,6 +12,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,8 +32,13 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.site.database import Integers
 
-OPEN_SECONDS = 8 * 7 * 86_400
+DAY = 86_400
+
+OPEN_SECONDS = 8 * 7 * DAY
 """A student's visit in this time before now shows that a course is still going on."""
+
+FAR_SHARE, FAR_SECONDS = 0.25, 14 * DAY
+"""Share of a course, and seconds, that most students may come before or after its start if that is right."""
 
 SAME, UNKNOWN, CLASH, TOO_LONG, BY_FORMAT = (
     "is the one it has", "cannot be guessed", "would be after the end", "would make the course too long",
@@ -91,10 +97,7 @@ def propose(
 
 def guess_start(course: Course) -> int:
     """When a course began, 0 when nothing tells: see the module."""
-    logs, enrolments = course.logs(), course.enrolments
-    firsts = logs.earliest(logs.contexts == COURSE_LEVEL, course.students, MAX_TIME)
-    firsts = firsts[firsts < MAX_TIME]
-    begun = np.where(enrolments.starts != 0, enrolments.starts, enrolments.created)[enrolments.active(course.now)]
+    firsts, begun = _first_visits(course), _enrolled(course)
     if not len(firsts) or not len(begun):
         return 0
     return (_median(firsts) + _median(begun)) // 2
@@ -110,6 +113,32 @@ def guess_end(course: Course) -> int:
     if not len(times) or times.max() > course.now - OPEN_SECONDS:
         return 0
     return _median(np.unique(times))
+
+
+def doubt_dates(course: Course) -> str:
+    """Why the dates of a running course are likely to be wrong, as the end of a sentence; empty when nothing tells.
+
+    They are when the course does not go on by them; when its students came no longer; or when most came, or else were
+    enrolled, more than a quarter of the course before or after its start.
+    """
+    if course.is_finished:
+        return f"its dates are wrong: by them it ended on {_day(course, course.end)}"
+    if not course.was_started:
+        return "its dates are wrong: by them it has not begun"
+    if last := guess_end(course):
+        return f"its dates are wrong: its students came last about {_day(course, last)}, but it has not ended"
+    firsts = _first_visits(course)
+    known = 2 * len(firsts) > len(course.students)
+    arrivals = firsts if known else _enrolled(course)
+    if not len(arrivals):
+        return ""
+    late = _median(arrivals) - course.start
+    if abs(late) <= max(FAR_SHARE * ((course.end or course.now) - course.start), FAR_SECONDS):
+        return ""
+    return (
+        f"its dates are wrong: most of its students {'first came' if known else 'were enrolled'} about "
+        f"{_day(course, _median(arrivals))}, {abs(late) // DAY} days {'after' if late > 0 else 'before'} its start"
+    )
 
 
 def to_sql(proposals: Sequence[Proposal], prefix: str) -> list[str]:
@@ -186,6 +215,24 @@ def _propose(course: Course, *, start: bool, end: bool, weeks: int | None) -> Pr
             new_end = guessed
             end_note = BY_FORMAT if weeks is not None else ""
     return Proposal(course.id, course.name, course.start, course.end, new_start, new_end, start_note, end_note)
+
+
+def _first_visits(course: Course) -> Integers:
+    """When each student who came to the course's page was there first."""
+    logs = course.logs()
+    firsts: Integers = logs.earliest(logs.contexts == COURSE_LEVEL, course.students, MAX_TIME)
+    return firsts[firsts < MAX_TIME]
+
+
+def _enrolled(course: Course) -> Integers:
+    """The beginnings of all enrolments in force."""
+    enrolments = course.enrolments
+    begun: Integers = np.where(enrolments.starts != 0, enrolments.starts, enrolments.created)
+    return begun[enrolments.active(course.now)]
+
+
+def _day(course: Course, time: int) -> str:
+    return datetime.fromtimestamp(time, course.site.zone).strftime("%Y-%m-%d")
 
 
 def _median(times: Integers) -> int:

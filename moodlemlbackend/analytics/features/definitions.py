@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.features import registry
 from moodlemlbackend.analytics.features.analysers import ANALYSERS
+from moodlemlbackend.analytics.site.people import ENROLMENTS
 from moodlemlbackend.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ def analyser(name: str) -> Analyser:
     return ANALYSERS[target(name).analyser]
 
 
+def has_past(name: str) -> bool:
+    """Whether a target can be tested on the past of a site: its models learn, and predict yes or no of students."""
+    chosen = target(name)
+    return not chosen.static and classes(name) == (0, 1) and analyser(name).origin == ENROLMENTS
+
+
 def core_indicators(name: str, modules: Collection[str] | None = None) -> tuple[str, ...]:
     """Indicators of the core model of a target; for one without, those of students at risk of dropping out.
 
@@ -79,6 +86,16 @@ def cannot_help(target_id: str, interval: str | None) -> str:
         f"The interval {last_part(interval)} cannot help students in time: it learns from whole courses and "
         "predicts once, of a course that has only begun; choose one that looks at parts of a course, such as quarters."
     )
+
+
+def could_be_known(indicator: str, course_end: int, time: int) -> bool:
+    """Whether an indicator could be known at a time in a course that ends at another, 0 for never; Unix times."""
+    return indicator not in _known_after_the_end() or 0 < course_end <= time
+
+
+@cache
+def _known_after_the_end() -> frozenset[str]:
+    return frozenset(indicator.id for indicator in registry.list_indicators() if not indicator.known_in_time)
 
 
 def check_model(target_id: str, indicators: Sequence[str], interval: str | None) -> None:

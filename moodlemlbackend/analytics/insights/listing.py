@@ -21,6 +21,7 @@ from moodlemlbackend.analytics.db.insights import (
     read,
 )
 from moodlemlbackend.analytics.features import definitions
+from moodlemlbackend.analytics.features.definitions import could_be_known
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, LIST_OWN_INSIGHTS, MANAGE_MODELS
 from moodlemlbackend.analytics.insights.texts import class_label
@@ -77,10 +78,14 @@ class Insight:
         what the class means.
     probability
         calibrated probability of the class; None of a static model.
+    probability_range
+        low and high of it in 8 of 10 courses; None where the model does not know how far they differ.
     start, end
         the range that it rests on, None when unknown.
     sample
         None when the student or course no longer exists.
+    course_end
+        a Unix time, 0 without a course or a date.
     calculations
         JSON, a value by column.
     """
@@ -94,10 +99,12 @@ class Insight:
     label: str
     score: float
     probability: float | None
+    probability_range: tuple[float, float] | None
     created: int
     start: int | None
     end: int | None
     sample: SampleInfo | None
+    course_end: int
     calculations: str
     reasons: tuple[InsightReason, ...]
     links: tuple[Offered, ...]
@@ -106,8 +113,9 @@ class Insight:
 
     @cached_property
     def indicators(self) -> tuple[IndicatorValue, ...]:
-        """The indicators that could be calculated."""
-        return indicator_values(json.loads(self.calculations))
+        """The indicators that could be calculated, and known when it was predicted."""
+        found = indicator_values(json.loads(self.calculations))
+        return tuple(one for one in found if could_be_known(one.id, self.course_end, self.created))
 
     @property
     def title(self) -> str:
@@ -270,10 +278,11 @@ def _insights(workspace: Workspace, site: Site, connection: Connection, predicti
     for row in rows.values():
         if row.modelid in found:
             by_origin.setdefault(definitions.analyser(found[row.modelid].target).origin, set()).add(row.sampleid)
+    ends = {course.id: course.end for course in site.courses}
     language = languages(site, [workspace.userid])[workspace.userid]
     samples = {origin: format_samples(describe(site, origin, ids), language) for origin, ids in by_origin.items()}
     return [
-        _insight(workspace, found[rows[key].modelid], rows[key], samples, done.get(key, []))
+        _insight(workspace, found[rows[key].modelid], rows[key], samples, ends, done.get(key, []))
         for key in predictionids
         if key in rows and rows[key].modelid in found
     ]
@@ -284,9 +293,12 @@ def _insight(
     model: AnalyticsModel,
     row: InsightRow,
     samples: dict[str, dict[int, SampleInfo]],
+    ends: dict[int, int],
     done: list[str],
 ) -> Insight:
     sample = samples[definitions.analyser(model.target).origin].get(row.sampleid)
+    course_end = ends.get(sample.courseid, 0) if sample else 0
+    reasons = [InsightReason(**reason) for reason in json.loads(row.reasons)] if row.reasons else []
     return Insight(
         id=row.id,
         model=model,
@@ -297,12 +309,14 @@ def _insight(
         label=class_label(model.target, row.prediction),
         score=row.predictionscore,
         probability=row.probability,
+        probability_range=None if row.low is None or row.high is None else (row.low, row.high),
         created=row.timecreated,
         start=row.timestart,
         end=row.timeend,
         sample=sample,
+        course_end=course_end,
         calculations=row.calculations,
-        reasons=tuple(InsightReason(**reason) for reason in json.loads(row.reasons)) if row.reasons else (),
+        reasons=tuple(one for one in reasons if could_be_known(one.indicator, course_end, row.timecreated)),
         links=tuple(actions.links(workspace.settings.wwwroot, model.target, row.id, sample)),
         judgements=tuple(actions.judgements(model.target)),
         done=tuple(done),

@@ -42,6 +42,14 @@ def analysis_of(
     )
 
 
+def masked_columns(workspace: Workspace, model: AnalyticsModel) -> list[str]:
+    """The columns that a model does not learn from: those of indicators known only after the end of a course."""
+    if workspace.settings.learn_after_end:
+        return []
+    indicators = [registry.get_indicator(one) for one in model.indicators]
+    return headers([one for one in indicators if not one.known_in_time], 0)
+
+
 def run_analysis(
     site: Site,
     analysis: Analysis,

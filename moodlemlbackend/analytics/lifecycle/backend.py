@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moodlemlbackend.analytics.features.definitions import last_part
+from moodlemlbackend.analytics.lifecycle.analysing import masked_columns
 from moodlemlbackend.errors import Status
 from moodlemlbackend.operations import backtest as past
 from moodlemlbackend.operations import evaluate as evaluation
@@ -55,6 +56,7 @@ def train(workspace: Workspace, model: AnalyticsModel, dataset: Path, *, afresh:
             settings=load_settings(processor=model.processor),
             afresh=afresh,
             origin=_origin(model, "train"),
+            masked=masked_columns(workspace, model),
         )
     )
 
@@ -78,6 +80,7 @@ def evaluate(
             trained_model_dir=str(workspace.executiondir(model)) if trained else None,
             settings=load_settings(processor=model.processor),
             origin=_origin(model, "evaluate", *how),
+            masked=masked_columns(workspace, model),
         )
     )
 

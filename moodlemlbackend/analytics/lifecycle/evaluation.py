@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import dataset_files, history
 from moodlemlbackend.analytics.db.dataset_files import EVALUATION
-from moodlemlbackend.analytics.features import definitions, registry
+from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.analysis import Result
 from moodlemlbackend.analytics.features.targets import Refusal
 from moodlemlbackend.analytics.lifecycle import backend
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
+from moodlemlbackend.analytics.lifecycle.backtesting.figures import overloads, rank
+from moodlemlbackend.analytics.lifecycle.backtesting.run import Backtest, go_through_past
 from moodlemlbackend.analytics.lifecycle.core_models import fit_core_model
+from moodlemlbackend.analytics.lifecycle.intervals import chosen_intervals
 from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.run_result import Evaluated, RunResult, recorded
 from moodlemlbackend.analytics.lifecycle.used_samples import Calculations
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.features.ranges import Ranges
     from moodlemlbackend.analytics.features.time_splitting import TimeSplitting
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
+    from moodlemlbackend.analytics.lifecycle.backtesting.run import ShownPast
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
@@ -35,6 +39,8 @@ MODES = (CONFIGURATION, TRAINED_MODEL)
 
 REUSE_SECONDS = 7 * 86_400
 """Age up to which the data set of an analysable is used again."""
+
+TOO_FEW_COURSES = "too few courses have finished to go through the site's past."
 
 REUSED = Refusal("reused", "analytics", "Analysed in the last week; what was calculated then is used again.")
 
@@ -48,11 +54,13 @@ def evaluate(
     mode: str = CONFIGURATION,
     reuse: bool = True,
     shown: Shown | None = None,
+    shown_past: ShownPast | None = None,
 ) -> RunResult:
     """Evaluate a model's configuration with one interval or all that are enabled for it, or the trained model.
 
-    ``reuse`` uses the data sets of courses again that were analysed in the last week. The result's status is that of
-    the best interval: of those that can help in time, if there are any, the one with the best score.
+    ``reuse`` uses the data sets of courses again that were analysed in the last week. Several intervals for students at
+    risk are tested on the site's past as well, and ranked by what they would have given in time
+    (:func:`.figures.rank`); the score decides where that cannot be done. The result has the best first, and its status.
 
     Raises
     ------
@@ -79,34 +87,20 @@ def evaluate(
         intervals = _intervals(workspace, model, interval, mode)
         with recorded(workspace, run_result):
             remember_components(workspace, site)
-            _Evaluation(workspace, site, model, intervals, mode, reuse, run_result).run(shown)
+            _Evaluation(workspace, site, model, intervals, mode, reuse, run_result).run(shown, shown_past)
         return run_result
 
 
 def _intervals(workspace: Workspace, model: AnalyticsModel, interval: str | None, mode: str) -> list[str]:
     if mode not in MODES:
         raise UsageError(f"There is no mode {mode!r}; choose one of {', '.join(MODES)}.")
-    possible = definitions.intervals_for(model.target)
-    if mode == TRAINED_MODEL:
-        if interval:
-            raise UsageError("A trained model is rated with its own interval; leave the interval out.")
-        if not model.trained or not model.interval:
-            raise NotTrainedError(
-                f"Model {model.id} has not been trained yet; train it, or evaluate its configuration."
-            )
-        return [model.interval]
+    if mode == CONFIGURATION:
+        return chosen_intervals(workspace, model, [interval] if interval else [])
     if interval:
-        chosen = registry.get_time_splitting(interval).id
-        if chosen not in possible:
-            raise UsageError(
-                f"The interval {interval} cannot be used with {model.name}; choose one of those it accepts."
-            )
-        return [chosen]
-    enabled = [one for one in workspace.settings.intervals if one in possible]
-    found = [one for one in enabled or possible if registry.get_time_splitting(one).valid_for_evaluation]
-    if not found:
-        raise UsageError(f"No interval is enabled for the evaluation of {model.name}; see the setting intervals.")
-    return found
+        raise UsageError("A trained model is rated with its own interval; leave the interval out.")
+    if not model.trained or not model.interval:
+        raise NotTrainedError(f"Model {model.id} has not been trained yet; train it, or evaluate its configuration.")
+    return [model.interval]
 
 
 class _Hooks(Calculations):
@@ -143,8 +137,8 @@ class _Evaluation:
         self._analysis = analysis_of(workspace, model, intervals, training=True, keeps=False)
         self._known = self._recent() if reuse else {}
 
-    def run(self, shown: Shown | None) -> None:
-        """Analyse once for all intervals, and judge each."""
+    def run(self, shown: Shown | None, shown_past: ShownPast | None) -> None:
+        """Analyse once for all intervals, judge each, and rank them."""
         files: dict[str, list[DatasetFile]] = {interval: [] for interval in self._intervals}
         hooks = _Hooks(self._workspace, self._known)
         with self._run_result.stage("analysis"):
@@ -156,15 +150,53 @@ class _Evaluation:
                     files[result.method.id].append(self._known[int(result.analysable.id), result.method.id])
                 elif is_data(result):
                     files[result.method.id].append(self._keep(result))
-        for interval, parts in files.items():
-            self._run_result.evaluations.append(self._judge(interval, parts))
-        best = max(self._run_result.evaluations, key=lambda one: (one.logid is not None, self._helps(one), one.score))
+        judged = self._run_result.evaluations
+        past = self._go_through_past([interval for interval, parts in files.items() if parts], shown_past)
+        judged += [self._judge(interval, parts, past.get(interval, {})) for interval, parts in files.items()]
+        judged.sort(key=self._rank, reverse=True)
+        best = judged[0]
         self._run_result.status, self._run_result.info = best.status, [*self._run_result.info, *best.info]
-        if len(self._run_result.evaluations) > 1 and best.status == Status.OK and self._helps(best):
-            self._run_result.info.append(f"Of these intervals {definitions.last_part(best.interval)} is recommended.")
+        if len(judged) > 1:
+            self._run_result.info += self._recommendation(best)
 
-    def _helps(self, evaluated: Evaluated) -> bool:
-        return not definitions.cannot_help(self._model.target, evaluated.interval)
+    def _go_through_past(self, intervals: Sequence[str], shown: ShownPast | None) -> dict[str, dict[str, Any]]:
+        """What each interval would have given in the site's past; nothing where that does not rank them."""
+        target = self._analysis.target
+        if len(intervals) < 2 or not target.warns_in_time or not definitions.has_past(target.id):
+            return {}
+        result = Backtest("backtest", self._model.id, self._model.name)
+        go_through_past(self._workspace, self._site, self._model, intervals, result, shown)
+        self._run_result.seconds |= result.seconds
+        if result.status == Status.OK:
+            return result.intervals
+        why = TOO_FEW_COURSES if result.status == Status.NOT_ENOUGH_DATA else " ".join(result.info)
+        self._run_result.info.append(f"The intervals are ranked by their scores, not by what they give in time: {why}")
+        return {}
+
+    def _rank(self, one: Evaluated) -> tuple[bool | float, ...]:
+        return one.logid is not None, self._may_be_enabled(one), self._helps(one), *rank(one.past), one.score
+
+    def _helps(self, one: Evaluated) -> bool:
+        return not definitions.cannot_help(self._model.target, one.interval)
+
+    def _may_be_enabled(self, one: Evaluated) -> bool:
+        return one.status == Status.OK and self._helps(one) and not overloads(one.past)
+
+    def _recommendation(self, best: Evaluated) -> list[str]:
+        """Which interval to choose and why, in a sentence, if any."""
+        name = definitions.last_part(best.interval)
+        if self._may_be_enabled(best):
+            why = "of those that can help in time, it has the best score"
+            if best.past.get("in_time_f1") is not None:
+                low, high = best.past["bounds"]["in_time_f1"]
+                why = (
+                    "of those that score well enough, it would have warned best in time "
+                    f"(F1 score {best.past['in_time_f1']:.2f}; with other courses {low:.2f} to {high:.2f})"
+                )
+            return [f"Of these intervals {name} is recommended: {why}."]
+        if overloads(best.past):
+            return ["No interval is recommended: each would flag more than half of the students in most courses."]
+        return []
 
     def _recent(self) -> dict[tuple[int, str], DatasetFile]:
         """The data sets that can be used again, by analysable and interval."""
@@ -199,7 +231,7 @@ class _Evaluation:
         dataset_files.remove(former)
         return dataset_files.DatasetFile(fileid, path, interval, analysable, rows, workspace.clock(), {})
 
-    def _judge(self, interval: str, parts: Sequence[DatasetFile]) -> Evaluated:
+    def _judge(self, interval: str, parts: Sequence[DatasetFile], past: dict[str, Any]) -> Evaluated:
         """Have the processor judge one interval, and log what it says."""
         if not parts:
             reasons = sorted({one.reason for one in self._run_result.refused if one.interval in ("", interval)})
@@ -216,7 +248,8 @@ class _Evaluation:
             path.unlink(missing_ok=True)
         folder = self._workspace.relative(verdict.dir)
         why_not = definitions.cannot_help(self._model.target, interval)
-        info = [*verdict.info, *([why_not] if why_not else [])]
+        info = [*verdict.info, *filter(None, [past.get("sentence"), why_not])]
+        overall = {name: value for name, value in past.items() if name not in ("by_range", "by_course")}
         with self._workspace.store.write() as connection:
             logid = history.log_evaluation(
                 connection, self._model, interval=interval, mode=self._mode, score=verdict.score, info=info,
@@ -224,5 +257,5 @@ class _Evaluation:
             )  # fmt: skip
         return Evaluated(
             interval, verdict.status, verdict.score, info, verdict.dir,
-            sum(part.rows for part in parts), logid, verdict.result,
+            sum(part.rows for part in parts), logid, verdict.result, overall,
         )  # fmt: skip

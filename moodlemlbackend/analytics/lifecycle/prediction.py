@@ -14,10 +14,11 @@ from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import dataset_files
 from moodlemlbackend.analytics.db import predictions as stored_predictions
 from moodlemlbackend.analytics.db.dataset_files import PREDICTED, UNLABELLED
+from moodlemlbackend.analytics.features.definitions import could_be_known
 from moodlemlbackend.analytics.features.feature_matrix import headers
 from moodlemlbackend.analytics.features.static_predictions import predict_static
 from moodlemlbackend.analytics.insights.messages import NewPrediction, write_messages
-from moodlemlbackend.analytics.lifecycle import backend
+from moodlemlbackend.analytics.lifecycle import backend, most_flagged
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
 from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.php_json import to_json
@@ -27,13 +28,14 @@ from moodlemlbackend.analytics.notifications import outbox
 from moodlemlbackend.errors import ModelError, NotTrainedError, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.db.dataset_files import DatasetFile
     from moodlemlbackend.analytics.features.analysis import Analysis, Result
     from moodlemlbackend.analytics.features.targets import Target
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
+    from moodlemlbackend.analytics.lifecycle.most_flagged import Moment, MostFlagged
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
@@ -143,11 +145,14 @@ class _Prediction:
             return
         with self._run_result.stage("prediction"):
             predicted = backend.predict(self._workspace, self._model, merged.path)
-            rows, positions = self._predicted(merged, predicted)
+            rows, positions, moments = self._predicted(merged, predicted)
+            withheld = self._withheld(predicted, moments, positions)
         with self._run_result.stage("explanation"):
             explanations = self._explain(rows, predicted, positions)
         with self._run_result.stage("insights"), self._workspace.store.write() as connection:
-            self._store(connection, rows, explanations)
+            self._store(connection, rows, explanations, withheld)
+            contexts = {context for context, _ in moments}
+            most_flagged.remember(connection, self._model.id, contexts, withheld, self._workspace.clock())
             dataset_files.use(connection, self._workspace, self._model, merged.id, PREDICTED)
 
     def _keep(self, result: Result, interval: str) -> None:
@@ -180,8 +185,10 @@ class _Prediction:
             dataset_files.remove(waiting)
             return merged
 
-    def _predicted(self, merged: DatasetFile, predicted: PredictedSamples) -> tuple[list[dict[str, Any]], list[int]]:
-        """Rows of the predictions that are news, and which of those predicted they are."""
+    def _predicted(
+        self, merged: DatasetFile, predicted: PredictedSamples
+    ) -> tuple[list[dict[str, Any]], list[int], list[Moment]]:
+        """Rows of the predictions that are news, which of those predicted they are, and context and range of each."""
         contexts: dict[int, int] = {}
         ranges: dict[str, tuple[int, int]] = {}
         with self._workspace.store.read() as connection:
@@ -190,27 +197,41 @@ class _Prediction:
                     contexts[int(sample)] = context
                     for index, bounds in part.details["ranges"].items():
                         ranges[f"{sample}-{index}"] = bounds
-        rows, positions = [], []
+        rows, positions, moments = [], [], []
         for position, (unique, label, decision_score) in enumerate(predicted.predictions):
             prediction, score = float(label), float(decision_score)
+            sample, _, index = unique.rpartition("-")
+            moments.append((contexts[int(sample)], int(index)))
             if not self._is_news(prediction, score):
                 continue
-            sample, _, index = unique.rpartition("-")
             cells = map(_shortest, predicted.features[position])
             rows.append(
                 self._row(
                     int(sample), int(index), prediction, score,
-                    contextid=contexts[int(sample)], bounds=ranges[unique],
+                    contextid=moments[-1][0], bounds=ranges[unique],
                     calculations=dict(zip(predicted.columns, cells, strict=True)),
                 )
             )  # fmt: skip
             positions.append(position)
-        return rows, positions
+        return rows, positions, moments
+
+    def _withheld(
+        self, predicted: PredictedSamples, moments: Sequence[Moment], flagged: Sequence[int]
+    ) -> dict[int, MostFlagged]:
+        """The courses about which no one is notified, because most of their students are flagged; by context."""
+        if self._workspace.settings.notify_when_most_flagged or not self._target.flags_some:
+            return {}
+        found = most_flagged.find(self._workspace, self._site, self._model, predicted, moments, flagged)
+        self._run_result.info += [course.sentence for course in found.values()]
+        return found
 
     def _explain(
         self, rows: Sequence[dict[str, Any]], predicted: PredictedSamples, positions: Sequence[int]
     ) -> dict[int, dict[str, Any]]:
-        """Why each row is predicted as it is, by its position; nothing where the processor cannot say."""
+        """Why each row is predicted as it is, by its position; nothing where the processor cannot say.
+
+        What could not be known yet is no reason.
+        """
         if not rows:
             return {}
         try:
@@ -218,15 +239,23 @@ class _Prediction:
         except ModelError as error:
             self._run_result.info.append(str(error))
             return {}
+        ends = {course.context: course.end for course in self._site.courses}
+        now = self._workspace.clock()
         kept = {}
         for position, one in enumerate(found):
+            probability, likely = one.probability, one.probability_range
             sign = 1 if float(one.explained) == rows[position]["prediction"] else -1
+            if sign < 0:
+                probability, likely = 1 - probability, likely and (1 - likely[1], 1 - likely[0])
+            end = ends.get(rows[position]["contextid"], 0)
+            reasons = [reason for reason in one.reasons if could_be_known(reason.indicator, end, now)]
             kept[position] = {
-                "probability": round(one.probability if sign > 0 else 1 - one.probability, 5),
+                "probability": round(probability, 5),
+                "probability_range": likely and (round(likely[0], 5), round(likely[1], 5)),
                 "reasons": [
                     {"indicator": reason.indicator, "label": reason.label, "value": reason.value,
                      "contribution": round(sign * reason.contribution, 4)}
-                    for reason in one.reasons[:REASONS_KEPT]
+                    for reason in reasons[:REASONS_KEPT]
                 ],
             }  # fmt: skip
         return kept
@@ -281,12 +310,19 @@ class _Prediction:
         }
 
     def _store(
-        self, connection: Connection, rows: Sequence[dict[str, Any]], explanations: dict[int, dict[str, Any]]
+        self,
+        connection: Connection,
+        rows: Sequence[dict[str, Any]],
+        explanations: dict[int, dict[str, Any]],
+        withheld: Collection[int] = (),
     ) -> None:
-        """Write predictions, their explanations, and the messages to those who are to be told."""
+        """Write predictions, their explanations, and the messages to those who are to be told.
+
+        Of the contexts ``withheld`` nobody is told.
+        """
         stored = []
         for position, row in enumerate(rows):
-            explanation = explanations.get(position, {"probability": None, "reasons": []})
+            explanation = explanations.get(position, {"probability": None, "probability_range": None, "reasons": []})
             predictionid = stored_predictions.insert(connection, row, **explanation)
             stored.append(
                 NewPrediction(
@@ -295,7 +331,8 @@ class _Prediction:
                 )
             )  # fmt: skip
         self._run_result.count("predictions", len(stored))
-        messages = write_messages(self._workspace, self._site, self._model, stored)
+        told = [one for one in stored if one.contextid not in withheld]
+        messages = write_messages(self._workspace, self._site, self._model, told)
         self._run_result.count("notifications", outbox.put(connection, self._workspace, messages))
 
 

@@ -48,7 +48,11 @@ class Analysed:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What came of one interval in an evaluation; ``logid`` is None when nothing was logged."""
+    """What came of one interval in an evaluation.
+
+    ``logid`` is None when nothing was logged; ``past`` has the figures of a backtest (:func:`.figures.figures`) without
+    those of single ranges and courses, and is empty where none was made.
+    """
 
     interval: str
     status: Status
@@ -58,6 +62,7 @@ class Evaluated:
     rows: int = 0
     logid: int | None = None
     result: dict[str, Any] = field(default_factory=dict)
+    past: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Evaluations, trainings and predictions that were started from a page, each in a process of its own.
+"""Evaluations, backtests, trainings and predictions that were started from a page, each in a process of its own.
 
 The process reads what to do from its standard input and writes a line of JSON for each thing that happens; it ends when
 that input does, so that nothing outlives its server. What came of a run is in the store; here is what goes on, and how
@@ -24,7 +24,7 @@ from moodlemlbackend.storage.archives import MIB
 
 log = logging.getLogger("moodlemlbackend.server")
 
-TASKS = ("evaluate", "train", "predict")
+TASKS = ("evaluate", "backtest", "train", "predict")
 STOP_SECONDS = 10.0
 
 
@@ -34,16 +34,20 @@ class PageRun:
 
     Attributes
     ----------
+    stage
+        ``analysis``, or ``past`` while that of the site is gone through.
     total, analysed
-        courses, or whatever the model's analysables are: how many there are, and how many have been looked at.
+        courses, or whatever the model's analysables are: how many there are, and how many have been looked at in this
+        stage.
     element
         the last of these.
     info
         sentences on how it ended.
     figures
         what was counted.
-    scores
-        of an evaluation, by interval.
+    evaluations
+        the intervals of an evaluation, the best first: ``interval``, ``score`` and ``past`` as in
+        :class:`.run_result.Evaluated`.
     """
 
     task: str
@@ -51,12 +55,13 @@ class PageRun:
     userid: int
     options: dict[str, Any] = field(default_factory=dict)
     state: str = "waiting"
+    stage: str = "analysis"
     total: int = 0
     analysed: int = 0
     element: str = ""
     info: list[str] = field(default_factory=list)
     figures: dict[str, int] = field(default_factory=dict)
-    scores: dict[str, float] = field(default_factory=dict)
+    evaluations: list[dict[str, Any]] = field(default_factory=list)
     began: float = field(default_factory=time.time)
     ended: float | None = None
 
@@ -162,8 +167,10 @@ def _apply_event(run: PageRun, line: bytes) -> None:
         run.total = facts["total"]
     elif event == "analysed":
         run.analysed, run.element = facts["analysed"], facts["name"]
+    elif event == "past":
+        run.stage, run.total, run.analysed, run.element = "past", facts["total"], facts["read"], facts["name"]
     elif event == "done":
-        run.figures, run.scores = facts["figures"], facts["scores"]
+        run.figures, run.evaluations = facts["figures"], facts["evaluations"]
         run.end("failed" if facts["failed"] else "done", *facts["info"])
     elif event == "refused":
         run.end("failed", facts["sentence"])

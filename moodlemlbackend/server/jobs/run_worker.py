@@ -1,4 +1,4 @@
-"""``python -m moodlemlbackend.server.jobs.run_worker``: one evaluation, training or prediction, for :mod:`.page_runs`.
+"""``python -m moodlemlbackend.server.jobs.run_worker``: a run that was started from a page, for :mod:`.page_runs`.
 
 What to do is a line of JSON on standard input. When that input ends, so does the process, with all that it started.
 """
@@ -49,6 +49,10 @@ class RunEvents:
         """Write how much has been analysed."""
         self.write("analysed", analysed=len(self._seen), name=name)
 
+    def count_past(self, name: str, number: int, courses: int) -> None:
+        """Write of how many courses the past has been read."""
+        self.write("past", total=courses, read=number, name=name)
+
 
 def main() -> None:
     """Do what the line says."""
@@ -65,10 +69,12 @@ def main() -> None:
         events.write("fault", fault=describe_fault(error))
         sys.exit(1)
     failed = bool(result.status & Status.GENERAL_ERROR)
-    scores = {
-        evaluation.interval: evaluation.score for evaluation in result.evaluations if evaluation.logid is not None
-    }
-    events.write("done", info=result.info, figures=result.figures, scores=scores, failed=failed)
+    evaluations = [
+        {"interval": one.interval, "score": one.score, "past": one.past}
+        for one in result.evaluations
+        if one.logid is not None
+    ]
+    events.write("done", info=result.info, figures=result.figures, evaluations=evaluations, failed=failed)
 
 
 def _perform(events: RunEvents, task: str, modelid: int, userid: int, **options: Any) -> RunResult:
@@ -86,8 +92,10 @@ def _perform(events: RunEvents, task: str, modelid: int, userid: int, **options:
             model = models.get(connection, modelid)
         analysables = definitions.analyser(model.target).rows(site, model.contexts or ())
         events.write("total", total=len(analysables))
-        act = {"evaluate": lifecycle.evaluate, "train": lifecycle.train, "predict": lifecycle.predict}[task]
-        result: RunResult = act(workspace, site, modelid, shown=events.count_analysed, **options)
+        shown: dict[str, Any] = {"shown": events.count_past if task == "backtest" else events.count_analysed}
+        if task == "evaluate":
+            shown["shown_past"] = events.count_past
+        result: RunResult = getattr(lifecycle, task)(workspace, site, modelid, **shown, **options)
         if task == "predict":
             result.info += outbox.deliver(workspace, site).problems
     return result

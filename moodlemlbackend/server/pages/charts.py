@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.server.texts import indicator_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from moodlemlbackend.analytics.insights.listing import InsightReason
     from moodlemlbackend.server.pages.model_index import RunFacts
@@ -62,6 +63,24 @@ def score_chart(runs: Sequence[RunFacts]) -> ScoreChart | None:
     least = scored[-1][0].number("min_score")
     line = " ".join(f"{x},{y}" for x, y, _, _ in points)
     return ScoreChart(points, line, None if least is None else _height(least))
+
+
+@dataclass(frozen=True)
+class CalibrationChart:
+    """Courses as points of a chart of 340 × 340: x what was promised, y what there really was; both end at ``most``."""
+
+    points: list[tuple[float, float, str]]
+    most: int
+
+
+def calibration_chart(courses: Sequence[Mapping[str, Any]]) -> CalibrationChart:
+    """Chart the courses of a backtest."""
+    most = math.ceil(max((max(one["promised"], one["real"]) for one in courses), default=0)) or 1
+    points = [
+        (round(40 + 280 * one["promised"] / most, 1), round(300 - 280 * one["real"] / most, 1), one["name"])
+        for one in courses
+    ]
+    return CalibrationChart(points, most)
 
 
 def _height(score: float) -> float:

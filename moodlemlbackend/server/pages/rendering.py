@@ -37,5 +37,7 @@ def _environment() -> Environment:
     environment.globals.update(say=say, counted=counted, indicator_name=indicator_name, interval_name=interval_name)
     environment.filters["size"] = size
     environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}"
+    environment.filters["share"] = lambda value: "–" if value is None else f"{100 * value:.0f}\u202f%"
+    environment.filters["tenths"] = lambda value: "–" if value is None else f"{value:.1f}"
     environment.filters["count"] = lambda value: f"{value:,.0f}".replace(",", "\u202f")
     return environment

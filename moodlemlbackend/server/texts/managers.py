@@ -53,6 +53,12 @@ ENGLISH = {
     "evaluate mode": "What is judged",
     "mode configuration": "what can be learned",
     "mode trainedmodel": "what has been learned",
+    "backtest": "Test on the past",
+    "backtest means": (
+        "Whom the model would have warned in courses that are over, how often rightly, and how early. It takes minutes "
+        "on a large site, and nobody is told."
+    ),
+    "backtest own": "the model's, or all that are enabled for evaluation",
     "train": "Train",
     "train means": "The model learns from courses that have finished since the last time.",
     "predict": "Predict",
@@ -80,6 +86,7 @@ ENGLISH = {
     "runs": "Last runs",
     "runs none": "The model has not been run yet.",
     "also": "More about the model",
+    "to backtest": "What it would have done in the past of the site",
     "to predictions": "Its predictions by course",
     "to invalid": "What it cannot use, and why",
     "to log": "Its log",
@@ -87,9 +94,21 @@ ENGLISH = {
     "notice disable": "The model is disabled.",
     "notice clear": "The model is cleared.",
     "notice stop": "The run is being stopped.",
+    # Courses about which no one was notified.
+    "withheld": "No one was notified about these courses",
+    "withheld why": "{flagged} of {predicted} students were flagged on {time}, probably because {reason}.",
+    "withheld means": (
+        "Where more than half of a course is flagged, the model is more likely to be wrong about the course than right "
+        "about so many. Its insights can be read all the same; with the setting notify_when_most_flagged teachers are "
+        "notified of them."
+    ),
+    "withheld in": "no one was notified about {count} courses",
+    "withheld in one": "no one was notified about one course",
+    "withheld here": "{flagged} of {predicted} students flagged; no one was notified",
     # Runs.
     "run title": "{task}: {model}",
     "task evaluate": "Evaluation",
+    "task backtest": "Backtest",
     "task train": "Training",
     "task predict": "Prediction",
     "run last": "{task}, begun {time}: {state}.",
@@ -105,7 +124,8 @@ ENGLISH = {
     "run took": "Took",
     "run seconds": "{seconds} s",
     "run state": "State",
-    "run progress": "{analysed} of {total} analysed",
+    "run progress analysis": "{analysed} of {total} analysed",
+    "run progress past": "The past of {analysed} of {total} courses has been read",
     "run element": "Last: {name}",
     "run learning": "Everything has been analysed; the processor is at work now.",
     "run refreshes": "This page loads itself again every few seconds.",
@@ -119,6 +139,8 @@ ENGLISH = {
     "run stopped": "The run was stopped; what was complete stays, the rest is as before.",
     "run too long": "The run was stopped because it took longer than {seconds} s; see the setting time_limit.",
     "run score": "{interval}: {score}",
+    "run past": "Warned in time: {in_time}. Right: {precision}. Warnings a teacher and week: {load}.",
+    "run backtest": "What the intervals would have done, by course",
     "figures": "Counted",
     "counted analysables": "{count} courses or other elements that were new",
     "counted analysables one": "one course or other element that was new",
@@ -134,6 +156,55 @@ ENGLISH = {
     "counted reused one": "one course used again from the last week",
     "counted marks": "{count} predictions marked as not useful",
     "counted marks one": "one prediction marked as not useful",
+    # The past.
+    "backtest title": "In the past of the site: {model}",
+    "backtest none": "The model has not been tested on the past. Do so on its page, or evaluate several intervals.",
+    "backtest at": (
+        "Tested {time}. Beside a figure stands its range: with other courses of this kind, nine of ten would lie in it."
+    ),
+    "backtest changed": "The model has been changed since then; test it again.",
+    "backtest intervals": "All courses",
+    "backtest order": (
+        "Intervals are ranked by F1. Behind the others come those that would flag more than half of the students in "
+        "most courses, and those that predict once, of a course that has only begun."
+    ),
+    "backtest ranges": "By range",
+    "backtest courses": "By course",
+    "backtest days": (
+        "Half of those who were warned in time still came for {lower} to {upper} days after the first warning; the "
+        "median is {median}."
+    ),
+    "backtest flagged": "In {flagged} of {courses} courses more than half of the students would have been flagged.",
+    "backtest calibration": (
+        "Cases that the probabilities promised in each of {courses} courses, and those there really were. The typical "
+        "factor between the two is {factor}."
+    ),
+    "backtest calibration note": (
+        "Each point is a course: on the dashed line there were as many as promised, below it fewer, above it more."
+    ),
+    "backtest terms": "What the figures mean",
+    "backtest term right": "Right: warnings that came true.",
+    "backtest term in time": (
+        "In time: of the students whom it was about, those whose first warning came before their last visit. "
+        "Warned: those who were warned at any time."
+    ),
+    "backtest term f1": "F1: the F1 score of right and in time.",
+    "backtest term flagged": "Flagged: the largest share of a course that is warned of at one time.",
+    "backtest term counts": "Promised, real: the sum of the probabilities, and how many there were.",
+    "column promised": "Promised",
+    "column real": "Real",
+    "column warnings": "Warnings",
+    "column right": "Right",
+    "column in time": "In time",
+    "column f1": "F1",
+    "column warned": "Warned",
+    "column mcc": "MCC",
+    "column auc": "AUC",
+    "column brier": "Brier",
+    "column load": "Warnings a teacher and week",
+    "column flagged": "Flagged",
+    "column range": "Range",
+    "column course": "Course",
     # Predictions by course.
     "predictions title": "Predictions: {model}",
     "predictions none": "The model has not predicted anything worth telling.",

@@ -161,7 +161,7 @@ def test_an_older_store_is_upgraded_with_what_is_in_it(url, tmp_path, request):
 def test_insights_of_an_older_store_are_the_predictions_of_the_last_ranges(url, tmp_path, request):
     """Sample 1 has been predicted in two ranges, the later one twice; sample 2 once, without an explanation."""
     with new_database(request.node.callspec.params["url"], tmp_path) as old:
-        _make_at(old, "0003")
+        _make_at(old, "0004")
         engine = make_engine(parse_url(old, "The database"))
         with engine.begin() as connection:
             row = {"modelid": 1, "contextid": 5, "prediction": 1, "predictionscore": 0.9, "calculations": "{}"}
@@ -181,7 +181,7 @@ def test_an_insight_is_the_prediction_of_the_last_range(store):
     row = {"modelid": 1, "contextid": 5, "sampleid": 2, "prediction": 1, "predictionscore": 0.9, "calculations": "{}"}
     for part, last in ((1, 1), (3, 3), (2, 3), (3, 3)):
         with store.write() as connection:
-            key = predictions.insert(connection, {**row, "rangeindex": part, "timecreated": 7}, part / 10, [])
+            key = predictions.insert(connection, {**row, "rangeindex": part, "timecreated": 7}, part / 10, None, [])
             [found] = connection.execute(select(INSIGHTS)).all()
             assert (found.rangeindex, found.probability) == (last, last / 10)
     assert found.predictionid == key

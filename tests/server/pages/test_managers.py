@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -89,6 +90,45 @@ def test_a_model_and_what_is_said_of_it(manager, address):
     told(manager.get("/analytics/models/99"), 404)
 
 
+@pytest.fixture
+def withheld(server, prepared):
+    """No one was notified about two courses, and about one that is gone."""
+    found = {"flagged": 14, "predicted": 20, "reason": "its dates <b>are</b> wrong", "time": 1_795_000_000, "ends": 0}
+    noted = [{**found, "context": context, "course": "A"} for context in (prepared.course, prepared.other, 999_999)]
+    name = f"most flagged {prepared.dropout}"
+    store(server, "REPLACE INTO analytics_facts VALUES (?, ?)", name, json.dumps(noted))
+    yield
+    store(server, "DELETE FROM analytics_facts WHERE name = ?", name)
+
+
+def test_a_manager_sees_about_which_courses_no_one_was_notified(server, manager, address, prepared, withheld):
+    text = manager.get(address).text
+    assert text.count("14 of 20 students were flagged on 2026-11-18, probably because its dates &lt;b&gt;are") == 2
+    assert f'<a href="/insights?context={prepared.other}&amp;model={prepared.dropout}">' in text
+    assert "notify_when_most_flagged" in text
+    assert f'<a href="{address}#withheld">no one was notified about 3 courses</a>' in manager.get("/analytics").text
+    assert manager.get(f"{address}/predictions").text.count("14 of 20 students flagged; no one was notified") == 2
+    assert reader(server, "ana").get(address).status_code == 403
+
+
+def test_no_such_course_is_named_without_one(manager, address):
+    for page in ("/analytics", address, f"{address}/predictions"):
+        assert "no one was notified" not in manager.get(page).text.lower()
+
+
+def test_courses_no_one_was_notified_about_in_a_browser(server, address, browser, withheld):
+    try:
+        show(browser, 360, dark=True)
+        log_in(browser, "manager")
+        for page in ("/analytics", f"{address}/predictions", address):
+            browser.get(f"{server.url}{page}")
+            assert browser.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["width"] <= 360
+            assert not violations(browser, axe())
+    finally:
+        log_out(browser)
+        browser.get_log("browser")
+
+
 def test_an_evaluation_with_progress_result_and_figures(server, manager, address):
     begin(manager, address, "evaluate", interval=SINGLE_RANGE)
     shown = manager.get(f"{address}/run")
@@ -167,6 +207,58 @@ def test_a_report_is_shown_as_it_is_without_scripts(server, manager, address):
     assert "script" not in found.headers["content-security-policy"]
 
 
+def test_a_backtest_with_progress_and_figures(server, manager, address):
+    assert "has not been tested on the past" in manager.get(f"{address}/backtest").text
+    begin(manager, address, "backtest", interval=QUARTERS)
+    text = ended(manager, address)
+    sentence = re.search(r"<p>(Had this model run with quarters from [^<]+)</p>", text)[1]
+    assert f'href="{address}/backtest"' in text
+    text = manager.get(f"{address}/backtest").text
+    assert text.index(sentence) < text.index("<table")
+    assert "script" not in text
+    [(fact,)] = store(server, "SELECT value FROM analytics_facts WHERE name LIKE 'backtest %'")
+    found = json.loads(fact)["intervals"][QUARTERS]
+    load = found["load"]
+    for part in (
+        f"{load['warnings_a_teacher_and_week']:.1f}</td>", f"In {load['courses_flagged_by_more_than_half']} of ",
+        f"{found['in_time_f1']:.3f} <span", f"factor between the two is {found['calibration_factor']:.3f}",
+    ):  # fmt: skip
+        assert part in text
+    [chart] = re.findall(r'<svg class="chart square".*?</svg>', text, re.DOTALL)
+    assert chart.count("<circle") == text.count('class="bar"') == found["courses"] == len(found["by_course"])
+    assert all(f'<th scope="row">{one["name"]}</th>' in text for one in found["by_course"])
+    ranges = re.search(r"<h3>By range</h3>.*?</table>", text, re.DOTALL)[0]
+    assert [int(one) for one in re.findall(r'<th scope="row">(\d+)</th>', ranges)] == [1, 2, 3]
+    assert "has been changed" not in text
+    store(server, "UPDATE analytics_models SET version = version + 1 WHERE id = ?", int(address.rpartition("/")[2]))
+    assert "The model has been changed since then" in manager.get(f"{address}/backtest").text
+    store(server, "UPDATE analytics_models SET version = version - 1 WHERE id = ?", int(address.rpartition("/")[2]))
+    told(reader(server, "ana").get(f"{address}/backtest"), 403)
+    assert 'data-name="Task">Backtest' in manager.get(f"{address}/log").text
+
+
+def test_what_has_no_past_offers_no_backtest(manager, address):
+    for modelid in (2, 3):
+        text = manager.get(f"/analytics/models/{modelid}").text
+        assert "/backtest" not in text
+    begin(manager, "/analytics/models/2", "backtest")
+    assert "cannot be tested on the past" in ended(manager, "/analytics/models/2")
+    told(post(manager, f"{address}/backtest", address, interval=r"\evil\class"), 400)
+
+
+def test_a_backtest_on_a_phone(server, address, browser):
+    try:
+        show(browser, 360, dark=True)
+        log_in(browser, "manager")
+        browser.get(f"{server.url}{address}/backtest")
+        assert browser.find_elements("css selector", "svg.square circle")
+        assert browser.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["width"] <= 360
+        assert not violations(browser, axe())
+    finally:
+        log_out(browser)
+        browser.get_log("browser")
+
+
 def test_training_and_prediction_say_what_came_of_them(manager, address):
     begin(manager, address, "train")
     assert re.search(r"nothing new to train with|samples", ended(manager, address))
@@ -232,7 +324,7 @@ def test_nobody_else_changes_a_model(server, prepared, address):
     ana = reader(server, "ana")
     good = re.search(r'name="token" value="([^"]+)"', ana.get(f"/insights?context={prepared.course}").text)[1]
     before = store(server, "SELECT * FROM analytics_models")
-    for action in ("enable", "disable", "clear", "evaluate", "train", "predict", "stop"):
+    for action in ("enable", "disable", "clear", "evaluate", "backtest", "train", "predict", "stop"):
         told(ana.post(f"{address}/{action}", data={"token": good, "sure": "yes"}), 403)
         told(reader(server, "moodle").post(f"{address}/{action}", data={"token": good, "sure": "yes"}), 403)
         told(reader(server, "manager").post(f"{address}/{action}", data={"sure": "yes"}), 403)

@@ -134,7 +134,7 @@ def test_what_waits_is_counted_the_same_in_each_kind_of_store(kind, tmp_path):
                     "rangeindex": part,
                     "timecreated": 10 + key,
                 }
-                predictions.insert(connection, {**row, **values}, key / 10, [])
+                predictions.insert(connection, {**row, **values}, key / 10, None, [])
             for action, time in (("viewcourse", 1), ("fixed", 2), ("notuseful", 3)):
                 acted = {"predictionid": 2, "userid": 7, "actionname": action, "timecreated": time}
                 connection.execute(PREDICTION_ACTIONS.insert().values(acted))

@@ -154,6 +154,18 @@ def test_students_are_sorted_by_risk_with_reasons_and_links(teacher, prepared, s
     assert text.count("<svg") >= 3 * len(chances)
 
 
+def test_a_probability_has_its_range_and_what_that_means(teacher, prepared, server):
+    words = r"(\d+) % <span class=\"note\">\((\d+) to (\d+) % in 8 of 10 courses\)</span>"
+    one = predictions(server, prepared.dropout, prepared.course)[0]
+    for path in (place(prepared, prepared.course), f"/insights/{one}"):
+        text = teacher.get(path).text
+        found = re.findall(words, text)
+        assert found
+        assert all(int(low) <= int(chance) <= int(high) for chance, low, high in found)
+        assert text.count('<rect class="between"') == len(found)
+        assert "that lies in the range in brackets" in text
+
+
 def test_hostile_names_are_text(teacher, prepared):
     for path in ("/insights", place(prepared, prepared.course)):
         text = teacher.get(path).text
@@ -366,9 +378,9 @@ def test_what_is_no_form_is_refused(teacher):
 
 
 def test_tokens_hold_on_another_server_of_the_same_store(prepared, tmp_path_factory):
-    from moodlemlbackend.server.pages.site.forms import Tokens
+    from moodlemlbackend.server.auth.csrf import FormTokens
 
-    one, two = Tokens(b"k" * 32), Tokens(b"k" * 32)
+    one, two = FormTokens(b"k" * 32), FormTokens(b"k" * 32)
     assert two.hold("a", one.make("a"))
     assert not two.hold("b", one.make("a"))
-    assert not Tokens(b"l" * 32).hold("a", one.make("a"))
+    assert not FormTokens(b"l" * 32).hold("a", one.make("a"))

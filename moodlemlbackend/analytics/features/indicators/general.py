@@ -13,6 +13,7 @@ from moodlemlbackend.analytics.features.ranges import Ranges
 from moodlemlbackend.analytics.site.database import Integers
 from moodlemlbackend.analytics.site.logs import COURSE_LEVEL, READ, WRITE, user_logs
 from moodlemlbackend.analytics.site.site import Site
+from moodlemlbackend.dataset.columns import AFTER_END
 
 SECONDS_A_WEEK = 604_800
 
@@ -26,9 +27,10 @@ READ_VALUES = (-1.0, -0.33, 0.33, 1.0)
 class AnyAccessAfterEnd(CourseIndicator):
     """Whether the user opened the course after its end."""
 
-    id = r"\core\analytics\indicator\any_access_after_end"
+    id = AFTER_END
     kind = Kind.BINARY
     requires = frozenset({"user", "course", "context"})
+    known_in_time = False
 
     def of_course(self, course: Course, users: Integers | None, ranges: Ranges) -> Values:
         """The same in every range."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from enum import Enum
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +53,8 @@ class Indicator(ABC):
     """Whether a linear indicator has a column with the mean."""
     events: tuple[str, ...] = ()
     """Events, such as ``\\mod_quiz\\event\\attempt_submitted``, that the indicator must tell apart in the logs."""
+    known_in_time: ClassVar[bool] = True
+    """Whether it can be known while a course goes on, and not only once it is over."""
 
     def refuses(self, course: Course) -> Refusal | None:  # noqa: ARG002
         """Why the indicator cannot be calculated in a course, so that the course is not used; None when it can."""

@@ -104,6 +104,11 @@ class Target(ABC):
     bulk_actions: ClassVar[tuple[Action, ...]] = (ACKNOWLEDGED, NOT_APPLICABLE, INCORRECTLY_FLAGGED)
     actions: ClassVar[tuple[Action, ...]] = ()
 
+    @property
+    def flags_some(self) -> bool:
+        """Whether it warns of some students among others: what it says of the others is no news."""
+        return self.warns_in_time and not self.linear and bool(self.ignored_classes)
+
     def accepts(self, method: TimeSplitting) -> bool:
         """Whether a time splitting method can be used."""
         return method.family is self.family

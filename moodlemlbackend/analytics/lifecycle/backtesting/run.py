@@ -10,26 +10,37 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.db import facts
 from moodlemlbackend.analytics.features import definitions, registry
 from moodlemlbackend.analytics.features.feature_matrix import headers
 from moodlemlbackend.analytics.lifecycle import backend
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of
-from moodlemlbackend.analytics.lifecycle.backtesting.figures import PredictedCourse, Predictions, Students, figures
+from moodlemlbackend.analytics.lifecycle.backtesting.figures import (
+    PredictedCourse,
+    Predictions,
+    Students,
+    figures,
+    rank,
+)
 from moodlemlbackend.analytics.lifecycle.backtesting.past import read_past
 from moodlemlbackend.analytics.lifecycle.backtesting.sentences import sentence
 from moodlemlbackend.analytics.lifecycle.core_models import fit_core_model
+from moodlemlbackend.analytics.lifecycle.intervals import chosen_intervals
+from moodlemlbackend.analytics.lifecycle.run_result import RunResult, recorded
 from moodlemlbackend.analytics.site.names import format_name
-from moodlemlbackend.analytics.site.people import ENROLMENTS
 from moodlemlbackend.errors import Status, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from moodlemlbackend.analytics.features.analysis import Analysis
     from moodlemlbackend.analytics.lifecycle.backtesting.past import CoursePast, Integers, Seen
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
+
+    ShownPast = Callable[[str, int, int], None]
+    """Hears of each course that is read: its name, its number and how many there are."""
 
 FEWEST_COURSES = 3
 """Finished courses before which nothing is trained."""
@@ -41,17 +52,14 @@ RETRAINED = "The model was trained anew whenever the finished courses had a fift
 
 
 @dataclass
-class Backtest:
+class Backtest(RunResult):
     """What came of a backtest.
 
-    ``intervals`` are figures (:func:`.figures.figures`) by interval, with its ``sentence`` and ``trainings``; one that
-    cannot be judged has a sentence alone. ``predictions`` are those of each interval.
+    ``intervals`` are figures (:func:`.figures.figures`) by interval, the one that gives most in time first, each with
+    its ``sentence`` and ``trainings``; one that cannot be judged has a sentence alone. ``predictions`` are those of
+    each interval.
     """
 
-    modelid: int
-    name: str
-    status: Status = Status.OK
-    info: list[str] = field(default_factory=list)
     intervals: dict[str, dict[str, Any]] = field(default_factory=dict)
     predictions: dict[str, Predictions] = field(default_factory=dict)
 
@@ -62,11 +70,9 @@ def backtest(
     modelid: int,
     *,
     intervals: Sequence[str] = (),
-    shown: Callable[[str], None] | None = None,
+    shown: ShownPast | None = None,
 ) -> Backtest:
     """Go through the past of a site as if a model had run; with its own interval, or else those of evaluations.
-
-    Nothing is written to the store. ``shown`` hears the name of each course that is read.
 
     Raises
     ------
@@ -76,57 +82,70 @@ def backtest(
     fit_core_model(workspace, site, modelid)
     with workspace.store.read() as connection:
         model = models.get(connection, modelid)
-    chosen = _intervals(workspace, model, intervals)
-    analysis = analysis_of(workspace, model, chosen, training=True, keeps=False)
-    target = analysis.target
-    if target.static or target.linear or target.classes != (0, 1) or analysis.analyser.origin != ENROLMENTS:
+    if not definitions.has_past(model.target):
         raise UsageError(
             f"Model {modelid} cannot be tested on the past: that needs a model that learns and predicts of students "
             "in a course."
         )
-    result = Backtest(modelid, model.name)
+    result = Backtest("backtest", modelid, model.name)
+    chosen = chosen_intervals(workspace, model, intervals or ([model.interval] if model.interval else []))
+    with recorded(workspace, result):
+        go_through_past(workspace, site, model, chosen, result, shown)
+    return result
+
+
+def go_through_past(
+    workspace: Workspace,
+    site: Site,
+    model: AnalyticsModel,
+    intervals: Sequence[str],
+    result: Backtest,
+    shown: ShownPast | None,
+) -> None:
+    """Test intervals of a model on the past; the figures are kept as the model's last backtest."""
+    analysis = analysis_of(workspace, model, intervals, training=True, keeps=False)
+    with result.stage("past"):
+        pasts = _read(site, analysis, shown)
+    with tempfile.TemporaryDirectory(prefix="backtest-") as folder:
+        plans = {one: plan for one in intervals if (plan := _Plan(analysis, pasts, one, Path(folder))).write()}
+        with result.stage("backtest"):
+            verdict = backend.backtest(model, [plan.file for plan in plans.values()]) if plans else None
+        if verdict is not None and verdict.status != Status.OK:
+            result.status, result.info = verdict.status, verdict.info
+            return
+        found = {one: _judge(result, analysis, plans.get(one), one) for one in intervals}
+    result.intervals = dict(
+        sorted(
+            found.items(),
+            key=lambda pair: (not definitions.cannot_help(model.target, pair[0]), *rank(pair[1])),
+            reverse=True,
+        )
+    )
+    result.info += dict.fromkeys(one["sentence"] for one in result.intervals.values())
+    if not plans:
+        result.status = Status.NOT_ENOUGH_DATA
+        return
+    result.info.append(RETRAINED)
+    with workspace.store.write() as connection:
+        kept = {"time": workspace.clock(), "version": model.version, "intervals": result.intervals}
+        facts.write(connection, models.backtest_fact(model.id), kept)
+
+
+def _read(site: Site, analysis: Analysis, shown: ShownPast | None) -> list[CoursePast]:
+    """The past of all courses that are over; of none where they are too few to learn from and predict."""
     rows = [
         row._replace(shortname=format_name(row.shortname, site.language))
         for row in analysis.analyser.rows(site, analysis.contexts)
         if 0 < row.start < row.end <= analysis.now
     ]
-    pasts = []
+    pasts: list[CoursePast] = []
+    if len(rows) <= FEWEST_COURSES:
+        return pasts
     for past in read_past(site, analysis, sorted(rows, key=lambda row: (row.end, row.id))):
         pasts.append(past)
         if shown:
-            shown(past.row.shortname)
-    with tempfile.TemporaryDirectory(prefix="backtest-") as folder:
-        plans = {one: plan for one in chosen if (plan := _Plan(analysis, pasts, one, Path(folder))).write()}
-        verdict = backend.backtest(model, [plan.file for plan in plans.values()]) if plans else None
-        if verdict is not None and verdict.status != Status.OK:
-            result.status, result.info = verdict.status, verdict.info
-            return result
-        for interval in chosen:
-            result.intervals[interval] = _judge(result, analysis, plans.get(interval), interval)
-    if plans:
-        result.info += [*(one["sentence"] for one in result.intervals.values()), RETRAINED]
-    else:
-        result.status = Status.NOT_ENOUGH_DATA
-        result.info += list(dict.fromkeys(one["sentence"] for one in result.intervals.values()))
-    return result
-
-
-def _intervals(workspace: Workspace, model: AnalyticsModel, names: Iterable[str]) -> list[str]:
-    possible = [
-        one for one in definitions.intervals_for(model.target) if registry.get_time_splitting(one).valid_for_evaluation
-    ]
-    wanted = [registry.get_time_splitting(name).id for name in names]
-    for one in wanted:
-        if one not in possible:
-            raise UsageError(
-                f"The interval {definitions.last_part(one)} cannot be used with {model.name}; "
-                f"choose one of {', '.join(map(definitions.last_part, possible))}."
-            )
-    if wanted:
-        return list(dict.fromkeys(wanted))
-    if model.interval in possible:
-        return [model.interval]
-    return [one for one in workspace.settings.intervals if one in possible] or possible
+            shown(past.row.shortname, len(pasts), len(rows))
+    return pasts
 
 
 class _Plan:

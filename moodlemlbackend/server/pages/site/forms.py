@@ -1,16 +1,8 @@
-"""Forms of pages, and proof that they were sent from there.
-
-Browsers send a login by HTTP Basic on their own, with whatever page asks them to. So a form carries a token that only a
-page of ours can have shown, made for the user and for a day; and what browsers say of where a request comes from must
-fit.
-"""
+"""The fields of forms that pages of ours send; that they come from there is proved in :mod:`...auth.csrf`."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
-import time
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -25,28 +17,6 @@ if TYPE_CHECKING:
     from fastapi import Request
 
 FIELD = "token"
-
-
-class Tokens:
-    """Makes and knows tokens; ``key`` is a secret that all servers of one store share."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    def make(self, user: str) -> str:
-        """Return a token for a user, with the time until which it holds."""
-        until = int(time.time()) + limits.FORM_SECONDS
-        return f"{until}.{self._digest(user, until)}"
-
-    def hold(self, user: str, token: str) -> bool:
-        """Whether a token was made for this user, and is still good."""
-        until, _, digest = token.partition(".")
-        if not until.isdecimal() or not until.isascii() or len(until) > 12 or not digest.isascii():
-            return False
-        return hmac.compare_digest(digest, self._digest(user, int(until))) and time.time() <= int(until)
-
-    def _digest(self, user: str, until: int) -> str:
-        return hmac.new(self._key, f"form\0{user}\0{until}".encode(), hashlib.sha256).hexdigest()
 
 
 class PageForm:

@@ -11,30 +11,31 @@ from typing import TYPE_CHECKING, Any
 from fastapi.responses import Response
 
 from moodlemlbackend.analytics import models
-from moodlemlbackend.analytics.db import feedback
+from moodlemlbackend.analytics.db import facts, feedback
 from moodlemlbackend.analytics.db import predictions as stored_predictions
 from moodlemlbackend.analytics.db.history import evaluations, last_evaluations, runs
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.invalid import invalid_elements
 from moodlemlbackend.analytics.insights import listing
-from moodlemlbackend.analytics.lifecycle import backend
+from moodlemlbackend.analytics.lifecycle import backend, most_flagged
 from moodlemlbackend.analytics.lifecycle.evaluation import MODES, TRAINED_MODEL
 from moodlemlbackend.dataset.columns import indicators_of
 from moodlemlbackend.errors import BackendError, RequestError
 from moodlemlbackend.report.both_splits import BothSplits, both_splits
-from moodlemlbackend.report.record import read_record
+from moodlemlbackend.report.record import read_result
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.jobs.page_runs import TASKS, PageRun
-from moodlemlbackend.server.pages.charts import score_chart
+from moodlemlbackend.server.pages.charts import calibration_chart, score_chart
 from moodlemlbackend.server.pages.model_index import FIGURE, RunFacts
 from moodlemlbackend.server.pages.site import contexts
 from moodlemlbackend.server.pages.site.responses import Page, go
 from moodlemlbackend.server.texts import indicator_name, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from moodlemlbackend.analytics.db import Connection
+    from moodlemlbackend.analytics.lifecycle.most_flagged import MostFlagged
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.server.pages.charts import ScoreChart
     from moodlemlbackend.server.pages.site.forms import PageForm
@@ -53,11 +54,24 @@ _REPORT_HEADERS = {
 
 @dataclass(frozen=True)
 class ModelRow:
-    """A model in the list: when it was last evaluated and how well, and how much it has predicted."""
+    """A model in the list: when it was last evaluated and how well, and how much it has predicted.
+
+    ``withheld`` is the number of courses about which no one was notified.
+    """
 
     model: AnalyticsModel
     evaluation: dict[str, Any] | None
     predictions: int
+    withheld: int
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """A course about which no one was notified; ``url`` leads to its insights, or to it in Moodle, or is empty."""
+
+    name: str
+    url: str
+    course: MostFlagged
 
 
 @dataclass(frozen=True)
@@ -75,8 +89,12 @@ def index(ctx: RequestContext) -> Page:
         predicted = stored_predictions.by_model(connection)
         evaluated = last_evaluations(connection)
         rows = [
-            ModelRow(model, evaluated.get(model.id), predicted.get(model.id, 0)) for model in models.listed(connection)
-        ]
+            ModelRow(
+                model, evaluated.get(model.id), predicted.get(model.id, 0),
+                len(most_flagged.listed(connection, model.id, ctx.workspace.clock())),
+            )
+            for model in models.listed(connection)
+        ]  # fmt: skip
     return Page("models.html", {"rows": rows})
 
 
@@ -86,6 +104,7 @@ def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
     with ctx.workspace.store.read() as connection:
         log = _evaluations(ctx, connection, modelid)
         predicted = stored_predictions.count(connection, modelid)
+        withheld = most_flagged.listed(connection, modelid, ctx.workspace.clock())
     values = {
         "model": shown, "run": ctx.runs.latest(modelid), "predicted": predicted, "evaluations": log[:SHOWN_EVALUATIONS],
         "more": len(log) > SHOWN_EVALUATIONS, "scores_by_interval": _scores_by_interval(log),
@@ -93,7 +112,9 @@ def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
         "intervals": definitions.intervals_for(shown.target), "modes": MODES,
         "contexts": contexts.named(ctx, shown.contexts or ()), "minimum": backend.MINIMUM_SCORE,
         "processor": shown.processor or say("processor of the site"),
+        "has_past": definitions.has_past(shown.target),
         "notice": say(f"notice {done}") if done in ("enable", "disable", "clear", "stop") else "",
+        "withheld": _withheld(ctx, shown, withheld),
     }  # fmt: skip
     return Page("model.html", values)
 
@@ -117,14 +138,26 @@ def predictions(ctx: RequestContext, modelid: int) -> Page:
     model = _model(ctx, modelid)
     with ctx.workspace.store.read() as connection:
         counted = stored_predictions.by_context(connection, modelid)
+        withheld = {one.context: one for one in most_flagged.listed(connection, modelid, ctx.workspace.clock())}
     names = contexts.named(ctx, counted)
-    readable: set[int] = set()
-    if model.enabled and model.trained:
-        readable = listing.readable(ctx.capabilities, ctx.person.id, model.target, names)
+    readable = _readable(ctx, model, names)
     rows = sorted(
         ((named, *counted[contextid]) for contextid, named in names.items()), key=lambda row: row[0].name.lower()
     )
-    return Page("predictions.html", {"model": model, "rows": rows, "readable": readable})
+    values = {"model": model, "rows": rows, "readable": readable, "withheld": withheld}
+    return Page("predictions.html", values)
+
+
+def backtest(ctx: RequestContext, modelid: int) -> Page:
+    """What a model would have done in the past of the site: the figures of its last backtest."""
+    model = _model(ctx, modelid)
+    with ctx.workspace.store.read() as connection:
+        kept = facts.read(connection, models.backtest_fact(modelid)) or {"intervals": {}, "time": 0, "version": 0}
+    intervals = kept["intervals"]
+    charts = {one: calibration_chart(found["by_course"]) for one, found in intervals.items() if "load" in found}
+    changed = kept["version"] != model.version
+    values = {"model": model, "intervals": intervals, "charts": charts, "time": kept["time"], "changed": changed}
+    return Page("backtest.html", values)
 
 
 def invalid(ctx: RequestContext, modelid: int, page: int) -> Page:
@@ -158,7 +191,7 @@ def evaluation(ctx: RequestContext, modelid: int, logid: int) -> Page:
     values = {
         "model": model, "evaluation": evaluation,
         "figures": [name for name in names if FIGURE.fullmatch(name)], "report": REPORT in names,
-        "minimum": backend.MINIMUM_SCORE, "both": _both_splits(folder),
+        "minimum": backend.MINIMUM_SCORE, "both": _both_splits(folder), "has_past": definitions.has_past(model.target),
     }  # fmt: skip
     return Page("evaluation.html", values)
 
@@ -200,11 +233,13 @@ def change(ctx: RequestContext, modelid: int, action: str, form: PageForm) -> Re
 
 def _options(model: AnalyticsModel, action: str, form: PageForm) -> dict[str, Any]:
     """Options of a run."""
-    if action != "evaluate":
+    if action not in ("evaluate", "backtest"):
         return {}
     mode, interval = form.text("mode") or MODES[0], form.text("interval")
     if mode not in MODES or (interval and interval not in definitions.intervals_for(model.target)):
         raise RequestError(say("bad interval"), 400)
+    if action == "backtest":
+        return {"intervals": [interval] if interval else []}
     return {"mode": mode, "interval": None if mode == TRAINED_MODEL else interval or None}
 
 
@@ -216,6 +251,28 @@ def _model(ctx: RequestContext, modelid: int) -> AnalyticsModel:
     if model is None:
         raise RequestError(say("no model", id=modelid), 404)
     return model
+
+
+def _readable(ctx: RequestContext, model: AnalyticsModel, contextids: Collection[int]) -> set[int]:
+    """In which contexts a person may read a model's insights."""
+    if not model.enabled or not model.trained:
+        return set()
+    return listing.readable(ctx.capabilities, ctx.person.id, model.target, contextids)
+
+
+def _withheld(ctx: RequestContext, model: AnalyticsModel, found: Sequence[MostFlagged]) -> list[Withheld]:
+    """The courses that are still there of those about which no one was notified."""
+    names = contexts.named(ctx, [one.context for one in found])
+    readable, courses = _readable(ctx, model, names), {course.context: course.id for course in ctx.site.courses}
+    settings = ctx.workspace.settings
+    rows = []
+    for one in found:
+        if one.context in names:
+            url = f"{settings.wwwroot}/course/view.php?id={courses[one.context]}" if settings.wwwroot else ""
+            if one.context in readable:
+                url = f"/insights?context={one.context}&model={model.id}"
+            rows.append(Withheld(names[one.context].name, url, one))
+    return rows
 
 
 def _evaluations(ctx: RequestContext, connection: Connection, modelid: int) -> list[dict[str, Any]]:
@@ -248,7 +305,7 @@ def _both_splits(folder: Path | None) -> BothSplits | None:
     if folder is None:
         return None
     with suppress(BackendError):
-        return both_splits(read_record(folder).result)
+        return both_splits(read_result(folder))
     return None
 
 

@@ -18,9 +18,9 @@ from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.analytics.site.people import languages, user_named
 from moodlemlbackend.errors import BackendError, BusyError, NotTrainedError, RequestError, UsageError
 from moodlemlbackend.server import limits
+from moodlemlbackend.server.auth.csrf import FormTokens
 from moodlemlbackend.server.hidden_paths import HiddenPaths
 from moodlemlbackend.server.jobs.page_runs import PageRuns
-from moodlemlbackend.server.pages.site.forms import Tokens
 from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class RequestContext:
     site: Site
     capabilities: Capabilities
     manages: bool
-    tokens: Tokens
+    tokens: FormTokens
     runs: PageRuns
     hidden_paths: HiddenPaths
 
@@ -86,7 +86,7 @@ class RequestContexts:
         self._inside = 0
         self._opening = threading.Lock()
         self._workspace: Workspace | None = None
-        self._tokens: Tokens | None = None
+        self._tokens: FormTokens | None = None
 
     async def ask(self, user: str, make: Callable[[RequestContext], T]) -> T:
         """Have a function called with the request context of a user, in a thread.
@@ -144,14 +144,14 @@ class RequestContexts:
             hidden_paths = HiddenPaths({str(workspace.folder): "analytics"})
             yield RequestContext(user, person, own, site, capabilities, manages, tokens, self.runs, hidden_paths)
 
-    def _open(self) -> tuple[Workspace, Tokens]:
+    def _open(self) -> tuple[Workspace, FormTokens]:
         """The store, opened once, and the tokens with the key that it keeps for all servers."""
         with self._opening:
             if self._workspace is None or self._tokens is None:
                 self._workspace = open_workspace(self.settings)
                 with self._workspace.store.write() as connection:
                     key = facts.hold(connection, _KEY, secrets.token_hex(_KEY_BYTES))
-                self._tokens = Tokens(bytes.fromhex(key))
+                self._tokens = FormTokens(bytes.fromhex(key))
             return self._workspace, self._tokens
 
     @staticmethod

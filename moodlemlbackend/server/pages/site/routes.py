@@ -27,8 +27,8 @@ PageNumber = Annotated[int, Query(ge=1, le=10_000)]
 Word = Annotated[str, Query(pattern="^[a-z]{0,20}$")]
 Number = Annotated[int, Query(ge=0, le=10_000)]
 File = Annotated[str, InPath(pattern=r"^(report\.html|[a-z0-9-]{1,64}\.png)$")]
-Part = Literal["predictions", "invalid", "log"]
-Change = Literal["enable", "disable", "clear", "evaluate", "train", "predict", "stop"]
+Part = Literal["backtest", "predictions", "invalid", "log"]
+Change = Literal["enable", "disable", "clear", "evaluate", "backtest", "train", "predict", "stop"]
 
 _HIDDEN: dict[str, Any] = {"include_in_schema": False, "response_class": HTMLResponse}
 
@@ -88,7 +88,7 @@ def _add_models(app: FastAPI) -> None:
     async def about(request: Request, user: AnyLogin, modelid: Id, part: Part, page: PageNumber = 1) -> Response:
         if part == "invalid":
             return await _show(request, user, lambda ctx: managers.invalid(ctx, modelid, page))
-        make = managers.predictions if part == "predictions" else managers.log
+        make = {"backtest": managers.backtest, "predictions": managers.predictions, "log": managers.log}[part]
         return await _show(request, user, lambda ctx: make(ctx, modelid))
 
     @app.get("/analytics/models/{modelid}/evaluations/{logid}", **_HIDDEN)

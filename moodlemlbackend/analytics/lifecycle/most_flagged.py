@@ -1,0 +1,124 @@
+"""Courses most of whose students are flagged: no one is notified about them, and managers see why that may be.
+
+A model that flags more than half of a course is more often wrong about the course than right about so many students.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.db import facts
+from moodlemlbackend.analytics.features.analysables import Courses
+from moodlemlbackend.analytics.insights.texts import say
+from moodlemlbackend.analytics.lifecycle.backtesting.figures import MOST_FLAGGED
+from moodlemlbackend.analytics.lifecycle.likely_reason import learned_rows, likely_reason
+from moodlemlbackend.analytics.site.names import format_name
+from moodlemlbackend.analytics.site.people import languages
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from moodlemlbackend.analytics.db import Connection
+    from moodlemlbackend.analytics.models import AnalyticsModel
+    from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.workspace import Workspace
+    from moodlemlbackend.operations.predict import PredictedSamples
+
+    Moment = tuple[int, int]
+    """A context and the number of a range."""
+
+LEAST_FLAGGED = 10
+"""Fewer students than these are told of, however small their course is."""
+
+
+@dataclass(frozen=True)
+class MostFlagged:
+    """A course about which no one was notified.
+
+    Attributes
+    ----------
+    context, course
+        its context's id, and what it is called.
+    flagged, predicted
+        students at one moment.
+    reason
+        the likely one, as the end of a sentence that begins with "because".
+    time, ends
+        when it was predicted, and when the course ends, 0 for never; Unix times.
+    """
+
+    context: int
+    course: str
+    flagged: int
+    predicted: int
+    reason: str
+    time: int
+    ends: int
+
+    @property
+    def sentence(self) -> str:
+        """What an administrator is told."""
+        return say(
+            "withheld", course=self.course, flagged=self.flagged, predicted=self.predicted, reason=self.reason
+        )  # fmt: skip
+
+
+def find(
+    workspace: Workspace,
+    site: Site,
+    model: AnalyticsModel,
+    predicted: PredictedSamples,
+    moments: Sequence[Moment],
+    flagged: Collection[int],
+) -> dict[int, MostFlagged]:
+    """The courses of a run most of whose students are flagged, by context.
+
+    ``moments`` has that of each sample that was predicted, ``flagged`` the positions of those that are news.
+    """
+    over = moments_over(moments, flagged)
+    rows = [row for row in site.courses if row.context in over]
+    if not rows:
+        return {}
+    now, interval = workspace.clock(), model.require()
+    learned = learned_rows(workspace, model, interval)
+    language = languages(site, [workspace.userid])[workspace.userid]
+    found = {}
+    for course in Courses(site, rows, now):
+        number, positions = over[course.context]
+        reason = likely_reason(course, interval, predicted.columns, predicted.features[positions], learned)
+        name = format_name(course.row.fullname or course.name, language)
+        found[course.context] = MostFlagged(
+            course.context, name, number, len(positions), reason, now, course.end
+        )  # fmt: skip
+        course.forget()
+    return found
+
+
+def moments_over(moments: Sequence[Moment], flagged: Collection[int]) -> dict[int, tuple[int, list[int]]]:
+    """How many are flagged at the last moment at which it is too many, and who was predicted then, by context."""
+    predicted: dict[Moment, list[int]] = {}
+    for position, moment in enumerate(moments):
+        predicted.setdefault(moment, []).append(position)
+    counts = Counter(moments[position] for position in flagged)
+    return {
+        moment[0]: (counts[moment], positions)
+        for moment, positions in sorted(predicted.items())
+        if counts[moment] >= LEAST_FLAGGED and counts[moment] > MOST_FLAGGED * len(positions)
+    }
+
+
+def remember(
+    connection: Connection, modelid: int, predicted: Collection[int], found: Mapping[int, MostFlagged], now: int
+) -> None:
+    """Note which courses no one was notified about, instead of what was noted of the contexts that are predicted."""
+    kept = [one for one in listed(connection, modelid, now) if one.context not in predicted]
+    facts.write(connection, models.most_flagged_fact(modelid), [vars(one) for one in (*kept, *found.values())])
+
+
+def listed(connection: Connection, modelid: int, now: int) -> list[MostFlagged]:
+    """The courses that go on and about whose last predictions no one was notified."""
+    found = [MostFlagged(**one) for one in facts.read(connection, models.most_flagged_fact(modelid)) or ()]
+    return [one for one in found if not 0 < one.ends <= now]
