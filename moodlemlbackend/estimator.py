@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from moodlemlbackend.dataset.courses import CoursesOfRows, known_courses
 from moodlemlbackend.model.codes import code
 from moodlemlbackend.model.fitting import fit
 from moodlemlbackend.model.training import Options
-from moodlemlbackend.processor.decision import decision_threshold
-from moodlemlbackend.processor.neural_network import NetworkClassifier, NeuralNetwork
+from moodlemlbackend.processor.neural_network import NeuralNetwork, fitted_of
 from moodlemlbackend.processor.processor import TrainedModel
+from moodlemlbackend.processor.training_rows import TrainingRows
 from moodlemlbackend.runtime.environment import import_quietly
 
 if TYPE_CHECKING:
@@ -67,11 +68,11 @@ class MoodleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         self.shrinkage = shrinkage
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Train on (rows, columns) numbers, NaN for an empty cell, and (rows,) classes.
 
-        A row of weight 2 counts as much as two rows, one of weight 0 as none. ValueError for an input that cannot be
-        used, or of fewer than two classes.
+        A row of weight 2 counts as much as two rows, one of weight 0 as none. ``groups`` (rows,) are the courses, if
+        known. ValueError for an input that cannot be used, or of fewer than two classes.
         """
         threshold: Any = self.threshold
         if threshold != "tuned" and not (isinstance(threshold, Real) and 0 < float(threshold) < 1):
@@ -81,26 +82,33 @@ class MoodleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         weights = np.ones(len(X)) if sample_weight is None else _check_sample_weight(sample_weight, X)
         if (weights < 0).any():
             raise ValueError("a sample weight is negative; weights are how often a row counts")
+        check_consistent_length(X, groups)
+        courses = CoursesOfRows() if groups is None else known_courses(groups)
+        courses = courses.take(np.flatnonzero(weights > 0))
         X, y, weights = X[weights > 0], y[weights > 0], weights[weights > 0]
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y has {len(self.classes_)} class; two classes or more are needed to tell them apart")
         targets = np.eye(len(self.classes_))[labels] * weights[:, None]
-        import_quietly(*NeuralNetwork.libraries)
-        trained = fit(
+        columns = map(str, getattr(self, "feature_names_in_", (f"x{column}" for column in range(X.shape[1]))))
+        samples = TrainingRows(
+            tuple(columns),
+            tuple(map(str, self.classes_)),
             code([X], X.shape[1]),
             targets.astype(np.float32),
-            seed=_seed(self.random_state),
-            options=Options(hidden=self.hidden, epochs=self.epochs, shrinkage=self.shrinkage),
+            courses=courses,
         )
-        if threshold == "tuned":
-            threshold = decision_threshold(trained.held_out.probabilities, trained.held_out.targets)
+        import_quietly(*NeuralNetwork.libraries)
+        options = Options(hidden=self.hidden, epochs=self.epochs, shrinkage=self.shrinkage)
+        seed = _seed(self.random_state)
+        fitted = fitted_of(fit(samples.coded, samples.targets, seed=seed, groups=courses.groups, options=options))
         self.model_ = TrainedModel(
-            NetworkClassifier(trained.network),
-            tuple(map(str, getattr(self, "feature_names_in_", (f"x{column}" for column in range(X.shape[1]))))),
-            tuple(map(str, self.classes_)),
-            float(threshold),
+            fitted.classifier,
+            samples.columns,
+            samples.classes,
+            fitted.threshold if threshold == "tuned" else float(threshold),
             float(weights.sum()),
+            spread=fitted.spread(samples),
         )
         return self
 
@@ -108,6 +116,10 @@ class MoodleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         """Calibrated probabilities (rows, K)."""
         check_is_fitted(self)
         return self.model_.classifier.probabilities(_validated(self, X))
+
+    def predict_range(self, X: Any) -> npt.NDArray[np.float64] | None:
+        """Low and high (rows, 2) of the second class's probability; see :meth:`moodlemlbackend.Model.predict_range`."""
+        return self.model_.ranges(self.predict_proba(X))
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
         """Log-odds (rows,) of the second of two classes, less those of the threshold; logarithms (rows, K) of more."""

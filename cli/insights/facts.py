@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.insights.listing import Insight
 
 _KEYS = (
-    "id", "contextid", "sampleid", "rangeindex", "prediction", "label", "score", "probability", "created", "start",
-    "end", "done",
+    "id", "contextid", "sampleid", "rangeindex", "prediction", "label", "score", "probability", "probability_range",
+    "created", "start", "end", "done",
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from moodlemlbackend.model.encoding import (
     information_scales,
     varying,
 )
-from moodlemlbackend.model.folds import deal, fit_blend, held_out, held_out_probabilities
+from moodlemlbackend.model.folds import deal, fit_blend, held_out, held_out_positions, held_out_probabilities
 from moodlemlbackend.model.network import ROWS_AT_ONCE, Logits, Network, Parameters
 from moodlemlbackend.model.training import Epoch, Options, Progress, train
 
@@ -34,11 +34,13 @@ _ROWS_OF_SUMMARY = 4096
 class HeldOut:
     """Honest predictions: of each row by members that never saw it.
 
-    ``probabilities`` and ``targets``: (rows, K), the latter how often the row occurred with each class.
+    ``probabilities`` and ``targets``: (rows, K), the latter how often the row occurred with each class. ``positions``:
+    where each training row is among them, -1 for one that no member held out.
     """
 
     probabilities: npt.NDArray[np.float64]
     targets: Floats
+    positions: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -96,12 +98,13 @@ def fit_splits(
         encoder, codes, scales, by_split, folds, options=options, seed=seed, observe=observe, progress=progress
     )
     fits = []
-    for parameters, logits, dealt, history in zip(
-        trained, _all_logits(encoder, codes, trained), folds, histories, strict=True
+    for rows, parameters, logits, dealt, history in zip(
+        splits, trained, _all_logits(encoder, codes, trained), folds, histories, strict=True
     ):
         (deep, counts), (linear, _) = (held_out(part, dealt) for part in logits)
         blend = fit_blend(deep, linear, counts)
-        honest = HeldOut(held_out_probabilities(blend, deep, linear), counts)
+        chances, positions = held_out_probabilities(blend, deep, linear), held_out_positions(dealt, kind[rows])
+        honest = HeldOut(chances, counts, positions)
         fits.append(Fit(Network(encoder, parameters, blend), honest, history))
     return fits
 

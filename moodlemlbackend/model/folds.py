@@ -94,6 +94,15 @@ def held_out(logits: Logits, folds: Floats) -> tuple[Logits, Floats]:
     return logits[fold, row], folds[fold, row]
 
 
+def held_out_positions(folds: Floats, kind: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    """Where :func:`held_out` has each of (n,) rows of these kinds; -1 where no member held it out."""
+    _, row = np.nonzero(folds.any(axis=2))
+    position = np.full(folds.shape[1], -1, np.int32)
+    position[row] = np.arange(len(row))
+    found: npt.NDArray[np.int32] = position[kind]
+    return found
+
+
 def fit_blend(deep: Logits, linear: Logits, targets: Floats) -> Blend:
     """Fit the weights of deep and linear logits on held-out rows, all (rows, classes).
 

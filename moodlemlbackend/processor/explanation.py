@@ -18,6 +18,7 @@ import numpy.typing as npt
 from moodlemlbackend.dataset.columns import IndicatorColumns, indicators_of
 from moodlemlbackend.errors import ModelError
 from moodlemlbackend.metrics import decide
+from moodlemlbackend.processor.course_spread import Range, probability_ranges, range_in_words
 from moodlemlbackend.processor.processor import Classifier, Floats, Probabilities, TrainedModel
 
 TOLERANCE = 1e-3
@@ -70,6 +71,8 @@ class Explanation:
         False when the contributions are estimates, whose sum alone is exact.
     reasons:
         all indicators that contribute, the largest first.
+    spread:
+        how far unseen courses differ from what is promised for them, in log-odds; None if unknown.
     """
 
     sample: str
@@ -83,6 +86,15 @@ class Explanation:
     baseline_is: str
     exact: bool
     reasons: tuple[Contribution, ...]
+    spread: float | None = None
+
+    @property
+    def probability_range(self) -> Range | None:
+        """Low and high of the probability in 8 of 10 courses; None where the spread is not known."""
+        if self.spread is None:
+            return None
+        low, high = probability_ranges(np.array([self.probability]), self.spread)[0].tolist()
+        return low, high
 
     def largest(self, top: int) -> list[Contribution]:
         """The ``top`` largest reasons, and one that is the sum of the others."""
@@ -95,11 +107,13 @@ class Explanation:
     def sentences(self) -> list[str]:
         """The prediction, and what the contributions start from."""
         calls_for_it = f"; it is predicted from {_percent(self.threshold)} on" if self.threshold is not None else ""
+        likely = self.probability_range
+        within = f" ({range_in_words(likely)})" if likely is not None else ""
         start = 1 / (1 + float(np.exp(-self.baseline)))
         named = self.sample.capitalize() if self.sample.startswith("row ") else f"Sample {self.sample}"
         return [
             f"{named}: class {self.predicted} is predicted, with the score {self.score:.3f} for Moodle.",
-            f"The probability of class {self.explained} is {_percent(self.probability)}{calls_for_it}.",
+            f"The probability of class {self.explained} is {_percent(self.probability)}{within}{calls_for_it}.",
             f"Of {self.baseline_is} it is {_percent(start)}; the indicators make the difference.",
             *([] if self.exact else ["Single contributions are estimates; their sum is exact."]),
         ]
@@ -113,7 +127,7 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as JSON can hold it."""
-        return asdict(self)
+        return {**asdict(self), "probability_range": self.probability_range}
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +144,8 @@ class Explanations(Sequence[Explanation]):
         (rows,) float64: ``baseline + contributions.sum(axis=1)`` is ``logit``, to a thousandth.
     probabilities:
         (rows, K) calibrated, of ``classes``.
+    spread:
+        of the model, in log-odds; see :class:`Explanation`.
     """
 
     samples: tuple[str, ...]
@@ -144,6 +160,7 @@ class Explanations(Sequence[Explanation]):
     probabilities: Probabilities
     baseline_is: str
     exact: bool
+    spread: float | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -176,6 +193,7 @@ class Explanations(Sequence[Explanation]):
             baseline_is=self.baseline_is,
             exact=self.exact,
             reasons=tuple(reasons),
+            spread=self.spread,
         )
 
     def __iter__(self) -> Iterator[Explanation]:
@@ -226,6 +244,7 @@ def explain(model: TrainedModel, columns: tuple[str, ...], features: Floats, sam
         probabilities,
         AVERAGE if exact else EMPTY,
         exact,
+        model.spread,
     )
 
 

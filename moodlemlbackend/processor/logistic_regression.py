@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from moodlemlbackend.model.contributions import Contributions, by_column
 from moodlemlbackend.model.encoding import Encoder, count_kinds, distinct, fit_encoder, varying
-from moodlemlbackend.model.folds import deal
+from moodlemlbackend.model.folds import deal, held_out_positions
 from moodlemlbackend.model.network import softmax
 from moodlemlbackend.processor.processor import (
     Arrays,
@@ -86,7 +86,12 @@ class LogisticRegression(Processor):
             progress(number + 1, FOLDS + 1)
         weights, bias = _solve(inputs, targets)
         progress(FOLDS + 1, FOLDS + 1)
-        return Fitted(LogisticClassifier(encoder, weights, bias), np.concatenate(probabilities), np.concatenate(counts))
+        return Fitted(
+            LogisticClassifier(encoder, weights, bias),
+            np.concatenate(probabilities),
+            np.concatenate(counts),
+            held_out_positions=held_out_positions(folds, kind),
+        )
 
     def restore(self, settings: Mapping[str, Any], array: Callable[[str], npt.NDArray[Any]]) -> Classifier:  # noqa: ARG002
         """Read encoder, weights and bias."""

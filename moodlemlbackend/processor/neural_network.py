@@ -91,7 +91,9 @@ class NeuralNetwork(Processor):
 
     def fit(self, samples: TrainingRows, *, seed: int, progress: Progress = no_progress) -> Fitted:
         """Train on all samples."""
-        return _fitted(fit(samples.coded, samples.targets, seed=seed, groups=samples.courses.groups, progress=progress))
+        return fitted_of(
+            fit(samples.coded, samples.targets, seed=seed, groups=samples.courses.groups, progress=progress)
+        )
 
     def fit_splits(
         self, samples: TrainingRows, splits: list[npt.NDArray[np.int64]], *, seed: int, progress: Progress = no_progress
@@ -108,7 +110,7 @@ class NeuralNetwork(Processor):
             fits += fit_splits(
                 samples.coded, samples.targets, part, seed=seed + start, groups=samples.courses.groups, progress=show
             )
-        return [_fitted(one) for one in fits]
+        return [fitted_of(one) for one in fits]
 
     def restore(self, settings: Mapping[str, Any], array: Callable[[str], npt.NDArray[Any]]) -> Classifier:
         """Read our own network, or one of the reference that was exported or imported."""
@@ -119,5 +121,7 @@ class NeuralNetwork(Processor):
         return NetworkClassifier(Network.from_arrays(array))
 
 
-def _fitted(one: Fit) -> Fitted:
-    return Fitted(NetworkClassifier(one.network), one.held_out.probabilities, one.held_out.targets, one.history)
+def fitted_of(one: Fit) -> Fitted:
+    """A network fresh from training, as processors have it."""
+    honest = one.held_out
+    return Fitted(NetworkClassifier(one.network), honest.probabilities, honest.targets, one.history, honest.positions)

@@ -23,11 +23,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend.dataset.courses import LEAST_COURSES
 from moodlemlbackend.dataset.data_set import DataSet
 from moodlemlbackend.errors import ModelError, NotEnoughDataError
 from moodlemlbackend.metrics import Rating, decide
 from moodlemlbackend.model.codes import CodedRows
 from moodlemlbackend.model.encoding import Indices
+from moodlemlbackend.processor.course_spread import course_spread, probability_ranges
 from moodlemlbackend.processor.decision import decision_threshold
 from moodlemlbackend.processor.evaluation import Smaller, SplitRatings
 from moodlemlbackend.processor.memory import MEMORY, recall, remember, taught
@@ -112,17 +114,39 @@ class Fitted:
         with each class; None where the processor makes none: the decision threshold is then .5.
     history:
         figures by epoch, for TensorBoard; empty where there are no epochs.
+    held_out_positions:
+        (training rows,) where each training row is among those held out, -1 where it is not; with these, and rows dealt
+        by course, a model knows how far courses differ from what is promised for them.
     """
 
     classifier: Classifier
     held_out_probabilities: Probabilities | None = None
     held_out_targets: Floats | None = None
     history: list[dict[str, float]] = field(default_factory=list)
+    held_out_positions: npt.NDArray[np.int32] | None = None
 
     @cached_property
     def threshold(self) -> float:
         """The probability of class 1 from which on class 1 is predicted."""
         return decision_threshold(self.held_out_probabilities, self.held_out_targets)
+
+    def spread(self, samples: TrainingRows, happened: int | None = None) -> float | None:
+        """How far unseen courses differ from what is promised for them, in log-odds, for two classes.
+
+        ``samples`` are those that were trained on; the last ``happened`` of them, unless all, are real ones. None where
+        fewer than five courses are known.
+        """
+        groups, positions, chances = samples.courses.groups, self.held_out_positions, self.held_out_probabilities
+        if groups is None or positions is None or chances is None or chances.shape[1] != 2:
+            return None
+        if np.count_nonzero(np.bincount(groups)) < LEAST_COURSES:
+            return None
+        rows = np.flatnonzero(positions >= 0)
+        rows = rows[rows >= len(samples) - (len(samples) if happened is None else happened)]
+        if not len(rows):
+            return None
+        targets = samples.targets[rows]
+        return course_spread(chances[positions[rows], 1], targets[:, 1], targets.sum(axis=1), groups[rows])
 
 
 @dataclass(frozen=True)
@@ -131,7 +155,8 @@ class TrainedModel:
 
     ``columns`` is None for a model of the reference package, which kept no names. ``rows`` is how many samples the
     classifier has learned from, 0 if unknown. It has not learned from the columns ``masked``, whose cells it takes for
-    empty.
+    empty. ``spread`` is how far unseen courses differ from what is promised for them (:mod:`.course_spread`), None if
+    unknown.
     """
 
     classifier: Classifier
@@ -140,6 +165,11 @@ class TrainedModel:
     threshold: float
     rows: float
     masked: tuple[str, ...] = ()
+    spread: float | None = None
+
+    def ranges(self, probabilities: Probabilities) -> Probabilities | None:
+        """The range (rows, 2) of class 1's probability in 8 of 10 courses, of (rows, K) ``probabilities``."""
+        return None if self.spread is None else probability_ranges(probabilities[:, 1], self.spread)
 
     def check(self, source: str, columns: tuple[str, ...], classes: tuple[str, ...] | None) -> None:
         """Raise ModelError when the data set ``source`` has other columns or classes, None if unknown, than this."""
@@ -173,6 +203,8 @@ class TrainedModel:
             raise ValueError(f"its threshold is {self.threshold}, no number from 0 to 1")
         if not 0 <= self.rows < math.inf:
             raise ValueError(f"it has learned from {self.rows} rows")
+        if self.spread is not None and not 0 <= self.spread < math.inf:
+            raise ValueError(f"its spread of courses is {self.spread}")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
             raise ValueError("its classes are fewer than two, or two have one name")
         columns = self.classifier.least_columns() if self.columns is None else len(self.columns)
@@ -234,6 +266,7 @@ class Processor(ABC):
                 float(settings["threshold"]),
                 float(settings["rows"]),
                 tuple(map(str, settings.get("masked", ()))),
+                None if settings.get("spread") is None else float(settings["spread"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError) as error:
             raise ModelError(
@@ -259,6 +292,7 @@ class Processor(ABC):
             "threshold": model.threshold,
             "rows": model.rows,
             "masked": model.masked,
+            "spread": model.spread,
             "classifier": settings,
         }
         return about, arrays
@@ -285,28 +319,33 @@ class Processor(ABC):
         NotEnoughDataError
             A class has no sample, neither here nor in the former model.
         """
-        known = samples
+        known, happened = samples, len(samples)
         if former is not None:
             model, stored = former
-            known = self._with_former(model, stored, samples, run)
+            known, happened = self._with_former(model, stored, samples, run)
         require_every_class(known)
         tell_of_constant_columns(known, run)
         fitted = self.fit(known, seed=seed, progress=progress)
         rows = float(samples.targets.sum()) + (former[0].rows if former else 0.0)
-        trained = TrainedModel(fitted.classifier, known.columns, known.classes, fitted.threshold, rows, known.masked)
+        spread = fitted.spread(known, happened)
+        trained = TrainedModel(
+            fitted.classifier, known.columns, known.classes, fitted.threshold, rows, known.masked, spread
+        )
         self.store(store, trained, remember(known))
         run.log.info("Trained on %d rows; decision threshold %.4f", len(known), fitted.threshold)
         return fitted
 
     def _with_former(
         self, model: TrainedModel, stored: StoredModel | None, samples: TrainingRows, run: Run
-    ) -> TrainingRows:
+    ) -> tuple[TrainingRows, int]:
+        """The samples after what the former model knows, and how many of the last of these really happened."""
         old = recall(stored, samples) if stored is not None else None
         if old is not None:
             run.log.info("The former model remembers %d distinct rows", len(old))
-            return join_samples(old, samples)
+            known = join_samples(old, samples)
+            return known, len(known)
         run.log.info("The former model remembers no rows: it teaches the new one on the new rows")
-        return join_samples(taught(model.classifier, model.classes, model.rows, samples), samples)
+        return join_samples(taught(model.classifier, model.classes, model.rows, samples), samples), len(samples)
 
     def predict(self, model: TrainedModel, batches: Iterable[DataSet]) -> Iterator[Prediction]:
         """Yield (sample id, class, decision score) of every row of unlabelled batches."""

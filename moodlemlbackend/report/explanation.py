@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 FORMATS = (".png", ".svg")
 
-_WIDTH, _BAR, _ABOVE, _BELOW = 7.0, 0.4, 1.1, 0.5  # inches
-_LABEL_CHARACTERS = 42
+_WIDTH, _BAR, _ABOVE, _LINE, _BELOW = 7.0, 0.4, 1.1, 0.16, 0.5  # inches
+_LINES = 4  # of the title, that have room above
+_LABEL_CHARACTERS, _TITLE_CHARACTERS = 42, 96
 _UNDER_HALF = (0.01, 0.1, 1, 5, 20, 10, 30, 2, 3, 7, 15, 40, 4, 6, 25, 0.5, 0.2, 12, 35, 45)
 _PERCENT = (50, *(one for percent in _UNDER_HALF for one in (percent, 100 - percent)))  # the roundest first
 
@@ -49,15 +50,17 @@ def draw(found: Explanation, *, top: int = 10) -> Figure:
     from matplotlib.figure import Figure
 
     reasons = found.largest(top)
-    height = _ABOVE + _BAR * (len(reasons) + 0.6) + _BELOW
+    lines = [line for sentence in found.sentences() for line in textwrap.wrap(sentence, _TITLE_CHARACTERS)]
+    above = _ABOVE + _LINE * max(0, len(lines) - _LINES)
+    height = above + _BAR * (len(reasons) + 0.6) + _BELOW
     with style.applied():
         figure = Figure(figsize=(_WIDTH, height))
         FigureCanvasAgg(figure)
-        figure.subplots_adjust(left=0.43, right=0.97, bottom=_BELOW / height, top=1 - _ABOVE / height)
+        figure.subplots_adjust(left=0.43, right=0.97, bottom=_BELOW / height, top=1 - above / height)
         axes = figure.add_subplot(ylim=(len(reasons) - 0.3, -0.9))
         _draw_bars(axes, found.baseline, reasons)
         _draw_frame(axes, found, reasons)
-        figure.suptitle("\n".join(found.sentences()), x=0.02, ha="left", y=1 - 0.1 / height, va="top")
+        figure.suptitle("\n".join(lines), x=0.02, ha="left", y=1 - 0.1 / height, va="top")
     return figure
 
 

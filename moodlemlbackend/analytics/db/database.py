@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
 
-HEAD = "0003"
+HEAD = "0004"
 """The schema that this package reads and writes: the newest of ``migrations/versions``."""
 
 VERSION_TABLE = "analytics_store_version"

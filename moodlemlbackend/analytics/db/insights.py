@@ -29,9 +29,14 @@ _IN_FORCE = (MODELS.c.enabled == 1, MODELS.c.trained == 1)
 
 @dataclass(frozen=True)
 class InsightRow(PredictionRow):
-    """A prediction with its explanation; ``reasons`` is JSON; both are None where there is none."""
+    """A prediction with its explanation, None where there is none.
+
+    ``low`` and ``high`` are those of the probability in 8 of 10 courses; ``reasons`` is JSON.
+    """
 
     probability: float | None
+    low: float | None
+    high: float | None
     reasons: str | None
 
 
@@ -142,7 +147,7 @@ def current_ids(connection: Connection, predictionids: Collection[int]) -> set[i
 def read(connection: Connection, predictionids: Collection[int]) -> dict[int, InsightRow]:
     """Read predictions with their explanations, by id."""
     query = (
-        select(PREDICTIONS, EXPLANATIONS.c.probability, EXPLANATIONS.c.reasons)
+        select(PREDICTIONS, *(EXPLANATIONS.c[name] for name in ("probability", "low", "high", "reasons")))
         .outerjoin(EXPLANATIONS, EXPLANATIONS.c.predictionid == PREDICTIONS.c.id)
         .where(PREDICTIONS.c.id.in_(sorted(predictionids)))
     )

@@ -45,14 +45,22 @@ class DealtWith:
 
 
 def insert(
-    connection: Connection, values: dict[str, Any], probability: float | None, reasons: Sequence[dict[str, Any]]
+    connection: Connection,
+    values: dict[str, Any],
+    probability: float | None,
+    probability_range: tuple[float, float] | None,
+    reasons: Sequence[dict[str, Any]],
 ) -> int:
     """Write a prediction, with its explanation if there is a probability; returns its id."""
     key = connection.execute(PREDICTIONS.insert().values(values)).inserted_primary_key
     predictionid = int(key[0]) if key else 0
     if probability is not None:
-        explanation = {"predictionid": predictionid, "probability": probability, "reasons": json.dumps([*reasons])}
-        connection.execute(EXPLANATIONS.insert().values(explanation))
+        low, high = probability_range or (None, None)
+        connection.execute(
+            EXPLANATIONS.insert().values(
+                predictionid=predictionid, probability=probability, low=low, high=high, reasons=json.dumps([*reasons])
+            )
+        )
     return predictionid
 
 

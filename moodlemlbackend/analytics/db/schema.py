@@ -172,6 +172,8 @@ EXPLANATIONS = _table(
     _whole("predictionid"),
     Column("probability", Numeric(10, 5, asdecimal=False), nullable=False),  # of the predicted class, calibrated
     Column("reasons", LONG, nullable=False, comment="JSON: indicators, the one that counts most first"),
+    Column("low", Numeric(10, 5, asdecimal=False)),  # of the probability in 8 of 10 courses
+    Column("high", Numeric(10, 5, asdecimal=False)),
     UniqueConstraint("predictionid", name="analytics_explanations_key"),
     Index("analytics_explanations_probability", "predictionid", "probability"),
 )

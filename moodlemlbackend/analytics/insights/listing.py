@@ -79,6 +79,8 @@ class Insight:
         what the class means.
     probability
         calibrated probability of the class; None of a static model.
+    probability_range
+        low and high of it in 8 of 10 courses; None where the model does not know how far they differ.
     start, end
         the range that it rests on, None when unknown.
     sample
@@ -98,6 +100,7 @@ class Insight:
     label: str
     score: float
     probability: float | None
+    probability_range: tuple[float, float] | None
     created: int
     start: int | None
     end: int | None
@@ -308,6 +311,7 @@ def _insight(
         label=class_label(model.target, row.prediction),
         score=row.predictionscore,
         probability=row.probability,
+        probability_range=None if row.low is None or row.high is None else (row.low, row.high),
         created=row.timecreated,
         start=row.timestart,
         end=row.timeend,

@@ -13,7 +13,7 @@ from moodlemlbackend.analytics.features.indicators.calendar import due_events
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import Capabilities
 from moodlemlbackend.analytics.insights.names import format_name, format_samples
-from moodlemlbackend.analytics.insights.texts import class_label, say
+from moodlemlbackend.analytics.insights.texts import class_label, probability_in_words, say
 from moodlemlbackend.analytics.notifications.channels import allowed
 from moodlemlbackend.analytics.notifications.message import Message, Recipient
 from moodlemlbackend.analytics.site.contexts import COURSE, USER
@@ -47,6 +47,7 @@ class NewPrediction:
     prediction: float
     score: float
     probability: float | None
+    probability_range: tuple[float, float] | None = None
     reasons: Sequence[dict[str, Any]] = ()
     start: int = 0
     end: int = 0
@@ -181,7 +182,7 @@ def _activities_due(
 def _line(model: AnalyticsModel, one: NewPrediction, sample: SampleInfo | None) -> str:
     text = f"{sample.title if sample else say('unknown')}: {class_label(model.target, one.prediction)}"
     if one.probability is not None:
-        text += f" ({one.probability:.0%})"
+        text += f", {probability_in_words(one.probability, one.probability_range)}"
     for_it = [reason for reason in one.reasons if reason["contribution"] > 0][:MOST_REASONS]
     if for_it:
         reasons = ", ".join(say("reason", label=reason["label"], value=reason["value"]) for reason in for_it)
@@ -197,6 +198,7 @@ def _facts(model: AnalyticsModel, one: NewPrediction, sample: SampleInfo | None)
         "label": class_label(model.target, one.prediction),
         "score": one.score,
         "probability": one.probability,
+        "probability_range": one.probability_range,
         "user": {"id": sample.userid, "name": sample.title, "email": sample.email}
         if sample and sample.userid
         else None,

@@ -46,6 +46,8 @@ ENGLISH = {
     f"body {_COURSE}no_teaching": "some courses that begin about now have no teacher or no student.",
     f"subject {_USER}upcoming_activities_due": "You have activities due soon",
     f"body {_USER}upcoming_activities_due": "you have activities that are due soon.",
+    "probability": "{percent} %",
+    "probability range": "{percent} % ({low} to {high} % in 8 of 10 courses)",
     "greeting": "Hello {name},",
     "more": "and {count} more",
     "because": "above all because of: {reasons}",
@@ -71,6 +73,7 @@ ENGLISH = {
         "No one is notified about {course}, where {flagged} of {predicted} students are flagged, probably because "
         "{reason} (the setting notify_when_most_flagged lifts this)."
     ),
+    "because of interval": "the model looks at whole courses ({interval}), and this one has not ended",
     "because of indicators": (
         "its indicators are mostly empty: {found} of them differ between its students, {usual} do in most courses that "
         "the model learned from"
@@ -104,6 +107,14 @@ def say(name: str, target: str = "", /, **values: object) -> str:
 def known(name: str) -> bool:
     """Whether there is a text of this name."""
     return name in ENGLISH
+
+
+def probability_in_words(probability: float, probability_range: tuple[float, float] | None) -> str:
+    """A probability as people read it, with its range in 8 of 10 courses where that is known."""
+    percent, *ends = (f"{100 * one:.0f}" for one in (probability, *(probability_range or ())))
+    if not ends:
+        return say("probability", percent=percent)
+    return say("probability range", percent=percent, low=ends[0], high=ends[1])
 
 
 def class_label(target: str, label: float) -> str:

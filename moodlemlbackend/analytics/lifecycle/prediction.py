@@ -243,11 +243,15 @@ class _Prediction:
         now = self._workspace.clock()
         kept = {}
         for position, one in enumerate(found):
+            probability, likely = one.probability, one.probability_range
             sign = 1 if float(one.explained) == rows[position]["prediction"] else -1
+            if sign < 0:
+                probability, likely = 1 - probability, likely and (1 - likely[1], 1 - likely[0])
             end = ends.get(rows[position]["contextid"], 0)
             reasons = [reason for reason in one.reasons if could_be_known(reason.indicator, end, now)]
             kept[position] = {
-                "probability": round(one.probability if sign > 0 else 1 - one.probability, 5),
+                "probability": round(probability, 5),
+                "probability_range": likely and (round(likely[0], 5), round(likely[1], 5)),
                 "reasons": [
                     {"indicator": reason.indicator, "label": reason.label, "value": reason.value,
                      "contribution": round(sign * reason.contribution, 4)}
@@ -318,7 +322,7 @@ class _Prediction:
         """
         stored = []
         for position, row in enumerate(rows):
-            explanation = explanations.get(position, {"probability": None, "reasons": []})
+            explanation = explanations.get(position, {"probability": None, "probability_range": None, "reasons": []})
             predictionid = stored_predictions.insert(connection, row, **explanation)
             stored.append(
                 NewPrediction(

@@ -35,6 +35,11 @@ ENGLISH = {
     "write to selected": "Write to them",
     "probability": "Probability {percent} %",
     "percent": "{percent} %",
+    "probability range": "({low} to {high} % in 8 of 10 courses)",
+    "probability range means": (
+        "Whole courses differ, and the model has not seen yours: in 8 of 10 courses, the prediction comes true for a "
+        "share of such students that lies in the range in brackets."
+    ),
     "probability none": "By assumption, without a probability",
     "probability label": "Probability",
     "range": "rests on {span}",

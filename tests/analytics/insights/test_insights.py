@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -31,6 +32,7 @@ from moodlemlbackend.analytics.insights.capabilities import (
     MANAGE_MODELS,
     Capabilities,
 )
+from moodlemlbackend.analytics.lifecycle import backend
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.analytics.site.people import SampleInfo, describe
 from moodlemlbackend.analytics.site.schema import TABLES
@@ -199,6 +201,39 @@ def test_an_insight_shows_the_prediction_why_and_what_can_be_done(predicted, sit
         ("fixed", Tone.POSITIVE), ("notapplicable", Tone.NEUTRAL), ("incorrectlyflagged", Tone.NEGATIVE),
     ]  # fmt: skip
     assert listing.get(predicted, site, one.id) == one
+
+
+def test_a_probability_has_its_range_wherever_it_is_told(predicted, site, site_url):
+    one = listing.listed(predicted, site, modelid=TRAINED)[0]
+    low, high = one.probability_range
+    assert low < one.probability < high
+    words = f"{100 * one.probability:.0f} % ({100 * low:.0f} to {100 * high:.0f} % in 8 of 10 courses)"
+    arguments = ["--directory", str(predicted.folder), "--site", site_url]
+    shown = CliRunner().invoke(main, ["insights", "show", str(one.id), *arguments])
+    assert f"Probability: {words}\n" in shown.output
+    shown = CliRunner().invoke(main, ["insights", "show", str(one.id), "--json", *arguments])
+    assert json.loads(shown.output)["insight"]["probability_range"] == [low, high]
+    messages = rows(predicted, NOTIFICATIONS, NOTIFICATIONS.c.contextid == one.contextid)
+    assert messages
+    assert f"{one.title}: {one.label}, {words}" in messages[0]["fullmessage"]
+    facts = {fact["id"]: fact for fact in json.loads(messages[0]["data"])["predictions"]}
+    assert facts[one.id]["probability_range"] == [low, high]
+
+
+def test_a_model_that_does_not_know_how_courses_differ_says_the_probability_alone(trained, site, monkeypatch):
+    predict = backend.predict
+
+    def without(*arguments):
+        found = predict(*arguments)
+        return replace(found, model=replace(found.model, spread=None))
+
+    monkeypatch.setattr(backend, "predict", without)
+    lifecycle.predict(trained, site, TRAINED)
+    insights = listing.listed(trained, site)
+    assert insights
+    assert {one.probability_range for one in insights} == {None}
+    assert "8 of 10" not in rows(trained, NOTIFICATIONS)[0]["fullmessage"]
+    assert texts.probability_in_words(0.347, None) == "35 %"
 
 
 def test_only_the_last_range_of_a_sample_is_listed(predicted, site):

@@ -154,6 +154,18 @@ def test_students_are_sorted_by_risk_with_reasons_and_links(teacher, prepared, s
     assert text.count("<svg") >= 3 * len(chances)
 
 
+def test_a_probability_has_its_range_and_what_that_means(teacher, prepared, server):
+    words = r"(\d+) % <span class=\"note\">\((\d+) to (\d+) % in 8 of 10 courses\)</span>"
+    one = predictions(server, prepared.dropout, prepared.course)[0]
+    for path in (place(prepared, prepared.course), f"/insights/{one}"):
+        text = teacher.get(path).text
+        found = re.findall(words, text)
+        assert found
+        assert all(int(low) <= int(chance) <= int(high) for chance, low, high in found)
+        assert text.count('<rect class="between"') == len(found)
+        assert "that lies in the range in brackets" in text
+
+
 def test_hostile_names_are_text(teacher, prepared):
     for path in ("/insights", place(prepared, prepared.course)):
         text = teacher.get(path).text
