@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import nox
-from setuptools.dist import Distribution
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 
@@ -25,19 +23,17 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def lowest(session: nox.Session) -> None:
     """With the lowest versions of ``setup.py``."""
-    constraints = Path(session.create_tmp(), "lowest.txt")
-    constraints.write_text("\n".join(re.sub(r"\[.+?\]", "", one).replace(">=", "==") for one in _requirements()))
-    _test_with(session, str(constraints))
+    constraints = str(Path(session.create_tmp(), "lowest.txt"))
+    session.install("--quiet", "uv")  # pip does not come to an end with the oldest of everything
+    session.run(
+        "uv", "pip", "compile", "--quiet", "--resolution", "lowest-direct", "--extra", "all", "setup.py",
+        "--output-file", constraints,
+    )  # fmt: skip
+    _test_with(session, constraints)
 
 
 def _test_with(session: nox.Session, constraints: str) -> None:
     session.install("--quiet", "-c", constraints, "-e", ".[all,test]")
-    session.run("python", "-m", "pytest", *(session.posargs or ("-n", "auto", "--dist", "loadfile")))
-
-
-def _requirements() -> list[str]:
-    """What the package needs with all extras but that for tests."""
-    from distutils.core import run_setup
-
-    package: Distribution = run_setup("setup.py", stop_after="init")
-    return sorted({*package.install_requires, *package.extras_require["all"]})
+    session.run(
+        "python", "-m", "pytest", *(session.posargs or ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"))
+    )

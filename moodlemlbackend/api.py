@@ -19,9 +19,10 @@ import numpy.typing as npt
 from moodlemlbackend.dataset import data_set
 from moodlemlbackend.dataset.data_set import DataSet
 from moodlemlbackend.errors import NotEnoughDataError, UsageError
-from moodlemlbackend.metrics import FIGURES, Rating, decide
+from moodlemlbackend.metrics import Rating, decide
 from moodlemlbackend.operations.trained_models import processor_of, trained_in
 from moodlemlbackend.processor import get_processor
+from moodlemlbackend.processor.evaluation import figures_by_name
 from moodlemlbackend.processor.explanation import Explanation, Explanations
 from moodlemlbackend.processor.explanation import explain as explain_rows
 from moodlemlbackend.processor.memory import remember
@@ -128,11 +129,17 @@ class Evaluation:
         labels, probabilities and threshold for each split.
     splits:
         rows trained on and rows rated, for each split; empty for a trained model, which is rated on all rows.
+    split:
+        how they were parted: ``course``, ``row`` or ``time``; empty for a trained model.
+    seen:
+        the same figures in courses that were trained on, of splits by row, beside those by course or time; else empty.
     """
 
     figures: dict[str, npt.NDArray[np.float64]]
     ratings: list[Rating]
     splits: list[tuple[Indices, Indices]]
+    split: str = ""
+    seen: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def mean(self) -> dict[str, float]:
@@ -271,16 +278,16 @@ def evaluate(
     samples = _labelled(data, groups, times)
     if model is not None:
         chances = model.predict_proba(data)[:, [model.classes.index(name) for name in samples.classes]]
-        ratings, drawn = [Rating(samples.labels, chances, model.threshold)], []
-    else:
-        trainer = get_processor(processor)
-        import_quietly(*trainer.libraries)
-        if groups is not None or times is not None:
-            _draw(samples, split, iterations, seed, named=True)
-        rated = trainer.evaluate(samples, iterations=iterations, seed=seed, split=split, progress=progress)
-        ratings, drawn = [rating for rating, _ in rated], _pairs(rated.splits)
-    figures = [rating.figures() for rating in ratings]
-    return Evaluation({name: np.array([one[name] for one in figures]) for name in FIGURES}, ratings, drawn)
+        ratings = [Rating(samples.labels, chances, model.threshold)]
+        return Evaluation(figures_by_name(ratings), ratings, [])
+    trainer = get_processor(processor)
+    import_quietly(*trainer.libraries)
+    if groups is not None or times is not None:
+        _draw(samples, split, iterations, seed, named=True)
+    rated = trainer.evaluate(samples, iterations=iterations, seed=seed, split=split, progress=progress)
+    ratings = [rating for rating, _ in rated]
+    seen = figures_by_name(rated.seen) if rated.seen else {}
+    return Evaluation(figures_by_name(ratings), ratings, _pairs(rated.splits), rated.kind, seen)
 
 
 def explain(model: Model, data: Features, rows: Sequence[int] | Indices | None = None) -> Explanations:

@@ -218,6 +218,10 @@ def test_an_evaluation_is_the_commands(command, courses, training, tmp_path):
     assert found.score == pytest.approx(printed["score"])
     assert [len(values) for values in found.figures.values()] == [2] * 7
     assert steps[-1] == (3, 3), "two by course, and one by row beside them"
+    assert found.split == printed["split"] == "course"
+    for name, values in found.seen.items():
+        assert printed["seen"][name] == pytest.approx(values.mean())
+    assert set(found.seen) == set(found.figures)
     training_rows, held_out = found.splits[0]
     assert len(training_rows) + len(held_out) == len(training.features)
     assert len(found.ratings[0].labels) == len(held_out)
@@ -243,7 +247,7 @@ def test_probabilities_have_a_range_where_the_courses_are_known(training):
 
 def test_a_trained_model_is_rated_on_all_rows(model, training):
     found = evaluate(training, model=model)
-    assert found.splits == []
+    assert (found.splits, found.split, found.seen) == ([], "", {})
     predicted = model.predict(training)
     assert found.mean["accuracy"] == pytest.approx((predicted == training.labels).mean())
     assert found.deviation["accuracy"] == 0

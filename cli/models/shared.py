@@ -89,7 +89,6 @@ def print_figures(result: RunResult) -> None:
 
 def evaluation_answer(result: RunResult) -> Answer:
     """What came of an evaluation; the exit code is the status of the best interval."""
-
     past = PAST if any("load" in judged.past for judged in result.evaluations) else ()
 
     def show() -> None:
@@ -97,15 +96,18 @@ def evaluation_answer(result: RunResult) -> Answer:
         rows = [
             (last_part(judged.interval), f"{judged.score:.3f}" if judged.logid else "",
              _number(judged.result.get("seen", {}), "score"), *(_past_cells(judged.past) if past else ()),
-             _number(judged.result, "mcc"), _number(judged.result, "auc"), judged.rows or "", " ".join(judged.info),
-             judged.dir)
+             _number(judged.result, "mcc"), _number(judged.result, "auc"), judged.rows or "", judged.dir)
             for judged in result.evaluations
         ]  # fmt: skip
-        columns = ("Interval", "Score", "In seen courses", *past, "MCC", "AUC", "Rows", "Notes", "Logs")
+        columns = ("Interval", "Score", "In seen courses", *past, "MCC", "AUC", "Rows", "Logs")
         if rows:
             print_table("", columns, rows)
-        else:
-            for sentence in result.info:
+        for judged in result.evaluations:
+            if judged.info:
+                print_line(f"  {last_part(judged.interval)}: {' '.join(judged.info)}")
+        of_intervals = {sentence for judged in result.evaluations for sentence in judged.info}
+        for sentence in result.info:
+            if sentence not in of_intervals:
                 print_line(f"  {sentence}")
 
     facts = {**result.summary(), "evaluations": [vars(judged) for judged in result.evaluations]}

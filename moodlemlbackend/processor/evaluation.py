@@ -108,10 +108,15 @@ def verdict(
     return result, info
 
 
+def figures_by_name(ratings: list[Rating]) -> dict[str, Figures]:
+    """The figures of ratings by name, (ratings,) each."""
+    figures = [rating.figures() for rating in ratings]
+    return {name: np.array([of_one[name] for of_one in figures]) for name in FIGURES}
+
+
 def _scored(ratings: list[Rating], score: str) -> tuple[dict[str, Figures], Figures]:
     """The figures of ratings by name, (ratings,) each, and their scores."""
-    figures = [rating.figures() for rating in ratings]
-    table = {name: np.array([of_one[name] for of_one in figures]) for name in FIGURES}
+    table = figures_by_name(ratings)
     return table, (table["mcc"] + 1) / 2 if score == "mcc" else table["f1_score"]
 
 

@@ -240,6 +240,8 @@ def _settings(record: Record) -> dict[str, Any]:
         for name in ("processor", "seed", "score", "time splitting", "target")
         if about.get(name) is not None
     }
+    if "split" in record.result:
+        named["split"] = record.result["split"]
     return {**named, "rows": int(record.facts.get("rows", 0)), "columns": int(record.facts.get("columns", 0))}
 
 

@@ -199,6 +199,7 @@ def test_settings_of_the_run(evaluated):
         "rows": len(data.labels),
         "columns": data.features.shape[1],
         "score": "mcc",
+        "split": "row",
         "time splitting": r"\core\analytics\time_splitting\quarters",
         "target": TARGET,
     }

@@ -73,6 +73,7 @@ ENGLISH = {
         "No one is notified about {course}, where {flagged} of {predicted} students are flagged, probably because "
         "{reason} (the setting notify_when_most_flagged lifts this)."
     ),
+    "because of interval": "the model looks at whole courses ({interval}), and this one has not ended",
     "because of indicators": (
         "its indicators are mostly empty: {found} of them differ between its students, {usual} do in most courses that "
         "the model learned from"

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from moodlemlbackend.analytics.db import dataset_files
 from moodlemlbackend.analytics.db.dataset_files import LABELLED
+from moodlemlbackend.analytics.features import registry
 from moodlemlbackend.analytics.features.course_dates import doubt_dates
-from moodlemlbackend.analytics.features.definitions import could_be_known
+from moodlemlbackend.analytics.features.definitions import could_be_known, last_part
 from moodlemlbackend.analytics.insights.texts import say
 from moodlemlbackend.dataset import data_set
 from moodlemlbackend.dataset.columns import TIME, IndicatorColumns, indicators_of
@@ -38,11 +39,13 @@ TIMES = 2
 MOST_NAMED = 3
 
 
-def likely_reason(course: Course, columns: Sequence[str], rows: Rows, learned: Sequence[Rows]) -> str:
+def likely_reason(
+    course: Course, interval: str, columns: Sequence[str], rows: Rows, learned: Sequence[Rows]
+) -> str:  # fmt: skip
     """Say why most students of a course are flagged, as the end of a sentence that begins with "because".
 
-    ``rows`` (students, columns) are the course's, of one part of its time; ``learned`` those of each course that the
-    model has learned from, of all parts.
+    ``interval`` is the id of the model's; ``rows`` (students, columns) are the course's, of one part of its time;
+    ``learned`` those of each course that the model has learned from, of all parts.
     """
     known = [one for one in indicators_of(columns) if could_be_known(one.name, course.end, course.now)]
     indicators = [one for one in known if one.name != TIME]
@@ -51,6 +54,7 @@ def likely_reason(course: Course, columns: Sequence[str], rows: Rows, learned: S
     others = [other for other in others if len(other)]
     return (
         doubt_dates(course)
+        or (registry.get_time_splitting(interval).whole and say("because of interval", interval=last_part(interval)))
         or _empty(indicators, rows, others)
         or _another_size(rows, others)
         or _new_values(indicators, rows, others)

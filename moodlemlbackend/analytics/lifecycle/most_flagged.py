@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import facts
 from moodlemlbackend.analytics.features.analysables import Courses
-from moodlemlbackend.analytics.insights.names import format_name
 from moodlemlbackend.analytics.insights.texts import say
 from moodlemlbackend.analytics.lifecycle.backtesting.figures import MOST_FLAGGED
 from moodlemlbackend.analytics.lifecycle.likely_reason import learned_rows, likely_reason
+from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.site.people import languages
 
 if TYPE_CHECKING:
@@ -82,13 +82,13 @@ def find(
     rows = [row for row in site.courses if row.context in over]
     if not rows:
         return {}
-    now = workspace.clock()
-    learned = learned_rows(workspace, model, model.require())
+    now, interval = workspace.clock(), model.require()
+    learned = learned_rows(workspace, model, interval)
     language = languages(site, [workspace.userid])[workspace.userid]
     found = {}
     for course in Courses(site, rows, now):
         number, positions = over[course.context]
-        reason = likely_reason(course, predicted.columns, predicted.features[positions], learned)
+        reason = likely_reason(course, interval, predicted.columns, predicted.features[positions], learned)
         name = format_name(course.row.fullname or course.name, language)
         found[course.context] = MostFlagged(
             course.context, name, number, len(positions), reason, now, course.end

@@ -18,6 +18,8 @@ from fixtures.trained_sites import (
     DAY,
     NO_RECENT_ACCESSES,
     NOW,
+    QUARTERS,
+    SINGLE_RANGE,
     TRAINED,
     at,
     new_workspace,
@@ -236,6 +238,12 @@ def test_dates_are_doubted_by_when_students_came(make_course, changes, said):
     assert found == "" if not said else found.startswith("its dates are wrong: ") and found.endswith(said)
 
 
+def test_a_model_of_whole_courses_flags_those_that_have_only_begun(make_course):
+    course = make_course(now=MIDDLE, first=START + A_DAY, last=MIDDLE - A_DAY)
+    said = likely_reason(course, SINGLE_RANGE, COLUMNS, rows_of(20, quiz=(-1.0,), reads=(-1.0,)), LEARNED)
+    assert said == "the model looks at whole courses (single_range), and this one has not ended"
+
+
 QUIZ, READS = r"\mod_quiz\analytics\indicator\cognitive_depth", r"\core\analytics\indicator\read_actions"
 COLUMNS = ("range/0", "range/1", QUIZ, f"{QUIZ}/mean", READS, f"{READS}/mean")
 
@@ -268,4 +276,4 @@ LEARNED = [np.concatenate([rows_of(20), rows_of(20, part=1, quiz=(1.0,))]), rows
 )
 def test_indicators_and_kind_of_a_course_are_held_against_what_was_learned(make_course, found, learned, said):
     course = make_course(now=MIDDLE, first=START + A_DAY, last=MIDDLE - A_DAY)
-    assert said in likely_reason(course, COLUMNS, found, learned)
+    assert said in likely_reason(course, QUARTERS, COLUMNS, found, learned)

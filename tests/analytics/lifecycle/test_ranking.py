@@ -158,6 +158,9 @@ def test_what_an_interval_gives_in_time_stands_beside_its_score(site, tmp_path, 
     head, row = (next(line for line in lines if name in line) for name in ("Interval", "deciles"))
     assert "In time" in head
     assert row.split()[:6] == ["deciles", "0.700", "40%", "60%", "0.500", "1.2"]
+    assert "  deciles: The score is 0.7. Had it run: 0.5." in lines
+    assert lines.index("  deciles: The score is 0.7. Had it run: 0.5.") > lines.index(row)
+    assert lines[-1].startswith("  Of these intervals deciles is recommended: ")
 
 
 def test_figures_of_a_backtest_go_with_the_model(site, tmp_path):  # noqa: F811

@@ -90,22 +90,43 @@ def test_a_model_and_what_is_said_of_it(manager, address):
     told(manager.get("/analytics/models/99"), 404)
 
 
-def test_a_manager_sees_about_which_courses_no_one_was_notified(server, manager, address, prepared):
-    assert "No one was notified" not in manager.get(address).text
+@pytest.fixture
+def withheld(server, prepared):
+    """No one was notified about two courses, and about one that is gone."""
     found = {"flagged": 14, "predicted": 20, "reason": "its dates <b>are</b> wrong", "time": 1_795_000_000, "ends": 0}
     noted = [{**found, "context": context, "course": "A"} for context in (prepared.course, prepared.other, 999_999)]
     name = f"most flagged {prepared.dropout}"
     store(server, "REPLACE INTO analytics_facts VALUES (?, ?)", name, json.dumps(noted))
+    yield
+    store(server, "DELETE FROM analytics_facts WHERE name = ?", name)
+
+
+def test_a_manager_sees_about_which_courses_no_one_was_notified(server, manager, address, prepared, withheld):
+    text = manager.get(address).text
+    assert text.count("14 of 20 students were flagged on 2026-11-18, probably because its dates &lt;b&gt;are") == 2
+    assert f'<a href="/insights?context={prepared.other}&amp;model={prepared.dropout}">' in text
+    assert "notify_when_most_flagged" in text
+    assert f'<a href="{address}#withheld">no one was notified about 3 courses</a>' in manager.get("/analytics").text
+    assert manager.get(f"{address}/predictions").text.count("14 of 20 students flagged; no one was notified") == 2
+    assert reader(server, "ana").get(address).status_code == 403
+
+
+def test_no_such_course_is_named_without_one(manager, address):
+    for page in ("/analytics", address, f"{address}/predictions"):
+        assert "no one was notified" not in manager.get(page).text.lower()
+
+
+def test_courses_no_one_was_notified_about_in_a_browser(server, address, browser, withheld):
     try:
-        text = manager.get(address).text
-        assert text.count("14 of 20 students were flagged on 2026-11-18, probably because its dates &lt;b&gt;are") == 2
-        assert f'<a href="/insights?context={prepared.other}&amp;model={prepared.dropout}">' in text
-        assert "notify_when_most_flagged" in text
-        assert f'<a href="{address}#withheld">no one was notified about 3 courses</a>' in manager.get("/analytics").text
-        assert manager.get(f"{address}/predictions").text.count("14 of 20 students flagged; no one was notified") == 2
-        assert reader(server, "ana").get(address).status_code == 403
+        show(browser, 360, dark=True)
+        log_in(browser, "manager")
+        for page in ("/analytics", f"{address}/predictions", address):
+            browser.get(f"{server.url}{page}")
+            assert browser.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["width"] <= 360
+            assert not violations(browser, axe())
     finally:
-        store(server, "DELETE FROM analytics_facts WHERE name = ?", name)
+        log_out(browser)
+        browser.get_log("browser")
 
 
 def test_an_evaluation_with_progress_result_and_figures(server, manager, address):
