@@ -98,7 +98,7 @@ def _offer(session: Session, modelid: int, intervals: list[str]) -> str:
     lines = [*trained.info]
     if not trained.status:
         predicted = lifecycle.predict(session.workspace, session.site, modelid)
-        outbox.deliver(session.workspace)
+        outbox.deliver(session.workspace, session.site)
         lines.append(f"The model is enabled and trained; {predicted.figures.get('predictions', 0)} insights.")
     return "\n".join(lines)
 

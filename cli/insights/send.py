@@ -9,10 +9,14 @@ from ..session import Session
 
 @make("send", store=True, examples="moodlemlbackend insights send")
 def command(session: Session) -> Answer:
-    """Send what could not be sent before; the tasks predict and cleanup do so, too."""
+    """Send what could not be sent before; the tasks predict and cleanup do so, too.
+
+    What its recipient has switched off since, here or in Moodle where the site is named, is not sent.
+    """
     from moodlemlbackend.analytics.notifications import outbox
 
-    delivered = outbox.deliver(session.workspace)
+    delivered = outbox.deliver(session.workspace, session.site if session.settings.site else None)
     sent = sum(delivered.sent.values())
-    text = f"Sent: {sent}, waiting: {delivered.waiting}, given up: {delivered.given_up}."
+    text = f"Sent: {sent}, waiting: {delivered.waiting}, given up: {delivered.given_up}"
+    text += f", no longer wanted: {delivered.unwanted}." if delivered.unwanted else "."
     return Answer(vars(delivered), "\n".join([text, *delivered.problems]), info=delivered.problems)

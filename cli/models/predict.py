@@ -18,5 +18,5 @@ def command(session: Session, modelid: int, everything: bool) -> Answer:
 
     shown = progress_of(session.model(modelid))
     result = lifecycle.predict(session.workspace, session.site, modelid, shown=shown)
-    result.info += outbox.deliver(session.workspace).problems
+    result.info += outbox.deliver(session.workspace, session.site).problems
     return run_answer(result, everything=everything)

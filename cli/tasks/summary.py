@@ -27,7 +27,8 @@ def _show(summary: TaskSummary) -> None:
         print_line("Removed: " + ", ".join(f"{number} {name}" for name, number in summary.removed.items()) + ".")
     if summary.delivered:
         sent = ", ".join(f"{number} by {channel}" for channel, number in summary.delivered.sent.items()) or "nothing"
-        print_line(f"Sent: {sent}; waiting: {summary.delivered.waiting}.")
+        unwanted = f"; no longer wanted: {summary.delivered.unwanted}" if summary.delivered.unwanted else ""
+        print_line(f"Sent: {sent}; waiting: {summary.delivered.waiting}{unwanted}.")
         for problem in summary.delivered.problems:
             print_line(problem)
     print_line(f"Done in {summary.seconds:.1f} s.")

@@ -27,6 +27,7 @@ from moodlemlbackend.interpreter import python_code
 from moodlemlbackend.runtime.captured_output import log_library_output, redirect_to
 from moodlemlbackend.runtime.environment import set_library_defaults
 from moodlemlbackend.runtime.progress import QuietReporter
+from moodlemlbackend.runtime.promise import Promise
 from moodlemlbackend.runtime.reply import Reply, scratch_descriptor, write_all
 from moodlemlbackend.runtime.supervisor import (
     EXIT_SECONDS,
@@ -79,7 +80,9 @@ def run_isolated(
             os.close(sink)
     if child.result is not None:
         return child.result
-    return failure(describe_end(name, child.code), child.runid, log=child.log)
+    end = describe_end(name, child.code)
+    kept = child.promise and child.promise.kept(end)
+    return kept if isinstance(kept, dict) else failure(end, child.runid, log=child.log)
 
 
 class _Child:
@@ -89,6 +92,7 @@ class _Child:
         self.result: dict[str, Any] | None = None
         self.runid: int | None = None
         self.log: Path | None = None
+        self.promise: Promise | None = None
         self._sink = sink
         self._process = subprocess.Popen(
             python_code(_START),
@@ -116,6 +120,8 @@ class _Child:
                 break
             if kind == "run":
                 self.runid, self.log = values[0], Path(values[1])
+            elif kind == "promise":
+                self.promise = Promise(**values[0])
             elif kind == "progress":
                 reporter.progress(*values)
             else:
@@ -156,6 +162,10 @@ class _PipeReporter(QuietReporter):
         """Tell which run it is, for its log."""
         super().started(run)
         self._send("run", run.runid, str(run.log_file))
+
+    def promise(self, promise: Promise) -> None:
+        """Pass it on."""
+        self._send("promise", asdict(promise))
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Pass it on."""

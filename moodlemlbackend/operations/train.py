@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.errors import BackendError, InterruptedRunError
 from moodlemlbackend.files import explain
-from moodlemlbackend.operations.trained_models import model_in_force, processor_of, store_of
+from moodlemlbackend.operations.trained_models import model_in_force, processor_of, promise_at_publication, store_of
 from moodlemlbackend.processor import get_processor
 from moodlemlbackend.runtime.environment import load_in_background
 from moodlemlbackend.runtime.progress import stage
+from moodlemlbackend.runtime.promise import UNFINISHED
 from moodlemlbackend.runtime.run import Run
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def train(
     """
     store = store_of(modelid, outputdir)
     with Run.start(Path(outputdir), reporter) as run:
+        promise_at_publication(store, reporter, lambda: {"status": 0, "info": [*run.info], "runid": str(run.runid)})
         try:
             _train(
                 store, run, reporter, modelid, outputdir, dataset, settings,
@@ -111,7 +113,7 @@ def _tell_what_is_missing(run: Run, error: BaseException) -> None:
     else:
         run.log.error("The end of the training failed", exc_info=error)
         text = f"the details are in {run.log_file}"
-    run.tell(f"The model is trained and in force, but what follows a training is not complete: {text}")
+    run.tell(f"{UNFINISHED} {text}")
 
 
 def seed_of(settings: Settings, samples: TrainingRows) -> int:

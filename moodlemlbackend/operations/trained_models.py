@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.errors import ModelError, NotTrainedError, UsageError
 from moodlemlbackend.processor import get_processor
+from moodlemlbackend.runtime.promise import Promise
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from moodlemlbackend.processor.processor import Processor, TrainedModel
+    from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.storage.model_store import ModelStore
     from moodlemlbackend.storage.stored_model import StoredModel
 
@@ -40,6 +44,11 @@ def _store_in(outputdir: str) -> ModelStore:
     if not outputdir:
         raise UsageError("The output directory is empty; name a directory that can be written.")
     return ModelStore(Path(outputdir))
+
+
+def promise_at_publication(store: ModelStore, reporter: Reporter, result: Callable[[], dict[str, Any] | str]) -> None:
+    """Have a reporter told what the operation will have come to as soon as the store's next model is in force."""
+    store.announce = lambda file, content: reporter.promise(Promise(result(), str(file.resolve()), content.decode()))
 
 
 def processor_of(stored: StoredModel | None) -> Processor:

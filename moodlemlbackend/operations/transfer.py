@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.errors import ModelError
-from moodlemlbackend.operations.trained_models import model_in_force, processor_of, reference_model, store_of
+from moodlemlbackend.operations.trained_models import (
+    model_in_force,
+    processor_of,
+    promise_at_publication,
+    reference_model,
+    store_of,
+)
 from moodlemlbackend.processor import get_processor
 from moodlemlbackend.runtime.run import Run
 
@@ -14,6 +20,8 @@ if TYPE_CHECKING:
     from moodlemlbackend.processor.processor import TrainedModel
     from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.settings.backend import Settings
+
+IMPORTED = "Ok"
 
 
 def export_model(reporter: Reporter, modelid: str, modeldir: str, exportdir: str, *, settings: Settings) -> str:  # noqa: ARG001
@@ -39,6 +47,7 @@ def import_model(reporter: Reporter, modelid: str, modeldir: str, importdir: str
 
     store = store_of(modelid, modeldir)
     source = Path(importdir)
+    promise_at_publication(store, reporter, lambda: IMPORTED)
     with Run.start(Path(modeldir), reporter, lazy=True):
         reference = next((folder for folder in (source, source / CLASSIFIER) if is_reference_model(folder)), None)
         if reference is not None:
@@ -46,12 +55,12 @@ def import_model(reporter: Reporter, modelid: str, modeldir: str, importdir: str
             processor.prove(model, reference)
             with store.lock(settings.lock_wait):
                 processor.store(store, model, {})
-            return "Ok"
+            return IMPORTED
         exported = read_model(source)
         processor = processor_of(exported)
         with store.lock(settings.lock_wait):
             processor.import_model(store, exported)
-        return "Ok"
+        return IMPORTED
 
 
 def _export_reference(model: TrainedModel, folder: Path) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from moodlemlbackend.runtime.promise import Promise
+    from moodlemlbackend.runtime.reply import Reply
     from moodlemlbackend.runtime.run import Run
 
 
@@ -18,6 +20,9 @@ class Reporter(Protocol):
     def started(self, run: Run) -> None:
         """The operation's run has begun: its folder and log are known."""
 
+    def promise(self, promise: Promise) -> None:
+        """The operation is about to put a model in force."""
+
     def progress(self, stage: str, done: int, total: int) -> None:
         """So many steps of a stage, such as ``Training``, are done."""
 
@@ -26,17 +31,22 @@ class Reporter(Protocol):
 
 
 class QuietReporter:
-    """Keeps the run and shows nothing."""
+    """Keeps the run and shows nothing; leaves word of the run, and of what it promises, in a reply."""
 
-    def __init__(self, note_run: Callable[[Run], None] | None = None) -> None:
+    def __init__(self, reply: Reply | None = None) -> None:
         self.run: Run | None = None
-        self._note_run = note_run
+        self._reply = reply
 
     def started(self, run: Run) -> None:
         """Keep the run, and leave word of it."""
         self.run = run
-        if self._note_run is not None:
-            self._note_run(run)
+        if self._reply is not None:
+            self._reply.note_run(run)
+
+    def promise(self, promise: Promise) -> None:
+        """Leave word of it."""
+        if self._reply is not None:
+            self._reply.note_promise(promise)
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Show nothing."""
@@ -48,8 +58,8 @@ class QuietReporter:
 class TerminalReporter(QuietReporter):
     """Writes a line for every message, and for every tenth of a stage, to a terminal's descriptor."""
 
-    def __init__(self, terminal: int, note_run: Callable[[Run], None] | None = None) -> None:
-        super().__init__(note_run)
+    def __init__(self, terminal: int, reply: Reply | None = None) -> None:
+        super().__init__(reply)
         self._terminal = terminal
         self._tenths: dict[str, int] = {}
 
@@ -71,9 +81,9 @@ class TerminalReporter(QuietReporter):
             os.write(self._terminal, f"{text}\n".encode(errors="backslashreplace"))
 
 
-def reporter_at(terminal: int | None, note_run: Callable[[Run], None] | None = None) -> QuietReporter:
+def reporter_at(terminal: int | None, reply: Reply | None = None) -> QuietReporter:
     """A reporter to the person at a terminal, None where there is none."""
-    return QuietReporter(note_run) if terminal is None else TerminalReporter(terminal, note_run)
+    return QuietReporter(reply) if terminal is None else TerminalReporter(terminal, reply)
 
 
 def stage(reporter: Reporter, name: str) -> Callable[[int, int], None]:

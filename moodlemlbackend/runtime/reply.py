@@ -12,11 +12,13 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from moodlemlbackend.errors import UsageError
+from moodlemlbackend.runtime.promise import Promise
 
 if TYPE_CHECKING:
     from moodlemlbackend.runtime.run import Run
@@ -51,6 +53,10 @@ class Reply:
         """Leave word of the run that has begun."""
         self._note("run", {"runid": run.runid, "log": str(run.log_file)})
 
+    def note_promise(self, promise: Promise) -> None:
+        """Leave word of what the run will have come to."""
+        self._note("promise", asdict(promise))
+
     def write(self, result: Result) -> int:
         """Write a result in place of what may be there; returns the exit code."""
         self._line.seek(0)
@@ -62,13 +68,14 @@ class Reply:
         self._note("code", code)
         return code
 
-    def read_notes(self) -> tuple[int | None, int | None, Path | None]:
-        """Return the exit code, None when no line was completed; the run's id and log if it has one."""
+    def read_notes(self) -> tuple[int | None, int | None, Path | None, Promise | None]:
+        """Return the exit code, None when no line was completed; the run's id, log and promise if it has one."""
         self._notes.seek(0)
         entries = self._notes.read().splitlines(keepends=True)
         notes = dict(json.loads(entry) for entry in entries if entry.endswith(b"\n"))
         run = notes.get("run")
-        return (notes.get("code"), *((run["runid"], Path(run["log"])) if run else (None, None)))
+        promise = Promise(**notes["promise"]) if "promise" in notes else None
+        return (notes.get("code"), *((run["runid"], Path(run["log"])) if run else (None, None)), promise)
 
     def line(self) -> bytes:
         """Return the line, without its end."""

@@ -10,8 +10,9 @@ standard output and error lead to a scratch file, where libraries may print; the
       └── child  runs the command ────────────┘
 
 A child that crashes in C++, runs out of memory or computes on after a signal cannot take the answer with it: the
-parent ends it and says so. A parent that is killed takes the child with it. Where there is no fork, the command runs
-in the one process there is, without that safety.
+parent ends it and says so; a model that is in force by then is its result still (:mod:`.promise`). A parent that is
+killed takes the child with it. Where there is no fork, the command runs in the one process there is, without that
+safety.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def run_command(name: str, call: Callable[[Reporter], Result], *, lines: int = 1
     terminal = errors if os.isatty(errors) else None
     sink = redirect_output()
     reply = Reply()
-    reporter = reporter_at(terminal, reply.note_run)
+    reporter = reporter_at(terminal, reply)
     code = None
     if reply.shared and hasattr(os, "fork"):
         code = _run_in_child(name, call, reporter, reply, out, sink)
@@ -227,13 +228,14 @@ def _run_in_child(
         _be_child(name, call, reporter, reply)
     os.close(life)
     ended, stopped = _wait(child, signals, sink)
-    code, runid, log = reply.read_notes()
+    code, runid, log, promise = reply.read_notes()
     log_library_output(sink, log)
     if code is not None:
         return code
     text = describe_end(name, ended) if stopped is None else _stopped_by(stopped)
     append_to_log(log, f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} ERROR {text}".encode())
-    return reply.write(failure(text, runid, log=log if stopped is None else None))
+    kept = promise and promise.kept(text)
+    return reply.write(kept or failure(text, runid, log=log if stopped is None else None))
 
 
 def _be_child(name: str, call: Callable[[Reporter], Result], reporter: QuietReporter, reply: Reply) -> NoReturn:

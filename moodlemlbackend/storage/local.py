@@ -23,6 +23,8 @@ class LocalStorage(Storage):
     def __init__(self, base: Path) -> None:
         self._base = base.absolute()
 
+    in_place = True
+
     @contextmanager
     def checkout(self, parts: tuple[str, ...], *, write: bool) -> Iterator[Path]:  # noqa: ARG002
         """Give the directory itself."""

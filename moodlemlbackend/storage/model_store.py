@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from moodlemlbackend.errors import ModelError, StorageError
-from moodlemlbackend.files import NEW, fsync, replace_file, storage_errors
+from moodlemlbackend.files import NEW, fsync, is_named_pipe, replace_file, storage_errors
 from moodlemlbackend.storage import layout
 from moodlemlbackend.storage.layout import Pointer
 from moodlemlbackend.storage.stored_model import RESTORE, StoredModel, read_model, write_model
@@ -31,10 +31,14 @@ T = TypeVar("T")
 
 
 class ModelStore:
-    """The trained model of ``outputdir``: read without a lock, published and cleared under one."""
+    """The trained model of ``outputdir``: read without a lock, published and cleared under one.
+
+    ``announce`` is called before a model comes into force, with the file and the content that puts it there.
+    """
 
     def __init__(self, outputdir: Path) -> None:
         self.folder = Path(outputdir) / layout.CLASSIFIER
+        self.announce: Callable[[Path, bytes], None] = lambda _file, _content: None
         self._lock: BaseFileLock | None = None
         self._new: str | None = None
 
@@ -125,7 +129,9 @@ class ModelStore:
             self._new = folder.name
             try:
                 model = write_model(folder, processor, settings, arrays)
-                replace_file(self.folder / layout.POINTER, Pointer(folder.name, model.sha256).encode())
+                pointer = Pointer(folder.name, model.sha256).encode()
+                self.announce(self.folder / layout.POINTER, pointer)
+                replace_file(self.folder / layout.POINTER, pointer)
             except BaseException:
                 if self._version_in_force() != folder.name:
                     shutil.rmtree(folder, ignore_errors=True)
@@ -155,7 +161,7 @@ class ModelStore:
         path = self.folder / layout.POINTER
         with storage_errors(path):
             try:
-                pointer = Pointer.parse(path.read_bytes())
+                pointer = None if is_named_pipe(path) else Pointer.parse(path.read_bytes())
             except FileNotFoundError:
                 return None
         if pointer is None:

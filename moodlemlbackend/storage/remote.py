@@ -44,6 +44,8 @@ class RemoteStorage(Storage):
         name = hashlib.sha256(self._objects.name.encode()).hexdigest()[:16]
         self._cache = (cache or _usual_cache()).absolute() / name
 
+    in_place = False
+
     @contextmanager
     def checkout(self, parts: tuple[str, ...], *, write: bool) -> Iterator[Path]:
         """See :meth:`Storage.checkout`."""

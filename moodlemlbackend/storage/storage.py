@@ -43,6 +43,11 @@ class Storage(ABC):
             The model in force is damaged on the remote base.
         """
 
+    @property
+    @abstractmethod
+    def in_place(self) -> bool:
+        """Whether a model is in force once it is published in a checkout, before that ends."""
+
     def exists(self, parts: tuple[str, ...]) -> bool:
         """Say whether there is such a directory with anything in it."""
         return bool(self.listing(parts))

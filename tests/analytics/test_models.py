@@ -30,6 +30,7 @@ from fixtures.trained_sites import (
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import (
     FILES,
+    INSIGHTS,
     MODELS_LOG,
     NOTIFICATIONS,
     PREDICT_SAMPLES,
@@ -44,7 +45,7 @@ from moodlemlbackend.errors import BusyError, UsageError
 
 _ = (site, site_url, trained, trained_folder, workspace)  # fixtures
 
-OF_A_MODEL = (FILES, NOTIFICATIONS, PREDICT_SAMPLES, PREDICTIONS, TRAIN_SAMPLES, USED_ANALYSABLES, USED_FILES)
+OF_A_MODEL = (FILES, INSIGHTS, NOTIFICATIONS, PREDICT_SAMPLES, PREDICTIONS, TRAIN_SAMPLES, USED_ANALYSABLES, USED_FILES)
 
 
 def get(workspace, modelid):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
 
-HEAD = "0004"
+HEAD = "0005"
 """The schema that this package reads and writes: the newest of ``migrations/versions``."""
 
 VERSION_TABLE = "analytics_store_version"

@@ -1,29 +1,20 @@
-"""Insights: of each sample of an enabled model the predictions in its last range, those of the highest class first."""
+"""Insights: of each sample of an enabled model the prediction in its last range, those of the highest class first."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, distinct, false, func, or_, select
+from sqlalchemy import and_, bindparam, case, distinct, false, func, or_, select
 
-from moodlemlbackend.analytics.db.predictions import PredictionRow
-from moodlemlbackend.analytics.db.schema import EXPLANATIONS, MODELS, PREDICTION_ACTIONS, PREDICTIONS
+from moodlemlbackend.analytics.db.predictions import DealtWith, PredictionRow
+from moodlemlbackend.analytics.db.schema import EXPLANATIONS, INSIGHTS, MODELS, PREDICTION_ACTIONS, PREDICTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from sqlalchemy import Connection
 
-_NEWER = PREDICTIONS.alias("newer")
-_IS_LAST = ~(
-    select(1)
-    .where(
-        *(_NEWER.c[name] == PREDICTIONS.c[name] for name in ("modelid", "contextid", "sampleid")),
-        _NEWER.c.rangeindex > PREDICTIONS.c.rangeindex,
-    )
-    .exists()
-)
 _IN_FORCE = (MODELS.c.enabled == 1, MODELS.c.trained == 1)
 
 
@@ -41,17 +32,8 @@ class InsightRow(PredictionRow):
 
 
 @dataclass(frozen=True)
-class ContextInsights:
-    """How many predictions a model has in a context."""
-
-    modelid: int
-    contextid: int
-    predictions: int
-
-
-@dataclass(frozen=True)
 class OpenInsights:
-    """Predictions of a model in a context that a user has not dealt with, and the highest of their probabilities."""
+    """How many insights of a model in a context a user has not dealt with, and the highest of their probabilities."""
 
     modelid: int
     contextid: int
@@ -100,47 +82,39 @@ class Chosen:
 
 def ranked(connection: Connection, chosen: Chosen, *, limit: int, offset: int) -> list[int]:
     """Some of the insights that are asked for, those of the highest class and score first."""
-    prediction = PREDICTIONS.c
-    query = _asked(select(prediction.id), chosen)
-    query = query.order_by(prediction.prediction.desc(), prediction.predictionscore.desc(), prediction.id.desc())
+    insight = INSIGHTS.c
+    query = _asked(select(insight.predictionid), chosen)
+    if chosen.userid is not None:
+        query = query.where(insight.predictionid.not_in(_done_by(chosen.userid, chosen.hiding)))
+    query = query.order_by(insight.prediction.desc(), insight.predictionscore.desc(), insight.predictionid.desc())
     return [*connection.execute(query.limit(limit).offset(offset)).scalars()]
 
 
-def number_open(
-    connection: Connection,
-    modelid: int,
-    contextid: int,
-    userid: int | None,
-    hiding: Collection[str],
-    samples: Collection[int] | None = None,
-) -> int:
-    """How many samples of a model in a context, or of these, have a last prediction that a user has not dealt with."""
-    there = [PREDICTIONS.c.modelid == modelid, PREDICTIONS.c.contextid == contextid]
-    if samples is not None:
-        there.append(_among(PREDICTIONS.c.sampleid, samples))
-    number = connection.execute(select(func.count(distinct(PREDICTIONS.c.sampleid))).where(*there)).scalar() or 0
-    if userid is None:
-        return int(number)
-    dealt_with = (
-        select(func.count(distinct(PREDICTIONS.c.sampleid)))
-        .join(PREDICTION_ACTIONS, PREDICTION_ACTIONS.c.predictionid == PREDICTIONS.c.id)
-        .where(*there, _IS_LAST, PREDICTION_ACTIONS.c.userid == userid)
-        .where(PREDICTION_ACTIONS.c.actionname.in_(sorted(hiding)))
-    )
-    return int(number - (connection.execute(dealt_with).scalar() or 0))
+def dealt_with(connection: Connection, chosen: Chosen, *, limit: int, offset: int) -> list[DealtWith]:
+    """Of those that the user has dealt with some, the latest first: what was done about each last."""
+    action, last = PREDICTION_ACTIONS.c, func.max(PREDICTION_ACTIONS.c.id)
+    query = _dealt_with(last, chosen).group_by(INSIGHTS.c.predictionid).order_by(last.desc())
+    ids = [*connection.execute(query.limit(limit).offset(offset)).scalars()]
+    found = select(action.predictionid, action.actionname, action.timecreated).where(action.id.in_(ids))
+    return [DealtWith(*row) for row in connection.execute(found.order_by(action.id.desc()))]
+
+
+def number_dealt_with(connection: Connection, chosen: Chosen) -> int:
+    """How many the user has dealt with."""
+    return int(connection.execute(_dealt_with(func.count(distinct(INSIGHTS.c.predictionid)), chosen)).scalar() or 0)
 
 
 def context_ids(connection: Connection, modelid: int | None = None) -> set[int]:
-    """Ids of the contexts in which there are predictions, of one model or of any."""
-    query = select(PREDICTIONS.c.contextid).distinct()
+    """Ids of the contexts in which there are insights, of one model or of any."""
+    query = select(INSIGHTS.c.contextid).distinct()
     if modelid is not None:
-        query = query.where(PREDICTIONS.c.modelid == modelid)
+        query = query.where(INSIGHTS.c.modelid == modelid)
     return set(connection.execute(query).scalars())
 
 
 def current_ids(connection: Connection, predictionids: Collection[int]) -> set[int]:
     """Those of these predictions that are of the last range of their samples."""
-    query = select(PREDICTIONS.c.id).where(_among(PREDICTIONS.c.id, predictionids), _IS_LAST)
+    query = select(INSIGHTS.c.predictionid).where(_among(INSIGHTS.c.predictionid, predictionids))
     return set(connection.execute(query).scalars())
 
 
@@ -154,18 +128,10 @@ def read(connection: Connection, predictionids: Collection[int]) -> dict[int, In
     return {row.id: InsightRow(**row._asdict()) for row in connection.execute(query)}
 
 
-def contexts(connection: Connection, modelid: int | None = None) -> list[ContextInsights]:
-    """Where there are predictions of enabled models that have learned, or need not."""
-    query = (
-        select(PREDICTIONS.c.modelid, PREDICTIONS.c.contextid, func.count())
-        .join(MODELS, MODELS.c.id == PREDICTIONS.c.modelid)
-        .where(*_IN_FORCE)
-        .group_by(PREDICTIONS.c.modelid, PREDICTIONS.c.contextid)
-        .order_by(PREDICTIONS.c.modelid, PREDICTIONS.c.contextid)
-    )
-    if modelid is not None:
-        query = query.where(PREDICTIONS.c.modelid == modelid)
-    return [ContextInsights(*row) for row in connection.execute(query)]
+def models_in(connection: Connection, contextid: int) -> list[int]:
+    """Ids of the enabled models that have insights in a context."""
+    there = select(INSIGHTS.c.modelid).where(INSIGHTS.c.contextid == contextid)
+    return [*connection.execute(select(MODELS.c.id).where(*_IN_FORCE, MODELS.c.id.in_(there))).scalars()]
 
 
 def open_insights(
@@ -175,59 +141,63 @@ def open_insights(
     hiding: Collection[str],
     limit: GroupLimit | None = None,
 ) -> list[OpenInsights]:
-    """Count, by enabled model and context, what waits for a user: the last range of each sample counts."""
+    """Count, by enabled model and context with insights, what waits for a user."""
+    waits = INSIGHTS.c.predictionid.not_in(_done_by(userid, hiding))
+    waiting, highest = func.sum(case((waits, 1), else_=0)), func.max(case((waits, INSIGHTS.c.probability)))
     query = (
-        select(
-            PREDICTIONS.c.modelid, PREDICTIONS.c.contextid, func.count(distinct(PREDICTIONS.c.sampleid)),
-            func.max(EXPLANATIONS.c.probability),
-        )
-        .join(MODELS, MODELS.c.id == PREDICTIONS.c.modelid)
-        .outerjoin(EXPLANATIONS, EXPLANATIONS.c.predictionid == PREDICTIONS.c.id)
-        .where(*_IN_FORCE, _in(contextids), _IS_LAST, _open_for(userid, hiding))
-        .group_by(PREDICTIONS.c.modelid, PREDICTIONS.c.contextid)
-    )  # fmt: skip
-    return [OpenInsights(*row) for row in connection.execute(_limited(query, limit))]
+        select(INSIGHTS.c.modelid, INSIGHTS.c.contextid, waiting, highest)
+        .where(_of_models(*_IN_FORCE), _in(contextids))
+        .group_by(INSIGHTS.c.contextid, INSIGHTS.c.modelid)
+    )
+    found = connection.execute(_limited(query, limit))
+    return [OpenInsights(modelid, contextid, int(waiting), highest) for modelid, contextid, waiting, highest in found]
 
 
 def _asked(query: Any, chosen: Chosen) -> Any:
-    query = query.join(MODELS, MODELS.c.id == PREDICTIONS.c.modelid).where(MODELS.c.enabled == 1, _IS_LAST)
+    query = query.where(_of_models(MODELS.c.enabled == 1))
     if chosen.modelid is not None:
-        query = query.where(PREDICTIONS.c.modelid == chosen.modelid)
-    if chosen.userid is not None:
-        query = query.where(_open_for(chosen.userid, chosen.hiding))
+        query = query.where(INSIGHTS.c.modelid == chosen.modelid)
     return _limited(query.where(or_(false(), *(_place(*place) for place in chosen.places))), chosen.limit)
+
+
+def _dealt_with(column: Any, chosen: Chosen) -> Any:
+    query = select(column).select_from(PREDICTION_ACTIONS)
+    query = _asked(query.join(INSIGHTS, INSIGHTS.c.predictionid == PREDICTION_ACTIONS.c.predictionid), chosen)
+    actions = PREDICTION_ACTIONS.c.actionname.in_(sorted(chosen.hiding))
+    return query.where(PREDICTION_ACTIONS.c.userid == chosen.userid, actions)
+
+
+def _done_by(userid: int, hiding: Collection[str]) -> Any:
+    """What a user has dealt with."""
+    done = PREDICTION_ACTIONS.c.userid == userid, PREDICTION_ACTIONS.c.actionname.in_(sorted(hiding))
+    return select(PREDICTION_ACTIONS.c.predictionid).where(*done)
 
 
 def _limited(query: Any, limit: GroupLimit | None) -> Any:
     if limit is None:
         return query
     hidden = and_(
-        MODELS.c.target.not_in(sorted(limit.exempt)),
+        _of_models(MODELS.c.target.not_in(sorted(limit.exempt))),
         _in(limit.contextids),
-        ~_among(PREDICTIONS.c.sampleid, limit.sampleids),
+        ~_among(INSIGHTS.c.sampleid, limit.sampleids),
     )
     return query.where(~hidden)
 
 
 def _place(targets: Collection[str], contextids: Collection[int] | None) -> Any:
-    of_targets = MODELS.c.target.in_(sorted(targets))
+    of_targets = _of_models(MODELS.c.target.in_(sorted(targets)))
     return of_targets if contextids is None else and_(of_targets, _in(contextids))
 
 
+def _of_models(*conditions: Any) -> Any:
+    """Whether the model meets conditions; said so that a database goes by the order of the insights, not by model."""
+    return INSIGHTS.c.modelid.not_in(select(MODELS.c.id).where(~and_(*conditions)))
+
+
 def _in(contextids: Collection[int]) -> Any:
-    return _among(PREDICTIONS.c.contextid, contextids)
+    return _among(INSIGHTS.c.contextid, contextids)
 
 
 def _among(column: Any, ids: Collection[int]) -> Any:
     """Whether a column is one of these ids, which may be more than a statement can have parameters."""
     return column.in_(bindparam(None, sorted(map(int, ids)) or [-1], expanding=True, literal_execute=True))
-
-
-def _open_for(userid: int, hiding: Collection[str]) -> Any:
-    """Whether a user has not dealt with a prediction."""
-    done = (
-        PREDICTION_ACTIONS.c.predictionid == PREDICTIONS.c.id,
-        PREDICTION_ACTIONS.c.userid == userid,
-        PREDICTION_ACTIONS.c.actionname.in_(sorted(hiding)),
-    )
-    return ~select(1).where(*done).exists()

@@ -13,6 +13,7 @@ from moodlemlbackend.analytics.db.schema import (
     EXPLANATIONS,
     FEEDBACK,
     FILES,
+    INSIGHTS,
     MODELS,
     MODELS_LOG,
     NOTIFICATIONS,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-_OF_A_MODEL = (FEEDBACK, FILES, PREDICT_SAMPLES, TRAIN_SAMPLES, USED_ANALYSABLES, USED_FILES)
+_OF_A_MODEL = (FEEDBACK, FILES, INSIGHTS, PREDICT_SAMPLES, TRAIN_SAMPLES, USED_ANALYSABLES, USED_FILES)
 
 
 @dataclass(frozen=True)

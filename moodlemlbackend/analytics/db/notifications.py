@@ -25,6 +25,7 @@ class Delivery:
     channel: str
     address: str
     attempts: int
+    userid: int
     id: int
     subject: str
     fullmessage: str
@@ -96,7 +97,7 @@ def due(
     query = (
         select(
             DELIVERIES.c.id.label("delivery"), DELIVERIES.c.channel, DELIVERIES.c.address, DELIVERIES.c.attempts,
-            *(NOTIFICATIONS.c[name] for name in names),
+            NOTIFICATIONS.c.useridto, *(NOTIFICATIONS.c[name] for name in names),
         )
         .join(NOTIFICATIONS, NOTIFICATIONS.c.id == DELIVERIES.c.notificationid)
         .where(

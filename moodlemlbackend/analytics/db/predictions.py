@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, select
 
-from moodlemlbackend.analytics.db.schema import EXPLANATIONS, MODELS, PREDICTION_ACTIONS, PREDICTIONS
+from moodlemlbackend.analytics.db.database import upsert
+from moodlemlbackend.analytics.db.schema import EXPLANATIONS, INSIGHTS, PREDICTION_ACTIONS, PREDICTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from sqlalchemy import Connection
+
+_SAMPLE = ("modelid", "contextid", "sampleid")
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,8 @@ class DealtWith:
     """The last thing that a user has done about a prediction."""
 
     predictionid: int
-    modelid: int
     action: str
     time: int
-    sampleid: int
 
 
 def insert(
@@ -51,7 +52,10 @@ def insert(
     probability_range: tuple[float, float] | None,
     reasons: Sequence[dict[str, Any]],
 ) -> int:
-    """Write a prediction, with its explanation if there is a probability; returns its id."""
+    """Write a prediction, with its explanation if there is a probability; returns its id.
+
+    It is the insight of its sample unless a later range has been predicted.
+    """
     key = connection.execute(PREDICTIONS.insert().values(values)).inserted_primary_key
     predictionid = int(key[0]) if key else 0
     if probability is not None:
@@ -61,6 +65,11 @@ def insert(
                 predictionid=predictionid, probability=probability, low=low, high=high, reasons=json.dumps([*reasons])
             )
         )
+    insight = {column.name: values[column.name] for column in INSIGHTS.c if column.name in values}
+    insight |= {"predictionid": predictionid, "probability": probability}
+    sample = [INSIGHTS.c[name] == values[name] for name in _SAMPLE]
+    connection.execute(delete(INSIGHTS).where(*sample, INSIGHTS.c.rangeindex <= values["rangeindex"]))
+    upsert(connection, INSIGHTS, insight, _SAMPLE, replace=False)
     return predictionid
 
 
@@ -92,16 +101,6 @@ def by_context(connection: Connection, modelid: int) -> dict[int, tuple[int, int
     return {row[0]: (row[1], row[2]) for row in connection.execute(query)}
 
 
-def models_in(connection: Connection, contextid: int) -> list[int]:
-    """Ids of the enabled models that have predicted in a context."""
-    query = (
-        select(MODELS.c.id)
-        .where(MODELS.c.enabled == 1, MODELS.c.trained == 1)
-        .where(MODELS.c.id.in_(select(PREDICTIONS.c.modelid).where(PREDICTIONS.c.contextid == contextid)))
-    )
-    return list(connection.execute(query).scalars())
-
-
 def act(connection: Connection, predictionid: int, userid: int, action: str, now: int) -> None:
     """Note that a user has done something about a prediction."""
     values = {"predictionid": predictionid, "userid": userid, "actionname": action, "timecreated": now}
@@ -124,28 +123,16 @@ def was_done(connection: Connection, predictionid: int, actions: Collection[str]
     return connection.execute(select(PREDICTION_ACTIONS.c.id).where(*done)).first() is not None
 
 
-def dealt_with(connection: Connection, userid: int, contextid: int, actions: Collection[str]) -> dict[int, DealtWith]:
-    """About which predictions in a context a user has done one of these, latest first, by prediction."""
+def last_done(connection: Connection, userid: int, predictionid: int, actions: Collection[str]) -> DealtWith | None:
+    """Which of these a user has done about a prediction last; None for nothing."""
     query = (
-        select(
-            PREDICTIONS.c.id,
-            PREDICTIONS.c.modelid,
-            PREDICTION_ACTIONS.c.actionname,
-            PREDICTION_ACTIONS.c.timecreated,
-            PREDICTIONS.c.sampleid,
-        )
-        .join(PREDICTIONS, PREDICTIONS.c.id == PREDICTION_ACTIONS.c.predictionid)
-        .where(
-            PREDICTION_ACTIONS.c.userid == userid,
-            PREDICTION_ACTIONS.c.actionname.in_(actions),
-            PREDICTIONS.c.contextid == contextid,
-        )
+        select(PREDICTION_ACTIONS.c.predictionid, PREDICTION_ACTIONS.c.actionname, PREDICTION_ACTIONS.c.timecreated)
+        .where(PREDICTION_ACTIONS.c.predictionid == predictionid, PREDICTION_ACTIONS.c.userid == userid)
+        .where(PREDICTION_ACTIONS.c.actionname.in_(actions))
         .order_by(PREDICTION_ACTIONS.c.id.desc())
     )
-    last: dict[int, DealtWith] = {}
-    for row in connection.execute(query):
-        last.setdefault(row[0], DealtWith(*row))
-    return last
+    row = connection.execute(query.limit(1)).first()
+    return None if row is None else DealtWith(*row)
 
 
 def actions_by_prediction(connection: Connection, predictionids: Sequence[int]) -> dict[int, list[str]]:
@@ -161,7 +148,7 @@ def actions_by_prediction(connection: Connection, predictionids: Sequence[int]) 
 def forget(connection: Connection, contextids: Sequence[int]) -> int:
     """Delete the predictions in contexts, with what belongs to them; returns how many."""
     there = select(PREDICTIONS.c.id).where(PREDICTIONS.c.contextid.in_(contextids))
-    for table in (PREDICTION_ACTIONS, EXPLANATIONS):
+    for table in (PREDICTION_ACTIONS, EXPLANATIONS, INSIGHTS):
         connection.execute(delete(table).where(table.c.predictionid.in_(there)))
     return connection.execute(delete(PREDICTIONS).where(PREDICTIONS.c.contextid.in_(contextids))).rowcount
 

@@ -6,7 +6,19 @@ A time is in Unix seconds. Text in JSON says so in its comment. What a release h
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Numeric, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects.mysql import LONGTEXT
 
 METADATA = MetaData()
@@ -67,8 +79,6 @@ MODELS_LOG = _table(
     Index("analytics_models_log_model", "modelid", "timecreated"),
 )
 
-_RANK = ("prediction", "predictionscore", "id", "modelid", "contextid", "sampleid", "rangeindex")
-
 PREDICTIONS = _table(
     "analytics_predictions",
     _whole("modelid"),
@@ -81,10 +91,8 @@ PREDICTIONS = _table(
     _whole("timecreated"),
     _whole("timestart", null=True),
     _whole("timeend", null=True),
-    Index("analytics_predictions_sample", "modelid", "contextid", "sampleid", "rangeindex"),
-    Index("analytics_predictions_rank_in_context", "contextid", *_RANK[:4], *_RANK[5:]),
-    Index("analytics_predictions_rank", *_RANK),
-    Index("analytics_predictions_rank_in_model", "modelid", *_RANK[:3], *_RANK[4:]),
+    Index("analytics_predictions_model", "modelid", "contextid", "timecreated"),
+    Index("analytics_predictions_context", "contextid"),
 )
 
 TRAIN_SAMPLES = _table(
@@ -175,7 +183,25 @@ EXPLANATIONS = _table(
     Column("low", Numeric(10, 5, asdecimal=False)),  # of the probability in 8 of 10 courses
     Column("high", Numeric(10, 5, asdecimal=False)),
     UniqueConstraint("predictionid", name="analytics_explanations_key"),
-    Index("analytics_explanations_probability", "predictionid", "probability"),
+)
+
+_RANK = ("prediction", "predictionscore", "predictionid")
+
+INSIGHTS = Table(
+    "analytics_insights",  # of each sample the prediction in the last range: what lists need of it, and no more
+    METADATA,
+    Column("predictionid", WHOLE, primary_key=True, autoincrement=False),
+    _whole("modelid"),
+    _whole("contextid"),
+    _whole("sampleid"),
+    Column("rangeindex", Integer, nullable=False),
+    Column("prediction", Double(), nullable=False),
+    Column("predictionscore", Double(), nullable=False),
+    Column("probability", Double()),
+    UniqueConstraint("modelid", "contextid", "sampleid", name="analytics_insights_key"),
+    Index("analytics_insights_rank", *_RANK, "modelid", "contextid", "sampleid"),
+    Index("analytics_insights_rank_in_context", "contextid", "modelid", *_RANK, "sampleid", "probability"),
+    mysql_charset="utf8mb4",
 )
 
 FEEDBACK = _table(

@@ -17,7 +17,6 @@ from moodlemlbackend.analytics.db.insights import (
     InsightRow,
     context_ids,
     current_ids,
-    number_open,
     ranked,
     read,
 )
@@ -25,9 +24,9 @@ from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.definitions import could_be_known
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, LIST_OWN_INSIGHTS, MANAGE_MODELS
-from moodlemlbackend.analytics.insights.names import format_samples
 from moodlemlbackend.analytics.insights.texts import class_label
 from moodlemlbackend.analytics.site.contexts import USER
+from moodlemlbackend.analytics.site.names import format_samples
 from moodlemlbackend.analytics.site.people import describe, languages
 from moodlemlbackend.dataset.columns import TIME, indicators_of
 from moodlemlbackend.errors import UsageError
@@ -184,32 +183,31 @@ def section(
     reader: Capabilities | None = None,
     page: int = 0,
     perpage: int = PAGE,
-) -> tuple[list[Insight], int]:
-    """A page of the insights of a model in a context, as :func:`listed`, and how many there are on all pages.
-
-    What is no longer there is left out of the page, and counted until the predictions of the context are gone.
-    """
-    limit = reader.group_limit(userid, [contextid]) if reader is not None and userid is not None else None
-    if limit is not None and model.target in limit.exempt:
-        limit = None
-    chosen = Chosen(model.id, [([model.target], [contextid])], userid, actions.HIDING, limit)
-    samples = None if limit is None else limit.sampleids
+) -> list[Insight]:
+    """A page of the insights of a model in a context, as :func:`listed`."""
+    chosen = in_context([model], contextid, userid=userid, reader=reader)
     with workspace.store.read() as connection:
         ids = ranked(connection, chosen, limit=perpage, offset=page * perpage)
-        number = number_open(connection, model.id, contextid, userid, actions.HIDING, samples)
         insights = _insights(workspace, site, connection, ids)
-    return [insight for insight in insights if insight.sample is not None], number
+    return [insight for insight in insights if insight.sample is not None]
 
 
-def several(
-    workspace: Workspace, site: Site, predictionids: Sequence[int], *, page: int = 0, perpage: int = PAGE
-) -> tuple[list[Insight], int]:
-    """A page of these insights in their order, those that are current and still there, and how many these are."""
+def in_context(
+    found: Collection[AnalyticsModel], contextid: int, *, userid: int | None = None, reader: Capabilities | None = None
+) -> Chosen:
+    """The insights of models in a context that a user has not dealt with, and may see by ``reader``."""
+    limit = reader.group_limit(userid, [contextid]) if reader is not None and userid is not None else None
+    targets = {model.target for model in found}
+    modelid = next(iter(found)).id if len(found) == 1 else None
+    return Chosen(modelid, [(targets, [contextid])], userid, actions.HIDING, limit)
+
+
+def several(workspace: Workspace, site: Site, predictionids: Sequence[int]) -> list[Insight]:
+    """These insights in their order, those that are current and still there."""
     with workspace.store.read() as connection:
         current = current_ids(connection, predictionids)
-        ids = [key for key in predictionids if key in current]
-        insights = _insights(workspace, site, connection, ids[page * perpage : (page + 1) * perpage])
-    return [insight for insight in insights if insight.sample is not None], len(ids)
+        insights = _insights(workspace, site, connection, [key for key in predictionids if key in current])
+    return [insight for insight in insights if insight.sample is not None]
 
 
 def check_groups(workspace: Workspace, reader: Capabilities, userid: int, predictionids: Iterable[int]) -> None:
@@ -265,11 +263,11 @@ def _places(
     there = context_ids(connection, modelid)
     wanted = there if contextids is None else there & set(contextids)
     reader.load(wanted)
-    places: list[tuple[list[str], Collection[int] | None]] = []
+    places: dict[frozenset[int], list[str]] = {}
     for linked in (True, False):
         of_kind = [target for target in targets if definitions.target(target).link_insights_report is linked]
-        places.append((of_kind, _readable(reader, userid, linked, wanted)))
-    return [(of_kind, found) for of_kind, found in places if of_kind and found]
+        places.setdefault(frozenset(_readable(reader, userid, linked, wanted)), []).extend(of_kind)
+    return [(of_kind, found) for found, of_kind in places.items() if of_kind and found]
 
 
 def _insights(workspace: Workspace, site: Site, connection: Connection, predictionids: Sequence[int]) -> list[Insight]:

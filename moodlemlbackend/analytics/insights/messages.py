@@ -12,12 +12,12 @@ from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.indicators.calendar import due_events
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import Capabilities
-from moodlemlbackend.analytics.insights.names import format_name, format_samples
 from moodlemlbackend.analytics.insights.texts import class_label, probability_in_words, say
 from moodlemlbackend.analytics.notifications.channels import allowed
 from moodlemlbackend.analytics.notifications.message import Message, Recipient
 from moodlemlbackend.analytics.site.contexts import COURSE, USER
 from moodlemlbackend.analytics.site.message_preferences import wanted_processors
+from moodlemlbackend.analytics.site.names import format_name, format_samples
 from moodlemlbackend.analytics.site.people import ENROLMENTS, describe, languages, module_ids, named_users
 
 if TYPE_CHECKING:

@@ -115,7 +115,7 @@ def wait_for_former_process(workspace: Workspace, model: AnalyticsModel) -> None
     """Wait until the training of a run that was killed has ended; StorageError when it does not."""
     store = ModelStore(workspace.executiondir(model))
     if store.folder.is_dir():
-        with store.lock():
+        with store.lock(load_settings().lock_wait):
             return
 
 

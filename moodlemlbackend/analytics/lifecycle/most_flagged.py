@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import facts
 from moodlemlbackend.analytics.features.analysables import Courses
-from moodlemlbackend.analytics.insights.names import format_name
 from moodlemlbackend.analytics.insights.texts import say
 from moodlemlbackend.analytics.lifecycle.backtesting.figures import MOST_FLAGGED
 from moodlemlbackend.analytics.lifecycle.likely_reason import learned_rows, likely_reason
+from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.site.people import languages
 
 if TYPE_CHECKING:

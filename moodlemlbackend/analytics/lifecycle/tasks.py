@@ -71,7 +71,7 @@ def train_models(workspace: Workspace, site: Site, *, shown: Shown | None = None
 def predict_models(workspace: Workspace, site: Site, *, shown: Shown | None = None) -> TaskSummary:
     """Have every enabled and trained model predict, and tell people of it."""
     summary = _each(workspace, site, "predict", lifecycle.predict, shown)
-    summary.delivered = outbox.deliver(workspace)
+    summary.delivered = outbox.deliver(workspace, site)
     return summary
 
 
@@ -95,7 +95,7 @@ def clean_up(workspace: Workspace, site: Site) -> TaskSummary:
         summary.removed["registers"] = summary.removed.get("registers", 0) + _forget_analysables(workspace, site, model)
     summary.removed["files"] = dataset_files.remove_unknown(workspace, time.time() - DAY)
     summary.removed["folders"] = _remove_folders(workspace, known)
-    summary.delivered = outbox.deliver(workspace)
+    summary.delivered = outbox.deliver(workspace, site)
     summary.seconds = round(time.perf_counter() - begun, 3)
     return summary
 

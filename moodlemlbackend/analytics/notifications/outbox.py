@@ -11,17 +11,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.db import notifications
-from moodlemlbackend.analytics.notifications.channels import EMAIL, KEPT, WEBHOOK, available
+from moodlemlbackend.analytics.notifications.channels import EMAIL, KEPT, WEBHOOK, allowed, available
 from moodlemlbackend.analytics.notifications.mail import Mailer
 from moodlemlbackend.analytics.notifications.webhook import post
+from moodlemlbackend.analytics.site.message_preferences import wanted_processors
+from moodlemlbackend.analytics.site.people import named_users
 from moodlemlbackend.errors import DeliveryError, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.db.notifications import Delivery
     from moodlemlbackend.analytics.notifications.message import Message
+    from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
 
 ATTEMPTS = 5
@@ -38,6 +41,7 @@ class Delivered:
     sent: dict[str, int] = field(default_factory=dict)
     waiting: int = 0
     given_up: int = 0
+    unwanted: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -75,8 +79,11 @@ def put(connection: Connection, workspace: Workspace, messages: Iterable[Message
     return written
 
 
-def deliver(workspace: Workspace) -> Delivered:
-    """Send what is due; what cannot be sent now is tried again later, up to :data:`ATTEMPTS` times."""
+def deliver(workspace: Workspace, site: Site | None) -> Delivered:
+    """Send what is due; what cannot be sent now is tried again later, up to :data:`ATTEMPTS` times.
+
+    What a person has come to want no more, here or in Moodle where there is a site to ask, is not sent.
+    """
     result = Delivered()
     with workspace.store.lock("notifications", 0) as held:
         if not held:
@@ -86,7 +93,11 @@ def deliver(workspace: Workspace) -> Delivered:
         with Mailer(workspace.settings) as mailer:
             while deliveries := _due(workspace, after, unreachable):
                 after = deliveries[-1].delivery
+                unwanted = _unwanted(workspace, site, deliveries)
+                _withdraw(workspace, unwanted, result)
                 for delivery in deliveries:
+                    if delivery in unwanted:
+                        continue
                     if delivery.channel not in unreachable and not _send(workspace, delivery, mailer, result):
                         unreachable.add(delivery.channel)
         with workspace.store.read() as connection:
@@ -99,6 +110,35 @@ def _due(workspace: Workspace, after: int, unreachable: set[str]) -> list[Delive
         return notifications.due(
             connection, now=workspace.clock(), attempts=ATTEMPTS, after=after, without=unreachable, most=AT_ONCE
         )
+
+
+def _unwanted(workspace: Workspace, site: Site | None, deliveries: Sequence[Delivery]) -> dict[Delivery, str]:
+    """What is no longer to be sent, and why."""
+    users = {delivery.userid for delivery in deliveries}
+    with workspace.store.read() as connection:
+        off = notifications.unwanted(connection)
+    named = named_users(site, users) if site else {}
+    processors = wanted_processors(site, users, workspace.clock()) if site else {}
+    found = {}
+    for delivery in deliveries:
+        user, channel = delivery.userid, delivery.channel
+        if site and user not in named:
+            found[delivery] = f"User {user} can no longer log in to Moodle."
+        elif site and channel == EMAIL and not named[user].email:
+            found[delivery] = f"User {user} has stopped e-mail in Moodle."
+        elif channel not in allowed(processors.get(user)):
+            found[delivery] = f"User {user} has switched off insights by {channel} in Moodle."
+        elif (user, channel) in off:
+            found[delivery] = f"User {user} has switched off {channel}."
+    return found
+
+
+def _withdraw(workspace: Workspace, unwanted: Mapping[Delivery, str], result: Delivered) -> None:
+    """Note why messages are not sent."""
+    with workspace.store.write() as connection:
+        for delivery, reason in unwanted.items():
+            notifications.failed(connection, delivery, attempts=ATTEMPTS, again=workspace.clock(), error=reason)
+    result.unwanted += len(unwanted)
 
 
 def _send(workspace: Workspace, delivery: Delivery, mailer: Mailer, result: Delivered) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from moodlemlbackend.analytics.site import modules  # noqa: F401  their tables join TABLES
 from moodlemlbackend.analytics.site.database import Database, Integers, SharedDatabase
+from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.site.schema import TABLES, checked_prefix
 from moodlemlbackend.errors import SiteError, UsageError
 
@@ -205,7 +206,7 @@ class Site:
     @cached_property
     def courses_without_context(self) -> list[str]:
         """Short names of the courses that nothing can be said of: they have no row in the table of contexts."""
-        return [str(name) for (name,) in self.database.rows(_WITHOUT_CONTEXT)]
+        return [format_name(str(name), self.language) for (name,) in self.database.rows(_WITHOUT_CONTEXT)]
 
     @cached_property
     def completion_enabled(self) -> bool:
@@ -224,6 +225,11 @@ class Site:
     def administrators(self) -> list[int]:
         """User ids of the site's administrators."""
         return [int(part) for part in self.config.get("siteadmins", "").split(",") if part.strip().isdigit()]
+
+    @cached_property
+    def language(self) -> str:
+        """The language in which names are shown: the site's; whoever opens it for a reader sets the reader's."""
+        return self.config.get("lang", "") or "en"
 
     @cached_property
     def guest(self) -> int:

@@ -9,14 +9,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from moodlemlbackend.errors import RequestError
+from moodlemlbackend.runtime.promise import Promise
+from moodlemlbackend.runtime.reply import encode
 from moodlemlbackend.runtime.supervisor import describe_end
 from moodlemlbackend.server.jobs import worker as child
+from moodlemlbackend.server.jobs.job import JSON, WorkerReply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor
 
-    from moodlemlbackend.server.jobs.job import Job, WorkerReply, WorkerSettings
+    from moodlemlbackend.server.jobs.job import Job, WorkerSettings
 
 log = logging.getLogger("moodlemlbackend.server")
 
@@ -47,6 +50,7 @@ class WorkerProcess:
         self._process.start()
         theirs.close()
         self.jobs = 0
+        self._promise: Promise | None = None
         if not self._connection.poll(START_SECONDS):
             self.kill()
         self._receive()
@@ -64,10 +68,20 @@ class WorkerProcess:
     def perform(self, job: Job) -> WorkerReply:
         """Have a job done; WorkerEndedError when the process ends over it."""
         self.jobs += 1
+        self._promise = None
         with suppress(OSError):
             self._connection.send(job)
-        reply: WorkerReply = self._receive()
+        while isinstance(answer := self._receive(), Promise):
+            self._promise = answer
+        reply: WorkerReply = answer
         return reply
+
+    def kept(self, end: str) -> WorkerReply | None:
+        """The reply to a job over which the process ended, where its model is in force all the same."""
+        result = self._promise and self._promise.kept(end)
+        if isinstance(result, dict):
+            return WorkerReply(200, encode(result), JSON)
+        return WorkerReply(200, encode(result)) if result else None
 
     def kill(self) -> None:
         """End the process at once; whoever waits for its answer is told."""
@@ -149,14 +163,20 @@ class Pool:
             reply: WorkerReply = await asyncio.wait_for(asyncio.shield(done), limit)
         except asyncio.TimeoutError:
             self._replace(worker, done, "time limit")
-            raise RequestError(
+            await asyncio.wait({done})
+            text = (
                 f"The {job.kind} took longer than {limit:g} seconds and was stopped; "
-                "the server's administrator can raise time_limit.",
-                504,
-            ) from None
+                "the server's administrator can raise time_limit."
+            )
+            if kept := worker.kept(text):
+                return kept
+            raise RequestError(text, 504) from None
         except WorkerEndedError as error:
             self._replace(worker, None, "crash")
-            raise RequestError(describe_end(f"the {job.kind}", error.code), 500) from None
+            text = describe_end(f"the {job.kind}", error.code)
+            if kept := worker.kept(text):
+                return kept
+            raise RequestError(text, 500) from None
         except BaseException:
             self._replace(worker, done, "cancelled")
             raise

@@ -96,8 +96,8 @@ def _perform(events: RunEvents, task: str, modelid: int, userid: int, **options:
         if task == "evaluate":
             shown["shown_past"] = events.count_past
         result: RunResult = getattr(lifecycle, task)(workspace, site, modelid, **shown, **options)
-    if task == "predict":
-        result.info += outbox.deliver(workspace).problems
+        if task == "predict":
+            result.info += outbox.deliver(workspace, site).problems
     return result
 
 

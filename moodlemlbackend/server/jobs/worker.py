@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
+    from moodlemlbackend.runtime.promise import Promise
     from moodlemlbackend.server.jobs.job import Parts
 
 READY = "ready"
@@ -54,7 +56,7 @@ def main(connection: Connection, settings: WorkerSettings) -> None:
     if not settings.trains:
         for name in _THREADS:
             os.environ.setdefault(name, "1")
-    worker = Worker(settings)
+    worker = Worker(settings, connection.send)
     if settings.trains:
         os.nice(limits.TRAINING_NICE)
         preload()
@@ -88,13 +90,14 @@ def _end_with_server() -> None:
 class Worker:
     """Performs jobs; knows nothing of HTTP but the numbers of answers."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, promise: Callable[[Promise], None] = lambda _: None) -> None:
         from moodlemlbackend.server.jobs.model_cache import ModelCache
 
         self._settings = settings
         self._storage = open_storage(settings.directory, wait=load_settings().lock_wait)
         self._models = ModelCache(limits.MODELS_LOADED)
         self._hidden = HiddenPaths({settings.directory: "models"})
+        self._promise = promise
         self._work: dict[str, Callable[[Job], WorkerReply]] = {
             "training": self._train,
             "prediction": self._predict,
@@ -224,7 +227,7 @@ class Worker:
         try:
             with self._model(job, write=True) as model:
                 import_model(
-                    QuietReporter(), job.uniqueid, model, "imported", settings=load_settings()
+                    self._reporter(), job.uniqueid, model, "imported", settings=load_settings()
                 )  # fmt: skip
         except BackendError as error:
             raise RequestError(str(error)) from error
@@ -247,7 +250,7 @@ class Worker:
     ) -> WorkerReply:
         """The line that the command would print, as the body; its exit code as the status."""
         with ANSWER.open("w+b") as file, closing(JobAnswer(file, self._hidden)) as answer:
-            reporter = QuietReporter()
+            reporter = self._reporter()
             status = supervisor.perform(job.kind, lambda _: call(reporter), reporter, answer)
         if check.refusal is not None:
             raise check.refusal
@@ -267,12 +270,28 @@ class Worker:
             Path(name).symlink_to(folder.resolve(), target_is_directory=True)
             yield
 
+    def _reporter(self) -> QuietReporter:
+        """One whose promises go to the server, from where a published model is in force at once."""
+        return _PromisingReporter(self._hidden, self._promise) if self._storage.in_place else QuietReporter()
+
     def _refusal(self, error: BackendError, code: int) -> WorkerReply:
         text = self._hidden.hide(" ".join(str(error).split()))
         return WorkerReply(code, text.encode("utf-8", "replace"), status=int(error.status), fault=type(error).__name__)
 
     def _cleaned(self, log: bytes) -> bytes:
         return archives.without_tracebacks(self._hidden.hide(log.decode("utf-8", "replace"))).encode()
+
+
+class _PromisingReporter(QuietReporter):
+    """Tells the server what a job will have come to, without paths."""
+
+    def __init__(self, hidden: HiddenPaths, send: Callable[[Promise], None]) -> None:
+        super().__init__()
+        self._hidden, self._send = hidden, send
+
+    def promise(self, promise: Promise) -> None:
+        """Pass it on."""
+        self._send(replace(promise, result=self._hidden.hide_in(promise.result)))
 
 
 class JobAnswer(reply.Reply):

@@ -18,6 +18,8 @@ ENGLISH = {
     "column place": "Course",
     "waiting": "{model}: {count}",
     "waiting none": "{model}: all dealt with",
+    "more models": "and {count} other models",
+    "more models one": "and one other model",
     # Insights of a course.
     "back to insights": "All courses",
     "back to place": "All insights of {place}",

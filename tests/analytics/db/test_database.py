@@ -17,9 +17,17 @@ from sqlalchemy import inspect, select, text
 from fixtures.databases import KINDS, new_database
 from fixtures.paths import posix
 from moodlemlbackend.analytics.databases import make_engine, parse_url
-from moodlemlbackend.analytics.db import Store, database, open_store
+from moodlemlbackend.analytics.db import Store, database, open_store, predictions
 from moodlemlbackend.analytics.db.database import HEAD, VERSION_TABLE, insert_rows
-from moodlemlbackend.analytics.db.schema import INDICATOR_CALC, METADATA, MODELS, RUNS
+from moodlemlbackend.analytics.db.schema import (
+    EXPLANATIONS,
+    INDICATOR_CALC,
+    INSIGHTS,
+    METADATA,
+    MODELS,
+    PREDICTIONS,
+    RUNS,
+)
 from moodlemlbackend.errors import StorageError, UsageError
 
 RUN = {"task": "train", "modelid": 1, "timestarted": 5}
@@ -148,6 +156,38 @@ def test_an_older_store_is_upgraded_with_what_is_in_it(url, tmp_path, request):
             assert connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar() == HEAD
             assert not connection.execute(select(RUNS)).all()
         opened.close()
+
+
+def test_insights_of_an_older_store_are_the_predictions_of_the_last_ranges(url, tmp_path, request):
+    """Sample 1 has been predicted in two ranges, the later one twice; sample 2 once, without an explanation."""
+    with new_database(request.node.callspec.params["url"], tmp_path) as old:
+        _make_at(old, "0004")
+        engine = make_engine(parse_url(old, "The database"))
+        with engine.begin() as connection:
+            row = {"modelid": 1, "contextid": 5, "prediction": 1, "predictionscore": 0.9, "calculations": "{}"}
+            for key, sample, part in ((1, 1, 3), (2, 1, 2), (3, 1, 3), (4, 2, 0)):
+                values = {"id": key, "sampleid": sample, "rangeindex": part, "timecreated": 7}
+                connection.execute(PREDICTIONS.insert().values(**row, **values))
+            connection.execute(EXPLANATIONS.insert().values(predictionid=3, probability=0.25, reasons="[]"))
+        engine.dispose()
+        opened = open_store(old)
+        with opened.read() as connection:
+            found = connection.execute(select(INSIGHTS).order_by(INSIGHTS.c.sampleid)).all()
+        opened.close()
+        assert [tuple(row) for row in found] == [(3, 1, 5, 1, 3, 1, 0.9, 0.25), (4, 1, 5, 2, 0, 1, 0.9, None)]
+
+
+def test_an_insight_is_the_prediction_of_the_last_range(store):
+    row = {"modelid": 1, "contextid": 5, "sampleid": 2, "prediction": 1, "predictionscore": 0.9, "calculations": "{}"}
+    for part, last in ((1, 1), (3, 3), (2, 3), (3, 3)):
+        with store.write() as connection:
+            key = predictions.insert(connection, {**row, "rangeindex": part, "timecreated": 7}, part / 10, None, [])
+            [found] = connection.execute(select(INSIGHTS)).all()
+            assert (found.rangeindex, found.probability) == (last, last / 10)
+    assert found.predictionid == key
+    with store.write() as connection:
+        assert predictions.forget(connection, [5]) == 4
+        assert not connection.execute(select(INSIGHTS)).all()
 
 
 def test_a_newer_store_is_refused(url, tmp_path, request):

@@ -21,8 +21,8 @@ from fixtures.trained_sites import (
     trained_folder,
 )
 from moodlemlbackend.analytics import lifecycle, models
-from moodlemlbackend.analytics.db import feedback
-from moodlemlbackend.analytics.db.insights import contexts
+from moodlemlbackend.analytics.db import feedback, predictions
+from moodlemlbackend.analytics.db.insights import OpenInsights, open_insights
 from moodlemlbackend.analytics.db.schema import FEEDBACK, NOTIFICATIONS, PREDICTION_ACTIONS, PREDICTIONS
 from moodlemlbackend.analytics.features.targets.target import Tone
 from moodlemlbackend.analytics.insights import actions, listing, texts
@@ -252,9 +252,10 @@ def test_pages_and_contexts(predicted, site):
     context = everything[0].contextid
     assert {one.contextid for one in listing.listed(predicted, site, contextids=[context])} == {context}
     assert listing.listed(predicted, site, contextids=[]) == []
+    of_contexts = {row["contextid"] for row in rows(predicted, PREDICTIONS)}
     with predicted.store.read() as connection:
-        found = {one.contextid: one.predictions for one in contexts(connection, TRAINED)}
-    assert sum(found.values()) == len(everything)
+        found = open_insights(connection, OTHER, of_contexts, actions.HIDING)
+    assert sum(one.number for one in found if one.modelid == TRAINED) == len(everything)
 
 
 def test_a_disabled_models_insights_are_not_shown(predicted, site):
@@ -312,7 +313,7 @@ def test_what_was_done_is_shown_of_many_insights(predicted, site):
         for context in range(10**6, 10**6 + 1 + 2500 // len(samples)):
             for sample in samples:
                 values = {**row, "contextid": context, "sampleid": sample, "prediction": 1.0}
-                connection.execute(PREDICTIONS.insert().values(values))
+                predictions.insert(connection, values, None, None, [])
     pages = [listing.listed(predicted, site, page=page, perpage=1000) for page in range(4)]
     ids = [one.id for page in pages for one in page]
     assert len(pages[0]) == len(pages[1]) == 1000
@@ -324,10 +325,11 @@ def test_what_was_done_is_shown_of_many_insights(predicted, site):
         one.id for page in range(4) for one in listing.listed(predicted, site, userid=TEACHER, page=page, perpage=1000)
     ]
     assert mine == [key for key in ids if key not in (ids[0], ids[2100])]
-    section, number = listing.section(predicted, site, first.model, 10**6, userid=TEACHER, page=0, perpage=5)
-    assert len(section) == 5
+    assert len(listing.section(predicted, site, first.model, 10**6, userid=TEACHER, page=0, perpage=5)) == 5
     dealt_with = [listing.get(predicted, site, key).contextid for key in (ids[0], ids[2100])]
-    assert number == len(samples) - dealt_with.count(10**6)
+    with predicted.store.read() as connection:
+        [waiting] = open_insights(connection, TEACHER, [10**6], actions.HIDING)
+    assert waiting == OpenInsights(first.model.id, 10**6, len(samples) - dealt_with.count(10**6), None)
 
 
 def test_a_user_reads_no_more_of_a_context_than_each_target_allows(predicted, site):

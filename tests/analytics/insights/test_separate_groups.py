@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from fixtures.small_site import SmallSite
 from fixtures.trained_sites import NOW, TRAINED, new_workspace, rows, site_url, trained_folder
 from moodlemlbackend.analytics import lifecycle
+from moodlemlbackend.analytics.db.insights import open_insights
 from moodlemlbackend.analytics.db.schema import NOTIFICATIONS, PREDICTIONS
-from moodlemlbackend.analytics.insights import listing
+from moodlemlbackend.analytics.insights import actions, listing
 from moodlemlbackend.analytics.insights.capabilities import Capabilities
 from moodlemlbackend.analytics.notifications.channels import allowed
 from moodlemlbackend.analytics.site import open_site
@@ -126,9 +127,12 @@ def seen(divided, workspace, user):
         reader = Capabilities(opened, NOW)
         insights = listing.listed(workspace, opened, userid=user, reader=reader, contextids=[divided.context])
         [model] = {one.model.id: one.model for one in listing.listed(workspace, opened)}.values()
-        section, number = listing.section(workspace, opened, model, divided.context, userid=user, reader=reader)
+        section = listing.section(workspace, opened, model, divided.context, userid=user, reader=reader)
+        limit = reader.group_limit(user, [divided.context])
     assert [one.id for one in section] == [one.id for one in insights]
-    assert number == len(insights)
+    with workspace.store.read() as connection:
+        waiting = open_insights(connection, user, [divided.context], actions.HIDING, limit)
+    assert sum(one.number for one in waiting) == len(insights)
     return {one.sampleid for one in insights}
 
 

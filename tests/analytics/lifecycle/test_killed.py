@@ -228,6 +228,15 @@ def test_a_training_that_outlives_its_task_is_waited_for(site_url, site, tmp_pat
         check_learned_once(workspace, modelid)
 
 
+def test_a_training_that_does_not_end_is_waited_for_as_long_as_is_set(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOODLEMLBACKEND_LOCK_WAIT", "0.1")
+    with new_workspace(tmp_path / "work") as workspace:
+        with workspace.store.read() as connection:
+            model = models.get(connection, enabled(workspace))
+        with ModelStore(workspace.executiondir(model)).lock(), pytest.raises(StorageError, match=r"than 0\.1 seconds"):
+            backend.wait_for_former_process(workspace, model)
+
+
 def test_what_fails_after_the_model_is_in_force_changes_no_status(site, tmp_path, monkeypatch):
     with new_workspace(tmp_path / "work") as workspace:
         modelid = enabled(workspace)

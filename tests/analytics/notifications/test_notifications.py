@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from fixtures.small_site import SmallSite
 from fixtures.trained_sites import NOW, TRAINED, at, new_workspace, rows, site, site_url, trained, trained_folder
 
 pytest.importorskip("aiosmtpd", reason="needs aiosmtpd")
@@ -152,8 +153,8 @@ def test_an_email_arrives_whole(tmp_path):
         chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none", "mail_from": "m@moodle.example"}
         with new_workspace(tmp_path / "w", **chosen) as workspace:
             put(workspace, message(subject="Estudiantes en riesgo: Álgebra\nBcc: all@example.org"))
-            assert outbox.deliver(workspace).sent == {"email": 1}
-            assert outbox.deliver(workspace).sent == {}
+            assert outbox.deliver(workspace, None).sent == {"email": 1}
+            assert outbox.deliver(workspace, None).sent == {}
     [(sender, recipients, found, _)] = inbox.messages
     assert (sender, recipients) == ("m@moodle.example", ["ana@example.org"])
     assert found["Subject"] == "Estudiantes en riesgo: Álgebra Bcc: all@example.org"
@@ -181,10 +182,10 @@ def test_an_encrypted_login(tmp_path, certificate, monkeypatch, security):
         chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": security, "smtp_user": "moodle"}
         with new_workspace(tmp_path / "w", **chosen, smtp_password="pass word") as workspace:
             put(workspace)
-            assert outbox.deliver(workspace).sent == {"email": 1}
+            assert outbox.deliver(workspace, None).sent == {"email": 1}
         with new_workspace(tmp_path / "x", **chosen, smtp_password="wrong") as workspace:
             put(workspace)
-            delivered = outbox.deliver(workspace)
+            delivered = outbox.deliver(workspace, None)
             assert delivered.sent == {}
             assert "refuses the login" in delivered.problems[0]
             assert "wrong" not in delivered.problems[0]
@@ -197,7 +198,7 @@ def test_a_server_without_a_trusted_certificate_gets_nothing(tmp_path, certifica
         chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "starttls"}
         with new_workspace(tmp_path / "w", **chosen) as workspace:
             put(workspace)
-            delivered = outbox.deliver(workspace)
+            delivered = outbox.deliver(workspace, None)
     assert (delivered.sent, delivered.waiting) == ({}, 1)
     assert "cannot be trusted" in delivered.problems[0]
     assert inbox.messages == []
@@ -206,7 +207,7 @@ def test_a_server_without_a_trusted_certificate_gets_nothing(tmp_path, certifica
 def test_no_password_is_sent_unencrypted(tmp_path):
     chosen = {"smtp_host": "127.0.0.1", "smtp_security": "none", "smtp_user": "moodle", "smtp_password": "x"}
     with new_workspace(tmp_path / "w", **chosen) as workspace, pytest.raises(UsageError, match="unencrypted"):
-        outbox.deliver(workspace)
+        outbox.deliver(workspace, None)
 
 
 def test_one_refused_address_does_not_stop_the_others(tmp_path):
@@ -219,24 +220,24 @@ def test_one_refused_address_does_not_stop_the_others(tmp_path):
         chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none"}
         with new_workspace(tmp_path / "w", **chosen) as workspace:
             put(workspace, *map(message, people))
-            first = outbox.deliver(workspace)
+            first = outbox.deliver(workspace, None)
             assert (first.sent, first.waiting, first.given_up) == ({"email": 1}, 1, 1)
-            assert outbox.deliver(workspace).sent == {}  # it is not time yet
+            assert outbox.deliver(workspace, None).sent == {}  # it is not time yet
             inbox.temporarily = ""
-            assert outbox.deliver(at(workspace, NOW + FIRST_DELAY_SECONDS)).sent == {"email": 1}
-            assert outbox.deliver(at(workspace, NOW + 10**6)).waiting == 0
+            assert outbox.deliver(at(workspace, NOW + FIRST_DELAY_SECONDS), None).sent == {"email": 1}
+            assert outbox.deliver(at(workspace, NOW + 10**6), None).waiting == 0
 
 
 def test_a_server_that_is_away_is_tried_again_and_given_up_at_last(tmp_path):
     with new_workspace(tmp_path / "w", smtp_host="127.0.0.1", smtp_port=1, smtp_security="none") as workspace:
         put(workspace, message(), message())
         when = NOW
-        first = outbox.deliver(workspace)
+        first = outbox.deliver(workspace, None)
         assert first.waiting == 2
         assert [row["attempts"] for row in rows(workspace, DELIVERIES)] == [1, 0]  # one try tells enough
         for _ in range(3 * ATTEMPTS):
             when += FIRST_DELAY_SECONDS * 2**ATTEMPTS
-            last = outbox.deliver(at(workspace, when))
+            last = outbox.deliver(at(workspace, when), None)
         assert last.waiting == 0
         assert all("cannot be used" in row["error"] for row in rows(workspace, DELIVERIES))
 
@@ -275,7 +276,7 @@ def test_a_webhook_is_told_and_can_check_who_tells(tmp_path):
         tmp_path / "w", webhook_url=url, webhook_secret=SECRET
     ) as workspace:  # fmt: skip
         put(workspace)
-        assert outbox.deliver(workspace).sent == {"webhook": 1}
+        assert outbox.deliver(workspace, None).sent == {"webhook": 1}
     [(headers, body)] = posts
     assert headers["X-Moodlemlbackend-Signature"] == signature(SECRET, NOW, body)
     assert headers["X-Moodlemlbackend-Timestamp"] == str(NOW)
@@ -290,7 +291,7 @@ def test_a_webhook_that_does_not_take_it(tmp_path, status, waiting):
     with http_server() as (elsewhere, stolen), http_server(status, elsewhere) as (url, posts):
         with new_workspace(tmp_path / "w", webhook_url=url) as workspace:
             put(workspace)
-            delivered = outbox.deliver(workspace)
+            delivered = outbox.deliver(workspace, None)
         assert (delivered.sent, delivered.waiting) == ({}, waiting)
         assert str(status) in delivered.problems[0]
         assert len(posts) == 1
@@ -326,7 +327,7 @@ def test_a_webhook_that_answers_a_byte_at_a_time_holds_nothing(tmp_path, monkeyp
         url = f"http://127.0.0.1:{port}/hook"
         with new_workspace(tmp_path / "w", webhook_url=url) as workspace:
             put(workspace)
-            delivered = outbox.deliver(workspace)
+            delivered = outbox.deliver(workspace, None)
     assert (delivered.sent, delivered.waiting) == ({}, 1)
     assert delivered.problems == [
         f"The webhook {url} cannot be reached (no answer within 1 seconds); check webhook_url."
@@ -339,7 +340,7 @@ def test_a_mail_server_that_answers_a_byte_at_a_time_holds_nothing(tmp_path, mon
         chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none"}
         with new_workspace(tmp_path / "w", **chosen) as workspace:
             put(workspace)
-            delivered = outbox.deliver(workspace)
+            delivered = outbox.deliver(workspace, None)
     assert (delivered.sent, delivered.waiting) == ({}, 1)
     assert "no answer within 1 seconds" in delivered.problems[0]
 
@@ -349,7 +350,7 @@ def test_a_webhook_that_speaks_no_http(tmp_path):
         tmp_path / "w", webhook_url=f"http://127.0.0.1:{port}/hook"
     ) as workspace:  # fmt: skip
         put(workspace)
-        [problem] = outbox.deliver(workspace).problems
+        [problem] = outbox.deliver(workspace, None).problems
     assert "cannot be reached (SSH-2.0-OpenSSH" in problem
 
 
@@ -367,7 +368,7 @@ def test_teachers_are_told_of_their_students(trained_folder, site, tmp_path):
         with new_workspace(tmp_path / "w", **chosen) as workspace:
             told = lifecycle.predict(workspace, site, TRAINED).figures["notifications"]
             assert told > 0
-            assert outbox.deliver(workspace).sent == {"email": told, "webhook": told}
+            assert outbox.deliver(workspace, None).sent == {"email": told, "webhook": told}
             kept = rows(workspace, NOTIFICATIONS)
             models.clear(workspace, TRAINED)
             assert rows(workspace, DELIVERIES) == []
@@ -378,3 +379,46 @@ def test_teachers_are_told_of_their_students(trained_folder, site, tmp_path):
     assert "at risk of dropping out" in text
     assert f"https://insights.example/insights?model={TRAINED}&context=" in text
     assert predictions[0]["reasons"]
+
+
+# ---- those who have changed their minds ----
+
+
+def test_what_was_switched_off_since_is_not_sent(tmp_path):
+    """Messages wait for the servers while their recipients switch them off, in Moodle and here."""
+    small = SmallSite(tmp_path / "site.sqlite")
+    users = [small.user(email="a@b.org") for _ in range(8)]
+    wanting, stopped, suspended, deleted, barred, silent, unmailed, choosy = users
+    small.set(f"UPDATE mdl_user SET emailstop = 1 WHERE id = {stopped}")
+    small.set(f"UPDATE mdl_user SET suspended = 1 WHERE id = {suspended}")
+    small.set(f"UPDATE mdl_user SET deleted = 1 WHERE id = {deleted}")
+    small.set(f"UPDATE mdl_user SET auth = 'nologin' WHERE id = {barred}")
+    preference = "message_provider_moodle_insights_enabled"
+    small.add("user_preferences", userid=silent, name=preference, value="none")
+    small.add("user_preferences", userid=unmailed, name=preference, value="popup")
+    inbox = Inbox()
+    with smtp_server(inbox) as port, http_server() as (url, posts), small.open() as asked:
+        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none", "webhook_url": url}
+        with new_workspace(tmp_path / "w", **chosen) as workspace:
+            put(workspace, *(message(Recipient(user, "N", "N", f"u{user}@b.org")) for user in users))
+            with workspace.store.write() as connection:
+                channels.choose(connection, choosy, {"email": False})
+            delivered = outbox.deliver(workspace, asked)
+            assert delivered.sent == {"email": 1, "webhook": 4}
+            assert (delivered.waiting, delivered.given_up, delivered.unwanted, delivered.problems) == (0, 0, 11, [])
+            later = outbox.deliver(at(workspace, NOW + 10**6), asked)
+            assert (later.sent, later.unwanted) == ({}, 0)
+            written = {row["id"]: row["useridto"] for row in rows(workspace, NOTIFICATIONS)}
+            sent = rows(workspace, DELIVERIES)
+    reasons = {(written[row["notificationid"]], row["channel"]): row["error"] for row in sent}
+    assert [to for _, to, _, _ in inbox.messages] == [[f"u{wanting}@b.org"]]
+    assert {json.loads(body)["recipient"]["id"] for _, body in posts} == {wanting, stopped, unmailed, choosy}
+    assert {pair: reason for pair, reason in reasons.items() if reason} == {
+        (stopped, "email"): f"User {stopped} has stopped e-mail in Moodle.",
+        **{(user, channel): f"User {user} can no longer log in to Moodle."
+           for user in (suspended, deleted, barred) for channel in ("email", "webhook")},
+        **{(silent, channel): f"User {silent} has switched off insights by {channel} in Moodle."
+           for channel in ("email", "webhook")},
+        (unmailed, "email"): f"User {unmailed} has switched off insights by email in Moodle.",
+        (choosy, "email"): f"User {choosy} has switched off email.",
+    }  # fmt: skip

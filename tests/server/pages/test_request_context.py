@@ -15,7 +15,7 @@ from fixtures.databases import KINDS, new_database
 from fixtures.pages import WWWROOT
 from fixtures.paths import posix
 from moodlemlbackend.analytics.db import insights, open_store, predictions
-from moodlemlbackend.analytics.db.schema import EXPLANATIONS, MODELS, PREDICTION_ACTIONS, PREDICTIONS
+from moodlemlbackend.analytics.db.schema import MODELS, PREDICTION_ACTIONS
 from moodlemlbackend.analytics.insights.actions import HIDING
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
@@ -134,8 +134,7 @@ def test_what_waits_is_counted_the_same_in_each_kind_of_store(kind, tmp_path):
                     "rangeindex": part,
                     "timecreated": 10 + key,
                 }
-                connection.execute(PREDICTIONS.insert().values(**row, **values))
-                connection.execute(EXPLANATIONS.insert().values(predictionid=key, probability=key / 10, reasons="[]"))
+                predictions.insert(connection, {**row, **values}, key / 10, None, [])
             for action, time in (("viewcourse", 1), ("fixed", 2), ("notuseful", 3)):
                 acted = {"predictionid": 2, "userid": 7, "actionname": action, "timecreated": time}
                 connection.execute(PREDICTION_ACTIONS.insert().values(acted))
@@ -143,12 +142,20 @@ def test_what_waits_is_counted_the_same_in_each_kind_of_store(kind, tmp_path):
             assert insights.open_insights(connection, 7, [5, 6], HIDING) == [insights.OpenInsights(1, 5, 2, 0.5)]
             assert insights.open_insights(connection, 8, [5], HIDING) == [insights.OpenInsights(1, 5, 3, 0.5)]
             assert insights.open_insights(connection, 7, [], HIDING) == []
-            dealt_with = predictions.DealtWith(2, 1, "notuseful", 3, 1)
-            assert predictions.dealt_with(connection, 7, 5, HIDING) == {2: dealt_with}
+            dealt_with = predictions.DealtWith(2, "notuseful", 3)
+            of_seven = insights.Chosen(1, [([r"\x"], [5])], 7, HIDING)
+            assert insights.dealt_with(connection, of_seven, limit=9, offset=0) == [dealt_with]
+            assert insights.dealt_with(connection, of_seven, limit=9, offset=1) == []
+            assert insights.number_dealt_with(connection, of_seven) == 1
+            assert insights.number_dealt_with(connection, replace(of_seven, userid=8)) == 0
+            assert predictions.last_done(connection, 7, 2, HIDING) == dealt_with
+            assert predictions.last_done(connection, 7, 5, HIDING) is None
             limit = insights.GroupLimit({5}, {1, 2}, set())
             assert insights.open_insights(connection, 8, [5], HIDING, limit) == [insights.OpenInsights(1, 5, 2, 0.3)]
-            assert insights.number_open(connection, 1, 5, 7, HIDING, {1, 2}) == 1
-            assert predictions.models_in(connection, 5) == [1]
+            assert insights.open_insights(connection, 7, [5], HIDING, limit) == [insights.OpenInsights(1, 5, 1, 0.3)]
+            assert insights.ranked(connection, of_seven, limit=9, offset=0) == [5, 3]
+            assert insights.models_in(connection, 5) == [1]
+            assert insights.context_ids(connection, 2) == {5}
             found = predictions.find(connection, 6)
             assert found is not None
             assert (found.modelid, found.contextid) == (2, 5)

@@ -195,14 +195,20 @@ def test_pages_allow_forms_to_this_server_and_nothing_else(teacher, prepared):
 
 def test_many_students_are_shown_page_by_page(server, teacher, prepared):
     """A hundred and twenty more, of whom every one is on one page."""
-    enrolments = [row[0] for row in rows(server.site, "SELECT id FROM mdl_user_enrolments ORDER BY id LIMIT 120")]
+    enrolments = [row[0] for row in rows(server.site, "SELECT id FROM mdl_user_enrolments ORDER BY id LIMIT 160")]
     page = place(prepared, prepared.course)
     before = ids(teacher.get(page).text)
     with sqlite3.connect(server.store) as store:
         [(last,)] = store.execute("SELECT MAX(id) FROM analytics_predictions").fetchall()
         about = {"modelid": prepared.dropout, "contextid": prepared.course, "predictionscore": 0.7}
-        for sample in enrolments:
-            add_like(store, "analytics_predictions", sampleid=sample, **about)
+        there = "SELECT sampleid FROM analytics_insights WHERE modelid = ? AND contextid = ?"
+        found = {sample for (sample,) in store.execute(there, (prepared.dropout, prepared.course))}
+        insight = dict.fromkeys(("rangeindex", "prediction"), 1) | {"probability": 0.7} | about
+        for sample in [sample for sample in enrolments if sample not in found][:120]:
+            key = add_like(store, "analytics_predictions", sampleid=sample, **about)
+            listed = {"predictionid": key, "sampleid": sample, **insight}
+            columns, marks = ", ".join(listed), ", ".join("?" * len(listed))
+            store.execute(f"INSERT INTO analytics_insights ({columns}) VALUES ({marks})", [*listed.values()])
     store.close()
     numbers = [ids(teacher.get(f"{page}&page={number}").text) for number in (1, 2, 3, 4)]
     assert [len(one) for one in numbers[:2]] == [50, 50]
@@ -213,6 +219,7 @@ def test_many_students_are_shown_page_by_page(server, teacher, prepared):
     assert set(before) <= set(every)
     assert "Page 2 of 3" in teacher.get(f"{page}&page=2").text
     rows(server.store, "DELETE FROM analytics_predictions WHERE id > ?", last)
+    rows(server.store, "DELETE FROM analytics_insights WHERE predictionid > ?", last)
 
 
 def test_notifications_are_kept_marked_and_chosen(server, teacher, prepared):

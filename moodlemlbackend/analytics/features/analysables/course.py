@@ -12,6 +12,7 @@ from moodlemlbackend.analytics.features.analysables.activities import Activities
 from moodlemlbackend.analytics.features.analysables.facts import Enrolments
 from moodlemlbackend.analytics.features.analysables.logs import Logs, read_logs
 from moodlemlbackend.analytics.site.database import Integers
+from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.site.site import CourseRow, Site
 
 FORMATS_WITHOUT_SECTIONS = frozenset({"site", "social", "singleactivity"})
@@ -28,7 +29,7 @@ class Course:
     def __init__(self, row: CourseRow, batch: Courses) -> None:
         self.row = row
         self.id, self.context, self.path, self.format = row.id, row.context, row.path, row.format
-        self.name = row.shortname
+        self.name = format_name(row.shortname, batch.site.language)
         self.start, self.end = row.start, row.end
         self.site, self.now = batch.site, batch.now
         self._batch = batch

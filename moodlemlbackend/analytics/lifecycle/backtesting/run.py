@@ -27,6 +27,7 @@ from moodlemlbackend.analytics.lifecycle.backtesting.sentences import sentence
 from moodlemlbackend.analytics.lifecycle.core_models import fit_core_model
 from moodlemlbackend.analytics.lifecycle.intervals import chosen_intervals
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult, recorded
+from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.errors import Status, UsageError
 
 if TYPE_CHECKING:
@@ -132,7 +133,11 @@ def go_through_past(
 
 def _read(site: Site, analysis: Analysis, shown: ShownPast | None) -> list[CoursePast]:
     """The past of all courses that are over; of none where they are too few to learn from and predict."""
-    rows = [row for row in analysis.analyser.rows(site, analysis.contexts) if 0 < row.start < row.end <= analysis.now]
+    rows = [
+        row._replace(shortname=format_name(row.shortname, site.language))
+        for row in analysis.analyser.rows(site, analysis.contexts)
+        if 0 < row.start < row.end <= analysis.now
+    ]
     pasts: list[CoursePast] = []
     if len(rows) <= FEWEST_COURSES:
         return pasts

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS
-from moodlemlbackend.analytics.insights.names import format_name
 from moodlemlbackend.analytics.site.contexts import COURSE, USER, read_contexts
-from moodlemlbackend.analytics.site.people import languages
+from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.site.roles import assignments_of
 from moodlemlbackend.server.texts import say
 
@@ -30,7 +29,6 @@ class NamedContext:
 def named(ctx: RequestContext, contextids: Collection[int]) -> dict[int, NamedContext]:
     """The contexts that there are still, by id."""
     courses = {course.context: course for course in ctx.site.courses}
-    language = languages(ctx.site, [ctx.person.id])[ctx.person.id]
     found = {}
     for context in read_contexts(ctx.site, contextids):
         course = next((courses[above] for above in reversed(context.path) if above in courses), None)
@@ -40,7 +38,7 @@ def named(ctx: RequestContext, contextids: Collection[int]) -> dict[int, NamedCo
         elif context.level == USER:
             name = say("person", id=context.instance)
         elif context.level >= COURSE and course:
-            name = format_name(course.fullname or course.shortname, language)
+            name = format_name(course.fullname or course.shortname, ctx.site.language)
         else:
             name = say("whole site")
         found[context.id] = NamedContext(context.id, name, own)

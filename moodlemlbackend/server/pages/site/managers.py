@@ -247,7 +247,7 @@ def _model(ctx: RequestContext, modelid: int) -> AnalyticsModel:
     """A model for a manager; RequestError of 403 or 404."""
     ctx.require_manager()
     with ctx.workspace.store.read() as connection:
-        model = next((model for model in models.listed(connection) if model.id == modelid), None)
+        model = models.by_id(connection, [modelid]).get(modelid)
     if model is None:
         raise RequestError(say("no model", id=modelid), 404)
     return model

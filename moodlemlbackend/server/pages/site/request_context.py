@@ -15,7 +15,7 @@ from moodlemlbackend.analytics.db import facts
 from moodlemlbackend.analytics.insights.capabilities import MANAGE_MODELS, Capabilities
 from moodlemlbackend.analytics.lifecycle.opening import open_workspace
 from moodlemlbackend.analytics.site import open_site
-from moodlemlbackend.analytics.site.people import user_named
+from moodlemlbackend.analytics.site.people import languages, user_named
 from moodlemlbackend.errors import BackendError, BusyError, NotTrainedError, RequestError, UsageError
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.auth.csrf import FormTokens
@@ -137,6 +137,7 @@ class RequestContexts:
             raise self._lost(error) from error
         with site:
             person = _person(site, user)
+            site.language = languages(site, [person.id])[person.id]
             capabilities = Capabilities(site, workspace.clock())
             manages = capabilities.may(person.id, MANAGE_MODELS, site.system_context)
             own = replace(workspace, userid=person.id)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.db import insights as stored_insights
 from moodlemlbackend.analytics.db import predictions as stored_predictions
-from moodlemlbackend.analytics.db.insights import OpenInsights, open_insights
-from moodlemlbackend.analytics.db.insights import contexts as contexts_with_insights
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.insights import actions, listing
 from moodlemlbackend.errors import RequestError
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from fastapi.responses import Response
 
     from moodlemlbackend.analytics.db import Connection
-    from moodlemlbackend.analytics.db.predictions import DealtWith
     from moodlemlbackend.analytics.insights.actions import Offered
     from moodlemlbackend.analytics.insights.listing import Insight
     from moodlemlbackend.analytics.models import AnalyticsModel
@@ -51,34 +49,40 @@ class InsightSection:
     what: str
 
 
+@dataclass(frozen=True)
+class ContextRow:
+    """A context in the list: its most urgent models, with how many insights wait, and how many other models."""
+
+    context: contexts.NamedContext
+    models: Sequence[tuple[AnalyticsModel, int]]
+    others: int
+    urgency: float
+
+
 def index(ctx: RequestContext) -> Page:
     """The courses of a person that have insights, those at the greatest risk first."""
     with ctx.workspace.store.read() as connection:
-        pairs = {(pair.modelid, pair.contextid) for pair in contexts_with_insights(connection)}
-        known = models.by_id(connection, {modelid for modelid, _ in pairs})
-    candidates = contexts.concerning(ctx, {contextid for _, contextid in pairs})
-    ctx.capabilities.load(candidates)
-    by_target = {
+        candidates = contexts.concerning(ctx, stored_insights.context_ids(connection))
+        ctx.capabilities.load(candidates)
+        counts = _waiting(ctx, connection, candidates)
+        known = models.by_id(connection, {count.modelid for count in counts})
+    readable = {
         target: listing.readable(ctx.capabilities, ctx.person.id, target, candidates)
         for target in {model.target for model in known.values()}
     }
-    readable = {
-        (modelid, contextid)
-        for modelid, contextid in pairs
-        if modelid in known and contextid in by_target[known[modelid].target]
-    }
-    with ctx.workspace.store.read() as connection:
-        waiting = _waiting(ctx, connection, {context for _, context in readable})
-    waiting_in = {(count.modelid, count.contextid): count for count in waiting}
-    rows: dict[int, list[tuple[AnalyticsModel, OpenInsights | None]]] = {}
-    for modelid, contextid in sorted(readable):
-        rows.setdefault(contextid, []).append((known[modelid], waiting_in.get((modelid, contextid))))
-    names = contexts.named(ctx, rows)
-    shown = sorted(
-        ((names[contextid], row) for contextid, row in rows.items() if contextid in names),
-        key=lambda entry: (not entry[0].own, -max(_urgency(count) for _, count in entry[1]), entry[0].name.lower()),
-    )
-    return Page("insights.html", {"rows": shown})
+    by_context: dict[int, list[stored_insights.OpenInsights]] = {}
+    for count in sorted(counts, key=lambda one: (-_urgency(one), one.modelid)):
+        if count.modelid in known and count.contextid in readable[known[count.modelid].target]:
+            by_context.setdefault(count.contextid, []).append(count)
+    names = contexts.named(ctx, by_context)
+    rows = [
+        ContextRow(names[contextid], [(known[one.modelid], one.number) for one in found[: limits.PAGE_SECTIONS]],
+                   len(found[limits.PAGE_SECTIONS :]), _urgency(found[0]))
+        for contextid, found in by_context.items()
+        if contextid in names
+    ]  # fmt: skip
+    rows.sort(key=lambda row: (not row.context.own, -row.urgency, row.context.name.lower()))
+    return Page("insights.html", {"rows": rows})
 
 
 @dataclass(frozen=True)
@@ -99,16 +103,17 @@ class InsightsQuery:
 def context(ctx: RequestContext, query: InsightsQuery) -> Page:
     """The insights of a context: of one model, page by page, or the first page of each."""
     named, readable = _readable_context(ctx, query.context)
+    dealable = listing.in_context(readable, query.context, userid=ctx.person.id, reader=ctx.capabilities)
     if query.model is not None:
         readable = [model for model in readable if model.id == query.model]
         if not readable:
             raise RequestError(say("no insights there"), 404)
-    elsewhere: list[AnalyticsModel] = []
-    if len(readable) > limits.PAGE_SECTIONS:
-        readable, elsewhere = _most_urgent(ctx, readable, query.context)
-    sections = [_insight_section(ctx, model, query.context, query.page) for model in readable]
     with ctx.workspace.store.read() as connection:
-        hidden = len(_dealt_with(ctx, connection, query.context))
+        waiting = {count.modelid: count for count in _waiting(ctx, connection, {query.context})}
+        hidden = stored_insights.number_dealt_with(connection, dealable)
+    ranked, elsewhere = _most_urgent(readable, waiting)
+    numbers = {model.id: waiting[model.id].number if model.id in waiting else 0 for model in ranked}
+    sections = [_insight_section(ctx, model, query, numbers[model.id]) for model in ranked]
     values = {
         "context": named, "sections": sections, "elsewhere": elsewhere, "hidden": hidden, "query": query, "bars": bars,
         "notice": _notice(query.done, query.number), "reasons_shown": REASONS_SHOWN, "field": FIELD,
@@ -119,16 +124,13 @@ def context(ctx: RequestContext, query: InsightsQuery) -> Page:
 def dealt_with(ctx: RequestContext, contextid: int, page: int = 1) -> Page:
     """What a person has judged in a context, latest first, to be taken back."""
     named, readable = _readable_context(ctx, contextid)
+    chosen = listing.in_context(readable, contextid, userid=ctx.person.id, reader=ctx.capabilities)
+    first = (page - 1) * limits.PAGE_INSIGHTS
     with ctx.workspace.store.read() as connection:
-        judgements = _dealt_with(ctx, connection, contextid)
-    targets = {model.id: model.target for model in readable}
-    wanted = [
-        judgement.predictionid
-        for judgement in judgements.values()
-        if judgement.modelid in targets
-        and ctx.capabilities.sees(ctx.person.id, targets[judgement.modelid], contextid, judgement.sampleid)
-    ]
-    shown, number = listing.several(ctx.workspace, ctx.site, wanted, page=page - 1, perpage=limits.PAGE_INSIGHTS)
+        number = stored_insights.number_dealt_with(connection, chosen)
+        found = stored_insights.dealt_with(connection, chosen, limit=limits.PAGE_INSIGHTS, offset=first)
+    judgements = {judgement.predictionid: judgement for judgement in found}
+    shown = listing.several(ctx.workspace, ctx.site, [*judgements])
     labels = {action.name: action.label for model in readable for action in actions.judgements(model.target)}
     values = {
         "context": named, "insights": shown, "judgements": judgements, "labels": labels,
@@ -142,7 +144,7 @@ def insight(ctx: RequestContext, predictionid: int, done: str = "", number: int 
     shown = _readable_insight(ctx, predictionid)
     named, _ = _readable_context(ctx, shown.contextid)
     with ctx.workspace.store.read() as connection:
-        judgement = _dealt_with(ctx, connection, shown.contextid).get(predictionid)
+        judgement = stored_predictions.last_done(connection, ctx.person.id, predictionid, actions.HIDING)
     labels = {action.name: action.label for action in shown.judgements}
     values = {
         "context": named, "insight": shown, "judgement": judgement, "labels": labels, "bars": bars,
@@ -182,7 +184,7 @@ def act(ctx: RequestContext, form: PageForm) -> Page | Response:
 def _message(ctx: RequestContext, contextid: int, predictions: Sequence[int]) -> Page:
     """A link that opens the mail program, for students who were chosen."""
     named, _ = _readable_context(ctx, contextid)
-    chosen, _ = listing.several(ctx.workspace, ctx.site, [*dict.fromkeys(predictions)], perpage=len(predictions))
+    chosen = listing.several(ctx.workspace, ctx.site, [*dict.fromkeys(predictions)])
     students = [insight.sample for insight in chosen if insight.sample is not None and insight.sample.email]
     if not students:
         raise RequestError(say("no addresses"), 400)
@@ -193,7 +195,7 @@ def _message(ctx: RequestContext, contextid: int, predictions: Sequence[int]) ->
 def _readable_context(ctx: RequestContext, contextid: int) -> tuple[contexts.NamedContext, list[AnalyticsModel]]:
     """A context, and the models whose insights in it a person may read; 404 when there are none."""
     with ctx.workspace.store.read() as connection:
-        candidates = models.by_id(connection, stored_predictions.models_in(connection, contextid)).values()
+        candidates = models.by_id(connection, stored_insights.models_in(connection, contextid)).values()
     targets = {model.target for model in candidates}
     seen = {target for target in targets if listing.readable(ctx.capabilities, ctx.person.id, target, [contextid])}
     readable = [model for model in candidates if model.target in seen]
@@ -225,10 +227,10 @@ def _readable_in(ctx: RequestContext, predictionid: int) -> int:
     return row.contextid
 
 
-def _insight_section(ctx: RequestContext, model: AnalyticsModel, contextid: int, page: int) -> InsightSection:
-    insights, number = listing.section(
-        ctx.workspace, ctx.site, model, contextid, userid=ctx.person.id, reader=ctx.capabilities,
-        page=page - 1, perpage=limits.PAGE_INSIGHTS,
+def _insight_section(ctx: RequestContext, model: AnalyticsModel, query: InsightsQuery, number: int) -> InsightSection:
+    insights = listing.section(
+        ctx.workspace, ctx.site, model, query.context, userid=ctx.person.id, reader=ctx.capabilities,
+        page=query.page - 1, perpage=limits.PAGE_INSIGHTS,
     )  # fmt: skip
     bulk = definitions.target(model.target).bulk_actions
     return InsightSection(
@@ -242,22 +244,18 @@ def _insight_section(ctx: RequestContext, model: AnalyticsModel, contextid: int,
     )
 
 
-def _dealt_with(ctx: RequestContext, connection: Connection, contextid: int) -> dict[int, DealtWith]:
-    return stored_predictions.dealt_with(connection, ctx.person.id, contextid, actions.HIDING)
-
-
-def _waiting(ctx: RequestContext, connection: Connection, contextids: set[int]) -> list[OpenInsights]:
+def _waiting(ctx: RequestContext, connection: Connection, contextids: set[int]) -> list[stored_insights.OpenInsights]:
     limit = ctx.capabilities.group_limit(ctx.person.id, contextids)
-    return open_insights(connection, ctx.person.id, contextids, actions.HIDING, limit)
+    return stored_insights.open_insights(connection, ctx.person.id, contextids, actions.HIDING, limit)
 
 
 def _most_urgent(
-    ctx: RequestContext, readable: Sequence[AnalyticsModel], contextid: int
-) -> tuple[list[AnalyticsModel], list[AnalyticsModel]]:
+    readable: Sequence[AnalyticsModel], waiting: dict[int, stored_insights.OpenInsights]
+) -> tuple[Sequence[AnalyticsModel], Sequence[AnalyticsModel]]:
     """The models whose insights a page can show, those that wait with the highest probability, and the others."""
-    with ctx.workspace.store.read() as connection:
-        waiting = _waiting(ctx, connection, {contextid})
-    urgency = {count.modelid: _urgency(count) for count in waiting}
+    if len(readable) <= limits.PAGE_SECTIONS:
+        return readable, []
+    urgency = {modelid: _urgency(count) for modelid, count in waiting.items()}
     ranked = sorted(readable, key=lambda model: -urgency.get(model.id, -1.0))
     return ranked[: limits.PAGE_SECTIONS], sorted(ranked[limits.PAGE_SECTIONS :], key=lambda model: model.name.lower())
 
@@ -266,8 +264,8 @@ def _pages(number: int) -> int:
     return max(1, -(-number // limits.PAGE_INSIGHTS))
 
 
-def _urgency(waiting: OpenInsights | None) -> float:
-    return -1.0 if waiting is None else waiting.highest or 0.0
+def _urgency(waiting: stored_insights.OpenInsights) -> float:
+    return waiting.highest or 0.0 if waiting.number else -1.0
 
 
 def _notice(done: str, number: int) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
-from fixtures.small_site import SmallSite
-from moodlemlbackend.analytics.insights.names import format_name, format_samples
+from fixtures.small_site import NOW, SmallSite
+from moodlemlbackend.analytics.features import registry
+from moodlemlbackend.analytics.features.invalid import invalid_elements
+from moodlemlbackend.analytics.features.site_check import check_site
+from moodlemlbackend.analytics.site.names import format_name, format_samples
 from moodlemlbackend.analytics.site.people import describe, languages
 
 SPANS = '<span lang="en" class="multilang">Maths</span> <span class="multilang" lang="es">Matemáticas</span>'
@@ -45,3 +50,20 @@ def test_a_reader_has_the_own_language_or_the_sites(tmp_path):
         assert {user: format_samples(samples, code)[course].title for user, code in found.items()} == {
             english: "Maths", other: "Matemáticas", 99: "Matemáticas",
         }  # fmt: skip
+
+
+def test_what_cannot_be_used_is_named_in_the_sites_language(tmp_path):
+    """Lists of courses: ``models invalid`` and ``site check``; a page sets the reader's language."""
+    small = SmallSite(tmp_path / "site.sqlite")
+    small.add("config", name="lang", value="es")
+    small.course(shortname=f"{SPANS} <b>&amp;</b> {BLOCKS}")
+    with small.open() as site:
+        target = registry.get_target(r"\core_course\analytics\target\course_dropout")
+        found = check_site(site, target, NOW)
+        assert [course.name for course in found.courses] == ["Matemáticas & Matemáticas 1"]
+        model = SimpleNamespace(target=target.id, indicators=(), contexts=())
+        [invalid] = invalid_elements(site, model, NOW)
+        assert invalid.name == "Matemáticas & Matemáticas 1"
+        site.language = "en"
+        [invalid] = invalid_elements(site, model, NOW)
+        assert invalid.name == "Maths & Maths 1"
