@@ -89,9 +89,16 @@ def test_labels_of_figures_are_text_and_never_mathematics():
     reason = Contribution("a$b", r"cost $\frac{", "a very long value " * 9, -0.5)
     figure = draw(Explanation("1-$0", "0", "1", 0.2, 0.4, 0.7, -0.9, -1.4, "the average", True, (reason,)))
     figure.canvas.draw()
+    plain = figure.get_size_inches()[1]
     (label,) = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert label.startswith(r"cost $\frac{")
     assert label.endswith("…")
+    long = Explanation("1-0", "0", "a name " * 20, 0.2, 0.4, 0.7, -0.9, -1.4, "the average " * 20, True, (reason,), 0.8)
+    assert "(10 to 36 % in 8 of 10 courses)" in " ".join(long.sentences())
+    figure = draw(long)
+    lines = figure.get_suptitle().split("\n")
+    assert max(map(len, lines)) <= 96, "sentences are wrapped, and have room"
+    assert figure.get_size_inches()[1] > plain
 
 
 def test_a_terminal_obeys_no_file(command, trained, courses, tmp_path):

@@ -23,7 +23,7 @@ from fixtures.trained_sites import (
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db import feedback, predictions
 from moodlemlbackend.analytics.db.insights import OpenInsights, open_insights
-from moodlemlbackend.analytics.db.schema import FEEDBACK, NOTIFICATIONS, PREDICTION_ACTIONS, PREDICTIONS
+from moodlemlbackend.analytics.db.schema import EXPLANATIONS, FEEDBACK, NOTIFICATIONS, PREDICTION_ACTIONS, PREDICTIONS
 from moodlemlbackend.analytics.features.targets.target import Tone
 from moodlemlbackend.analytics.insights import actions, listing, texts
 from moodlemlbackend.analytics.insights.capabilities import (
@@ -32,7 +32,7 @@ from moodlemlbackend.analytics.insights.capabilities import (
     MANAGE_MODELS,
     Capabilities,
 )
-from moodlemlbackend.analytics.lifecycle import backend
+from moodlemlbackend.analytics.lifecycle import backend, prediction
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.analytics.site.people import SampleInfo, describe
 from moodlemlbackend.analytics.site.schema import TABLES
@@ -218,6 +218,15 @@ def test_a_probability_has_its_range_wherever_it_is_told(predicted, site, site_u
     assert f"{one.title}: {one.label}, {words}" in messages[0]["fullmessage"]
     facts = {fact["id"]: fact for fact in json.loads(messages[0]["data"])["predictions"]}
     assert facts[one.id]["probability_range"] == [low, high]
+
+
+def test_a_range_is_that_of_the_predicted_class(trained, site, monkeypatch):
+    monkeypatch.setattr(prediction._Prediction, "_is_news", lambda *_: True)
+    lifecycle.predict(trained, site, TRAINED)
+    classes = {row["id"]: row["prediction"] for row in rows(trained, PREDICTIONS)}
+    assert set(classes.values()) == {0, 1}
+    for row in rows(trained, EXPLANATIONS):
+        assert row["low"] < row["probability"] < row["high"], classes[row["predictionid"]]
 
 
 def test_a_model_that_does_not_know_how_courses_differ_says_the_probability_alone(trained, site, monkeypatch):
