@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
+import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -457,3 +461,36 @@ def test_commands(predicted, site_url, site, monkeypatch):
     assert "waiting: 0" in run("send")
     assert "no course" in run("list", "--course", "9999", code=2)
     assert "no action" in run("act", "explode", str(first.id), code=2)
+
+
+# ---- names in several languages ----
+
+
+def test_names_are_in_the_language_of_whoever_reads_them(trained, site_url, tmp_path, monkeypatch):
+    """Subject and body of a message in the reader's, ``insights list`` in the site's."""
+    spans = '<span lang="en" class="multilang">Maths</span> <span lang="es" class="multilang">Matemáticas</span>'
+    name = f"{spans} &amp; {{mlang en}}Law{{mlang}}{{mlang es}}Derecho{{mlang}}"
+    path = tmp_path / "names.sqlite"
+    shutil.copy(site_url.removeprefix("sqlite:///"), path)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE mdl_course SET fullname = ?", (name,))
+        database.execute("UPDATE mdl_user SET lang = CASE id % 2 WHEN 0 THEN 'es' ELSE 'en' END")
+        database.execute("DELETE FROM mdl_config WHERE name = 'lang'")
+        database.execute("INSERT INTO mdl_config (id, name, value) VALUES (900001, 'lang', 'es')")
+    with open_site(f"sqlite:///{path}") as opened:
+        lifecycle.predict(trained, opened, TRAINED)
+    shown = {"es": "Matemáticas & Derecho", "en": "Maths & Law"}
+    told = {("en", "es")[row["useridto"] % 2 == 0]: row for row in rows(trained, NOTIFICATIONS)}
+    assert told.keys() == shown.keys()
+    for language, row in told.items():
+        assert shown[language] in row["subject"]
+        assert shown[language] in row["fullmessage"]
+        assert html.escape(shown[language]) in row["fullmessagehtml"]
+    monkeypatch.setenv("MOODLEMLBACKEND_SITE", str(path))
+    monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(trained.folder))
+    listed = json.loads(CliRunner().invoke(main, ["insights", "list", "--json"]).stdout)["insights"]
+    table = CliRunner().invoke(main, ["insights", "list"]).stdout
+    assert {one["course"] for one in listed} == {shown["es"]}
+    assert "Derecho" in table
+    for text in (str(told), json.dumps(listed), table):
+        assert not re.search("mlang|multilang|&amp;amp;", text)
