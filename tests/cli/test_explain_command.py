@@ -201,5 +201,5 @@ def test_an_output_of_another_encoding(trained, courses, first_id, encoding):
     done = subprocess.run([*map(str, arguments)], env=env, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
     shown = done.stdout.decode(encoding)
-    assert re.search(r"^-\d\.\d\d ", shown, re.MULTILINE)
+    assert re.search(r"^ *-\d\.\d\d ", shown, re.MULTILINE)
     assert f"Sample {first_id}: class " in shown

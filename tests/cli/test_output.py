@@ -87,25 +87,6 @@ def test_an_output_of_another_encoding(command, site, tmp_path, encoding, words)
         assert ("Zoë" if encoding != "ascii" else "Zo") in shown
 
 
-@pytest.fixture(scope="module")
-def predicted(site, tmp_path_factory):
-    """A folder with insights about courses of that name."""
-    folder = tmp_path_factory.mktemp("predicted")
-    where = ("--site", str(site), "--directory", str(folder))
-    assert CliRunner().invoke(main, ("tasks", "predict", "--now", NOW, *where)).exit_code == 0
-    return folder
-
-
-@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "cp437"])
-def test_insights_on_an_output_of_another_encoding(site, predicted, encoding):
-    where = ("--site", str(site), "--directory", str(predicted))
-    arguments = [sys.executable, "-m", "moodlemlbackend", "insights", "list", "--now", NOW, *where]
-    env = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
-    done = subprocess.run(arguments, env=env, capture_output=True)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert "Zoë" in done.stdout.decode(encoding)
-
-
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
 @pytest.mark.parametrize("output", [">/dev/full", ">&-"])
 @pytest.mark.parametrize("words", ["version", "--help", "models list --json"])

@@ -50,4 +50,4 @@ def test_memory_grows_with_the_number_of_columns():
         tracemalloc.stop()
         return found
 
-    assert peak(2_000) < 6 * peak(500)
+    assert peak(1_000) < 6 * peak(250)

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from fixtures.databases import KINDS, new_database
-from fixtures.pages import WWWROOT
+from fixtures.pages import WWWROOT, add_like
 from fixtures.paths import posix
 from moodlemlbackend.analytics.db import insights, open_store, predictions
 from moodlemlbackend.analytics.db.schema import MODELS, PREDICTION_ACTIONS
@@ -106,12 +106,15 @@ def test_separate_groups_hold_on_the_page_of_an_insight_and_of_what_was_dealt_wi
     assert ask(settings, "bert", dealt_with) == {mine.id, others.id}
     assert ask(settings, "bert", lambda ctx: teachers.insight(ctx, others.id))
     course = f"(SELECT instanceid FROM mdl_context WHERE id = {prepared.other})"
+    with closing(sqlite3.connect(settings.site.removeprefix("sqlite:///"))) as site, site:
+        group = add_like(site, "mdl_groups", name="A")
     change(
         settings.site,
         f"UPDATE mdl_course SET groupmode = 1, defaultgroupingid = 0 WHERE id = {course}",
         "DELETE FROM mdl_groups_members",
-        f"INSERT INTO mdl_groups (id, courseid, name) VALUES (90001, {course}, 'A')",
-        "INSERT INTO mdl_groups_members (id, groupid, userid) SELECT id, 90001, id FROM mdl_user "
+        f"UPDATE mdl_groups SET courseid = {course} WHERE id = {group}",
+        "INSERT INTO mdl_groups_members (id, groupid, userid, timeadded, component, itemid) "
+        f"SELECT id, {group}, id, 0, '', 0 FROM mdl_user "
         f"WHERE username = 'bert' OR id IN (SELECT userid FROM mdl_user_enrolments WHERE id = {mine.sampleid})",
     )
     assert ask(settings, "bert", dealt_with) == {mine.id}
