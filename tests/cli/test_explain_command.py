@@ -6,6 +6,8 @@ import json
 import os
 import re
 import struct
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 import pytest
@@ -190,3 +192,15 @@ def test_a_terminal_has_colours(trained, courses, first_id):
     os.close(parent)
     assert process.wait() == 0
     assert b"\x1b[" in shown
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "cp437"])
+def test_an_output_of_another_encoding(trained, courses, first_id, encoding):
+    """The sign of a negative number is one that none of these encodings has."""
+    arguments = [sys.executable, "-m", "moodlemlbackend", "explain", trained, courses.prediction, first_id]
+    env = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = subprocess.run([*map(str, arguments)], env=env, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    shown = done.stdout.decode(encoding)
+    assert re.search(r"^ *-\d\.\d\d ", shown, re.MULTILINE)
+    assert f"Sample {first_id}: class " in shown
