@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from moodlemlbackend.errors import BackendError
-from moodlemlbackend.interpreter import python_command
+from moodlemlbackend.interpreter import python_code
 
 from .command import Answer, ExampleCommand
 from .command import command as make
@@ -30,6 +31,12 @@ moodlemlbackend demo site -o site.db
 
 MODELID = "demo"
 MINIMUM_SCORE, ACCEPTED_DEVIATION, ITERATIONS = "0.7", "0.05", "10"  # as Moodle gives them
+
+_CALL = (
+    "import _thread; from runpy import run_module; from moodlemlbackend.runtime.supervisor import end_with_parent; "
+    "_thread.start_new_thread(end_with_parent, (0,)); "
+    "run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
 
 _RESULT_CODES = (0, 4, 8, 12)  # of an evaluation that has a result
 
@@ -76,6 +83,7 @@ class _Demo:
     def __init__(self, folder: Path, *, silent: bool) -> None:
         self._folder = folder
         self._silent = silent
+        self._life, _ = os.pipe()  # the input of each call, which ends with this process
 
     def run(self, courses: int, students: int, seed: int) -> Answer:
         """Perform all steps and say what came of them."""
@@ -127,9 +135,9 @@ class _Demo:
     def _call(self, title: str, module: str, *arguments: Path | str) -> Any:
         """Run one of Moodle's modules and return what it printed, a JSON object or a text."""
         begun = time.perf_counter()
-        command = python_command(f"moodlemlbackend.{module}", MODELID, *arguments)
+        command = python_code(_CALL, f"moodlemlbackend.{module}", MODELID, *arguments)
         with working(title):
-            called = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+            called = subprocess.run(command, stdin=self._life, capture_output=True, check=False)
         line = called.stdout.decode(errors="replace").strip().rpartition("\n")[2]
         result = json.loads(line) if line.startswith("{") else line
         if called.returncode not in (_RESULT_CODES if module == "evaluation" else (0,)) or not line:

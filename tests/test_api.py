@@ -227,6 +227,24 @@ def test_an_evaluation_is_the_commands(command, courses, training, tmp_path):
     assert len(found.ratings[0].labels) == len(held_out)
 
 
+def test_probabilities_have_a_range_where_the_courses_are_known(training):
+    courses = np.arange(len(training.features)) % 7
+    model = fit(training, processor="logistic_regression", groups=courses)
+    low, high = model.predict_range(training).T
+    chances = model.predict_proba(training)[:, 1]
+    assert (low < chances).all()
+    assert (chances < high).all()
+    [one] = explain(model, training, rows=[3])
+    assert one.probability_range == pytest.approx((low[3], high[3]))
+    words = f"({100 * low[3]:.0f} to {100 * high[3]:.0f} % in 8 of 10 courses); it is predicted from"
+    assert words in str(one)
+    few = fit(training, processor="logistic_regression", groups=courses % 4)
+    assert few.predict_range(training) is None
+    [one] = explain(few, training, rows=[3])
+    assert one.probability_range is None
+    assert "8 of 10" not in str(one)
+
+
 def test_a_trained_model_is_rated_on_all_rows(model, training):
     found = evaluate(training, model=model)
     assert (found.splits, found.split, found.seen) == ([], "", {})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import joblib
 import numpy as np
 import pytest
@@ -75,6 +77,18 @@ def test_a_weight_counts_rows():
     assert np.abs(unweighted.predict_proba(data.features) - weighted.predict_proba(data.features)).max() > 0.01
     with pytest.raises(ValueError, match="negative"):
         classifier.fit(data.features, data.labels, sample_weight=-weights)
+
+
+def test_it_knows_how_far_courses_differ_when_it_is_told_the_courses(fitted):
+    data = data_set()
+    assert fitted.predict_range(data.features) is None
+    groups, weights = np.arange(len(data.labels)) % 6, np.ones(len(data.labels))
+    weights[:5] = 0
+    found = MoodleClassifier(random_state=1).fit(data.features, data.labels, weights, groups=groups)
+    same = fit(replace(data, features=data.features[5:], labels=data.labels[5:]), seed=1, groups=groups[5:])
+    np.testing.assert_allclose(found.predict_range(data.features), same.predict_range(data.features))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        MoodleClassifier().fit(data.features, data.labels, groups=groups[1:])
 
 
 def test_empty_cells_are_told_from_zeros():

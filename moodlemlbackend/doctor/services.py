@@ -142,6 +142,7 @@ def _server() -> Iterator[Finding]:
     Authenticator(settings.users, settings.people)
     if "://" not in settings.directory:
         yield from check_folder(Path(settings.directory))
+        yield from check_privacy(Path(settings.directory))
     if settings.port:
         yield _answering(settings)
 

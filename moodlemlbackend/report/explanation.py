@@ -23,7 +23,7 @@ FORMATS = (".png", ".svg")
 
 _WIDTH, _BAR, _ABOVE, _LINE, _BELOW = 7.0, 0.4, 1.1, 0.16, 0.5  # inches
 _LINES = 4  # of the title, that have room above
-_LABEL_CHARACTERS, _TITLE_CHARACTERS = 42, 96
+_LABEL_CHARACTERS, _TITLE_CHARACTERS = 42, 102
 _UNDER_HALF = (0.01, 0.1, 1, 5, 20, 10, 30, 2, 3, 7, 15, 40, 4, 6, 25, 0.5, 0.2, 12, 35, 45)
 _PERCENT = (50, *(one for percent in _UNDER_HALF for one in (percent, 100 - percent)))  # the roundest first
 
@@ -50,7 +50,7 @@ def draw(found: Explanation, *, top: int = 10) -> Figure:
     from matplotlib.figure import Figure
 
     reasons = found.largest(top)
-    lines = [line for sentence in found.sentences() for line in textwrap.wrap(sentence, _TITLE_CHARACTERS)]
+    lines = _title(found)
     above = _ABOVE + _LINE * max(0, len(lines) - _LINES)
     height = above + _BAR * (len(reasons) + 0.6) + _BELOW
     with style.applied():
@@ -62,6 +62,12 @@ def draw(found: Explanation, *, top: int = 10) -> Figure:
         _draw_frame(axes, found, reasons)
         figure.suptitle("\n".join(lines), x=0.02, ha="left", y=1 - 0.1 / height, va="top")
     return figure
+
+
+def _title(found: Explanation) -> list[str]:
+    """The sentences in lines that are not too wide; a number stays with its sign of percent."""
+    sentences = (sentence.replace(" %", "\N{NO-BREAK SPACE}%") for sentence in found.sentences())
+    return [line for sentence in sentences for line in textwrap.wrap(sentence, _TITLE_CHARACTERS)]
 
 
 def _draw_bars(axes: Axes, begin: float, reasons: list[Contribution]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -213,6 +214,29 @@ def _correlation(command, folder):
     answers = dict(line.split(",") for line in (folder / "data" / "answers.csv").read_text().splitlines()[1:])
     labels = [int(answers[sample_id]) for sample_id, _, _ in said["predictions"]]
     return metrics.matthews_correlation([int(label) for _, label, _ in said["predictions"]], labels)
+
+
+@posix
+def test_the_calls_of_a_demo_end_with_it(tmp_path):
+    """The demo is killed while its first call starts; that call, on its way, finds that nobody waits for it."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "if any('moodlemlbackend.evaluation' in argument for argument in sys.orig_argv):\n"
+        f"    alive = os.open({str(tmp_path / 'alive')!r}, os.O_WRONLY)\n"
+        f"    open({str(tmp_path / 'go')!r}).close()\n"
+    )
+    for name in ("alive", "go"):
+        os.mkfifo(tmp_path / name)
+    call = [sys.executable, "-m", "moodlemlbackend", "demo", "here", "--courses", "2", "--students", "5"]
+    demo = subprocess.Popen(
+        call, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, stdout=subprocess.DEVNULL
+    )
+    with (tmp_path / "alive").open("rb") as alive:
+        demo.kill()
+        assert demo.wait() == -signal.SIGKILL
+        (tmp_path / "go").open("w").close()
+        assert alive.read() == b"", "the call has ended"
+    assert not (tmp_path / "here" / "evaluation").exists()
 
 
 def test_a_demo_that_fails_says_where(command, tmp_path):

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import struct
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 import pytest
@@ -89,9 +91,17 @@ def test_labels_of_figures_are_text_and_never_mathematics():
     reason = Contribution("a$b", r"cost $\frac{", "a very long value " * 9, -0.5)
     figure = draw(Explanation("1-$0", "0", "1", 0.2, 0.4, 0.7, -0.9, -1.4, "the average", True, (reason,)))
     figure.canvas.draw()
+    plain = figure.get_size_inches()[1]
     (label,) = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert label.startswith(r"cost $\frac{")
     assert label.endswith("…")
+    long = Explanation("1-0", "0", "a name " * 20, 0.2, 0.4, 0.7, -0.9, -1.4, "the average " * 20, True, (reason,), 0.8)
+    assert "(10 to 36 % in 8 of 10 courses)" in " ".join(long.sentences())
+    figure = draw(long)
+    lines = figure.get_suptitle().split("\n")
+    assert max(map(len, lines)) <= 102, "sentences are wrapped, and have room"
+    assert not any(line.startswith("%") for line in lines)
+    assert figure.get_size_inches()[1] > plain
 
 
 def test_a_terminal_obeys_no_file(command, trained, courses, tmp_path):
@@ -182,3 +192,15 @@ def test_a_terminal_has_colours(trained, courses, first_id):
     os.close(parent)
     assert process.wait() == 0
     assert b"\x1b[" in shown
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "cp437"])
+def test_an_output_of_another_encoding(trained, courses, first_id, encoding):
+    """The sign of a negative number is one that none of these encodings has."""
+    arguments = [sys.executable, "-m", "moodlemlbackend", "explain", trained, courses.prediction, first_id]
+    env = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = subprocess.run([*map(str, arguments)], env=env, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    shown = done.stdout.decode(encoding)
+    assert re.search(r"^ *-\d\.\d\d ", shown, re.MULTILINE)
+    assert f"Sample {first_id}: class " in shown

@@ -319,6 +319,17 @@ def test_a_server_that_does_not_run_is_a_warning(services, tmp_path):
     assert "nothing answers at 127.0.0.1 port 1" in finding.text
 
 
+@posix
+def test_a_servers_directory_that_everybody_may_read_is_told(tmp_path, monkeypatch):
+    pytest.importorskip("fastapi")
+    for name, value in {"DIRECTORY": str(tmp_path), "USERS": "a:b", "PORT": "0"}.items():
+        monkeypatch.setenv(f"MOODLEMLBACKEND_SERVER_{name}", value)
+    tmp_path.chmod(0o755)
+    [told] = [finding for finding in check_services() if finding.level is Level.WARNING]
+    assert told.topic == f"Directory {tmp_path}"
+    assert told.text == f"everybody on this machine may read {tmp_path}"
+
+
 def test_a_schedule_that_nobody_keeps_is_a_warning(services, tmp_path):
     pytest.importorskip("sqlalchemy")
     write_site(f"sqlite:///{tmp_path / 'site.db'}", courses=2, students=3, seed=1)

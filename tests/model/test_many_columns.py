@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 
 from fixtures.backend import samples_of
@@ -35,3 +37,17 @@ def test_training_on_20000_columns_finds_the_one_that_tells():
     fitted = get_processor("neural_network").fit(samples_of(features, labels), seed=1)
     chances = fitted.classifier.probabilities(features)[:, 1]
     assert ((chances >= fitted.threshold) == (labels == 1)).mean() > 0.95
+
+
+def test_memory_grows_with_the_number_of_columns():
+    def peak(columns):
+        features = np.random.default_rng(0).integers(-1, 2, (100, columns)).astype(np.float32)
+        tracemalloc.start()
+        coded = code([features], columns)
+        encoder = fit_encoder(np.arange(columns), coded.codes, coded.values, np.ones(100))
+        encoder.encode(coded.codes)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    assert peak(1_000) < 6 * peak(250)

@@ -669,6 +669,15 @@ def test_without_a_seed_the_rows_give_one_and_it_is_logged(tmp_path):
     assert seeds[0][1] == seeds[1][1]
 
 
+def test_without_a_seed_the_same_rows_give_the_same_network(tmp_path):
+    features, labels = course_rows(20)
+    first, second = (Backend(tmp_path / name, "neural_network", seed=None) for name in ("a", "b"))
+    for backend in (first, second):
+        backend.folder.mkdir()
+        backend.train(features, labels)
+    assert first.predict(features) == second.predict(features)
+
+
 def test_logistic_regression_trusts_means_over_a_course_less():
     from moodlemlbackend.model.codes import code
     from moodlemlbackend.processor.logistic_regression import LogisticRegression

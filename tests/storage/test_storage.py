@@ -336,6 +336,21 @@ def test_another_model_under_a_known_number_is_fetched(memory, server):
     assert (number(one), number(other)) == (7, 7)
 
 
+@pytest.mark.parametrize("error", [StorageError("The bucket is closed."), OSError(5, "Input/output error")])
+def test_a_model_is_in_force_though_nothing_can_be_tidied_after_it(memory, server, monkeypatch, error):
+    def fail(*_: Any) -> None:
+        raise error
+
+    storage = server("memory://base")
+    train(storage, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(remote._Publication, "_prune", fail)
+        train(storage, 2)
+    assert number(storage) == number(server("memory://base")) == 2
+    train(storage, 3)
+    assert number(storage) == 3
+
+
 def test_models_of_the_reference_package_are_fetched(memory, server):
     key = "/".join(MODEL) + "/classifier"
     memory.put(f"{key}/classifier.pkl", b"pickled")

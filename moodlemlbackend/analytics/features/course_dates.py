@@ -7,6 +7,7 @@ it ends at the median of the students' last visits, unless one of them was there
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.parse
@@ -23,6 +24,7 @@ from moodlemlbackend.analytics.features.targets.enrolments import LONGEST_COURSE
 from moodlemlbackend.analytics.features.weeks import week_end
 from moodlemlbackend.analytics.site.activities import format_options, last_sections
 from moodlemlbackend.analytics.site.logs import COURSE_LEVEL
+from moodlemlbackend.deadline import within
 from moodlemlbackend.errors import SiteError, UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +47,9 @@ SAME, UNKNOWN, CLASH, TOO_LONG, BY_FORMAT = (
     "follows from the format of weeks",
 )  # fmt: skip
 
-_TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
+"""For each step of a call of Moodle's web service, and for the whole of it."""
+
 _WEB_SERVICE = "core_course_update_courses"
 
 
@@ -172,10 +176,8 @@ def update_by_web_service(wwwroot: str, token: str, proposals: Sequence[Proposal
         return []
     url = f"{wwwroot}/webservice/rest/server.php"
     try:
-        request = urllib.request.Request(url, urllib.parse.urlencode(fields).encode())  # noqa: S310  http(s)
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
-            found: Any = json.loads(answer.read(1 << 20))
-    except (OSError, ValueError) as error:
+        found = within(TIMEOUT_SECONDS, lambda: _ask(url, fields))
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise SiteError(f"Moodle's web service {url} cannot be used: {error}; check wwwroot and the token.") from error
     if not isinstance(found, dict) or "exception" in found:
         said = found.get("message", "") if isinstance(found, dict) else found
@@ -183,6 +185,12 @@ def update_by_web_service(wwwroot: str, token: str, proposals: Sequence[Proposal
             f"Moodle's web service refuses: {said}; check the token, and that its service has {_WEB_SERVICE}."
         )
     return [str(warning.get("message", warning)) for warning in found.get("warnings", [])]
+
+
+def _ask(url: str, fields: dict[str, str]) -> Any:
+    request = urllib.request.Request(url, urllib.parse.urlencode(fields).encode())  # noqa: S310  http(s)
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+        return json.loads(answer.read(1 << 20))
 
 
 def _propose(course: Course, *, start: bool, end: bool, weeks: int | None) -> Proposal:

@@ -186,17 +186,22 @@ class _Evaluation:
         """Which interval to choose and why, in a sentence, if any."""
         name = definitions.last_part(best.interval)
         if self._may_be_enabled(best):
-            why = "of those that can help in time, it has the best score"
-            if best.past.get("in_time_f1") is not None:
-                low, high = best.past["bounds"]["in_time_f1"]
-                why = (
-                    "of those that score well enough, it would have warned best in time "
-                    f"(F1 score {best.past['in_time_f1']:.2f}; with other courses {low:.2f} to {high:.2f})"
-                )
-            return [f"Of these intervals {name} is recommended: {why}."]
-        if overloads(best.past):
-            return ["No interval is recommended: each would flag more than half of the students in most courses."]
+            return [f"Of these intervals {name} is recommended: {self._reason(best.past)}."]
+        if self._helps(best) and overloads(best.past):
+            return [
+                "No interval is recommended: those that can help in time would flag more than half of the students in "
+                "most courses."
+            ]
         return []
+
+    def _reason(self, past: dict[str, Any]) -> str:
+        if past.get("in_time_f1") is None:
+            those = "of those that can help in time, " if self._analysis.target.warns_in_time else ""
+            return f"{those}it has the best score"
+        figure, bounds = f"F1 score {past['in_time_f1']:.2f}", past["bounds"].get("in_time_f1")
+        if bounds:
+            figure += "; with other courses {:.2f} to {:.2f}".format(*bounds)
+        return f"of those that score well enough, it would have warned best in time ({figure})"
 
     def _recent(self) -> dict[tuple[int, str], DatasetFile]:
         """The data sets that can be used again, by analysable and interval."""

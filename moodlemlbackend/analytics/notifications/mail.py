@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-from moodlemlbackend.analytics.notifications.deadline import within
+from moodlemlbackend.deadline import within
 from moodlemlbackend.errors import DeliveryError, RefusedError, UsageError
 
 if TYPE_CHECKING:

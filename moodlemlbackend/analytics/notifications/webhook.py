@@ -15,7 +15,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 from moodlemlbackend import __version__
-from moodlemlbackend.analytics.notifications.deadline import within
+from moodlemlbackend.deadline import within
 from moodlemlbackend.errors import DeliveryError, RefusedError
 
 if TYPE_CHECKING:

@@ -9,12 +9,14 @@ import pytest
 
 pytest.importorskip("alembic", reason="needs the extra analytics")
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, text
 
 from fixtures.databases import KINDS, new_database
 from fixtures.paths import TESTS, posix
 from moodlemlbackend.analytics.db import facts, feedback, notifications, open_store, predictions
 from moodlemlbackend.analytics.db.schema import FACTS, FEEDBACK, MODELS, PREFERENCES
+from moodlemlbackend.analytics.lifecycle.opening import open_workspace
+from moodlemlbackend.settings.analytics import AnalyticsSettings
 
 pytestmark = posix
 
@@ -43,30 +45,86 @@ with workspace.store.write() as connection:
 """
 
 
+RESTORER = """
+import sys
+from moodlemlbackend.analytics.lifecycle.core_models import restore_core_models
+from moodlemlbackend.analytics.lifecycle.opening import open_workspace
+from moodlemlbackend.settings.analytics import AnalyticsSettings
+
+url, folder, _ = sys.argv[1:]
+workspace = open_workspace(AnalyticsSettings(directory=folder, store=url), now=5)
+print("ready", flush=True)
+sys.stdin.readline()
+print(len(restore_core_models(workspace)), flush=True)
+"""
+
+
+def at_once(code, url, folder):
+    """What several processes print that run the code at the same moment, each told its number."""
+    opened = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, url, str(folder), str(number)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=TESTS,
+        )
+        for number in range(PROCESSES)
+    ]  # fmt: skip
+    try:
+        for process in opened:
+            assert process.stdout.readline() == "ready\n"
+        for process in opened:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        answers = [process.communicate(timeout=240) for process in opened]
+    finally:
+        for process in opened:
+            process.kill()
+    assert [(process.returncode, errors) for process, (_, errors) in zip(opened, answers, strict=True)] == [
+        (0, "")
+    ] * PROCESSES
+    return [said for said, _ in answers]
+
+
+def test_core_models_that_several_processes_restore(tmp_path):
+    with new_database("mariadb", tmp_path) as url:
+        workspace = open_workspace(AnalyticsSettings(directory=str(tmp_path / "work"), store=url), now=5)
+        try:
+            with workspace.store.write() as connection:
+                connection.execute(delete(MODELS))
+            assert sorted(map(int, at_once(RESTORER, url, tmp_path / "work"))) == [0] * (PROCESSES - 1) + [5]
+            with workspace.store.read() as connection:
+                targets = list(connection.execute(select(MODELS.c.target)).scalars())
+            assert len(targets) == len(set(targets)) == 5
+        finally:
+            workspace.store.close()
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_a_lock_that_cannot_be_left_is_free_all_the_same(kind, tmp_path):
+    """The server ends the connection that holds it; what was done under it is done."""
+    ends, others = {
+        "postgresql": ("SELECT pg_terminate_backend(:id)", "SELECT pid FROM pg_locks WHERE locktype = 'advisory'"),
+        "mariadb": ("KILL :id", "SELECT id FROM information_schema.processlist WHERE db = DATABASE() "
+                                "AND id <> CONNECTION_ID()"),
+    }[kind]  # fmt: skip
+    with new_database(kind, tmp_path) as url:
+        store, other = open_store(url), open_store(url)
+        try:
+            with store.lock("training") as held:
+                assert held
+                with other.read() as connection:
+                    for holder in connection.execute(text(others)).scalars().all():
+                        connection.execute(text(ends), {"id": holder})
+            with other.lock("training") as held:
+                assert held
+        finally:
+            store.close()
+            other.close()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_store_that_several_processes_open(kind, tmp_path):
     with new_database(kind, tmp_path) as url:
-        opened = [
-            subprocess.Popen(
-                [sys.executable, "-c", OPENER, url, str(tmp_path / "work"), str(number)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=TESTS,
-            )
-            for number in range(PROCESSES)
-        ]  # fmt: skip
-        try:
-            for process in opened:
-                assert process.stdout.readline() == "ready\n"
-            for process in opened:
-                process.stdin.write("go\n")
-                process.stdin.flush()
-            answers = [process.communicate(timeout=240) for process in opened]
-        finally:
-            for process in opened:
-                process.kill()
-        assert [(process.returncode, errors) for process, (_, errors) in zip(opened, answers, strict=True)] == [
-            (0, "")
-        ] * PROCESSES
-        assert len({key for key, _ in answers}) == 1
+        assert len(set(at_once(OPENER, url, tmp_path / "work"))) == 1
         store = open_store(url)
         try:
             with store.read() as connection:

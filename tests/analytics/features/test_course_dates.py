@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from fixtures.small_site import END, START, TEACHER, WEEK, SmallSite
 from fixtures.trained_sites import NOW, site, site_url
+from fixtures.trickle import trickling_server
 from moodlemlbackend.analytics.features import course_dates
 from moodlemlbackend.analytics.features.course_dates import Proposal
 from moodlemlbackend.analytics.site import open_site
@@ -185,6 +186,17 @@ def test_a_web_service_that_refuses(answer):
     with moodle(answer) as (url, _), pytest.raises(SiteError, match="refuses") as raised:
         course_dates.update_by_web_service(url, TOKEN, [Proposal(2, "A", 0, 0, 5, 9)])
     assert TOKEN not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("greeting", "reason"), [(b"HTTP/1.1 200 ", "no answer within 1 seconds"), (b"SSH-2.0\r\n", "SSH-2.0")]
+)
+def test_a_web_service_that_never_ends_or_speaks_no_http(monkeypatch, greeting, reason):
+    monkeypatch.setattr(course_dates, "TIMEOUT_SECONDS", 1.0)
+    with trickling_server(greeting) as port, pytest.raises(SiteError) as raised:
+        course_dates.update_by_web_service(f"http://127.0.0.1:{port}", TOKEN, [Proposal(2, "A", 0, 0, 5, 9)])
+    url = f"http://127.0.0.1:{port}/webservice/rest/server.php"
+    assert str(raised.value).startswith(f"Moodle's web service {url} cannot be used: {reason}")
 
 
 def test_without_a_token_nobody_is_asked():

@@ -281,6 +281,21 @@ def test_weeks_end_two_hours_early_from_moodle_4110_on(tmp_path, version, second
 
 
 @pytest.mark.parametrize(
+    ("version", "due"), [("2019111802", False), ("2022112809.04", False), ("2022112810", True), ("2024100700", True)]
+)
+def test_the_last_week_of_a_course_that_ends_a_minute_before_midnight(tmp_path, version, due):
+    """It is due a minute after the course's end where nothing is taken off, two hours before where 7,200 s are."""
+    midnight = START - START % DAY
+    small = SmallSite(tmp_path / "site.sqlite", version=version)
+    course = small.course(format="weeks", startdate=midnight, enddate=midnight + 10 * WEEK - 60)
+    small.section(course, 10)
+    small.activity(course, "page", section=10)
+    small.students(course, 1)
+    found = values(small, cognitive("page"), (midnight, midnight + 10 * WEEK - 60))
+    assert np.isnan(found).ravel().tolist() == [not due]
+
+
+@pytest.mark.parametrize(
     ("version", "calendar"),
     [("2022112809", False), ("2022112810", True), ("2023042403", False), ("2023042407", True), ("2023100903", False),
      ("2024042200", True), ("2024100700.01", True), ("2025041400", True)],

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import json
+import os
+import re
+import shutil
 import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -23,7 +30,7 @@ from fixtures.trained_sites import (
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db import feedback, predictions
 from moodlemlbackend.analytics.db.insights import OpenInsights, open_insights
-from moodlemlbackend.analytics.db.schema import FEEDBACK, NOTIFICATIONS, PREDICTION_ACTIONS, PREDICTIONS
+from moodlemlbackend.analytics.db.schema import EXPLANATIONS, FEEDBACK, NOTIFICATIONS, PREDICTION_ACTIONS, PREDICTIONS
 from moodlemlbackend.analytics.features.targets.target import Tone
 from moodlemlbackend.analytics.insights import actions, listing, texts
 from moodlemlbackend.analytics.insights.capabilities import (
@@ -32,7 +39,7 @@ from moodlemlbackend.analytics.insights.capabilities import (
     MANAGE_MODELS,
     Capabilities,
 )
-from moodlemlbackend.analytics.lifecycle import backend
+from moodlemlbackend.analytics.lifecycle import backend, prediction
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.analytics.site.people import SampleInfo, describe
 from moodlemlbackend.analytics.site.schema import TABLES
@@ -218,6 +225,15 @@ def test_a_probability_has_its_range_wherever_it_is_told(predicted, site, site_u
     assert f"{one.title}: {one.label}, {words}" in messages[0]["fullmessage"]
     facts = {fact["id"]: fact for fact in json.loads(messages[0]["data"])["predictions"]}
     assert facts[one.id]["probability_range"] == [low, high]
+
+
+def test_a_range_is_that_of_the_predicted_class(trained, site, monkeypatch):
+    monkeypatch.setattr(prediction._Prediction, "_is_news", lambda *_: True)
+    lifecycle.predict(trained, site, TRAINED)
+    classes = {row["id"]: row["prediction"] for row in rows(trained, PREDICTIONS)}
+    assert set(classes.values()) == {0, 1}
+    for row in rows(trained, EXPLANATIONS):
+        assert row["low"] < row["probability"] < row["high"], classes[row["predictionid"]]
 
 
 def test_a_model_that_does_not_know_how_courses_differ_says_the_probability_alone(trained, site, monkeypatch):
@@ -448,3 +464,44 @@ def test_commands(predicted, site_url, site, monkeypatch):
     assert "waiting: 0" in run("send")
     assert "no course" in run("list", "--course", "9999", code=2)
     assert "no action" in run("act", "explode", str(first.id), code=2)
+
+
+# ---- names in several languages ----
+
+
+def test_names_are_in_the_language_of_whoever_reads_them(trained, site_url, tmp_path):
+    """Subject and body of a message in the reader's, ``insights list`` in the site's and in any encoding."""
+    spans = '<span lang="en" class="multilang">Maths</span> <span lang="es" class="multilang">Matemáticas</span>'
+    name = f"{spans} &amp; {{mlang en}}Law{{mlang}}{{mlang es}}Derecho{{mlang}}"
+    path = tmp_path / "names.sqlite"
+    shutil.copy(site_url.removeprefix("sqlite:///"), path)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE mdl_course SET fullname = ?", (name,))
+        database.execute("UPDATE mdl_user SET lang = CASE id % 2 WHEN 0 THEN 'es' ELSE 'en' END")
+        database.execute("DELETE FROM mdl_config WHERE name = 'lang'")
+        database.execute("INSERT INTO mdl_config (id, name, value) VALUES (900001, 'lang', 'es')")
+    with open_site(f"sqlite:///{path}") as opened:
+        lifecycle.predict(trained, opened, TRAINED)
+    shown = {"es": "Matemáticas & Derecho", "en": "Maths & Law"}
+    told = {("en", "es")[row["useridto"] % 2 == 0]: row for row in rows(trained, NOTIFICATIONS)}
+    assert told.keys() == shown.keys()
+    for language, row in told.items():
+        assert shown[language] in row["subject"]
+        assert shown[language] in row["fullmessage"]
+        assert html.escape(shown[language]) in row["fullmessagehtml"]
+    for row in told.values():
+        assert not re.search("mlang|multilang|&amp;amp;", str(row))
+
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE mdl_course SET fullname = fullname || ' \u2212 Zoë \x1b[2J'")
+    for encoding in ("latin-1", "cp1252", "cp437"):
+        given = {"SITE": str(path), "DIRECTORY": str(trained.folder)}
+        done = subprocess.run(
+            [sys.executable, "-m", "moodlemlbackend", "insights", "list"],
+            env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "COLUMNS": "300"}
+            | {f"MOODLEMLBACKEND_{name}": value for name, value in given.items()},
+            capture_output=True,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert f"{shown['es']} - Zoë" in done.stdout.decode(encoding)
+        assert b"\x1b" not in done.stdout

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.paths import TESTS
+from fixtures.small_site import START, SmallSite
 from fixtures.trained_sites import (
     DAY,
     DROPOUT,
@@ -49,6 +50,7 @@ from moodlemlbackend.analytics.db.schema import (
     USED_FILES,
 )
 from moodlemlbackend.analytics.features.analysis import AnalysisStatus, analyse
+from moodlemlbackend.analytics.features.indicators.course import NOT_MEASURED
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of
 from moodlemlbackend.analytics.lifecycle.evaluation import REUSE_SECONDS, TRAINED_MODEL
 from moodlemlbackend.analytics.site import open_site
@@ -94,6 +96,20 @@ def test_training_registers_what_it_used(trained, trained_folder):
     analysed = rows(trained, USED_ANALYSABLES)
     assert len(analysed) > len(parts)  # those that the target refuses were looked at, too
     assert {(one["action"], one["firstanalysis"], one["timeanalysed"]) for one in analysed} == {("training", NOW, NOW)}
+
+
+def test_a_course_of_plugin_activities_only_is_named_in_the_runs_info(workspace, tmp_path):
+    small = SmallSite(tmp_path / "site.sqlite")
+    course = small.course()
+    context, _ = small.activity(course, "h5pactivity")
+    for user in small.students(course, 3):
+        for number in range(12):
+            small.log(course, user, START + 1 + number * DAY, context=context)
+    modelid = model_of(workspace, DROPOUT)
+    models.edit(workspace, modelid, enabled=True, interval=QUARTERS, processor=PROCESSOR)
+    with small.open() as opened:
+        run = lifecycle.train(workspace, opened, modelid)
+    assert run.info[0] == f"C1 is not used. {NOT_MEASURED.text}"
 
 
 def test_nothing_is_trained_twice(trained, site):

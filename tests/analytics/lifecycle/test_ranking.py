@@ -139,8 +139,16 @@ def test_of_good_scores_the_most_in_time_is_best(site, tmp_path, judged, monkeyp
 def test_none_is_recommended_when_each_flags_most(site, tmp_path, judged, monkeypatch):  # noqa: F811
     go_through(monkeypatch, quarters=past(0.4, flagged=3), deciles=past(0.5, flagged=4))
     result, _, _ = evaluated(tmp_path, site, [QUARTERS, DECILES])
-    assert result.info[-1].startswith("No interval is recommended: each would flag more than half")
+    assert result.info[-1].startswith(
+        "No interval is recommended: those that can help in time would flag more than half"
+    )
     assert result.status == Status.OK
+
+
+def test_a_past_of_one_course_has_no_bounds(site, tmp_path, judged, monkeypatch):  # noqa: F811
+    go_through(monkeypatch, quarters={**past(0.4), "bounds": {}}, deciles=past(0.3))
+    result, _, _ = evaluated(tmp_path, site, [QUARTERS, DECILES])
+    assert result.info[-1].endswith("it would have warned best in time (F1 score 0.40).")
 
 
 def test_one_interval_is_not_tested_on_the_past(site, tmp_path, judged):  # noqa: F811

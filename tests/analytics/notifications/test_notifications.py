@@ -9,13 +9,14 @@ import json
 import socket
 import ssl
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from fixtures.small_site import SmallSite
 from fixtures.trained_sites import NOW, TRAINED, at, new_workspace, rows, site, site_url, trained, trained_folder
+from fixtures.trickle import trickling_server
 
 pytest.importorskip("aiosmtpd", reason="needs aiosmtpd")
 
@@ -296,29 +297,6 @@ def test_a_webhook_that_does_not_take_it(tmp_path, status, waiting):
         assert str(status) in delivered.problems[0]
         assert len(posts) == 1
         assert stolen == []
-
-
-@contextmanager
-def trickling_server(greeting: bytes):
-    """A server that sends a byte now and then, and never ends."""
-    ended = threading.Event()
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def trickle():
-        connection, _ = listener.accept()
-        with connection, suppress(OSError):
-            connection.sendall(greeting)
-            while not ended.wait(0.05):
-                connection.sendall(b"a")
-
-    thread = threading.Thread(target=trickle, daemon=True)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        ended.set()
-        thread.join()
-        listener.close()
 
 
 def test_a_webhook_that_answers_a_byte_at_a_time_holds_nothing(tmp_path, monkeypatch):

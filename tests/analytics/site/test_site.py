@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fixtures.oracle import load_postgresql
+from fixtures.databases import new_database
+from fixtures.oracle import ORACLE_COURSE, create, load_postgresql, tables
 from fixtures.paths import needs_shared
 from fixtures.small_site import DAY, END, MODULE_IDS, NOW, START, WEEK, SmallSite, one_course
 from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, analyse
@@ -351,6 +352,51 @@ def test_a_table_that_the_sites_user_may_not_read_is_named():
         finally:
             database.execute(f"DROP OWNED BY {role}")
             database.execute(f"DROP ROLE {role}")
+
+
+def empty_tables(execute, dialect):
+    """Make the tables of a Moodle, all of them empty but those that say what it is."""
+    for name in tables(ORACLE_COURSE):
+        execute(create(name, dialect, folder=ORACLE_COURSE))
+    execute("INSERT INTO mdl_config (id, name, value) VALUES (1, 'version', '2023042403')")
+
+
+def test_a_table_that_the_sites_user_may_not_read_is_named_on_mariadb(tmp_path):
+    from sqlalchemy import create_engine, make_url, text
+
+    user = f"reader_{secrets.token_hex(6)}"
+    with new_database("mariadb", tmp_path) as url:
+        engine = create_engine(make_url(url).set(drivername="mysql+pymysql"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            empty_tables(lambda sql: connection.execute(text(sql)), "mysql")
+            connection.execute(text(f"CREATE USER {user}@'%'"))
+            try:
+                for name in tables(ORACLE_COURSE):
+                    connection.execute(text(f"GRANT SELECT ON {name} TO {user}@'%'"))
+                theirs = make_url(url).set(username=user, password=None).render_as_string(hide_password=False)
+                open_site(theirs).close()
+                connection.execute(text(f"REVOKE SELECT ON mdl_course_completions FROM {user}@'%'"))
+                with pytest.raises(SiteError, match="mdl_course_completions cannot be read"):
+                    open_site(theirs)
+            finally:
+                connection.execute(text(f"DROP USER {user}@'%'"))
+        engine.dispose()
+
+
+def test_tables_in_another_schema_are_named_with_the_search_path_that_finds_them(tmp_path):
+    psycopg = pytest.importorskip("psycopg")
+    with new_database("postgresql", tmp_path) as url:
+        with psycopg.connect(url, options="-csearch_path=moodle") as database:
+            database.execute("CREATE SCHEMA moodle")
+            empty_tables(database.execute, "postgresql")
+        with pytest.raises(SiteError) as raised:
+            open_site(url)
+        assert str(raised.value) == (
+            "The table mdl_course is in the schema moodle, where this user does not look: "
+            "add ?options=-csearch_path%3Dmoodle to the URL of the site, or set the user's search_path."
+        )
+        with open_site(f"{url}?options=-csearch_path%3Dmoodle") as site:
+            assert (site.version, site.courses) == ("2023042403", [])
 
 
 def test_a_column_that_is_needed_is_named(tmp_path):

@@ -142,6 +142,13 @@ def test_export_import_and_evaluation_of_what_was_imported(client, files):
     assert (rated["score"], rated["status"]) == (1, 0)
 
 
+def test_what_a_server_keeps_is_for_its_user_alone(server, client, files):
+    assert train(client, files[0]).json()["status"] == 0
+    modes = {path: path.stat().st_mode & 0o7777 for path in server.base.rglob("*")}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+
+
 def test_nothing_to_export_and_no_such_run(client):
     assert "train it first" in sentence(client.get("/export", params={"uniqueid": "none", "dirhash": HASH}), 404)
     where = {"uniqueid": "none", "dirhash": HASH, "runid": "1"}

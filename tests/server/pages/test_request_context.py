@@ -12,13 +12,15 @@ from dataclasses import replace
 import pytest
 
 from fixtures.databases import KINDS, new_database
-from fixtures.pages import WWWROOT
+from fixtures.pages import WWWROOT, add_like
 from fixtures.paths import posix
 from moodlemlbackend.analytics.db import insights, open_store, predictions
 from moodlemlbackend.analytics.db.schema import MODELS, PREDICTION_ACTIONS
+from moodlemlbackend.analytics.insights import actions, listing
 from moodlemlbackend.analytics.insights.actions import HIDING
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
+from moodlemlbackend.server.pages.site import notifications, teachers
 from moodlemlbackend.server.pages.site.forms import whole
 from moodlemlbackend.server.pages.site.request_context import RequestContexts
 from moodlemlbackend.settings.analytics import AnalyticsSettings
@@ -45,6 +47,12 @@ def ask(settings, user, make=lambda ctx: ctx.person.name, people=("ana",), **ser
             await request_contexts.close()
 
     return asyncio.run(once())
+
+
+def change(site, *statements):
+    with closing(sqlite3.connect(site.removeprefix("sqlite:///"))) as database, database:
+        for statement in statements:
+            database.execute(statement)
 
 
 def refused(code, *arguments, **more):
@@ -74,6 +82,44 @@ def test_guests_and_those_who_are_deleted_or_not_confirmed_stay_out(settings):
             site.execute(f"UPDATE mdl_user SET {column} = ? WHERE username = 'bert'", (1 - value,))
         site.close()
     assert ask(settings, "bert").startswith("Bert")
+
+
+@pytest.mark.parametrize("page", [teachers.index, notifications.index], ids=["insights", "notifications"])
+def test_who_may_not_log_in_to_moodle_sees_no_page(settings, page):
+    assert ask(settings, "ana", page)
+    change(settings.site, "UPDATE mdl_user SET auth = 'nologin' WHERE username = 'ana'")
+    refused(403, settings, "ana", page)
+
+
+def test_separate_groups_hold_on_the_page_of_an_insight_and_of_what_was_dealt_with(settings, prepared):
+    """Bert has dealt with two insights when the course's groups become separate, and he is in one of them only."""
+
+    def deal(ctx):
+        chosen = listing.listed(ctx.workspace, ctx.site, modelid=prepared.dropout, contextids=[prepared.other])[:2]
+        actions.perform(ctx.workspace, "fixed", [one.id for one in chosen])
+        return chosen
+
+    def dealt_with(ctx):
+        return {one.id for one in teachers.dealt_with(ctx, prepared.other).values["insights"]}
+
+    mine, others = ask(settings, "bert", deal)
+    assert ask(settings, "bert", dealt_with) == {mine.id, others.id}
+    assert ask(settings, "bert", lambda ctx: teachers.insight(ctx, others.id))
+    course = f"(SELECT instanceid FROM mdl_context WHERE id = {prepared.other})"
+    with closing(sqlite3.connect(settings.site.removeprefix("sqlite:///"))) as site, site:
+        group = add_like(site, "mdl_groups", name="A")
+    change(
+        settings.site,
+        f"UPDATE mdl_course SET groupmode = 1, defaultgroupingid = 0 WHERE id = {course}",
+        "DELETE FROM mdl_groups_members",
+        f"UPDATE mdl_groups SET courseid = {course} WHERE id = {group}",
+        "INSERT INTO mdl_groups_members (id, groupid, userid, timeadded, component, itemid) "
+        f"SELECT id, {group}, id, 0, '', 0 FROM mdl_user "
+        f"WHERE username = 'bert' OR id IN (SELECT userid FROM mdl_user_enrolments WHERE id = {mine.sampleid})",
+    )
+    assert ask(settings, "bert", dealt_with) == {mine.id}
+    assert ask(settings, "bert", lambda ctx: teachers.insight(ctx, mine.id))
+    refused(404, settings, "bert", lambda ctx: teachers.insight(ctx, others.id))
 
 
 def test_a_site_or_a_store_out_of_reach_is_one_sentence(settings, tmp_path):
