@@ -139,11 +139,9 @@ class Fitted:
         groups, positions, chances = samples.courses.groups, self.held_out_positions, self.held_out_probabilities
         if groups is None or positions is None or chances is None or chances.shape[1] != 2:
             return None
-        if np.count_nonzero(np.bincount(groups)) < LEAST_COURSES:
-            return None
-        rows = np.flatnonzero(positions >= 0)
-        rows = rows[rows >= len(samples) - (len(samples) if happened is None else happened)]
-        if not len(rows):
+        first = 0 if happened is None else len(samples) - happened
+        rows = first + np.flatnonzero(positions[first:] >= 0)
+        if np.count_nonzero(np.bincount(groups[first:])) < LEAST_COURSES or not len(rows):
             return None
         targets = samples.targets[rows]
         return course_spread(chances[positions[rows], 1], targets[:, 1], targets.sum(axis=1), groups[rows])

@@ -202,6 +202,8 @@ def test_what_a_teacher_says_is_no_real_course(tmp_path):
     both = join_samples(taught(teacher.classifier, teacher.classes, teacher.rows, samples), samples)
     kept = processor.load(imported.current()).spread
     assert kept == fitted.spread(both, len(samples)) != fitted.spread(both)
+    train(processor, imported, rows_of_courses(4), former=(teacher, None))
+    assert processor.load(imported.current()).spread is None, "four real courses are too few"
 
 
 def test_a_model_without_it_has_no_range_and_one_with_nonsense_is_refused(tmp_path):
