@@ -85,7 +85,8 @@ def ranked(connection: Connection, chosen: Chosen, *, limit: int, offset: int) -
     insight = INSIGHTS.c
     query = _asked(select(insight.predictionid), chosen)
     if chosen.userid is not None:
-        query = query.where(insight.predictionid.not_in(_done_by(chosen.userid, chosen.hiding)))
+        of_insight = PREDICTION_ACTIONS.c.predictionid == insight.predictionid  # so a page reads only what it shows
+        query = query.where(~_done_by(chosen.userid, chosen.hiding).where(of_insight).exists())
     query = query.order_by(insight.prediction.desc(), insight.predictionscore.desc(), insight.predictionid.desc())
     return [*connection.execute(query.limit(limit).offset(offset)).scalars()]
 

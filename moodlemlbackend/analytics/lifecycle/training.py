@@ -144,7 +144,7 @@ class _Training:
                     f"The model is trained and in force, but the store could not note that ({text}); "
                     "the next training notes it first and learns nothing twice."
                 )
-        else:
+        elif not verdict.status & Status.GENERAL_ERROR:  # after an error the same rows are tried again
             with self._workspace.store.write() as connection:
                 facts.forget(connection, models.training_fact(self._model.id))
 

@@ -254,6 +254,19 @@ def test_what_fails_after_the_model_is_in_force_changes_no_status(site, tmp_path
         check_learned_once(workspace, modelid)
 
 
+def test_what_a_training_that_failed_was_to_learn_is_learned_by_the_next(site, tmp_path, monkeypatch):
+    """Its child was killed, by the operating system for one; nothing new has come to the site since."""
+    with new_workspace(tmp_path / "work") as workspace:
+        modelid = enabled(workspace)
+        for _ in range(2):
+            with monkeypatch.context() as patched:
+                patched.setattr(backend, "train", lambda *_, **__: Verdict(Status.GENERAL_ERROR, ["Killed."]))
+                assert lifecycle.train(workspace, site, modelid).status == Status.GENERAL_ERROR
+        assert lifecycle.train(workspace, site, modelid).status == Status.OK
+        check_learned_once(workspace, modelid)
+        assert lifecycle.train(workspace, site, modelid).status == Status.NO_DATASET
+
+
 def test_a_training_that_fails_once_its_model_is_in_force(site, tmp_path, monkeypatch):
     real = backend.train
 
