@@ -192,7 +192,7 @@ def progress_of_past() -> Callable[[str, int, int], None] | None:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something is deleted; ends the command unless the answer is yes."""
+    """Ask before something is deleted, or done that cannot help; ends the command unless the answer is yes."""
     if not yes:
         import click
 

@@ -235,7 +235,9 @@ def test_commands(tmp_path, monkeypatch):
     assert (len(edited["indicators"]), edited["processor"]) == (49, "logistic_regression")
     assert json.loads(run("edit", "6", "--site-processor", "--context", "5", "--json"))["model"]["contexts"] == [5]
     assert "disabled" in run("disable", "6")
-    enabled = run("enable", "6", "--interval", "single_range").splitlines()
+    assert "single_range cannot help students in time" in run("enable", "6", "--interval", "single_range", code=1)
+    assert not json.loads(run("show", "6", "--json"))["model"]["enabled"]
+    enabled = run("enable", "6", "--interval", "single_range", "--yes").splitlines()
     assert enabled[0] == "Model 6 is enabled: N."
     assert "single_range cannot help students in time" in enabled[1]
     assert "cleared" in run("clear", "6", "--yes")

@@ -40,6 +40,8 @@ ENGLISH = {
     "enable": "Enable",
     "enable again": "Use another interval",
     "enable label": "Analysis interval",
+    "enable sure": "I know that these come too late to help a student: {intervals}",
+    "enable not sure": "Check the box that says that you know it, or choose another interval.",
     "enable means": "With another interval the model begins anew: its predictions and what it has learned are deleted.",
     "disable": "Disable",
     "disable means": "A model that is disabled neither trains nor predicts, and its insights are hidden.",

@@ -299,6 +299,15 @@ def test_a_webhook_that_does_not_take_it(tmp_path, status, waiting):
         assert stolen == []
 
 
+def test_a_post_that_is_repeated_has_the_same_key(tmp_path):
+    with http_server(500) as (url, posts), new_workspace(tmp_path / "w", webhook_url=url) as workspace:
+        put(workspace)
+        for now in (NOW, NOW + FIRST_DELAY_SECONDS):
+            outbox.deliver(at(workspace, now), None)
+    assert [headers["Idempotency-Key"] for headers, _ in posts] == [f"insight-1-{NOW}"] * 2
+    assert [int(headers["X-Moodlemlbackend-Timestamp"]) - NOW for headers, _ in posts] == [0, FIRST_DELAY_SECONDS]
+
+
 def test_a_webhook_that_answers_a_byte_at_a_time_holds_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(webhook, "CALL_SECONDS", 1.0)
     with trickling_server(b"HTTP/1.1 200 ") as port:

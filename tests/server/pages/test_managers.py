@@ -8,6 +8,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -308,6 +309,15 @@ def test_predictions_by_course_and_invalid_elements(manager, prepared, address):
     text = manager.get(f"{address}/invalid").text
     assert "The course has no students." in text
     assert 'data-name="Not for training"' in text
+
+
+def test_an_interval_that_cannot_help_in_time_needs_to_be_known(server, manager, address):
+    before = store(server, "SELECT * FROM analytics_models")
+    page = unescape(manager.get(address).text)
+    assert "I know that these come too late to help a student: from the start of the course to its end" in page
+    refused = told(post(manager, f"{address}/enable", address, interval=SINGLE_RANGE), 400)
+    assert "The interval single_range cannot help students in time" in refused
+    assert store(server, "SELECT * FROM analytics_models") == before
 
 
 def test_clearing_needs_to_be_sure(server, manager, prepared, address):

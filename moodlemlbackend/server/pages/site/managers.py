@@ -29,7 +29,7 @@ from moodlemlbackend.server.pages.charts import calibration_chart, score_chart
 from moodlemlbackend.server.pages.model_index import FIGURE, RunFacts
 from moodlemlbackend.server.pages.site import contexts
 from moodlemlbackend.server.pages.site.responses import Page, go
-from moodlemlbackend.server.texts import indicator_name, say
+from moodlemlbackend.server.texts import indicator_name, interval_name, say
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -102,6 +102,7 @@ def index(ctx: RequestContext) -> Page:
 def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
     """One model: what it is, what can be done with it, and how its evaluations went."""
     shown = _model(ctx, modelid)
+    intervals = definitions.intervals_for(shown.target)
     with ctx.workspace.store.read() as connection:
         log = _evaluations(ctx, connection, modelid)
         predicted = stored_predictions.count(connection, modelid)
@@ -110,7 +111,8 @@ def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
         "model": shown, "run": ctx.runs.latest(modelid), "predicted": predicted, "evaluations": log[:SHOWN_EVALUATIONS],
         "more": len(log) > SHOWN_EVALUATIONS, "scores_by_interval": _scores_by_interval(log),
         "indicators": [indicator_name(column.name, column.label) for column in indicators_of(shown.indicators)],
-        "intervals": definitions.intervals_for(shown.target), "modes": MODES,
+        "intervals": intervals, "modes": MODES,
+        "too_late": [interval_name(one) for one in intervals if definitions.cannot_help(shown.target, one)],
         "contexts": contexts.named(ctx, shown.contexts or ()), "minimum": backend.MINIMUM_SCORE,
         "processor": shown.processor or say("processor of the site"),
         "has_past": definitions.has_past(shown.target),
@@ -220,6 +222,9 @@ def change(ctx: RequestContext, modelid: int, action: str, form: PageForm) -> Re
         interval = form.text("interval")
         if interval and interval not in definitions.intervals_for(model.target):
             raise RequestError(say("bad interval"), 400)
+        why_not = definitions.cannot_help(model.target, interval or model.interval)
+        if why_not and form.text("sure") != "yes":
+            raise RequestError(f"{why_not} {say('enable not sure')}", 400)
         models.enable(ctx.workspace, modelid, interval or None)
     elif action == "stop":
         ctx.runs.stop(modelid)
