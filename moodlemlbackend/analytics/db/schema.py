@@ -200,7 +200,8 @@ INSIGHTS = Table(
     Column("probability", Double()),
     UniqueConstraint("modelid", "contextid", "sampleid", name="analytics_insights_key"),
     Index("analytics_insights_rank", *_RANK, "modelid", "contextid", "sampleid"),
-    Index("analytics_insights_rank_in_context", "contextid", "modelid", *_RANK, "sampleid", "probability"),
+    Index("analytics_insights_rank_in_context", "contextid", *_RANK, "modelid", "sampleid"),
+    Index("analytics_insights_rank_of_model", "contextid", "modelid", *_RANK, "sampleid", "probability"),
     mysql_charset="utf8mb4",
 )
 

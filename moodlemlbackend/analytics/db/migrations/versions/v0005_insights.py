@@ -41,8 +41,11 @@ def upgrade() -> None:
     op.execute(sa.text(_FILL))
     rank = ["prediction", "predictionscore", "predictionid"]
     op.create_index("analytics_insights_rank", "analytics_insights", [*rank, "modelid", "contextid", "sampleid"])
-    in_context = ["contextid", "modelid", *rank, "sampleid", "probability"]
-    op.create_index("analytics_insights_rank_in_context", "analytics_insights", in_context)
+    op.create_index(
+        "analytics_insights_rank_in_context", "analytics_insights", ["contextid", *rank, "modelid", "sampleid"]
+    )
+    of_model = ["contextid", "modelid", *rank, "sampleid", "probability"]
+    op.create_index("analytics_insights_rank_of_model", "analytics_insights", of_model)
     op.create_index("analytics_predictions_model", "analytics_predictions", ["modelid", "contextid", "timecreated"])
     op.create_index("analytics_predictions_context", "analytics_predictions", ["contextid"])
     for name in ("sample", "rank_in_context", "rank", "rank_in_model"):
