@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.workspace import Workspace
 
+MOST_FLAGGED = "most flagged"
+"""What the names of :func:`most_flagged_fact` begin with."""
+
 KEEP: Any = object()
 """An argument of :func:`edit` that leaves things as they are."""
 
@@ -236,7 +239,7 @@ def training_fact(modelid: int) -> str:
 
 def most_flagged_fact(modelid: int) -> str:
     """The name under which the store remembers which courses no one was notified about."""
-    return f"most flagged {modelid}"
+    return f"{MOST_FLAGGED} {modelid}"
 
 
 def backtest_fact(modelid: int) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import facts
@@ -19,7 +19,7 @@ from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.site.people import languages
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.models import AnalyticsModel
@@ -120,5 +120,14 @@ def remember(
 
 def listed(connection: Connection, modelid: int, now: int) -> list[MostFlagged]:
     """The courses that go on and about whose last predictions no one was notified."""
-    found = [MostFlagged(**one) for one in facts.read(connection, models.most_flagged_fact(modelid)) or ()]
-    return [one for one in found if not 0 < one.ends <= now]
+    return _going_on(facts.read(connection, models.most_flagged_fact(modelid)) or (), now)
+
+
+def counts(connection: Connection, now: int) -> dict[str, int]:
+    """How many these are, by :func:`.models.most_flagged_fact` of each model."""
+    every = facts.starting_with(connection, models.MOST_FLAGGED)
+    return {name: len(_going_on(noted, now)) for name, noted in every.items()}
+
+
+def _going_on(noted: Iterable[dict[str, Any]], now: int) -> list[MostFlagged]:
+    return [one for one in (MostFlagged(**values) for values in noted) if not 0 < one.ends <= now]

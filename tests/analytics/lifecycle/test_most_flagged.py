@@ -143,7 +143,10 @@ def test_dates_that_are_wrong_are_named(trained, changed_site):
 def test_what_was_noted_of_a_course_goes_with_its_next_predictions(trained, changed_site):
     def noted(now=NOW):
         with trained.store.read() as connection:
-            return [one.context for one in most_flagged.listed(connection, TRAINED, now)]
+            found = [one.context for one in most_flagged.listed(connection, TRAINED, now)]
+            counts = most_flagged.counts(connection, now)
+        assert counts.get(models.most_flagged_fact(TRAINED), 0) == len(found)
+        return found
 
     lifecycle.predict(trained, changed_site(silence()), TRAINED)
     assert noted() == [CONTEXT]

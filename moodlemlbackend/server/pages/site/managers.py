@@ -88,10 +88,11 @@ def index(ctx: RequestContext) -> Page:
     with ctx.workspace.store.read() as connection:
         predicted = stored_predictions.by_model(connection)
         evaluated = last_evaluations(connection)
+        withheld = most_flagged.counts(connection, ctx.workspace.clock())
         rows = [
             ModelRow(
                 model, evaluated.get(model.id), predicted.get(model.id, 0),
-                len(most_flagged.listed(connection, model.id, ctx.workspace.clock())),
+                withheld.get(models.most_flagged_fact(model.id), 0),
             )
             for model in models.listed(connection)
         ]  # fmt: skip
