@@ -66,7 +66,7 @@ def test_a_terminal_has_nothing_to_obey(run, words):
     assert not isinstance(done.exception, (OSError, ValueError))
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", done.output)
     if words[0] == "site":
-        assert "\ufffd[2J\ufffd]0;title\ufffdZoë − \ufffdevil\ufffd31m  row" in done.output
+        assert "\ufffd[2J\ufffd]0;title\ufffdZoë − \ufffdevil\ufffd31m row" in done.output
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437"])

@@ -224,7 +224,7 @@ def change(ctx: RequestContext, modelid: int, action: str, form: PageForm) -> Re
             raise RequestError(say("bad interval"), 400)
         why_not = definitions.cannot_help(model.target, interval or model.interval)
         if why_not and form.text("sure") != "yes":
-            raise RequestError(f"{why_not} {say('enable not sure')}", 400)
+            raise RequestError(" ".join([why_not, say("enable not sure")]), 400)
         models.enable(ctx.workspace, modelid, interval or None)
     elif action == "stop":
         ctx.runs.stop(modelid)
