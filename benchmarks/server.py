@@ -113,10 +113,10 @@ def table(title: str, rows: dict[str, str]) -> None:
         print(f"| {name} | {value} |")
 
 
-def warm_trainings(client: httpx.Client, labelled: bytes, folder: Path) -> None:
+def warm_trainings(client: httpx.Client, labelled: bytes, folder: Path, trainings: int) -> None:
     """Seconds of trainings in a warm worker, and of the command."""
     seconds = []
-    for number in range(WARM_TRAININGS):
+    for number in range(trainings):
         began = time.perf_counter()
         answer = client.post("/training", **form(labelled, uniqueid=f"warm{number}", dirhash=HASH))
         seconds.append(time.perf_counter() - began)
@@ -131,10 +131,10 @@ def warm_trainings(client: httpx.Client, labelled: bytes, folder: Path) -> None:
     table("Training", {**rows, "saved": f"{cold - median:.2f}"})
 
 
-async def light(url: str, labelled: bytes) -> None:
+async def light(url: str, labelled: bytes, iterations: int) -> None:
     """Milliseconds of the calls that take no work, beside evaluations in every worker for trainings."""
     seconds: dict[str, list[float]] = {path: [] for path in ("/version", "/health/live", "/health/ready")}
-    judged = {"minscore": "0.7", "maxdeviation": "0.05", "niterations": "100"}
+    judged = {"minscore": "0.7", "maxdeviation": "0.05", "niterations": str(iterations)}
     workers = range(max(1, (os.cpu_count() or 1) // 2))
     async with httpx.AsyncClient(base_url=url, auth=LOGIN, timeout=600) as client:
         body = [form(labelled, uniqueid=f"busy{number}", dirhash=HASH, **judged) for number in workers]
@@ -252,10 +252,10 @@ def main() -> None:
         print(f"load of the machine at the start: {os.getloadavg()[0]:.2f}")
         with serving(folder) as (server, url), httpx.Client(base_url=url, auth=LOGIN, timeout=600) as client:
             small = gzip.decompress(TEST_366.read_bytes()) if TEST_366.is_file() and not options.quick else labelled
-            warm_trainings(client, small, folder)
+            warm_trainings(client, small, folder, 1 if options.quick else WARM_TRAININGS)
             answer = client.post("/training", **form(labelled, uniqueid=MODEL, dirhash=HASH))
             assert answer.json()["status"] == 0, answer.text
-            asyncio.run(light(url, small))
+            asyncio.run(light(url, small, 10 if options.quick else 100))
             asyncio.run(at_once(url, asked, 20 if options.quick else AT_ONCE))
             if options.minutes:
                 asyncio.run(mixed(url, server, small, asked, options.minutes))
