@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,8 +147,27 @@ def _engine(url: URL) -> Engine:
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun below, not by the driver
-    connection.execute("PRAGMA journal_mode=WAL").close()
+    _write_ahead(connection)
     connection.execute("PRAGMA synchronous=FULL").close()
+
+
+def _write_ahead(connection: Any) -> None:
+    """Have readers not wait for writers; whoever makes the same of a new file at the same moment is waited for.
+
+    SQLite does not wait there by itself: two that hold the file for reading would wait for each other.
+    """
+    import sqlite3
+
+    end = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -13,7 +15,7 @@ from sqlalchemy import delete, func, select, text
 
 from fixtures.databases import KINDS, new_database
 from fixtures.paths import TESTS, posix
-from moodlemlbackend.analytics.db import facts, feedback, notifications, open_store, predictions
+from moodlemlbackend.analytics.db import database, facts, feedback, notifications, open_store, predictions
 from moodlemlbackend.analytics.db.schema import FACTS, FEEDBACK, MODELS, PREFERENCES
 from moodlemlbackend.analytics.lifecycle.opening import open_workspace
 from moodlemlbackend.settings.analytics import AnalyticsSettings
@@ -96,6 +98,32 @@ def test_core_models_that_several_processes_restore(tmp_path):
             assert len(targets) == len(set(targets)) == 5
         finally:
             workspace.store.close()
+
+
+def test_a_new_file_that_several_connections_set_up(tmp_path):
+    """Without waiting, one in about a thousand finds it locked."""
+    refused = []
+
+    def set_up(path, barrier):
+        connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+        barrier.wait()
+        try:
+            database._set_up_sqlite(connection, None)
+            refused.append(connection.execute("PRAGMA journal_mode").fetchone() != ("wal",))
+        except sqlite3.OperationalError:
+            refused.append(True)
+        finally:
+            connection.close()
+
+    for number in range(200):
+        barrier = threading.Barrier(8)
+        threads = [threading.Thread(target=set_up, args=(tmp_path / f"{number}.db", barrier)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(refused) == 1600
+    assert not any(refused)
 
 
 @pytest.mark.parametrize("kind", KINDS[1:])
