@@ -13,7 +13,6 @@ from data import data_sets
 
 from moodlemlbackend.processor import get_processor
 from moodlemlbackend.processor.explanation import explain
-from moodlemlbackend.processor.processor import TrainedModel
 
 REPEATS = 5
 ROWS = 4096
@@ -44,7 +43,7 @@ def main() -> None:
         for processor in ("neural_network", "logistic_regression"):
             fitted = get_processor(processor).fit(samples, seed=1)
             classifier = fitted.classifier
-            model = TrainedModel(classifier, samples.columns, samples.classes, fitted.threshold, len(samples))
+            model = fitted.model(samples, len(samples))
             found = explain(model, samples.columns, features, rows)
             chance = classifier.probabilities(features)
             gap = np.abs(found.logit - np.log(chance[:, 1] / chance[:, 0])).max()

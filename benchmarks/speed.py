@@ -351,7 +351,7 @@ def _write(processor: Any, samples: Any, work: Any) -> float:
     """Seconds of writing what a training (``work``: what was fitted) or an evaluation leaves, in this process alone."""
     from moodlemlbackend.processor.evaluation import verdict
     from moodlemlbackend.processor.memory import remember
-    from moodlemlbackend.processor.processor import Fitted, TrainedModel
+    from moodlemlbackend.processor.processor import Fitted
     from moodlemlbackend.report.run_report import RunReport
     from moodlemlbackend.runtime.run import Run
     from moodlemlbackend.storage.model_store import ModelStore
@@ -361,7 +361,7 @@ def _write(processor: Any, samples: Any, work: Any) -> float:
         start = time.perf_counter()
         report.begin(samples, "evaluate", MODEL, folder, "data", **about)
         if isinstance(work, Fitted):
-            model = TrainedModel(work.classifier, samples.columns, samples.classes, work.threshold, len(samples))
+            model = work.model(samples, len(samples))
             store = ModelStore(Path(folder))
             with store.lock():
                 processor.store(store, model, remember(samples))

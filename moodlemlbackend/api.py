@@ -210,10 +210,7 @@ def fit(
     require_every_class(samples)
     import_quietly(*trainer.libraries)
     fitted = trainer.fit(samples, seed=seed, progress=progress)
-    rows = float(len(samples))
-    spread = fitted.spread(samples)
-    trained = TrainedModel(fitted.classifier, samples.columns, samples.classes, fitted.threshold, rows, spread=spread)
-    return Model(trained, processor, samples)
+    return Model(fitted.model(samples, float(len(samples))), processor, samples)
 
 
 def load_model(outputdir: str | os.PathLike[str]) -> Model:

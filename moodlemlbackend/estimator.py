@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +18,6 @@ from moodlemlbackend.model.codes import code
 from moodlemlbackend.model.fitting import fit
 from moodlemlbackend.model.training import Options
 from moodlemlbackend.processor.neural_network import NeuralNetwork, fitted_of
-from moodlemlbackend.processor.processor import TrainedModel
 from moodlemlbackend.processor.training_rows import TrainingRows
 from moodlemlbackend.runtime.environment import import_quietly
 
@@ -102,14 +102,8 @@ class MoodleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         options = Options(hidden=self.hidden, epochs=self.epochs, shrinkage=self.shrinkage)
         seed = _seed(self.random_state)
         fitted = fitted_of(fit(samples.coded, samples.targets, seed=seed, groups=courses.groups, options=options))
-        self.model_ = TrainedModel(
-            fitted.classifier,
-            samples.columns,
-            samples.classes,
-            fitted.threshold if threshold == "tuned" else float(threshold),
-            float(weights.sum()),
-            spread=fitted.spread(samples),
-        )
+        model = fitted.model(samples, float(weights.sum()))
+        self.model_ = model if threshold == "tuned" else replace(model, threshold=float(threshold))
         return self
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:

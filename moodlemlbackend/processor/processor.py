@@ -146,6 +146,18 @@ class Fitted:
         targets = samples.targets[rows]
         return course_spread(chances[positions[rows], 1], targets[:, 1], targets.sum(axis=1), groups[rows])
 
+    def model(self, samples: TrainingRows, rows: float, happened: int | None = None) -> TrainedModel:
+        """The model that comes of it, which has learned from ``rows``; the others as of :meth:`spread`."""
+        return TrainedModel(
+            self.classifier,
+            samples.columns,
+            samples.classes,
+            self.threshold,
+            rows,
+            samples.masked,
+            self.spread(samples, happened),
+        )
+
 
 @dataclass(frozen=True)
 class TrainedModel:
@@ -325,11 +337,7 @@ class Processor(ABC):
         tell_of_constant_columns(known, run)
         fitted = self.fit(known, seed=seed, progress=progress)
         rows = float(samples.targets.sum()) + (former[0].rows if former else 0.0)
-        spread = fitted.spread(known, happened)
-        trained = TrainedModel(
-            fitted.classifier, known.columns, known.classes, fitted.threshold, rows, known.masked, spread
-        )
-        self.store(store, trained, remember(known))
+        self.store(store, fitted.model(known, rows, happened), remember(known))
         run.log.info("Trained on %d rows; decision threshold %.4f", len(known), fitted.threshold)
         return fitted
 
