@@ -60,13 +60,11 @@ def _as_json(findings: SiteFindings) -> dict[str, Any]:
 
 
 def _show(findings: SiteFindings, everything: bool) -> None:
-    from moodlemlbackend.analytics.features.site_check import ADVICE
-
     print_facts([*_facts(findings)])
     for warning in findings.warnings:
         print_line(f" {warning}", mark="Warning", colour="yellow")
     if reasons := findings.reasons():
-        rows = [(number, reason.text, ADVICE.get(reason.identifier, "")) for reason, number in reasons]
+        rows = [(number, reason.text, reason.advice) for reason, number in reasons]
         print_table("Courses that cannot be analysed", ("Courses", "Reason", "What to do"), rows, right=("Courses",))
     listed = [course for course in findings.courses if everything or course.invalid]
     if listed:

@@ -16,9 +16,18 @@ from fixtures.databases import new_database
 from fixtures.oracle import ORACLE_COURSE, create, load_postgresql, tables
 from fixtures.paths import needs_shared
 from fixtures.small_site import DAY, END, MODULE_IDS, NOW, START, WEEK, SmallSite, one_course
+from moodlemlbackend.analytics.features import refusal
 from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, analyse
 from moodlemlbackend.analytics.features.datasets import write_dataset
-from moodlemlbackend.analytics.features.indicators.course import NOT_MEASURED
+from moodlemlbackend.analytics.features.refusal import (
+    FINISHED,
+    HIDDEN,
+    NO_END,
+    NOT_MEASURED,
+    NOT_YET_FINISHED,
+    Refusal,
+    decisive,
+)
 from moodlemlbackend.analytics.features.registry import get_indicator, get_target, get_time_splitting, indicators_of
 from moodlemlbackend.analytics.features.site_check import check_site
 from moodlemlbackend.analytics.site import open_site
@@ -250,7 +259,20 @@ def test_a_course_of_nothing_but_such_modules_is_left_out_everywhere_with_one_re
     assert reasons[0 if training else 1] == NOT_MEASURED
     assert checked.invalid
     assert (listed.training, listed.prediction) == reasons
+    assert listed.advice == NOT_MEASURED.advice
     assert used.status is AnalysisStatus.OK
+
+
+def test_every_reason_against_a_course_says_what_to_do():
+    found = [value for value in vars(refusal).values() if isinstance(value, Refusal)]
+    assert len(found) == 14
+    assert all(one.advice.endswith(".") for one in found)
+
+
+def test_what_to_do_about_a_course_is_what_keeps_it_from_being_learned_from_unless_only_time_does():
+    assert decisive(NO_END, FINISHED) is NO_END
+    assert decisive(NOT_YET_FINISHED, HIDDEN) is HIDDEN
+    assert decisive(None, HIDDEN) is HIDDEN
 
 
 def test_availability_that_is_not_json_is_no_restriction(small):
@@ -539,7 +561,7 @@ def test_site_check_says_what_it_found(small, command):
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "3: 2 with both dates, 1 without an end, 0 without a start" in shown.stdout
     assert "1 courses can be trained on, 1 predicted now" in shown.stdout
-    assert "Set the course's end date." in shown.stdout
+    assert "Set an end date in the" in shown.stdout
     assert "ongoing" not in shown.stdout
     assert "ongoing" in command("site", "check", "--now", str(NOW), "--all", env=env).stdout
     found = json.loads(command("site", "check", "--now", str(NOW), "--json", env=env).stdout)
