@@ -307,7 +307,10 @@ def test_users_are_added_and_removed_without_a_restart(server_of_file, settings_
     users = settings_file.read_text()
     settings_file.write_text(users + "people = moodle:twice\n")
     server.process.send_signal(signal.SIGHUP)
-    assert "'moodle' is there in users and in people" in server.record("Users not read; the former ones may still log in", level="error")["reason"]
+    assert (
+        "'moodle' is there in users and in people"
+        in server.record("Users not read; the former ones may still log in", level="error")["reason"]
+    )
     assert httpx.get(f"{server.url}/metrics", auth=LOGIN).status_code == 200
     settings_file.write_text("[server]\nusers = added:by hand,another:by hand\npeople = ana:by hand\n")
     server.process.send_signal(signal.SIGHUP)
