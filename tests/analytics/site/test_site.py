@@ -566,7 +566,13 @@ def test_site_check_says_what_it_found(small, command):
     assert "ongoing" in command("site", "check", "--now", str(NOW), "--all", env=env).stdout
     found = json.loads(command("site", "check", "--now", str(NOW), "--json", env=env).stdout)
     assert found["invalid"] == [
-        {"identifier": "nocourseendtime", "component": "course", "text": "The course has no end date.", "courses": 1}
+        {
+            "identifier": "nocourseendtime",
+            "component": "course",
+            "text": "The course has no end date.",
+            "advice": "Set an end date in the settings of the course.",
+            "courses": 1,
+        }
     ]
     verdicts = [
         (course["name"], course["training"] is None, course["prediction"] is None) for course in found["courses"]
