@@ -22,15 +22,15 @@ moodlemlbackend enable-model --modelid=1 --analysisinterval=quarters
 @make(
     "enable-model", MODELID, LIST, ANALYSIS_INTERVAL,
     click.option("--non-interactive", is_flag=True, help="Do not ask before what was learned is deleted."),
-    store=True, examples=EXAMPLES,
+    store=True, tables=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(
     session: Session, modelid: int | None, listing: bool, interval: str | None, non_interactive: bool
 ) -> Answer:
-    """Enable a model with an analysis interval; without --modelid the models are listed.
+    """Enable a model with an analysis interval; without --modelid, list the models.
 
-    Another interval deletes predictions and what was learned. At a terminal it asks first; elsewhere, as in Moodle, it
-    does not.
+    Another interval deletes predictions and what the model has learned. At a terminal the command asks first;
+    elsewhere, like Moodle's, it does not ask.
     """
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import definitions, registry
