@@ -154,12 +154,10 @@ def test_what_is_asked_before_something_is_deleted_or_learned(server, prepared, 
         until(lambda: window.find_element("tag name", "h1").text.startswith(title))  # noqa: B023  it is waited for
         assert window.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["width"] <= width
         assert not violations(window, script)
-        window.save_screenshot(f"/tmp/acc-{width}-{len(title)}.png")
         window.find_element("link text", "Cancel").click()
         until(lambda: window.current_url == page)  # noqa: B023  it is waited for
     window.find_element("css selector", ".insight button[value^=fixed]").click()
     until(lambda: "no longer in your list" in status(window))
-    window.save_screenshot(f"/tmp/acc-{width}-undo.png")
     assert not violations(window, script)
     window.find_element("css selector", "[role=status] button").click()
     until(lambda: "in your list again" in status(window))
