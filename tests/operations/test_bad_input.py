@@ -79,14 +79,14 @@ LABELLED_FILES = {
     "empty": ("", NO_DATASET, r"tempup_oCTEkC is empty"),
     "one header row": ("nfeatures\n", GENERAL, r"ends after row 1"),
     "two header rows": (HEAD, GENERAL, r"ends after row 2"),
-    "no sample": (LABELLED, NO_DATASET, r"has no row of samples"),
+    "no sample": (LABELLED, NO_DATASET, r"has no samples"),
     "metadata that do not match": (LABELLED.replace("2,", "2,7,", 1) + ROWS, GENERAL, r"Rows 1 and 2"),
-    "no nfeatures": (LABELLED.replace("nfeatures", "features") + ROWS, GENERAL, r"does not name nfeatures"),
+    "no nfeatures": (LABELLED.replace("nfeatures", "features") + ROWS, GENERAL, r"has no nfeatures"),
     "nfeatures no number": (LABELLED.replace("\n2,", "\ntwo,") + ROWS, GENERAL, r"nfeatures in row 2 .* 'two'"),
     "no feature columns": (
         LABELLED.replace("\n2,", "\n0,").replace(NAMES + ",", "") + "1\n0\n",
         GENERAL,
-        r"nfeatures in row 2 .* '0'; it must be a positive",
+        r"nfeatures in row 2 .* '0'; use a positive",
     ),
     "nfeatures of other columns": (
         LABELLED.replace("\n2,", "\n3,") + ROWS,
@@ -100,7 +100,7 @@ LABELLED_FILES = {
     "nan": (LABELLED + ROWS + "nan,1,1\n", GENERAL, r"Row 6 of .*, column 1 \(a\) holds 'nan'"),
     "inf": (LABELLED + ROWS + "1,-inf,1\n", GENERAL, r"Row 6 of .*, column 2 \(b\) holds '-inf'"),
     "a number out of range": (LABELLED + ROWS + "1,1e39,1\n", GENERAL, r"Row 6 of .*, column 2 \(b\) holds '1e39'"),
-    "another class": (LABELLED + ROWS + "1,1,2\n", GENERAL, r"Row 6 of .* holds '2', which is none of the targetcl"),
+    "another class": (LABELLED + ROWS + "1,1,2\n", GENERAL, r"Row 6 of .* holds '2', which is not among the targetcl"),
     "no class": (LABELLED + ROWS + "1,1,\n", GENERAL, r"Row 6 of .* has no class"),
     "NUL": (LABELLED + "1,0,1\n-1,\0,0\n", GENERAL, r"Row 5 of .* holds a NUL byte"),
     "an endless line": (LABELLED + "1" * (100 << 20), GENERAL, r"Row 4 of .* has no line end in 16 MiB"),
@@ -126,7 +126,7 @@ def test_a_labelled_file(in_force, tmp_path, case):
 UNLABELLED_FILES = {
     "no file": (None, NO_DATASET, r"There is no data set file .*tempup_oCTEkC"),
     "empty": ("", NO_DATASET, r"is empty"),
-    "no sample": (UNLABELLED, NO_DATASET, r"has no row of samples"),
+    "no sample": (UNLABELLED, NO_DATASET, r"has no samples"),
     "a row too short": (UNLABELLED + "1-0,1,1\n2-0,1\n", GENERAL, r"Row 5 of .* has 2 cells but must have 3"),
     "text": (UNLABELLED + "1-0,1,1\n2-0,x,1\n", GENERAL, r"Row 5 of .*, column 2 \(a\) holds 'x'"),
     "the same sample id": (UNLABELLED + "1-0,1,1\n2-0,1,1\n1-0,0,0\n", GENERAL, r"Rows 4 and 6 .* sample id '1-0'"),
@@ -240,8 +240,8 @@ def test_an_output_directory_that_is_a_file(tmp_path, below):
     outputdir = tmp_path / "file" / below
     for module, dataset in (("training", labelled), ("evaluation", labelled), ("prediction", unlabelled)):
         text = sentence(call(module, outputdir, dataset), GENERAL)
-        assert re.search(rf"{re.escape(str(tmp_path / 'file'))}.*a file stands where a directory is needed", text)
-    assert "a file stands" in sentence(run("export", MODELID, outputdir, tmp_path / "x"), GENERAL)
+        assert re.search(rf"{re.escape(str(tmp_path / 'file'))}.*there is a file where a directory is needed", text)
+    assert "there is a file" in sentence(run("export", MODELID, outputdir, tmp_path / "x"), GENERAL)
     assert (tmp_path / "file").read_text() == "mine"
 
 

@@ -630,7 +630,7 @@ for write in (lambda: store.lock().__enter__(), lambda: store.clear(), lambda: s
         assert result.returncode == 0, result.stderr
         lines = result.stdout.splitlines()
         assert len(lines) == 3
-        assert all("Permission denied; give the user that runs this command access" in line for line in lines)
+        assert all("Permission denied; give the user who runs this command access" in line for line in lines)
         assert all(str(folder) in line for line in lines)
     finally:
         subprocess.run(["rm", "-rf", folder], check=True)
@@ -645,7 +645,7 @@ def test_a_directory_that_cannot_be(tmp_path, where):
     with pytest.raises(StorageError, match=re.escape(str(outputdir[where]))), store.lock():
         pass
     if where != "/proc":
-        with pytest.raises(StorageError, match="a file stands where a directory is needed"):
+        with pytest.raises(StorageError, match="there is a file where a directory is needed"):
             store.current()
         with pytest.raises(BackendError):
             write_model(outputdir[where], "tester", {}, {})
