@@ -79,7 +79,7 @@ def test_a_model_to_be_imported_and_one_in_force(pipe, tmp_path):
     folder = tmp_path / "exported"
     folder.mkdir()
     os.mkfifo(folder / "manifest.json")
-    with pytest.raises(ModelError, match="it is no regular file"):
+    with pytest.raises(ModelError, match="it is not a regular file"):
         import_model(QuietReporter(), MODELID, "model", "exported", settings=Settings())
     classifier = tmp_path / "model" / "classifier"
     classifier.mkdir(parents=True)

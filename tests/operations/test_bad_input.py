@@ -172,7 +172,7 @@ def test_a_class_without_a_sample(tmp_path):
 
 def test_constant_columns_are_told_and_no_fault(tmp_path):
     dataset = place(tmp_path, LABELLED + "1,,1\n1,,0\n1,,0\n1,,1\n" * 3)
-    expected = "None of the 2 indicator columns varies among the samples"
+    expected = "None of the 2 indicator columns varies between the samples"
     reply = answer(call("training", tmp_path / "model", dataset))
     assert reply["status"] == 0
     assert expected in reply["info"][0]
@@ -247,7 +247,7 @@ def test_an_output_directory_that_is_a_file(tmp_path, below):
 
 def test_an_empty_output_directory(tmp_path):
     labelled, _ = directories(tmp_path)
-    assert "The output directory is empty" in sentence(run("training", MODELID, "", labelled), GENERAL)
+    assert "No output directory is given" in sentence(run("training", MODELID, "", labelled), GENERAL)
 
 
 def mounted(*options: str, folder: Path) -> list[str]:
@@ -361,7 +361,7 @@ def test_a_foreign_model_directory(tmp_path):
     (tmp_path / "execution" / "classifier" / "photos.zip").write_text("mine")
     for module, dataset in (("training", labelled), ("prediction", unlabelled)):
         text = sentence(call(module, tmp_path / "execution", dataset), GENERAL)
-        assert "holds no trained model but photos.zip; move that away" in text
+        assert "has no trained model but photos.zip; move these" in text
     assert (tmp_path / "execution" / "classifier" / "photos.zip").read_text() == "mine"
 
 
@@ -374,14 +374,16 @@ def test_a_model_trained_on_other_columns(in_force, tmp_path):
         call("prediction", in_force, write_unlabelled(tmp_path / "unlabelled", features)),
     ]
     for result in results:
-        assert re.search(r"trained on 2 columns but .*labelled has 5; use data of the same", sentence(result, GENERAL))
+        assert re.search(
+            r"trained on 2 columns but .*labelled has 5; use data with the " "same", sentence(result, GENERAL)
+        )
     renamed = write_labelled(tmp_path / "renamed", features[:, :2], labels, columns=["a", names(1)[0]])
     assert "column 2 was 'b'" in sentence(call("training", in_force, renamed), GENERAL)
 
 
 def test_nothing_to_export_or_import(in_force, tmp_path):
     text = sentence(run("export", MODELID, tmp_path / "untrained", tmp_path / "export"), GENERAL)
-    assert text == f"There is no trained model in {tmp_path / 'untrained'} to be exported; train it first."
+    assert text == f"There is no trained model in {tmp_path / 'untrained'} to export; train it first."
     assert str(tmp_path / "nowhere") in sentence(run("import", MODELID, in_force, tmp_path / "nowhere"), GENERAL)
     (tmp_path / "empty").mkdir()
     assert str(tmp_path / "empty") in sentence(run("import", MODELID, in_force, tmp_path / "empty"), GENERAL)
@@ -495,7 +497,7 @@ def test_sigterm_at_any_moment_leaves_one_line_and_the_model(in_force, tmp_path)
     for result in processes:
         assert result.stderr == b""
         if result.returncode != -signal.SIGTERM:  # before the guard stood
-            assert "stopped by the signal SIGTERM" in sentence(result, GENERAL)
+            assert "The signal SIGTERM stopped" in sentence(result, GENERAL)
     assert sum(result.returncode == 1 for result in processes) >= 4
 
 

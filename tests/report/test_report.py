@@ -514,7 +514,7 @@ def test_what_is_in_force_is_the_answer(tmp_path, monkeypatch, switched):
     if switched:
         result = backend.train(features, labels)
         assert result["status"] == 0
-        assert "in force, but what follows a training is not complete: Cannot use" in result["info"][-1]
+        assert "in use, but the steps after training are incomplete: Cannot use" in result["info"][-1]
         assert len(backend.classes(features)) == 40
     else:
         with pytest.raises(StorageError, match="Input/output error"):

@@ -272,7 +272,7 @@ def test_an_archive_that_leads_elsewhere_is_refused(workspace, tmp_path, hostile
 @pytest.mark.parametrize("content", [b"", b"PK", b"no archive" * 99])
 def test_what_is_no_archive(workspace, tmp_path, content):
     (tmp_path / "model.zip").write_bytes(content)
-    with pytest.raises(ArchiveError, match="no zip archive"):
+    with pytest.raises(ArchiveError, match="not a zip archive"):
         packages.import_model(workspace, tmp_path / "model.zip")
     with pytest.raises(BackendError, match=r"nothing\.zip"):
         packages.import_model(workspace, tmp_path / "nothing.zip")
@@ -306,7 +306,7 @@ def test_commands(trained, site_url, tmp_path, monkeypatch):
     assert json.loads(run("import", str(tmp_path / "m.zip"), "--no-weights", "--json"))["model"]["trained"] is False
     assert json.loads(run("export-data", str(TRAINED), str(tmp_path / "d.csv"), "--json"))["rows"] > 0
     (tmp_path / "bad.zip").write_bytes(b"x")
-    assert "no zip archive" in run("import", str(tmp_path / "bad.zip"), code=1)
+    assert "not a zip archive" in run("import", str(tmp_path / "bad.zip"), code=1)
 
 
 def test_a_stored_model_keeps_when_it_was_made(trained):
