@@ -494,7 +494,7 @@ def test_a_signal_after_the_model_is_in_force(tmp_path):
     )
     result = json.loads(done.stdout)
     assert (result["status"], done.returncode) == (0, 0), done
-    assert "is trained and in force" in result["info"][-1]
+    assert "is trained and in use" in result["info"][-1]
     assert "a signal stopped the run" in result["info"][-1]
     assert ModelStore(tmp_path / "out").current().settings["rows"] == 40
 

@@ -141,7 +141,7 @@ def test_a_backtest_tells_whom_the_model_would_have_warned(site, workspace):  # 
 def test_a_model_by_assumption_has_no_past(site, workspace):  # noqa: F811
     with workspace.store.read() as connection:
         [static] = models.listed(connection, target=NO_TEACHING)
-    with pytest.raises(UsageError, match="cannot be tested on the past"):
+    with pytest.raises(UsageError, match="cannot be backtested"):
         lifecycle.backtest(workspace, site, static.id)
 
 
