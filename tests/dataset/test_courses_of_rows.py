@@ -53,7 +53,7 @@ def test_batches_do_not_matter(batch):
     [
         (lambda columns, rows: ([name.replace("/mean", "") for name in columns], rows), "the data set has no column"),
         (lambda columns, rows: (columns, np.random.default_rng(0).permutation(rows)), "are not together"),
-        (lambda columns, rows: (columns, rows[:20]), "courses and 5 are needed"),
+        (lambda columns, rows: (columns, rows[:20]), "courses, and 5 are needed"),
     ],
 )
 def test_where_they_cannot_be_told_it_says_why(change, reason):

@@ -316,7 +316,7 @@ def test_a_server_that_does_not_run_is_a_warning(services, tmp_path):
     pytest.importorskip("fastapi")
     finding = services(server_directory=tmp_path, server_users="a:b", server_port=1)["Server"]
     assert finding.level is Level.WARNING
-    assert "nothing answers at 127.0.0.1 port 1" in finding.text
+    assert "no answer from 127.0.0.1, port 1" in finding.text
 
 
 @posix
