@@ -243,7 +243,7 @@ def test_what_has_no_past_offers_no_backtest(manager, address):
         text = manager.get(f"/analytics/models/{modelid}").text
         assert "/backtest" not in text
     begin(manager, "/analytics/models/2", "backtest")
-    assert "cannot be tested on the past" in ended(manager, "/analytics/models/2")
+    assert "cannot be backtested" in ended(manager, "/analytics/models/2")
     told(post(manager, f"{address}/backtest", address, interval=r"\evil\class"), 400)
 
 
