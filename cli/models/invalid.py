@@ -5,13 +5,13 @@ from __future__ import annotations
 from ..command import Answer
 from ..command import command as make
 from ..options import MODEL
-from ..output import print_table
 from ..session import Session
+from ..tables import Table
 
 
-@make("invalid", MODEL, site=True, store=True, examples="moodlemlbackend models invalid 1")
+@make("invalid", MODEL, site=True, store=True, tables=True, examples="moodlemlbackend models invalid 1")
 def command(session: Session, modelid: int) -> Answer:
-    """List what on the site a model cannot use, why, and what to do about it."""
+    """List what a model cannot use on the site, why, and what to do about it."""
     from moodlemlbackend.analytics.features.invalid import invalid_elements
 
     elements = [*invalid_elements(session.site, session.model(modelid), session.now)]
@@ -26,4 +26,6 @@ def command(session: Session, modelid: int) -> Answer:
         for element in elements
     ]
     rows = [(element.id, element.name, " ".join(element.reasons), element.advice) for element in elements]
-    return Answer({"invalid": facts}, lambda: print_table("", ("ID", "Name", "Reason", "What to do"), rows))
+    columns = ("ID", "Name", "Reason", "What to do")
+    table = Table(columns, rows, right=("ID",), empty="Nothing is invalid: the model can use everything on the site.")
+    return Answer({"invalid": facts}, tables=[table])
