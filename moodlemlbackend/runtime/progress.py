@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,9 @@ class QuietReporter:
     def __init__(self, reply: Reply | None = None) -> None:
         self.run: Run | None = None
         self._reply = reply
+
+    def stage(self, name: str, **about: Any) -> None:
+        """A run of many operations has come to a stage; ``about`` says which of several."""
 
     def started(self, run: Run) -> None:
         """Keep the run, and leave word of it."""
@@ -84,6 +87,21 @@ class TerminalReporter(QuietReporter):
 def reporter_at(terminal: int | None, reply: Reply | None = None) -> QuietReporter:
     """A reporter to the person at a terminal, None where there is none."""
     return QuietReporter(reply) if terminal is None else TerminalReporter(terminal, reply)
+
+
+_OF_PROCESS: list[QuietReporter] = []
+
+
+def report_to(reporter: QuietReporter) -> None:
+    """Have another reporter hear of this process's runs than the person at its terminal."""
+    _OF_PROCESS[:] = [reporter]
+
+
+def reporter_of_process() -> QuietReporter:
+    """Who hears of this process's runs: the person at its standard error, if that is a terminal."""
+    if not _OF_PROCESS:
+        _OF_PROCESS.append(reporter_at(2 if os.isatty(2) else None))
+    return _OF_PROCESS[0]
 
 
 def stage(reporter: Reporter, name: str) -> Callable[[int, int], None]:

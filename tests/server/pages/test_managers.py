@@ -136,8 +136,16 @@ def test_an_evaluation_with_progress_result_and_figures(server, manager, address
     assert shown.headers["refresh"] == "3"
     assert "refresh" not in manager.get(f"{address}/run?refresh=off").headers
     assert "under way" in told(post(manager, f"{address}/train", address), 409)
-    wait_for(lambda: "<progress" in manager.get(f"{address}/run").text)
-    text = ended(manager, address)
+    seen = []
+
+    def looked_on():
+        answer = manager.get(f"{address}/run")
+        seen.append(re.search("<title>(.*?)(?: [0-9]+\u202f%)? · ", answer.text)[1])
+        return "refresh" not in answer.headers
+
+    wait_for(looked_on, 180)
+    assert [*dict.fromkeys(seen)][-2:] == ["Evaluating: from the start of the course to its end", "Done"]
+    text = manager.get(f"{address}/run").text
     assert "from the start of the course to its end: 0." in text
     [(logid, userid)] = store(server, "SELECT id, usermodified FROM analytics_models_log")
     assert userid == 3
