@@ -36,7 +36,7 @@ def command(session: Session, prediction: int, user: int | None) -> Answer:
 
 
 def _show(insight: Insight) -> None:
-    from moodlemlbackend.analytics.insights.texts import probability_in_words
+    from moodlemlbackend.dataset.words import probability
 
     print_line(f"{insight.title}: {insight.label}")
     if insight.sample and insight.sample.userid and insight.sample.course_name:
@@ -45,7 +45,7 @@ def _show(insight: Insight) -> None:
     if insight.start is not None and insight.end is not None:
         print_line(f"From: {moment(insight.start)} to {moment(insight.end)}")
     if insight.probability is not None:
-        print_line(f"Probability: {probability_in_words(insight.probability, insight.probability_range)}")
+        print_line(f"Probability: {probability(insight.probability, insight.probability_range)}")
     if insight.reasons:
         rows = [(reason.label, reason.value, f"{reason.contribution:+.2f}") for reason in insight.reasons]
         print_table("Why", ("Indicator", "Value", "Adds (log-odds)"), rows)

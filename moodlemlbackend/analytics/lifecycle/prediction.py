@@ -328,6 +328,7 @@ class _Prediction:
                 NewPrediction(
                     predictionid, row["contextid"], row["sampleid"], row["prediction"], row["predictionscore"],
                     **explanation, start=row["timestart"] or 0, end=row["timeend"] or 0,
+                    calculations=row["calculations"],
                 )
             )  # fmt: skip
         self._run_result.count("predictions", len(stored))
