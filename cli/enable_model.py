@@ -14,9 +14,9 @@ moodlemlbackend enable-model --modelid=1 --analysisinterval=quarters
 """
 
 
-@make("enable-model", MODELID, LIST, ANALYSIS_INTERVAL, store=True, examples=EXAMPLES)
+@make("enable-model", MODELID, LIST, ANALYSIS_INTERVAL, store=True, tables=True, examples=EXAMPLES)
 def command(session: Session, modelid: int | None, listing: bool, interval: str | None) -> Answer:
-    """Enable a model with an analysis interval; without --modelid the models are listed."""
+    """Enable a model with an analysis interval; without --modelid, list the models."""
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import definitions, registry
     from moodlemlbackend.errors import UsageError

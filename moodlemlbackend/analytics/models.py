@@ -15,7 +15,7 @@ from moodlemlbackend.analytics.db import models as rows
 from moodlemlbackend.analytics.db.models import ModelRecord
 from moodlemlbackend.analytics.db.schema import MODEL_NAME
 from moodlemlbackend.analytics.features import definitions
-from moodlemlbackend.errors import UsageError
+from moodlemlbackend.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -61,6 +61,22 @@ def get(connection: Connection, modelid: int) -> AnalyticsModel:
     if row is None:
         raise UsageError(f"There is no model {modelid}; see moodlemlbackend models list.")
     return AnalyticsModel(**vars(row))
+
+
+def id_of(connection: Connection, name: str) -> int:
+    """The id of the model that a person names by its id, its name or its target; UsageError unless that is one."""
+    if name.isdecimal() and len(name) < 10:
+        return int(name)
+    every = [AnalyticsModel(**vars(row)) for row in rows.read(connection)]
+    named = {model.id: (model.name, model.target, definitions.last_part(model.target)) for model in every}
+    fits = [modelid for modelid, names in named.items() if name.casefold() in map(str.casefold, names)]
+    if len(fits) == 1:
+        return fits[0]
+    if not fits:
+        known = [known for name_, _, target in named.values() for known in (name_, target)]
+        raise unknown("model", name, known, "moodlemlbackend models list shows them all.")
+    listed = ", ".join(f"{modelid} ({named[modelid][0]})" for modelid in sorted(fits))
+    raise UsageError(f"The name {name[:120]!r} fits several models: {listed}; give the id of one.")
 
 
 def by_id(connection: Connection, modelids: Collection[int]) -> dict[int, AnalyticsModel]:
