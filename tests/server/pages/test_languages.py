@@ -8,11 +8,15 @@ import re
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import chain
 
 import pytest
 
 pytest.importorskip("babel", reason="needs the extra server or analytics")
+
+from sqlalchemy import select
 
 from fixtures.catalogues import PSEUDO, catalogue, left_in_english, pseudo_messages
 from fixtures.pages import WWWROOT, add_like, reader, told
@@ -20,6 +24,8 @@ from fixtures.paths import posix
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import facts
 from moodlemlbackend.analytics.db.history import begin_run, end_run, log_evaluation
+from moodlemlbackend.analytics.db.schema import EXPLANATIONS, PREDICTIONS
+from moodlemlbackend.analytics.insights.messages import NewPrediction, write_messages
 from moodlemlbackend.analytics.models import backtest_fact, most_flagged_fact
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.language import preferred, speaking
@@ -163,19 +169,32 @@ def ask(settings, user, make):
         request_contexts = RequestContexts(ServerSettings(), settings, lambda name: True)
         try:
             return await request_contexts.ask(user, make)
-        except RequestError as error:
-            return responses.refusal(str(error), error.code, {}, person_only=True).body.decode()
         finally:
             await request_contexts.close()
 
     return asyncio.run(once())
 
 
+def refused(settings, user):
+    """The page that says why a user may not manage models."""
+
+    async def once():
+        request_contexts = RequestContexts(ServerSettings(), settings, lambda name: True)
+        try:
+            return await request_contexts.ask(user, managers.index)
+        except RequestError as error:
+            return responses.refusal(str(error), error.code, {}, person_only=True)
+        finally:
+            await request_contexts.close()
+
+    return Visible(asyncio.run(once()).body.decode())
+
+
 def test_a_refusal_is_in_the_language_of_the_person_or_of_the_browser(settings, catalogue):
     catalogue(PSEUDO, pseudo_messages())
     for user in ("ana", "nobody there"):
         with speaking("en") if user == "ana" else speaking(PSEUDO):
-            seen = Visible(ask(settings, user, lambda ctx: managers.index(ctx)))
+            seen = refused(settings, user)
         assert seen.html["lang"] == PSEUDO
         assert not list(filter(None, map(left_in_english, seen.texts)))
 
@@ -190,6 +209,66 @@ def test_a_browser_is_answered_in_its_language_until_the_person_is_known(pages_s
     assert '<html lang="en" dir="ltr">' in reader(pages_server, "ana").get("/insights", headers=headers).text
     assert '<html lang="en" dir="ltr">' in client.get("/", headers=headers).text
     assert preferred("de-AT").tag == "de-AT"
+
+
+def as_new(row, why):
+    """A stored prediction as it was when it was made."""
+    made = NewPrediction(row["id"], row["contextid"], row["sampleid"], row["prediction"], row["predictionscore"], None)
+    made = replace(made, start=row["timestart"], end=row["timeend"], calculations=row["calculations"])
+    if why is None:
+        return made
+    between = (why["low"], why["high"])
+    return replace(
+        made, probability=why["probability"], probability_range=between, reasons=json.loads(why["reasons"])
+    )  # fmt: skip
+
+
+def mails(settings, prepared, code):
+    """What each recipient would be sent about all predictions, if everybody had this language."""
+    with closing(sqlite3.connect(settings.site.removeprefix("sqlite:///"))) as site, site:
+        site.execute("UPDATE mdl_user SET lang = ?", (code,))
+        site.execute("UPDATE mdl_event SET name = 'Задача'")
+
+    def write(ctx):
+        with ctx.workspace.store.read() as connection:
+            explained = {row["predictionid"]: row for row in connection.execute(select(EXPLANATIONS)).mappings()}
+            found = connection.execute(select(PREDICTIONS)).mappings().all()
+            return {
+                model.target.rpartition("\\")[2]: write_messages(
+                    ctx.workspace, ctx.site, model,
+                    [as_new(row, explained.get(row["id"])) for row in found if row["modelid"] == model.id],
+                )
+                for model in models.listed(connection)
+            }  # fmt: skip
+
+    return ask(settings, "manager", write)
+
+
+def test_nothing_in_a_mail_bypasses_the_catalogues(settings, prepared, catalogue):
+    catalogue(PSEUDO, pseudo_messages())
+    sent = mails(settings, prepared, PSEUDO)
+    assert {"course_dropout", "upcoming_activities_due"} <= {target for target, found in sent.items() if found}
+    for message in chain.from_iterable(sent.values()):
+        assert f'<html lang="{PSEUDO}" dir="rtl"><body>' in message.html
+        for text in (message.subject, *message.text.splitlines()):
+            assert not left_in_english(re.sub(r"https?://\S+|mailto:\S+", "", text))
+
+
+@pytest.mark.parametrize(
+    ("code", "greeting", "due", "share", "date"),
+    [
+        ("de", "Guten Tag Ада,", "fällig", r"\d+\xa0% \(\d+\xa0% bis", r"\d\d\.\d\d\.20\d\d, \d\d:\d\d"),
+        ("es_mx", "Hola, Ада:", "venc", r"\d+\xa0% \(entre \d+\xa0%", r"\d{1,2} [a-z]{3,4} 20\d\d, \d{1,2}:\d\d"),
+    ],
+)
+def test_a_mail_is_in_the_language_of_its_recipient(settings, prepared, code, greeting, due, share, date):
+    sent = mails(settings, prepared, code)
+    risk, upcoming = sent["course_dropout"][0].text, sent["upcoming_activities_due"][0]
+    assert greeting in risk
+    assert re.search(share, risk)
+    assert due in upcoming.subject
+    assert re.search(date, upcoming.text)
+    assert not re.search(r"Hello|at risk|course mean|: yes|\d%", risk + upcoming.text)
 
 
 @pytest.mark.parametrize(("code", "decimal"), [("de", ","), ("es", ",")])
