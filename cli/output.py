@@ -173,11 +173,3 @@ def progress_of_past() -> Callable[[str, int, int], None] | None:
     if not sys.stderr.isatty():
         return None
     return lambda name, number, courses: print_line(f"  The past of course {number} of {courses}: {name}", err=True)
-
-
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something is deleted, or done that cannot help; ends the command unless the answer is yes."""
-    if not yes:
-        import click
-
-        click.confirm(safe(question), abort=True, err=True)
