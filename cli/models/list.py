@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..command import Answer
 from ..command import command as make
-from ..output import last_part, print_table
+from ..output import last_part, print_line, print_table
 from ..session import Session
 from .shared import model_facts
 
@@ -14,10 +14,12 @@ def command(session: Session) -> Answer:
     """List the models."""
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.db.predictions import by_model
+    from moodlemlbackend.analytics.notifications import switch
 
     with session.workspace.store.read() as connection:
         listed = models.listed(connection)
         predictions = by_model(connection)
+        notifications = switch.read(connection, session.settings)
     rows = [
         (
             model.id, model.name, last_part(model.interval), "enabled" if model.enabled else "disabled",
@@ -27,4 +29,9 @@ def command(session: Session) -> Answer:
     ]  # fmt: skip
     facts = [{**model_facts(model), "predictions": predictions.get(model.id, 0)} for model in listed]
     columns = ("ID", "Name", "Interval", "Status", "Learned", "Predictions")
-    return Answer({"models": facts}, lambda: print_table("", columns, rows))
+
+    def show() -> None:
+        print_table("", columns, rows)
+        print_line(notifications.sentence)
+
+    return Answer({"models": facts, "notifications": vars(notifications)}, show)

@@ -37,11 +37,20 @@ def command(session: Session, target: str, everything: bool) -> Answer:
     """
     from moodlemlbackend.analytics.features.registry import get_target
     from moodlemlbackend.analytics.features.site_check import check_site
+    from moodlemlbackend.analytics.notifications.switch import Switch, also_by_moodle
 
     judge = get_target(target)
     with working("Reading the site"):
         findings = check_site(session.site, judge, session.now)
-    return Answer(_as_json(findings), lambda: _show(findings, everything), info=findings.warnings)
+    on = session.settings.notifications
+    if warning := also_by_moodle(session.site, on=on):
+        findings.warnings.append(warning)
+
+    def show() -> None:
+        _show(findings, everything)
+        print_line(Switch(on).sentence)
+
+    return Answer({**_as_json(findings), "notifications": on}, show, info=findings.warnings)
 
 
 def _as_json(findings: SiteFindings) -> dict[str, Any]:
