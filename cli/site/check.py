@@ -76,10 +76,8 @@ def _as_json(findings: SiteFindings) -> dict[str, Any]:
 
 
 def _tables(findings: SiteFindings, everything: bool) -> Iterator[Table]:
-    from moodlemlbackend.analytics.features.site_check import ADVICE
-
     if reasons := findings.reasons():
-        rows = [(number, reason.text, ADVICE.get(reason.identifier, "")) for reason, number in reasons]
+        rows = [(number, reason.text, reason.advice) for reason, number in reasons]
         yield Table(
             ("Courses", "Reason", "What to do"), rows, "Reasons why courses cannot be analysed", right=("Courses",)
         )

@@ -56,13 +56,15 @@ _REPORT_HEADERS = {
 
 @dataclass(frozen=True)
 class ModelRow:
-    """A model in the list: when it was last evaluated and how well, and how much it has predicted.
+    """A model in the list: how the interval in use was last evaluated, and how much the model has predicted.
 
-    ``withheld`` is the number of courses about which no one was notified.
+    ``evaluated`` says whether any interval ever was; ``withheld`` is the number of courses about which no one was
+    notified.
     """
 
     model: AnalyticsModel
     evaluation: dict[str, Any] | None
+    evaluated: bool
     predictions: int
     withheld: int
 
@@ -93,8 +95,8 @@ def index(ctx: RequestContext, done: str = "") -> Page:
         withheld = most_flagged.counts(connection, ctx.workspace.clock())
         rows = [
             ModelRow(
-                model, evaluated.get(model.id), predicted.get(model.id, 0),
-                withheld.get(models.most_flagged_fact(model.id), 0),
+                model, evaluated.get(model.id, {}).get(model.interval or ""), model.id in evaluated,
+                predicted.get(model.id, 0), withheld.get(models.most_flagged_fact(model.id), 0),
             )
             for model in models.listed(connection)
         ]  # fmt: skip
@@ -109,8 +111,10 @@ def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
         log = _evaluations(ctx, connection, modelid)
         predicted = stored_predictions.count(connection, modelid)
         withheld = most_flagged.listed(connection, modelid, ctx.workspace.clock())
+    in_use = next((entry for entry in log if entry["timesplitting"] == shown.interval), None)
     values = {
         "model": shown, "run": ctx.runs.latest(modelid), "predicted": predicted, "evaluations": log[:SHOWN_EVALUATIONS],
+        "evaluation": in_use,
         "more": len(log) > SHOWN_EVALUATIONS, "scores_by_interval": _scores_by_interval(log),
         "indicators": [indicator_name(column.name, column.label) for column in indicators_of(shown.indicators)],
         "intervals": intervals, "modes": MODES,
