@@ -58,6 +58,11 @@ def analyser(name: str) -> Analyser:
     return ANALYSERS[target(name).analyser]
 
 
+def audience(name: str) -> str:
+    """Who is notified about a target's predictions: teachers, students or managers; empty for nobody."""
+    return analyser(name).audience if target(name).uses_insights else ""
+
+
 def has_past(name: str) -> bool:
     """Whether a target can be tested on the past of a site: its models learn, and predict yes or no of students."""
     chosen = target(name)

@@ -440,6 +440,7 @@ def test_every_action_and_class_has_a_text():
 def test_commands(predicted, site_url, site, monkeypatch):
     monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(predicted.folder))
     monkeypatch.setenv("MOODLEMLBACKEND_SITE", site_url)
+    monkeypatch.setenv("MOODLEMLBACKEND_NOTIFICATIONS", "on")
 
     def run(*arguments, code=0):
         done = CliRunner().invoke(main, ["insights", *arguments])
