@@ -8,9 +8,10 @@ import click
 
 from .command import Answer
 from .command import command as make
+from .confirmation import confirm
 from .models.shared import MODE, evaluation_answer, model_facts
 from .options import MODEL_NAME
-from .output import confirm, last_part, progress_of, progress_of_past
+from .output import last_part, progress_of, progress_of_past
 from .session import Session
 from .tables import Table
 
@@ -90,6 +91,7 @@ def _offer(session: Session, modelid: int, intervals: list[str]) -> str:
     """Ask for an interval to enable the model with, then train it and have it predict; returns what came of it."""
     from moodlemlbackend.analytics import lifecycle, models
     from moodlemlbackend.analytics.features import definitions
+    from moodlemlbackend.analytics.lifecycle import losses
     from moodlemlbackend.analytics.notifications import outbox
 
     names = [last_part(interval) for interval in intervals]
@@ -97,8 +99,8 @@ def _offer(session: Session, modelid: int, intervals: list[str]) -> str:
     if chosen == "none":
         return ""
     interval = intervals[names.index(chosen)]
-    if why_not := definitions.cannot_help(session.model(modelid).target, interval):
-        confirm(f"{why_not} Enable the model with it all the same?", yes=False)
+    lost = losses.if_edited(session.workspace, modelid, enabled=True, interval=interval)
+    confirm(definitions.cannot_help(session.model(modelid).target, interval), lost.sentence, yes=False)
     models.enable(session.workspace, modelid, interval)
     trained = lifecycle.train(session.workspace, session.site, modelid)
     lines = [*trained.info]

@@ -201,15 +201,3 @@ def progress_of_past() -> Callable[[str, int, int], None] | None:
     """A bar for the courses whose past is read."""
     move = progress("Reading the past of courses")
     return None if move is None else lambda _name, number, courses: move(number, courses)
-
-
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something is deleted, or done that cannot help; ends the command unless the answer is yes."""
-    if not yes:
-        import click
-
-        from moodlemlbackend.runtime.progress import reporter_of_process
-
-        reporter_of_process().close()
-
-        click.confirm(safe(question), abort=True, err=True)

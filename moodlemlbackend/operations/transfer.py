@@ -31,7 +31,7 @@ def export_model(reporter: Reporter, modelid: str, modeldir: str, exportdir: str
         reporter.progress("Exporting the model", 0, 0)
         current = model_in_force(store)
         if current is None:
-            raise ModelError(f"There is no trained model in {modeldir} to be exported; train it first.")
+            raise ModelError(f"There is no trained model in {modeldir} to export; train it first.")
         model, stored = current
         if stored is None:
             _export_reference(model, Path(exportdir))
