@@ -38,21 +38,26 @@ def command(session: Session, target: str, everything: bool) -> Answer:
     """
     from moodlemlbackend.analytics.features.registry import get_target
     from moodlemlbackend.analytics.features.site_check import check_site
+    from moodlemlbackend.analytics.notifications.switch import Switch, also_by_moodle
 
     judge = get_target(target)
     with working("Reading the site"):
         findings = check_site(session.site, judge, session.now)
+    on = session.settings.notifications
+    if warning := also_by_moodle(session.site, on=on):
+        findings.warnings.append(warning)
     tables = [*_tables(findings, everything)]
 
     def show() -> None:
         print_facts([*_facts(findings)])
         for warning in findings.warnings:
             print_line(f" {warning}", mark="Warning", colour="yellow")
+        print_line(Switch(on).sentence)
         for table in tables:
             print_line()
             print_table(table)
 
-    return Answer(_as_json(findings), show, info=findings.warnings, tables=tables)
+    return Answer({**_as_json(findings), "notifications": on}, show, info=findings.warnings, tables=tables)
 
 
 def _as_json(findings: SiteFindings) -> dict[str, Any]:

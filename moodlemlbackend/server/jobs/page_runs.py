@@ -27,7 +27,7 @@ log = logging.getLogger("moodlemlbackend.server")
 TASKS = ("evaluate", "backtest", "train", "predict")
 STOP_SECONDS = 10.0
 OF_PROCESSOR = ("training", "evaluation", "backtest")
-"""Stages of which the processor reports how far they have come."""
+"""Stages in which a processor works."""
 
 
 @dataclass(eq=False)
@@ -43,6 +43,9 @@ class Step:
         as nothing is known.
     element
         what was done last.
+    phase
+        what the processor is at: ``waits`` until it has started, ``reads``, ``learns`` or ``writes``; empty for stages
+        without one.
     """
 
     stage: str
@@ -52,15 +55,9 @@ class Step:
     done: int = 0
     total: int = 0
     element: str = ""
+    phase: str = ""
     began: float = field(default_factory=time.time)
     ended: float | None = None
-
-    @property
-    def phase(self) -> str:
-        """What a processor is at: it is waited for, learns, or writes its report; empty for other stages."""
-        if self.stage not in OF_PROCESSOR:
-            return ""
-        return "waits" if not self.total else "learns" if self.done < self.total else "writes"
 
 
 @dataclass(eq=False)
@@ -203,10 +200,13 @@ def _apply_event(run: PageRun, line: bytes) -> None:
         return
     if event == "stage":
         which = {name: facts[name] for name in ("interval", "number", "of") if name in facts}
-        run.begin(Step(facts["stage"], **which))
+        run.begin(Step(facts["stage"], phase="waits" if facts["stage"] in OF_PROCESSOR else "", **which))
+    elif event == "phase":
+        run.steps[-1].phase = facts["phase"]
     elif event == "progress":
         step = run.steps[-1]
         step.done, step.total, step.element = facts["done"], facts["total"], facts["name"]
+        step.phase = step.phase and "learns"
     elif event == "done":
         run.figures, run.evaluations = facts["figures"], facts["evaluations"]
         run.end("failed" if facts["failed"] else "done", *facts["info"])

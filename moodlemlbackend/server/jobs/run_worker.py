@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from moodlemlbackend.errors import BackendError, InterruptedRunError, Status
-from moodlemlbackend.runtime.progress import QuietReporter, report_to
+from moodlemlbackend.runtime.progress import READING, WRITING, QuietReporter, report_to
 from moodlemlbackend.server.logs import describe_fault
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.lifecycle import RunResult
 
 PROGRESS_SECONDS = 0.2
+PHASES = {READING: "reads", WRITING: "writes"}
+"""What a processor does before and after it learns."""
+
 SENDING = "sending"
 """The stage after a prediction."""
 
@@ -49,9 +52,12 @@ class RunEvents(QuietReporter):
         self.write("stage", stage=name, **about)
         self._last = 0.0
 
-    def progress(self, stage: str, done: int, total: int) -> None:  # noqa: ARG002
-        """Write how far the stage has come."""
-        self.write_progress(done, total)
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Write what the processor is at, and how far it has come."""
+        if total:
+            self.write_progress(done, total)
+        elif stage in PHASES:
+            self.write("phase", phase=PHASES[stage])
 
     def write_progress(self, done: int, total: int, name: str = "") -> None:
         """Write how far the stage has come, now and then and at its end; ``name`` is what was done last."""
@@ -118,7 +124,8 @@ def _perform(events: RunEvents, task: str, modelid: int, userid: int, **options:
         result: RunResult = getattr(lifecycle, task)(workspace, site, modelid, **shown, **options)
         if task == "predict":
             events.stage(SENDING)
-            result.info += outbox.deliver(workspace, site).problems
+            delivered = outbox.deliver(workspace, site)
+            result.info += [delivered.switch, *delivered.problems]
     return result
 
 

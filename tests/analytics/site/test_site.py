@@ -31,6 +31,7 @@ from moodlemlbackend.analytics.features.refusal import (
 from moodlemlbackend.analytics.features.registry import get_indicator, get_target, get_time_splitting, indicators_of
 from moodlemlbackend.analytics.features.site_check import check_site
 from moodlemlbackend.analytics.site import open_site
+from moodlemlbackend.analytics.site.moodle_models import PREDICTING_TASK, predicting_targets
 from moodlemlbackend.analytics.site.schema import TABLES
 from moodlemlbackend.errors import SiteError, UsageError
 
@@ -457,6 +458,8 @@ def export(small, folder, ending, null=""):
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
 def test_a_folder_of_tables(small, tmp_path, ending):
     busy_course(small, shortname="2024")
+    small.add("analytics_models", enabled=1, trained=1, target=r"\local\own")
+    small.add("task_scheduled", classname=PREDICTING_TASK, disabled=0)
     folder = export(small, tmp_path / "tables", ending)
     with small.open() as site:
         [expected] = analyse(site, plan())
@@ -465,6 +468,7 @@ def test_a_folder_of_tables(small, tmp_path, ending):
         assert site.name == str(folder)
         [found] = analyse(site, plan())
         assert found.analysable.name == "2024"
+        assert predicting_targets(site) == [r"\local\own"]
     np.testing.assert_array_equal(found.features.values, expected.features.values)
     with pytest.raises(SiteError):
         open_site(temporary)

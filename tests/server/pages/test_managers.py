@@ -104,7 +104,7 @@ def withheld(server, prepared):
 
 def test_a_manager_sees_about_which_courses_no_one_was_notified(server, manager, address, prepared, withheld):
     text = manager.get(address).text
-    assert text.count("14 of 20 students were flagged on 2026-11-18, probably because its dates &lt;b&gt;are") == 2
+    assert text.count("14 of 20 students were flagged on 18 Nov 2026, probably because its dates &lt;b&gt;are") == 2
     assert f'<a href="/insights?context={prepared.other}&amp;model={prepared.dropout}">' in text
     assert "notify_when_most_flagged" in text
     assert f'<a href="{address}#withheld">no one was notified about 3 courses</a>' in manager.get("/analytics").text
@@ -140,7 +140,7 @@ def test_an_evaluation_with_progress_result_and_figures(server, manager, address
 
     def looked_on():
         answer = manager.get(f"{address}/run")
-        seen.append(re.search("<title>(.*?)(?: [0-9]+\u202f%)? · ", answer.text)[1])
+        seen.append(re.search("<title>(.*?)(?: [0-9]+%)? · ", answer.text)[1])
         return "refresh" not in answer.headers
 
     wait_for(looked_on, 180)
@@ -174,7 +174,7 @@ def test_the_last_evaluation_is_that_of_the_interval_in_use(server, manager, add
     store(server, "UPDATE analytics_models_log SET score = 0.8125 WHERE id = 0")
     try:
         for page in ("/analytics", address):
-            assert re.search(r"0\.812 on 20\d\d-", manager.get(page).text)
+            assert re.search(r"0\.81[23] on ", manager.get(page).text)
             assert "never with this interval" not in manager.get(page).text
     finally:
         store(server, "DELETE FROM analytics_models_log WHERE id = 0")
