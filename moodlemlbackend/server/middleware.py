@@ -58,6 +58,8 @@ class RequestMiddleware:
                 headers["X-Request-ID"] = request_id
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+                if "cookie" in scope["state"]:
+                    headers.append("Set-Cookie", scope["state"]["cookie"])
             sent += len(message.get("body", b""))
             await send(message)
 

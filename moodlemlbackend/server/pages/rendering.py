@@ -10,8 +10,12 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from moodlemlbackend import __version__
+from moodlemlbackend.server.middleware import CONTENT_POLICY
 from moodlemlbackend.server.texts import counted, indicator_name, interval_name, say
 from moodlemlbackend.storage.archives import size
+
+HEADERS = {"Content-Security-Policy": f"{CONTENT_POLICY}'self'", "Referrer-Policy": "same-origin"}
+"""Forms may be sent to this server, and say from where."""
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -19,7 +23,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 def render(template: str, code: int = 200, headers: dict[str, str] | None = None, **values: Any) -> HTMLResponse:
     """Make a page of a template; not for the event loop, it takes some milliseconds."""
     text = _environment().get_template(template).render(version=__version__, **values)
-    return HTMLResponse(text, code, headers)
+    return HTMLResponse(text, code, {**HEADERS, **(headers or {})})
 
 
 @cache

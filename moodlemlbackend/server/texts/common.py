@@ -13,6 +13,22 @@ ENGLISH = {
     "nav notifications": "Notifications",
     "nav analytics": "Models of the site",
     "footer": "Version {version} · times are in {zone}",
+    # Logging in and out.
+    "log in": "Log in",
+    "log out": "Log out",
+    "user name": "User name",
+    "password": "Password",
+    "log in with": (
+        "Use the user name and password that this server's administrator gave you. The password may differ from yours "
+        "in Moodle."
+    ),
+    "wrong login": "Wrong user name or password.",
+    "not encrypted": (
+        "This connection is not encrypted, so others may read your password on its way. Ask the administrator of this "
+        "server for an address that starts with https."
+    ),
+    "notice out": "You are logged out.",
+    "notice lost": "You were logged out, so your changes were not saved. Log in and try again.",
     # What is refused.
     "refused": "This cannot be shown or done",
     "not found": "There is nothing here",
