@@ -1,4 +1,4 @@
-# `make demo` and `make test` need nothing but Python 3.10 to 3.13; PYTHON=python3.12 chooses another one.
+# `make demo` and `make test` need only Python 3.10 to 3.13; PYTHON=python3.12 picks a different one.
 
 PYTHON ?= python3
 VENV = .venv
@@ -9,12 +9,12 @@ INSTALLED = $(VENV)/installed
 .PHONY: help demo test test-all lint benchmark clean
 
 help:
-	@echo "make demo       all that Moodle asks of the backend, then a simulated site whose students at risk are found, in demo/"
-	@echo "make test       everything that must pass: lint, then all tests"
-	@echo "make test-all   the tests on Python 3.10 to 3.13 and with the lowest dependencies, each in an environment of its own"
+	@echo "make demo       everything Moodle calls, then a simulated site and its students at risk, in demo/"
+	@echo "make test       lint and all tests"
+	@echo "make test-all   the tests on Python 3.10 to 3.13 and with the oldest dependencies, each in its own environment"
 	@echo "make lint       ruff, import contracts, mypy and hadolint"
 	@echo "make benchmark  the measurements in benchmarks/"
-	@echo "make clean      remove the environment, the demo and what tools left"
+	@echo "make clean      remove the environment, the demo and files left by tools"
 
 demo: $(INSTALLED)
 	$(BIN)/moodlemlbackend demo demo

@@ -72,6 +72,7 @@ DEVELOP = [
     "import-linter>=2.6",
     'mypy==2.4.1; python_version >= "3.11"',  # its verdict depends on the annotations of the pinned NumPy
     "nox>=2024.4",
+    "proselint==0.16.0",
     "ruff==0.17.6",
 ]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from click.exceptions import Exit
 
 from moodlemlbackend.errors import BackendError
+from moodlemlbackend.interpreter import install_line
 
 from .exit_codes import FAILED, code_of_error
 from .output import OutputError, print_json, print_line
@@ -39,7 +40,7 @@ def errors_told(*, as_json: bool) -> Iterator[None]:
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        _end(f"This needs the package {error.name}: install moodlemlbackend[{extra}].", FAILED, as_json)
+        _end(f"This needs the package {error.name}: {install_line(extra)}.", FAILED, as_json)
 
 
 def _end(sentence: str, code: int, as_json: bool) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Processes of this Python that import what this one does, and nothing that lies in the working directory."""
+"""This Python: its processes, which import nothing that lies in the working directory, and how to install into it."""
 
 import sys
 
@@ -27,6 +27,12 @@ def keep_spawned_processes_safe() -> None:
         # Isolated until they take over this process's path. Python 3.10 gets no changes any more but for security.
         flags = util._args_from_interpreter_flags
         util._args_from_interpreter_flags = lambda: [*flags(), "-I"]
+
+
+def install_line(*extras: str) -> str:
+    """Say how to install this package again, with extras; an index of packages has another one of this name."""
+    what = f"'.[{','.join(extras)}]'" if extras else "."
+    return f"in the clone of this package, run {sys.executable} -m pip install {what}"
 
 
 _SAFE_PATH = ["-P"] if sys.version_info >= (3, 11) else []

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.errors import UsageError
+from moodlemlbackend.interpreter import install_line
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
@@ -68,8 +69,7 @@ def not_installed(error: ModuleNotFoundError, kind: str) -> UsageError:
     """What to say when a package for this kind of database is not there."""
     extra = kind if error.name != "sqlalchemy" and kind else "analytics"
     return UsageError(
-        f"The package {error.name}, which {kind or 'databases'} needs, is not installed; "
-        f"install it with pip install 'moodlemlbackend[{extra}]'."
+        f"The package {error.name}, which {kind or 'a database'} needs, is not installed; {install_line(extra)}."
     )
 
 

@@ -13,6 +13,7 @@ from moodlemlbackend import __version__
 from moodlemlbackend.doctor.finding import Finding, Level
 from moodlemlbackend.doctor.processes import PROBE_SECONDS
 from moodlemlbackend.errors import BackendError
+from moodlemlbackend.interpreter import install_line
 from moodlemlbackend.settings.backend import SETTINGS, Settings, reported_version
 from moodlemlbackend.settings.loading import BACKEND_SECTION, origins, settings_file, usual_files
 
@@ -103,7 +104,7 @@ def check_version() -> Iterator[Finding]:
             "Version for Moodle",
             Level.PROBLEM,
             "This Python finds the package in this directory only",
-            f"Install it, in its source: {sys.executable} -m pip install .",
+            f"Install it: {install_line()}",
         )
     elif answer != reported_version():
         yield Finding(

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from moodlemlbackend.doctor.directories import check_folder, check_privacy
 from moodlemlbackend.doctor.finding import Finding, Level
 from moodlemlbackend.errors import BackendError
+from moodlemlbackend.interpreter import install_line
 from moodlemlbackend.settings.analytics import SETTINGS, AnalyticsSettings, load_analytics_settings
 from moodlemlbackend.settings.loading import ANALYTICS_SECTION, SERVER_SECTION, origins
 
@@ -46,9 +47,7 @@ def _told(topic: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Findin
         yield Finding(topic, Level.PROBLEM, str(error), "Do what it says, then run the doctor again.")
     except ModuleNotFoundError as error:
         extra = "server" if topic == "Server" else "analytics"
-        yield Finding(
-            topic, Level.PROBLEM, f"needs {error.name}", f"Install it: pip install 'moodlemlbackend[{extra}]'"
-        )
+        yield Finding(topic, Level.PROBLEM, f"needs {error.name}", f"Install it: {install_line(extra)}.")
     except (OSError, ssl.SSLError) as error:
         text = f"cannot be reached: {error.strerror or error}"
         yield Finding(topic, Level.PROBLEM, text, "Check its address, that it runs, and that it admits this machine.")
@@ -93,7 +92,7 @@ def _store(settings: AnalyticsSettings) -> Iterator[Finding]:
     if not enabled or not settings.site:
         return
     begun = [run["timestarted"] for run in runs if run["task"] == "predict"]
-    advice = "Have cron or a systemd timer run: moodlemlbackend tasks train, predict and cleanup (docs/models.md)."
+    advice = "Have systemd timers or cron run moodlemlbackend tasks train, predict and cleanup (docs/deployment.md)."
     if not begun:
         yield Finding("Schedule", Level.WARNING, "no model has ever been asked to predict", advice)
     elif time.time() - max(begun) > LATE_SECONDS:
@@ -154,6 +153,6 @@ def _answering(settings: ServerSettings) -> Finding:
     except OSError as error:
         text = f"nothing answers at {host} port {settings.port}: {error.strerror or error}"
         return Finding(
-            "Server", Level.WARNING, text, "Start it: moodlemlbackend serve, or its systemd unit (docs/server.md)."
+            "Server", Level.WARNING, text, "Start it: moodlemlbackend serve, or its systemd unit (docs/deployment.md)."
         )
     return Finding("Server", Level.OK, f"answers at {host} port {settings.port}")

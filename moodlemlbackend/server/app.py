@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from moodlemlbackend import __version__
 from moodlemlbackend.errors import UsageError
+from moodlemlbackend.interpreter import install_line
 from moodlemlbackend.server.api import openapi
 from moodlemlbackend.server.api.routes import add_calls
 from moodlemlbackend.server.auth.authenticator import Authenticator
@@ -77,8 +78,8 @@ def _add_site_pages(app: FastAPI) -> None:
         from moodlemlbackend.server.pages.site.routes import add_site_pages
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"The pages of the Moodle site need the package {error.name}: install moodlemlbackend[server,analytics], "
-            "or set no site."
+            f"The pages of the Moodle site need the package {error.name}: "
+            f"{install_line('server', 'analytics')}, or set no site."
         ) from error
     add_site_pages(app)
 

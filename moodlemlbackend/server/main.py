@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from moodlemlbackend.errors import UsageError
+from moodlemlbackend.errors import BackendError, UsageError
 from moodlemlbackend.files import explain, keep_private
 from moodlemlbackend.interpreter import keep_spawned_processes_safe
 from moodlemlbackend.server import limits, logs
@@ -20,6 +20,7 @@ from moodlemlbackend.server.app import create_app
 from moodlemlbackend.server.connections import Connection, allow_files
 from moodlemlbackend.settings.analytics import load_analytics_settings
 from moodlemlbackend.settings.backend import load_settings
+from moodlemlbackend.settings.server import load_server_settings
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -47,6 +48,23 @@ class _Server(uvicorn.Server):
         state = self._app.state
         if hasattr(state, "jobs") and not state.jobs.stopping:
             state.loop.call_soon_threadsafe(self._stop)
+
+    def handle_reload(self, _number: int, _frame: FrameType | None) -> None:
+        """Read the settings users and people again."""
+        state = self._app.state
+        if hasattr(state, "jobs"):
+            state.loop.call_soon_threadsafe(self._read_users)
+
+    def _read_users(self) -> None:
+        state = self._app.state
+        try:
+            settings = load_server_settings(directory=state.settings.directory)
+            state.authenticator.replace_users(settings.users, settings.people)
+        except BackendError as error:
+            log.error("Users not read; the former ones may still log in", extra={"reason": str(error)})
+            return
+        state.jobs.users = state.authenticator.users
+        log.info("Users read", extra={"users": state.jobs.users, "people": state.authenticator.people})
 
     def _stop(self) -> None:
         log.info("Stopping")
@@ -93,8 +111,11 @@ def run_server(settings: ServerSettings) -> None:
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ended)
+    server = _Server(config, app)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, server.handle_reload)
     try:
-        _Server(config, app).run(sockets=[listener])
+        server.run(sockets=[listener])
     finally:
         for left in multiprocessing.active_children():
             left.kill()

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from moodlemlbackend.errors import BackendError, StorageError, UsageError
 from moodlemlbackend.files import NEW, explain
+from moodlemlbackend.interpreter import install_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -209,8 +210,8 @@ class Objects:
                 try:
                     from fsspec.core import url_to_fs
                 except ImportError as error:
-                    needed = "pip install moodlemlbackend[server]"
-                    raise StorageError(f"Cannot use {self.name}: fsspec is not installed; {needed}.") from error
+                    reason = f"fsspec is not installed; {install_line('server')}"
+                    raise StorageError(f"Cannot use {self.name}: {reason}.") from error
                 options = {"skip_instance_cache": True, "use_listings_cache": False}
                 fs, root = url_to_fs(self._url, **options, **_OPTIONS.get(self._protocol, {}))
                 if hasattr(fs, "retries"):
@@ -243,8 +244,8 @@ class Objects:
         if isinstance(error, OSError) and error.errno in _NO_SPACE:
             return explain(error)
         if isinstance(error, ImportError):
-            extra = "moodlemlbackend[s3]" if self._protocol in _S3 else f"what fsspec needs for {self._protocol}://"
-            reason = f"a library for it is not installed; install {extra}"
+            others = f"install what fsspec needs for {self._protocol}://"
+            reason = f"a library for it is not installed; {install_line('s3') if self._protocol in _S3 else others}"
         elif "NoSuchBucket" in codes:
             reason = "there is no such bucket; create it, or correct the base"
         elif codes & _REFUSED:

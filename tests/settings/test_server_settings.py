@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import socket
+import sys
 
 import pytest
 
@@ -75,8 +76,8 @@ def test_pages_without_their_extra_are_one_sentence(python, tmp_path):
     done = python("-c", code, env={**env, "MOODLEMLBACKEND_SITE": "sqlite:///site.db"})
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1] == (
-        "The pages of the Moodle site need the package sqlalchemy: install moodlemlbackend[server,analytics], "
-        "or set no site."
+        "The pages of the Moodle site need the package sqlalchemy: in the clone of this package, run "
+        f"{sys.executable} -m pip install '.[server,analytics]', or set no site."
     )
 
 

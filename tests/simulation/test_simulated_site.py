@@ -520,7 +520,7 @@ def test_a_wrong_password_is_not_repeated():
 def test_a_missing_driver_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(
-        UsageError, match=r"psycopg, .* not installed; install it with pip install 'moodlemlbackend\[postgresql\]'"
+        UsageError, match=r"psycopg, .* not installed; in the clone .* -m pip install '\.\[postgresql\]'"
     ):
         write_site("postgresql://me@host/moodle")
 

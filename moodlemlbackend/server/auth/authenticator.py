@@ -42,18 +42,24 @@ class Authenticator:
     """
 
     def __init__(self, users: str, people: str = "", failed: Callable[[], None] = lambda: None) -> None:
-        self._people = read_users(people, "people") if people.strip() else {}
-        self._users = {**read_users(users), **self._people}
-        both = {name.casefold() for name in read_users(users)} & {name.casefold() for name in self._people}
-        if both:
-            raise UsageError(f"The name {min(both)!r} is there in users and in people; keep one, or choose another.")
-        self._unusable = unusable(slow=any(password.slow for password in self._users.values()))
+        self.replace_users(users, people)
         self._checks: dict[bytes, asyncio.Future[bool]] = {}
         self._key = secrets.token_bytes(32)
-        self._seen: dict[str, bytes] = {}
         self._failures: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
         self._failed = failed
         self._threads = ThreadPoolExecutor(2, "password")
+
+    def replace_users(self, users: str, people: str = "") -> None:
+        """Know these users and people from now on, and none of the former; UsageError changes nothing."""
+        known_people = read_users(people, "people") if people.strip() else {}
+        known_users = read_users(users)
+        both = {name.casefold() for name in known_users} & {name.casefold() for name in known_people}
+        if both:
+            raise UsageError(f"The name {min(both)!r} is there in users and in people; keep one, or choose another.")
+        self._people = known_people
+        self._users = {**known_users, **known_people}
+        self._unusable = unusable(slow=any(password.slow for password in self._users.values()))
+        self._seen: dict[str, bytes] = {}
         plain = sorted(name for name, password in self._users.items() if password.kind == "plain")
         if plain:
             log.warning(
@@ -66,6 +72,11 @@ class Authenticator:
     def users(self) -> int:
         """How many users there are, without the people."""
         return len(self._users) - len(self._people)
+
+    @property
+    def people(self) -> int:
+        """How many people there are."""
+        return len(self._people)
 
     def is_person(self, user: str) -> bool:
         """Whether a name is of the people, who may see pages of the Moodle site only."""
@@ -124,7 +135,7 @@ class Authenticator:
         if user in self._seen and hmac.compare_digest(self._seen[user], mark):
             return True
         right = await (self._check_slowly(known, password, mark) if known.slow else _check(known, password))
-        if right and user in self._users:
+        if right and self._users.get(user) is known:
             self._seen[user] = mark
             return True
         return False

@@ -79,7 +79,7 @@ class Jobs:
     """All work of one server process; of several users none takes more than half of the places."""
 
     def __init__(self, settings: ServerSettings, metrics: Metrics, users: int = 1) -> None:
-        self._users = users
+        self.users = users
         self._settings = settings
         self._metrics = metrics
         self._threads = ThreadPoolExecutor(2 * (settings.training_workers + settings.prediction_workers) + 2, "worker")
@@ -149,7 +149,7 @@ class Jobs:
                 retry_after=limits.RETRY_SECONDS,
             )
         of_user = sum(ticket.user == user for ticket in queue.tickets)
-        if self._users > 1 and of_user >= queue.most_of_user:
+        if self.users > 1 and of_user >= queue.most_of_user:
             self._metrics.jobs.labels(kind, "refused").inc()
             raise RequestError(
                 f"{of_user} requests of this user are here, half of what the server takes; ask again later.",

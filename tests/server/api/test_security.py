@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import signal
 import socket
 import stat
 import struct
@@ -276,15 +277,47 @@ def test_logins_that_are_none(server, header):
         sentence(found, 401)
 
 
-def test_scrypt_is_paid_once(tmp_path):
+@pytest.fixture(scope="module")
+def settings_file(tmp_path_factory):
+    return tmp_path_factory.mktemp("settings") / "moodlemlbackend.ini"
+
+
+@pytest.fixture(scope="module")
+def server_of_file(settings_file, tmp_path_factory):
+    """A server whose users are in a settings file."""
+    settings_file.write_text(f"[server]\nusers = scrypt:{OTHER[1]},{make_entry('moodle', LOGIN[1])}\n")
+    variables = {"USERS": "", "MOODLEMLBACKEND_SETTINGS": str(settings_file)}
+    with served(tmp_path_factory.mktemp("server"), **variables) as server:
+        yield server
+
+
+def test_scrypt_is_paid_once(server_of_file):
     """Many first requests at once with one password are one check; later ones none; others' guesses are slow."""
-    users = f"scrypt:{OTHER[1]}," + make_entry("moodle", LOGIN[1])
-    with served(tmp_path, USERS=users) as server, ThreadPoolExecutor(20) as threads:
+    server = server_of_file
+    with ThreadPoolExecutor(20) as threads:
         began = time.monotonic()
         codes = list(threads.map(lambda _: httpx.get(f"{server.url}/metrics", auth=LOGIN).status_code, range(20)))
         assert codes == [200] * 20
         assert time.monotonic() - began < 10
         sentence(httpx.get(f"{server.url}/metrics", auth=("nobody", "x")), 401)
+
+
+def test_users_are_added_and_removed_without_a_restart(server_of_file, settings_file):
+    server = server_of_file
+    users = settings_file.read_text()
+    settings_file.write_text(users + "people = moodle:twice\n")
+    server.process.send_signal(signal.SIGHUP)
+    assert (
+        "'moodle' is there in users and in people"
+        in server.record("Users not read; the former ones may still log in", level="error")["reason"]
+    )
+    assert httpx.get(f"{server.url}/metrics", auth=LOGIN).status_code == 200
+    settings_file.write_text("[server]\nusers = added:by hand,another:by hand\npeople = ana:by hand\n")
+    server.process.send_signal(signal.SIGHUP)
+    assert server.record("Users read")["users"] == 2
+    assert httpx.get(f"{server.url}/metrics", auth=("added", "by hand")).status_code == 200
+    assert httpx.get(f"{server.url}/metrics", auth=("ana", "by hand")).status_code == 403
+    sentence(httpx.get(f"{server.url}/metrics", auth=LOGIN), 401)
 
 
 def test_failed_logins_get_slower(server):
