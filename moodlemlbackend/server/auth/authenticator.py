@@ -44,7 +44,6 @@ class Authenticator:
     def __init__(self, users: str, people: str = "", failed: Callable[[], None] = lambda: None) -> None:
         self.replace_users(users, people)
         self._checks: dict[bytes, asyncio.Future[bool]] = {}
-        self._key = secrets.token_bytes(32)
         self._failures: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
         self._failed = failed
         self._threads = ThreadPoolExecutor(2, "password")
@@ -59,6 +58,7 @@ class Authenticator:
         self._people = known_people
         self._users = {**known_users, **known_people}
         self._unusable = unusable(slow=any(password.slow for password in self._users.values()))
+        self._key = secrets.token_bytes(32)
         self._seen: dict[str, bytes] = {}
         plain = sorted(name for name, password in self._users.items() if password.kind == "plain")
         if plain:
