@@ -23,7 +23,7 @@ from moodlemlbackend.server.auth.login import (
     local_address,
     session_of,
 )
-from moodlemlbackend.server.pages.rendering import render
+from moodlemlbackend.server.pages.rendering import HEADERS, render
 from moodlemlbackend.server.pages.site.forms import FIELD, read_form
 from moodlemlbackend.server.refusals import read_to_end
 from moodlemlbackend.server.texts import say
@@ -83,7 +83,7 @@ async def _form(
     open_to_all = not encrypted(request) and not _OWN_MACHINE.fullmatch(request.headers.get("host", ""))
     links = [("/docs", "interface")]
     return await asyncio.to_thread(
-        render, "login.html", code, user=None, log_out="", links=links, next=address, name=user, notice=notice,
+        render, "login.html", code, HEADERS, user=None, log_out="", links=links, next=address, name=user, notice=notice,
         trouble=trouble, open_to_all=open_to_all,
     )  # fmt: skip
 

@@ -20,7 +20,7 @@ from moodlemlbackend.server.auth.login import AnyLogin, PageUserLogin, log_out_t
 from moodlemlbackend.server.jobs.job import DIRHASH, RUNID
 from moodlemlbackend.server.pages import model_index
 from moodlemlbackend.server.pages.charts import score_chart
-from moodlemlbackend.server.pages.rendering import render, style
+from moodlemlbackend.server.pages.rendering import HEADERS, render, style
 
 if TYPE_CHECKING:
     from moodlemlbackend.server.jobs.job import Parts
@@ -132,7 +132,8 @@ async def _page(request: Request, template: str, user: str | None, **values: Any
     links = navigation(logged_in=user is not None, site=request.app.state.request_contexts is not None)
 
     def make() -> Response:
-        return render(template, user=user, log_out=log_out_token(request), links=links, **values)
+        log_out = log_out_token(request)
+        return render(template, headers=HEADERS if log_out else None, user=user, log_out=log_out, links=links, **values)
 
     return await asyncio.to_thread(make)
 

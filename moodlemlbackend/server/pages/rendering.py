@@ -15,7 +15,7 @@ from moodlemlbackend.server.texts import counted, indicator_name, interval_name,
 from moodlemlbackend.storage.archives import size
 
 HEADERS = {"Content-Security-Policy": f"{CONTENT_POLICY}'self'", "Referrer-Policy": "same-origin"}
-"""Forms may be sent to this server, and say from where."""
+"""Of a page with forms, which may be sent to this server, and say from where."""
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -23,7 +23,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 def render(template: str, code: int = 200, headers: dict[str, str] | None = None, **values: Any) -> HTMLResponse:
     """Make a page of a template; not for the event loop, it takes some milliseconds."""
     text = _environment().get_template(template).render(version=__version__, **values)
-    return HTMLResponse(text, code, {**HEADERS, **(headers or {})})
+    return HTMLResponse(text, code, headers)
 
 
 @cache

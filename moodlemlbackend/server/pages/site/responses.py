@@ -25,7 +25,7 @@ class Page:
 
     def response(self, ctx: RequestContext, *, person_only: bool, token: str, log_out: str) -> Response:
         """Make the page."""
-        headers = {"Refresh": str(self.refresh)} if self.refresh else {}
+        headers = {**HEADERS, **({"Refresh": str(self.refresh)} if self.refresh else {})}
         return render(
             f"site/{self.template}", headers=headers, user=ctx.person.name, dates=Dates(ctx.site.zone),
             links=navigation(person_only=person_only, manages=ctx.manages), token=token,
@@ -43,8 +43,9 @@ def refusal(sentence: str, code: int, headers: dict[str, str], *, person_only: b
     links = navigation(person_only=person_only, manages=False)
     title = say("not found") if code == 404 else say("refused")
     return render(
-        "site/refusal.html", code, headers, user=None, log_out=log_out, links=links, title=title, text=sentence
-    )
+        "site/refusal.html", code, {**HEADERS, **headers}, user=None, log_out=log_out, links=links, title=title,
+        text=sentence,
+    )  # fmt: skip
 
 
 def navigation(*, person_only: bool, manages: bool) -> list[tuple[str, str]]:
