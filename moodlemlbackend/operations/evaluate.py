@@ -51,7 +51,7 @@ def evaluate(
     """
     check_id(modelid)
     if not 1 <= iterations <= MOST_ITERATIONS:
-        raise UsageError(f"The number of iterations is {iterations}; it must be 1 to {MOST_ITERATIONS}.")
+        raise UsageError(f"The number of iterations is {iterations}; use 1 to {MOST_ITERATIONS}.")
     with ExitStack() as stack:
         run = stack.enter_context(Run.start(Path(outputdir), reporter))
         model = None
@@ -155,8 +155,8 @@ def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, result: Map
 
     if evaluation.kind == ROW:
         return (
-            f"Single rows were held out and not whole courses, because {evaluation.reason}: "
-            "expect lower scores in courses that are new."
+            f"Single rows were held out, not whole courses, because {evaluation.reason}; expect lower scores "
+            "in new courses."
         )
     known = f"{courses.number} courses"
     if courses.sure < 1:
@@ -164,8 +164,8 @@ def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, result: Map
     held_out = {COURSE: f"Whole courses were held out, of {known}", TIME: f"Later courses were held out, of {known}"}
     new = "later" if evaluation.kind == TIME else "new"
     return (
-        f"{held_out[evaluation.kind]}: the score in {new} courses is {result['score']:.4f}; "
-        f"in courses it has seen it would be {result['seen']['score']:.4f}. {expectation(result)}"
+        f"{held_out[evaluation.kind]}: the score in {new} courses is {result['score']:.4f}; in courses the "
+        f"model has seen it would be {result['seen']['score']:.4f}. {expectation(result)}"
     )
 
 

@@ -111,7 +111,7 @@ def _tell_what_is_missing(run: Run, error: BaseException) -> None:
     elif isinstance(error, OSError):
         text = explain(error, run.dir)
     else:
-        run.log.error("The end of the training failed", exc_info=error)
+        run.log.error("The last part of the training failed", exc_info=error)
         text = f"the details are in {run.log_file}"
     run.tell(f"{UNFINISHED} {text}")
 
@@ -128,7 +128,7 @@ def _processor_to_train(store: ModelStore, settings: Settings, run: Run) -> Proc
         return get_processor(settings.processor)
     if stored.processor != settings.processor:
         run.tell(
-            f"The model goes on with the processor {stored.processor}, which trained it; "
-            f"clear it to train one with {settings.processor}."
+            f"The model keeps the processor {stored.processor}, which trained it; to use "
+            f"{settings.processor}, clear the model first."
         )
     return processor_of(stored)

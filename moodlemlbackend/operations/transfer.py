@@ -30,7 +30,7 @@ def export_model(reporter: Reporter, modelid: str, modeldir: str, exportdir: str
     with Run.start(Path(modeldir), reporter, lazy=True):
         current = model_in_force(store)
         if current is None:
-            raise ModelError(f"There is no trained model in {modeldir} to be exported; train it first.")
+            raise ModelError(f"There is no trained model in {modeldir} to export; train it first.")
         model, stored = current
         if stored is None:
             _export_reference(model, Path(exportdir))

@@ -27,7 +27,7 @@ TOLERANCE = 1e-3
 ORDERS = 32
 """Random orders of the indicators that an estimate is the mean of."""
 
-AVERAGE = "the average sample of the training data"
+AVERAGE = "the average sample in the training data"
 EMPTY = "a sample without any calculated indicator"
 
 _FARTHEST = 20.0  # log-odds from which on a probability is too close to 1 to be turned back
@@ -106,7 +106,9 @@ class Explanation:
 
     def sentences(self) -> list[str]:
         """The prediction, and what the contributions start from."""
-        calls_for_it = f"; it is predicted from {_percent(self.threshold)} on" if self.threshold is not None else ""
+        calls_for_it = (
+            f"; it is predicted from {_percent(self.threshold)} upwards" if self.threshold is not None else ""
+        )
         likely = self.probability_range
         within = f" ({range_in_words(likely)})" if likely is not None else ""
         start = 1 / (1 + float(np.exp(-self.baseline)))
@@ -114,8 +116,8 @@ class Explanation:
         return [
             f"{named}: class {self.predicted} is predicted, with the score {self.score:.3f} for Moodle.",
             f"The probability of class {self.explained} is {_percent(self.probability)}{within}{calls_for_it}.",
-            f"Of {self.baseline_is} it is {_percent(start)}; the indicators make the difference.",
-            *([] if self.exact else ["Single contributions are estimates; their sum is exact."]),
+            f"For {self.baseline_is} it is {_percent(start)}; the indicators explain the difference.",
+            *([] if self.exact else ["Individual contributions are estimates; their sum is exact."]),
         ]
 
     def __str__(self) -> str:
@@ -340,5 +342,5 @@ def _check_sums(
         row = wrong[0]
         raise ModelError(
             f"The contributions to the prediction of sample {samples[row]} add up to {logit[row]:.4f}, but its "
-            f"log-odds are {predicted[row]:.4f}; they are not shown: tell whoever made the processor."
+            f"log-odds are {predicted[row]:.4f}; they are not shown; report this to the author of the processor."
         )

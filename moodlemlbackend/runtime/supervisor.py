@@ -66,7 +66,7 @@ def take_arguments(
     """Return a command's arguments by their names; UsageError when some of the ``needed`` are missing."""
     if len(arguments) < len(needed):
         raise UsageError(
-            f"Missing arguments: {name} needs {', '.join(needed)}; it was given {len(arguments)} of {len(needed)}."
+            f"Missing arguments: {name} needs {', '.join(needed)}, but got only {len(arguments)} of {len(needed)}."
         )
     return dict(zip((*needed, *optional), arguments, strict=False))
 
@@ -166,7 +166,7 @@ def _handle_stop_signals(handler: Callable[[int, FrameType | None], None]) -> No
 
 
 def _stopped_by(number: int) -> str:
-    return f"The run was stopped by the signal {signal.Signals(number).name} before it was complete; run it again."
+    return f"The signal {signal.Signals(number).name} stopped the run before it was complete; run it again."
 
 
 def _release_memory(error: BaseException) -> None:
@@ -180,7 +180,7 @@ def _describe(name: str, error: BaseException) -> str:
     if not isinstance(error, OSError) and (limit := limit_behind_error(name)):
         return limit
     if isinstance(error, MemoryError):
-        return f"There is not enough memory for {name}: give the process more, or make the data set smaller."
+        return f"There is not enough memory for {name}; give the process more memory, or use a smaller data set."
     if isinstance(error, OSError):
         return explain(error)
     if isinstance(error, SystemExit):
@@ -308,13 +308,13 @@ def describe_end(name: str, code: int | None) -> str:
     number = -code
     if number == signal.SIGKILL:
         return (
-            f"The operating system killed {name}, most often because memory ran out: "
-            "give the server more memory, or make the data set smaller."
+            f"The operating system killed {name}, most likely because memory ran out; give the server more "
+            "memory, or use a smaller data set."
         )
     if number == signal.SIGILL:
         return (
-            f"This computer's processor lacks instructions that a library of {name} needs (TensorFlow needs AVX): "
-            "choose the processor logistic_regression in the settings, or another computer."
+            f"This computer's processor lacks instructions that a library of {name} needs (TensorFlow needs "
+            "AVX); choose the processor logistic_regression in the settings, or use another computer."
         )
     return f"A library crashed during {name} ({signal.Signals(number).name})."
 

@@ -69,8 +69,8 @@ def run_analysis(
             and time.monotonic() - begun >= time_limit
         ):
             run_result.info.append(
-                f"The time limit of {time_limit:g} seconds is reached after {len(run_result.analysables)} analysables; "
-                "the next run goes on from there."
+                f"The time limit of {time_limit:g} seconds was reached after {len(run_result.analysables)} "
+                "site elements; the next run continues from there."
             )
             return
         last = result.analysable.id

@@ -117,7 +117,7 @@ def _each(
         found = models.listed(connection, enabled=True)
     chosen = [model for model in found if model.trained] if task == "predict" else _learning(found)
     if not chosen:
-        need = "enabled and trained" if task == "predict" else "enabled, learns and has an analysis interval"
+        need = "enabled and trained" if task == "predict" else "enabled, able to learn, and given an interval"
         summary.info.append(f"No model is {need}; nothing was done.")
     for model in chosen:
         try:

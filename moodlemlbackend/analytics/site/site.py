@@ -186,8 +186,8 @@ class Site:
             return ZoneInfo(name)
         except (KeyError, ValueError, OSError):
             raise UsageError(
-                f"The time zone {name[:40]!r} of the site is not known here; give one with --time-zone, "
-                "such as Europe/Madrid, or install the package tzdata."
+                f"The site's time zone {name[:40]!r} is unknown here; give another with --time-zone, such as "
+                "Europe/Madrid, or install the package tzdata."
             ) from None
 
     @cached_property
@@ -287,8 +287,8 @@ def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX,
         site = Site(database, database.shown, time_zone)
         if missing := database.schema.missing(()) or database.schema.missing(site.modules):
             raise SiteError(
-                f"The site cannot be analysed: {', '.join(missing)} cannot be read, which every Moodle like it has; "
-                "copy the missing tables, or grant the site's user SELECT on them."
+                f"The site cannot be analysed: {', '.join(missing)} cannot be read, although every Moodle of "
+                "this version has them; copy the missing tables, or grant the site's user SELECT on them."
             )
     except BaseException:
         database.close()

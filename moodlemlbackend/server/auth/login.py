@@ -192,7 +192,10 @@ def _address(request: Request) -> str:
 
 
 def _referring_page(request: Request) -> str:
-    """The page of this server that sent a form, as far as the browser says."""
+    """The page of this server that sent a form, as far as the browser says; the one above if a form led there, too."""
     host, slash, path = request.headers.get("referer", "").partition("://")[2].partition("/")
-    own = host.lower() == request.headers.get("host", "").lower()
-    return local_address(slash + path.partition("#")[0]) if own else "/"
+    if host.lower() != request.headers.get("host", "").lower():
+        return "/"
+    address = local_address(slash + path)
+    above = address.rpartition("/")[0]
+    return above if above and address == request.scope["path"] else address

@@ -451,9 +451,13 @@ def test_commands(predicted, site_url, site, monkeypatch):
     assert {one["sample"]["courseid"] for one in found} == {first.sample.courseid}
     assert json.loads(run("show", str(first.id), "--json"))["insight"]["reasons"]
     assert "at risk of dropping out" in run("show", str(first.id))
-    assert "will be learned from" in run("act", "not-useful", str(first.id), "--user", "900")
-    assert "will be unlearned" in run("act", "take-back", str(first.id), "--user", "900")
-    assert run("act", "acknowledge", str(second.id)) == "Recorded.\n"
+    done = run("act", "not-useful", str(first.id), "--user", "900")
+    undo = f"moodlemlbackend insights act take-back {first.id} --user 900"
+    assert done == f"Recorded; 1 of these predictions will be learned from.\nTo undo: {undo}\n"
+    assert "will be unlearned" in run(*undo.split()[2:])
+    done = run("act", "acknowledge", str(second.id), str(first.id))
+    assert done == f"Recorded.\nTo undo: moodlemlbackend insights act take-back {second.id} {first.id}\n"
+    assert json.loads(run("act", "viewcourse", str(second.id), "--json"))["undo"] == ""
     told = json.loads(run("notifications", "--json"))["notifications"]
     teacher = next(one["useridto"] for one in told)
     assert {one["contextid"] for one in json.loads(run("list", "--user", str(teacher), "--json"))["insights"]}

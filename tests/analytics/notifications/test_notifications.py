@@ -188,7 +188,7 @@ def test_an_encrypted_login(tmp_path, certificate, monkeypatch, security):
             put(workspace)
             delivered = outbox.deliver(workspace, None)
             assert delivered.sent == {}
-            assert "refuses the login" in delivered.problems[0]
+            assert "refused the login" in delivered.problems[0]
             assert "wrong" not in delivered.problems[0]
     assert inbox.messages[0][3].login == b"moodle"
 
@@ -201,7 +201,7 @@ def test_a_server_without_a_trusted_certificate_gets_nothing(tmp_path, certifica
             put(workspace)
             delivered = outbox.deliver(workspace, None)
     assert (delivered.sent, delivered.waiting) == ({}, 1)
-    assert "cannot be trusted" in delivered.problems[0]
+    assert "is not trusted" in delivered.problems[0]
     assert inbox.messages == []
 
 

@@ -114,11 +114,11 @@ def test_a_wrong_prefix(small):
         ("nowhere.db", "no SQLite database 'nowhere.db'"),
         ("oracle://x/y", "choose postgresql"),
         ("postgresql://u:secret@127.0.0.1:1/x", "no server answers there"),
-        ("postgresql://u:secret@no.such.host.invalid/x", "no such host"),
+        ("postgresql://u:secret@no.such.host.invalid/x", "the host does not exist"),
         ("mysql://u:secret@127.0.0.1:1/x", "no server answers there"),
         ("postgresql+nosuchdriver://u:secret@h/x", "no driver 'nosuchdriver'"),
         ("postgresql+psycopg2://u:secret@h/x", r"moodlemlbackend\[postgresql\]"),
-        ("postgresql://u:secret@h:port/x", "write for example"),
+        ("postgresql://u:secret@h:port/x", "for example"),
     ],
 )
 def test_what_cannot_be_opened_is_told_in_a_sentence(location, said):
@@ -132,7 +132,7 @@ def test_what_cannot_be_opened_is_told_in_a_sentence(location, said):
 
 def test_a_file_that_is_no_database(tmp_path):
     (tmp_path / "site.db").write_text("not a database, but long enough to be looked at as one" * 20)
-    with pytest.raises(SiteError, match="no SQLite database; check its path"):
+    with pytest.raises(SiteError, match="not an SQLite database; check its path"):
         open_site(tmp_path / "site.db")
 
 
@@ -487,7 +487,9 @@ def test_what_is_no_number_is_refused_with_its_place(small, tmp_path, text):
         csv.writer(file).writerows(rows)
     with pytest.raises(SiteError) as raised:
         open_site(folder)
-    said = f"Row 3 of {folder / 'course_completions.csv'} has {text!r} in the column timecompleted, which is no number"
+    said = (
+        f"Row 3 of {folder / 'course_completions.csv'} has {text!r} in the column timecompleted, which is not a number"
+    )
     assert str(raised.value).startswith(said)
 
 
@@ -495,7 +497,7 @@ def test_delimiter_and_encoding_follow_the_folder(small, tmp_path, command):
     busy_course(small, shortname="F\u00edsica")
     folder = export(small, tmp_path / "tables", "csv")
     write_again(folder, ";", "cp1252")
-    with pytest.raises(SiteError, match=r"give it after the folder"):
+    with pytest.raises(SiteError, match=r"add it after the folder"):
         open_site(folder)
     with open_site(f"{folder}?delimiter=;&encoding=cp1252") as site:
         assert [course.shortname for course in site.courses] == ["F\u00edsica"]
@@ -509,7 +511,7 @@ def test_delimiter_and_encoding_follow_the_folder(small, tmp_path, command):
 
 
 def test_folders_that_cannot_be_read(small, tmp_path):
-    with pytest.raises(SiteError, match="holds none of Moodle's tables"):
+    with pytest.raises(SiteError, match="has none of Moodle's tables"):
         open_site(tmp_path)
     folder = export(small, tmp_path / "tables", "csv")
     (folder / "course.csv").write_text("id,shortname\n1,a\n2\n")
@@ -617,7 +619,7 @@ def test_site_dataset_writes_what_moodle_would(small, command, tmp_path):
     ("options", "code", "said"),
     [
         (["--target", "nothing", "--interval", "quarters"], 2, "There is no target 'nothing'"),
-        (["--target", "course_dropout", "--interval", "half"], 2, "There is no time splitting method 'half'"),
+        (["--target", "course_dropout", "--interval", "half"], 2, "There is no interval 'half'"),
         (["--target", "course_dropout", "--interval", "upcoming_week"], 2, "does not accept"),
         (["--target", "no_teaching", "--interval", "single_range", "--indicator",
           r"\core\analytics\indicator\any_course_access"], 2, "needs user"),

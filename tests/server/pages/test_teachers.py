@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 import pytest
 
-from fixtures.pages import HOSTILE, PASSWORD, WWWROOT, add_like, ids, post, reader, token, told
+from fixtures.pages import HOSTILE, PASSWORD, WWWROOT, add_like, confirm, ids, post, reader, token, told, undo
 from fixtures.paths import posix
 from fixtures.servers import httpx, sentence
 
@@ -149,6 +149,9 @@ def test_a_form_of_a_session_that_has_ended_does_nothing(server, prepared):
         for referer in ("https://evil.example/insights", "//", ""):
             lost = client.post("/insights/act", data=form, headers={"Referer": referer})
             assert lost.headers["location"] == "/login?next=%2F&done=lost"
+        for path, back in (("/insights/act", "%2Finsights"), ("/notifications", "%2Fnotifications")):
+            lost = client.post(path, data=form, headers={"Referer": f"{server.url}{path}"})
+            assert lost.headers["location"] == f"/login?next={back}&done=lost"
         log_in()
         assert "out of date" in told(client.post("/insights/act", data=form), 403)
         form["token"] = token(reader(server, "ana"), page)
@@ -295,20 +298,75 @@ def test_what_is_dealt_with_is_hidden_from_one_and_can_be_taken_back(server, tea
     assert ids(teacher.get(page).text) == before
 
 
-def test_several_at_once_and_not_useful_is_learned_and_unlearned(server, teacher, prepared):
+def test_the_notice_undoes_this_action_on_these_insights(server, teacher, prepared):
+    page, manager = place(prepared, prepared.course), reader(server, "manager")
+    before = ids(teacher.get(page).text)
+    chosen = before[:2]
+    post(manager, "/insights/act", page, action="fixed", id=chosen)
+    post(teacher, "/insights/act", page, one=f"notapplicable-{chosen[0]}")
+    answer = post(teacher, "/insights/act", page, action="fixed", id=chosen, model=str(prepared.dropout))
+    text = teacher.get(answer.headers["location"]).text
+    assert "Recorded. 2 insights are no longer in your list" in text
+    assert text.count(">Undo</button>") == 1
+    told(teacher.post("/insights/act", data={"action": "takeback", "of": "fixed", "id": chosen}), 403)
+    answer = undo(teacher, text)
+    back = teacher.get(answer.headers["location"]).text
+    assert "Taken back. The insight is in your list again." in back
+    assert "Undo" not in back
+    assert answer.headers["location"].startswith(page)
+    said = "SELECT predictionid, actionname FROM analytics_prediction_actions WHERE predictionid IN (?, ?) ORDER BY id"
+    assert [*map(tuple, rows(server.store, said, *chosen))] == [
+        (chosen[0], "fixed"), (chosen[1], "fixed"), (chosen[0], "notapplicable"),
+    ], "what others, and the person before, have said stays"  # fmt: skip
+    undone = "".join(f"&id={one}" for one in chosen)
+    assert "Undo" not in teacher.get(f"{page}&done=fixed{undone}").text, "what is undone is not offered again"
+    assert teacher.get(f"{page}&done=fixed&id={'9' * 40}").status_code in (400, 404)
+    post(teacher, "/insights/act", page, one=f"takeback-{chosen[0]}")
+    post(manager, "/insights/act", page, action="takeback", id=chosen)
+    assert ids(teacher.get(page).text) == before
+
+
+def test_several_at_once_and_not_useful_is_asked_once_learned_and_unlearned(server, teacher, prepared):
     page = place(prepared, prepared.course)
     chosen = ids(teacher.get(page).text)[:2]
-    assert post(teacher, "/insights/act", page, action="incorrectlyflagged", id=chosen).status_code == 303
     marks = "SELECT predictionid, timereverted IS NULL FROM analytics_feedback ORDER BY predictionid"
+    asked = post(teacher, "/insights/act", page, action="incorrectlyflagged", id=chosen, model=str(prepared.dropout))
+    assert "<h1>Mark 2 insights as not useful?</h1>" in asked.text
+    assert "This changes the model for everybody: the next training learns from it" in asked.text
+    assert f'href="{page.replace("&", "&amp;")}">Cancel</a>' in asked.text
+    assert rows(server.store, marks) == []
+    answer = confirm(teacher, asked)
     assert rows(server.store, marks) == [(one, 1) for one in sorted(chosen)]
     users = rows(server.store, "SELECT DISTINCT userid FROM analytics_feedback")
     assert users == rows(server.site, "SELECT id FROM mdl_user WHERE username = ?", "ana")
     log = reader(server, "manager").get(f"/analytics/models/{prepared.dropout}/log").text
     assert all(f'data-name="Prediction">{one}<' in log for one in chosen)
+    assert undo(teacher, teacher.get(answer.headers["location"]).text).status_code == 303
+    assert rows(server.store, marks) == [(one, 0) for one in sorted(chosen)]
     done = f"/insights?context={prepared.course}&show=done"
     for one in chosen:
+        assert post(teacher, "/insights/act", page, one=f"incorrectlyflagged-{one}").status_code == 303, "asked once"
         post(teacher, "/insights/act", done, one=f"takeback-{one}")
-    assert rows(server.store, marks) == [(one, 0) for one in sorted(chosen)]
+    assert rows(server.store, f"{marks}, id") == [(one, 0) for one in sorted([*chosen, *chosen])]
+
+
+def test_not_useful_promises_nothing_of_a_rule(server, prepared):
+    """Of a rule-based model it is not asked about, and nothing is said of training."""
+    manager = reader(server, "manager")
+    of_rule = "SELECT p.id FROM analytics_predictions p, analytics_models m WHERE m.id = p.modelid AND m.target LIKE ?"
+    [(one,), *_] = rows(server.store, of_rule, "%no_recent_accesses")
+    text = manager.get(f"/insights/{one}").text
+    assert "It is wrong. The model stays as it is." in text
+    assert "training" not in text
+    answer = post(manager, "/insights/act", f"/insights/{one}", one=f"incorrectlyflagged-{one}", back="one")
+    text = manager.get(answer.headers["location"]).text
+    assert "Recorded. The insight is no longer in your list" in text
+    assert "in your list again" in manager.get(undo(manager, text).headers["location"]).text
+    of_dropout = predictions(server, prepared.dropout, prepared.course)[0]
+    assert (
+        "It is wrong. The next training makes such predictions less likely, for everybody."
+        in manager.get(f"/insights/{of_dropout}").text
+    )
 
 
 def test_details_have_the_same_buttons(teacher, prepared):

@@ -64,6 +64,7 @@ def test_what_insights_offer_has_a_meaning():
     for target in definitions.targets():
         for action in actions.judgements(target):
             assert say(f"means {action.name}")
+            assert action.adjusts is (not definitions.is_static(target) and action.name in actions.ADJUSTING)
     for method in registry.list_time_splittings():
         assert "_" not in interval_name(method.id)
         assert f"interval {method.id}" in ENGLISH

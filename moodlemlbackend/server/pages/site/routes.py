@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import FastAPI, Query, Request
 from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse, Response
+from pydantic import Field
 
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server.auth.login import AnyLogin, form_token, holds, log_out_token, logged
@@ -26,10 +27,10 @@ Id = Annotated[int, InPath(ge=1, le=_MOST_ID)]
 AskedId = Annotated[int | None, Query(ge=1, le=_MOST_ID)]
 PageNumber = Annotated[int, Query(ge=1, le=10_000)]
 Word = Annotated[str, Query(pattern="^[a-z]{0,20}$")]
-Number = Annotated[int, Query(ge=0, le=10_000)]
+Ids = Annotated[list[Annotated[int, Field(ge=1, le=_MOST_ID)]] | None, Query(alias="id")]
 File = Annotated[str, InPath(pattern=r"^(report\.html|[a-z0-9-]{1,64}\.png)$")]
 Part = Literal["backtest", "predictions", "invalid", "log"]
-Change = Literal["enable", "disable", "clear", "evaluate", "backtest", "train", "predict", "stop"]
+Change = Literal["enable", "disable", "clear", "delete", "evaluate", "backtest", "train", "predict", "stop"]
 
 _HIDDEN: dict[str, Any] = {"include_in_schema": False, "response_class": HTMLResponse}
 
@@ -44,20 +45,18 @@ def _add_insights(app: FastAPI) -> None:
     @app.get("/insights", **_HIDDEN)
     async def insights(
         request: Request, user: AnyLogin, context: AskedId = None, model: AskedId = None, page: PageNumber = 1,
-        select: Word = "", show: Word = "", done: Word = "", number: Number = 0,
+        select: Word = "", show: Word = "", done: Word = "", about: Ids = None,
     ) -> Response:  # fmt: skip
         if context is None:
             return await _show(request, user, teachers.index)
         if show == "done":
             return await _show(request, user, lambda ctx: teachers.dealt_with(ctx, context, page))
-        query = teachers.InsightsQuery(context, model, page, everything=select == "all", done=done, number=number)
+        query = teachers.InsightsQuery(context, model, page, everything=select == "all", done=done, about=about or ())
         return await _show(request, user, lambda ctx: teachers.context(ctx, query))
 
     @app.get("/insights/{predictionid}", **_HIDDEN)
-    async def insight(
-        request: Request, user: AnyLogin, predictionid: Id, done: Word = "", number: Number = 0
-    ) -> Response:
-        return await _show(request, user, lambda ctx: teachers.insight(ctx, predictionid, done, number))
+    async def insight(request: Request, user: AnyLogin, predictionid: Id, done: Word = "") -> Response:
+        return await _show(request, user, lambda ctx: teachers.insight(ctx, predictionid, done))
 
     @app.post("/insights/act", **_HIDDEN)
     async def act(request: Request, user: AnyLogin) -> Response:
@@ -74,8 +73,8 @@ def _add_insights(app: FastAPI) -> None:
 
 def _add_models(app: FastAPI) -> None:
     @app.get("/analytics", **_HIDDEN)
-    async def models(request: Request, user: AnyLogin) -> Response:
-        return await _show(request, user, managers.index)
+    async def models(request: Request, user: AnyLogin, done: Word = "") -> Response:
+        return await _show(request, user, lambda ctx: managers.index(ctx, done))
 
     @app.get("/analytics/models/{modelid}", **_HIDDEN)
     async def model(request: Request, user: AnyLogin, modelid: Id, done: Word = "") -> Response:
