@@ -55,7 +55,7 @@ def add_login(app: FastAPI) -> None:
             address, user = local_address(form.text("next")), form.text("user").strip()
             await request.app.state.authenticator.check(user, form.text("password"), client_of(request))
         except RequestError as error:
-            trouble = say("wrong login") if error.code == 401 else str(error)
+            trouble = {401: say("wrong login"), 429: say("too many logins")}.get(error.code, str(error))
             shown = await _form(request, address, user[: limits.USER_CHARACTERS], trouble=trouble, code=error.code)
             shown.headers["Connection"] = "close"  # the form may not have been read
             if error.retry_after is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 ENGLISH = {
-    "language": "en",
     # Around every page.
     "skip": "Skip to the content",
     "navigation": "Pages",
@@ -23,6 +22,7 @@ ENGLISH = {
         "in Moodle."
     ),
     "wrong login": "Wrong user name or password.",
+    "too many logins": "There were too many failed logins. Wait a minute and try again.",
     "not encrypted": (
         "This connection is not encrypted, so others may read your password on its way. Ask the administrator of this "
         "server for an address that starts with https."

@@ -253,7 +253,7 @@ def test_many_failed_logins_at_a_time_have_to_wait(app, monkeypatch):
     browser = Browser(app)
     browser.post("/login", user=LOGIN[0], password="wrong")
     refused = browser.post("/login", user=LOGIN[0], password="wrong")
-    assert "wait a minute" in trouble(refused, 429)
+    assert "Wait a minute" in trouble(refused, 429)
     assert refused.headers["retry-after"].isdecimal()
     assert browser.log_in()
 

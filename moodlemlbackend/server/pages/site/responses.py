@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import RedirectResponse, Response
 
+from moodlemlbackend.language.dates import Dates
 from moodlemlbackend.server.pages.rendering import HEADERS, render
-from moodlemlbackend.server.pages.site.dates import Dates
 from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
@@ -38,13 +38,15 @@ def go(address: str) -> Response:
     return RedirectResponse(address, 303, HEADERS)
 
 
-def refusal(sentence: str, code: int, headers: dict[str, str], *, person_only: bool, log_out: str) -> Response:
-    """A page that says in one sentence why there is no other."""
+def refusal(
+    sentence: str, code: int, headers: dict[str, str], *, person_only: bool, log_out: str, english: bool = False
+) -> Response:
+    """A page that says in one sentence why there is no other; the sentence is in the reader's language or English."""
     links = navigation(person_only=person_only, manages=False)
     title = say("not found") if code == 404 else say("refused")
     return render(
         "site/refusal.html", code, {**HEADERS, **headers}, user=None, log_out=log_out, links=links, title=title,
-        text=sentence,
+        text=sentence, english=english,
     )  # fmt: skip
 
 

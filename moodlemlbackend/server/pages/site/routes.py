@@ -10,7 +10,7 @@ from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse, Response
 from pydantic import Field
 
-from moodlemlbackend.errors import RequestError
+from moodlemlbackend.errors import BusyError, NotTrainedError, RequestError, UsageError
 from moodlemlbackend.server.auth.login import AnyLogin, form_token, holds, log_out_token, logged
 from moodlemlbackend.server.pages.site import managers, notifications, teachers
 from moodlemlbackend.server.pages.site.forms import FIELD, PageForm, read_form
@@ -145,4 +145,5 @@ async def _or_refusal(request: Request, user: str, answer: Awaitable[Response]) 
             headers["Connection"] = "close"  # its form may not have been read
         person_only = request.app.state.authenticator.is_person(user)
         log_out = await asyncio.to_thread(log_out_token, request)
-        return refusal(str(error), error.code, headers, person_only=person_only, log_out=log_out)
+        english = isinstance(error.__cause__, (BusyError, NotTrainedError, UsageError))  # for administrators
+        return refusal(str(error), error.code, headers, person_only=person_only, log_out=log_out, english=english)
