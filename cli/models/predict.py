@@ -16,7 +16,7 @@ def command(session: Session, modelid: int, everything: bool) -> Answer:
     from moodlemlbackend.analytics import lifecycle
     from moodlemlbackend.analytics.notifications import outbox
 
-    shown = progress_of(session.model(modelid))
+    shown = progress_of(session.site)(session.model(modelid))
     result = lifecycle.predict(session.workspace, session.site, modelid, shown=shown)
     delivered = outbox.deliver(session.workspace, session.site)
     result.info += [delivered.switch, *delivered.problems]

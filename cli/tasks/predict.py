@@ -14,4 +14,4 @@ def command(session: Session) -> Answer:
     """Have every enabled and trained model predict, and notify people if notifications are on."""
     from moodlemlbackend.analytics.lifecycle.tasks import predict_models
 
-    return task_answer(predict_models(session.workspace, session.site, shown=progress_of))
+    return task_answer(predict_models(session.workspace, session.site, shown=progress_of(session.site)))

@@ -23,7 +23,7 @@ class Page:
     values: dict[str, Any] = field(default_factory=dict)
     refresh: int | None = None
 
-    def response(self, ctx: RequestContext, *, person_only: bool, token: str, log_out: str) -> Response:
+    def response(self, ctx: RequestContext, *, person_only: bool, token: str = "", log_out: str = "") -> Response:
         """Make the page."""
         headers = {**HEADERS, **({"Refresh": str(self.refresh)} if self.refresh else {})}
         return render(
@@ -39,7 +39,7 @@ def go(address: str) -> Response:
 
 
 def refusal(
-    sentence: str, code: int, headers: dict[str, str], *, person_only: bool, log_out: str, english: bool = False
+    sentence: str, code: int, headers: dict[str, str], *, person_only: bool, log_out: str = "", english: bool = False
 ) -> Response:
     """A page that says in one sentence why there is no other; the sentence is in the reader's language or English."""
     links = navigation(person_only=person_only, manages=False)
