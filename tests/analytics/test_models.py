@@ -118,7 +118,7 @@ def test_several_models_of_one_target(workspace):
         ({"indicators": [r"\nobody\indicator"]}, "no indicator"),
         ({"indicators": []}, "at least one indicator"),
         ({"indicators": [*SHORT, SHORT[0]]}, "twice"),
-        ({"interval": r"\core\analytics\time_splitting\upcoming_week"}, "does not accept"),
+        ({"interval": r"\core\analytics\time_splitting\upcoming_week"}, "does not work with"),
         ({"interval": "nothing"}, "no time splitting"),
         ({"processor": "nothing"}, "no processor"),
         ({"name": "x" * 1334}, "1333"),
@@ -320,7 +320,7 @@ def test_what_loses_nothing_is_not_asked_about(predicted, command):
     command("models", "disable", "6")
     assert number(predicted, PREDICTIONS) == before
     assert "no model 77" in command("models", "delete", "77", code=2)
-    assert "does not accept" in command("models", "enable", "6", "--interval", "upcoming_week", code=2)
+    assert "does not work with" in command("models", "enable", "6", "--interval", "upcoming_week", code=2)
 
 
 def test_moodles_tool_does_not_ask_cron_and_says_what_was_deleted(predicted, command):
