@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from .command import ExampleCommand, run_operation
-from .options import JSON, MODELID, OUTPUTDIR
+from .confirmation import confirm_replacing
+from .options import JSON, MODELID, OUTPUTDIR, YES
 
 EXAMPLES = """\
 moodlemlbackend import dropout othermodel exported
@@ -16,9 +17,11 @@ moodlemlbackend import dropout othermodel exported
 @MODELID
 @OUTPUTDIR
 @click.argument("importdir", metavar="IMPORTDIR")
+@YES
 @JSON
-def command(modelid: str, outputdir: str, importdir: str, as_json: bool) -> None:
+def command(modelid: str, outputdir: str, importdir: str, yes: bool, as_json: bool) -> None:
     """Put the exported model in IMPORTDIR in force; prints Ok."""
     from moodlemlbackend.operations.transfer import import_model
 
+    confirm_replacing(outputdir, yes=yes, as_json=as_json)
     run_operation("import", import_model, modelid, outputdir, importdir, as_json=as_json)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from .command import ExampleCommand, run_operation
-from .options import DATASET, JSON, MODELID, OUTPUTDIR, PROCESSOR, SEED
+from .confirmation import confirm_replacing
+from .options import DATASET, JSON, MODELID, OUTPUTDIR, PROCESSOR, SEED, YES
 
 EXAMPLES = """\
 moodlemlbackend train dropout model training.csv
@@ -20,13 +21,22 @@ gunzip -c training.csv.gz | moodlemlbackend train dropout model -
 @click.option("--afresh", is_flag=True, help="Forget what the model has learned before.")
 @PROCESSOR
 @SEED
+@YES
 @JSON
 def command(
-    modelid: str, outputdir: str, dataset: str, afresh: bool, processor: str | None, seed: str | None, as_json: bool
+    modelid: str,
+    outputdir: str,
+    dataset: str,
+    afresh: bool,
+    processor: str | None,
+    seed: str | None,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Train a model with labelled samples, or continue training one."""
     from moodlemlbackend.operations.train import train
 
+    confirm_replacing(outputdir, yes=yes or not afresh, as_json=as_json)
     run_operation(
         "training",
         train,

@@ -10,7 +10,8 @@ import click
 
 from ..command import Answer
 from ..command import command as make
-from ..options import INDICATOR, INTERVAL, TARGET
+from ..confirmation import confirm_overwriting
+from ..options import INDICATOR, INTERVAL, TARGET, YES
 from ..output import print_line, working
 from ..session import Session
 
@@ -35,7 +36,7 @@ moodlemlbackend site dataset --target course_gradetopass --interval deciles --un
         "--jobs", type=click.IntRange(1), help="Courses analysed side by side.  [default: by the log's size]"
     ),
     click.option("-o", "--output", required=True, metavar="FILE", help="Data set to write; - is standard output."),
-    site=True, examples=EXAMPLES,
+    YES, site=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(
     session: Session,
@@ -45,6 +46,7 @@ def command(
     labelled: bool,
     jobs: int | None,
     output: str,
+    yes: bool,
 ) -> Answer:
     """Calculate a data set, equal to the one that Moodle itself would write.
 
@@ -66,6 +68,8 @@ def command(
     chosen = indicators or registry.indicators_of(learned, session.site.modules)
     used = [registry.get_indicator(name) for name in chosen]
     registry.check_fit(learned, used, method)
+    if not to_output:
+        confirm_overwriting(output, yes=yes)
     analysis = Analysis(learned, used, [method], session.now, labelled)
     with _progress() as progress:
         file = sys.stdout.buffer if to_output else output
