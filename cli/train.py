@@ -6,6 +6,7 @@ import click
 
 from .command import ExampleCommand, run_operation
 from .confirmation import confirm_replacing
+from .operation_results import show_training
 from .options import DATASET, JSON, MODELID, OUTPUTDIR, PROCESSOR, SEED, YES
 
 EXAMPLES = """\
@@ -18,7 +19,7 @@ gunzip -c training.csv.gz | moodlemlbackend train dropout model -
 @MODELID
 @OUTPUTDIR
 @DATASET
-@click.option("--afresh", is_flag=True, help="Forget what the model has learned before.")
+@click.option("--afresh", is_flag=True, help="Train from scratch: forget what the model has learned.")
 @PROCESSOR
 @SEED
 @YES
@@ -33,7 +34,7 @@ def command(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Train a model with labelled samples, or continue training one."""
+    """Train a model on labelled samples, or continue training it."""
     from moodlemlbackend.operations.train import train
 
     confirm_replacing(outputdir, yes=yes or not afresh, as_json=as_json)
@@ -46,4 +47,5 @@ def command(
         chosen={"processor": processor, "seed": seed},
         afresh=afresh,
         as_json=as_json,
+        show=show_training(modelid, outputdir),
     )

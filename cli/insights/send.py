@@ -19,4 +19,5 @@ def command(session: Session) -> Answer:
     sent = sum(delivered.sent.values())
     text = f"Sent: {sent}, waiting: {delivered.waiting}, given up: {delivered.given_up}"
     text += f", no longer wanted: {delivered.unwanted}." if delivered.unwanted else "."
-    return Answer(vars(delivered), "\n".join([text, *delivered.problems]), info=delivered.problems)
+    sentences = [delivered.switch, *delivered.problems]
+    return Answer(vars(delivered), "\n".join([text, *sentences]), info=sentences)

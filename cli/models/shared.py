@@ -50,10 +50,18 @@ def model_facts(model: AnalyticsModel) -> dict[str, Any]:
         "indicators": [*model.indicators],
         "processor": model.processor,
         "contexts": [*model.contexts] if model.contexts else None,
+        "notifies": _notified_by(model),
         "version": model.version,
         "created": model.created,
         "modified": model.modified,
     }
+
+
+def _notified_by(model: AnalyticsModel) -> str:
+    """Who is notified by a model: teachers, students, managers or nobody."""
+    from moodlemlbackend.analytics.features import definitions
+
+    return definitions.audience(model.target) or "nobody"
 
 
 def changed(model: AnalyticsModel, how: str) -> Answer:

@@ -62,10 +62,15 @@ def _site(settings: AnalyticsSettings) -> Iterator[Finding]:
     if not settings.site:
         yield Finding("Moodle site", Level.OK, "no site is set, so analytics don't run here")
         return
+    from moodlemlbackend.analytics.notifications.switch import Switch, also_by_moodle
     from moodlemlbackend.analytics.site import open_site
 
     with open_site(settings.site, prefix=settings.prefix, time_zone=settings.time_zone or None) as site:
         yield Finding("Moodle site", Level.OK, f"{site.name}, Moodle {site.release or site.version}, can be read")
+        on = settings.notifications
+        yield Finding("Notifications", Level.OK, Switch(on).sentence)
+        if warning := also_by_moodle(site, on=on):
+            yield Finding("Notifications by Moodle", Level.WARNING if on else Level.OK, warning)
 
 
 def _store(settings: AnalyticsSettings) -> Iterator[Finding]:

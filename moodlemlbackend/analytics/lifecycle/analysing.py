@@ -10,7 +10,7 @@ from moodlemlbackend.analytics.features import registry
 from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, Result, analyse
 from moodlemlbackend.analytics.features.datasets import metadata
 from moodlemlbackend.analytics.features.feature_matrix import headers
-from moodlemlbackend.analytics.features.indicators.course import NOT_MEASURED
+from moodlemlbackend.analytics.features.refusal import NOT_MEASURED
 from moodlemlbackend.analytics.lifecycle.run_result import Analysed
 from moodlemlbackend.dataset import data_set
 

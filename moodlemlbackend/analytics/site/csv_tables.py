@@ -27,7 +27,7 @@ TEXT_COLUMNS = frozenset({
 
 NULLABLE_TEXTS = frozenset({"availability", "description", "itemmodule", "path", "sequence", "value"})
 
-_TEXTS_OF_TABLES = {("assign_submission", "status")}
+_TEXTS_OF_TABLES = {("analytics_models", "target"), ("assign_submission", "status"), ("task_scheduled", "classname")}
 """Texts in this table, numbers in others."""
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)

@@ -209,6 +209,11 @@ class Site:
         return [format_name(str(name), self.language) for (name,) in self.database.rows(_WITHOUT_CONTEXT)]
 
     @cached_property
+    def analytics_enabled(self) -> bool:
+        """Whether analytics is switched on for the site."""
+        return self.config.get("enableanalytics", "1") not in ("", "0")
+
+    @cached_property
     def completion_enabled(self) -> bool:
         """Whether completion tracking is switched on for the site."""
         return self.config.get("enablecompletion", "1") not in ("", "0")

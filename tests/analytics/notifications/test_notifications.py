@@ -25,7 +25,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import DELIVERIES, NOTIFICATIONS
-from moodlemlbackend.analytics.notifications import channels, mail, outbox, webhook
+from moodlemlbackend.analytics.notifications import channels, mail, outbox, switch, webhook
 from moodlemlbackend.analytics.notifications.message import Message, Recipient
 from moodlemlbackend.analytics.notifications.outbox import ATTEMPTS, FIRST_DELAY_SECONDS
 from moodlemlbackend.analytics.notifications.webhook import signature
@@ -116,6 +116,7 @@ def message(to=TEACHER, subject="Students at risk", **changes):
 
 
 def put(workspace, *messages):
+    switch.follow(workspace)  # as a run does before it predicts
     with workspace.store.write() as connection:
         return outbox.put(connection, workspace, messages or [message()])
 
