@@ -9,16 +9,18 @@ from ..command import command as make
 from ..confirmation import confirm_overwriting
 from ..options import MODEL, YES
 from ..session import Session
-from .shared import FILE, WEIGHTS
+from .shared import WEIGHTS, ZIP_FILE
 
 
 @make(
-    "export", MODEL, FILE, WEIGHTS, YES, site=True, store=True, examples="moodlemlbackend models export 1 dropout.zip"
-)
+    "export", MODEL, ZIP_FILE, WEIGHTS, YES,
+    site=True, store=True, examples="moodlemlbackend models export 1 dropout.zip",
+)  # fmt: skip
 def command(session: Session, modelid: int, file: str, weights: bool, yes: bool) -> Answer:
-    """Write a model package that Moodle and other sites can import.
+    """Export a model as a package that Moodle and other sites can import.
 
-    Nothing in it says which site it comes from. A site, if named, gives the versions of the components it needs.
+    The package does not reveal which site it comes from. If you name a site, the package lists the versions of the
+    components it needs.
     """
     from moodlemlbackend.analytics.lifecycle import packages
 
@@ -26,4 +28,4 @@ def command(session: Session, modelid: int, file: str, weights: bool, yes: bool)
     if session.settings.site:
         packages.remember_components(session.workspace, session.site)
     packages.export_model(session.workspace, modelid, Path(file), weights=weights)
-    return Answer({"model": modelid, "file": file}, f"Model {modelid} is in {file}.")
+    return Answer({"model": modelid, "file": file}, f"Model {modelid} is exported to {file}.")

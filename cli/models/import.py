@@ -12,7 +12,7 @@ from ..command import command as make
 from ..confirmation import confirm
 from ..options import YES
 from ..session import Session
-from .shared import FILE, NAME, WEIGHTS, model_facts
+from .shared import FILE, WEIGHTS, model_facts, name_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 @make(
-    "import", FILE, WEIGHTS, NAME,
-    click.option("--ignore-versions", is_flag=True, help="Take it though the site has other versions of components."),
+    "import", FILE, WEIGHTS, name_option("[default: the name of its target]"),
+    click.option("--ignore-versions", is_flag=True, help="Ignore that the site has other versions."),
     YES, site=True, store=True, examples="moodlemlbackend models import dropout.zip",
 )  # fmt: skip
 def command(session: Session, file: str, weights: bool, name: str | None, ignore_versions: bool, yes: bool) -> Answer:
-    """Make a model, disabled, from a package.
+    """Create a model from a package; it is disabled at first.
 
-    No model is overwritten. Where there is one of the same target, indicators and interval, the command asks first.
+    No model is overwritten. If there is one with the same target, indicators and interval, the command asks first.
     """
     from moodlemlbackend.analytics.lifecycle import packages
 
@@ -42,5 +42,5 @@ def command(session: Session, file: str, weights: bool, name: str | None, ignore
     imported = packages.import_model(
         session.workspace, Path(file), name=name or "", weights=weights, ignore_versions=ignore_versions, agree=agree
     )
-    text = "\n".join([f"Model {imported.model.id} is made: {imported.model.name}.", *imported.notes])
+    text = "\n".join([f"Model {imported.model.id} is created: {imported.model.name}.", *imported.notes])
     return Answer({"model": model_facts(imported.model)}, text, info=imported.notes)

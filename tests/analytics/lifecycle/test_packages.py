@@ -306,7 +306,7 @@ def test_commands(trained, site_url, tmp_path, monkeypatch):
     alike = "the same target, indicators and interval as model 6 (Students at risk of dropping out)"
     assert refused.startswith(f"This adds a model with {alike}: nothing was changed, add --yes")
     assert "no model 7" in run("show", "7", code=2)
-    assert "Model 7 is made" in run("import", str(tmp_path / "m.zip"), "--name", "Copy", "--yes")
+    assert "Model 7 is created" in run("import", str(tmp_path / "m.zip"), "--name", "Copy", "--yes")
     plain = ("import", str(tmp_path / "m.zip"), "--no-weights", "--yes", "--json")
     assert json.loads(run(*plain))["model"]["trained"] is False
     assert json.loads(run("export-data", str(TRAINED), str(tmp_path / "d.csv"), "--json"))["rows"] > 0

@@ -628,7 +628,7 @@ def test_site_dataset_writes_what_moodle_would(small, command, tmp_path):
     ]
     done = command("site", "dataset", *options, "--indicator", indicator, "-o", output)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"12 rows with 5 features from 1 analysables, 0 left out, in {output}.\n"
+    assert done.stdout == f"Wrote 12 rows with 5 features to {output}; analysed: 1, left out: 0.\n"
     lines = output.read_text().splitlines()
     assert lines[0] == "timesplitting,nfeatures,moodleversion,targetcolumn,targettype,targetclasses"
     assert lines[1] == (
