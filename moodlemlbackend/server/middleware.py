@@ -61,6 +61,8 @@ class RequestMiddleware:
                 answer["X-Request-ID"] = request_id
                 for name, value in _HEADERS.items():
                     answer.setdefault(name, value)
+                if "cookie" in scope["state"]:
+                    answer.append("Set-Cookie", scope["state"]["cookie"])
             sent += len(message.get("body", b""))
             await send(message)
 
