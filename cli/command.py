@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.exceptions import Exit
 
+from moodlemlbackend.errors import UsageError, unknown
+
 from .errors import errors_told
-from .options import JSON, NOW, SITE_OPTIONS, STORE_OPTIONS
+from .options import CSV, JSON, MODEL_NAME, NOW, SITE_OPTIONS, STORE_OPTIONS
 from .output import prepare_streams, print_json, print_line
+from .tables import print_csv, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +24,10 @@ if TYPE_CHECKING:
     from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.runtime.reply import Result
 
+    from .tables import Table
+
 _ABOUT_ARGUMENTS = {
+    "MODEL": "The model: its id, its name, or its target, such as course_dropout.",
     "MODELID": "Name of the model: letters, digits, - and _.",
     "[SAMPLEID]": "Id of a sample of an unlabelled data set.",
     "DIR": "Directory of the model; the same one for every command on it.",
@@ -74,6 +80,15 @@ class CommandGroup(click.Group):
         found: click.Command = import_module(f".{name.replace('-', '_')}", self._package).command
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is meant, or suggest the nearest."""
+        name = str(args[0])
+        if name not in self._names and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(str(unknown("command", name, self._names, f"{ctx.command_path} --help lists them.")))
+        return super().resolve_command(ctx, args)
+
 
 @dataclass
 class Answer:
@@ -84,13 +99,31 @@ class Answer:
     facts
         what ``--json`` prints beside ``status`` and ``info``.
     show
-        what people read: a text of one or more lines, or a function that prints it.
+        what people read: a text of one or more lines, or a function that prints it; None for the tables.
+    tables
+        what ``--csv`` prints.
     """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
-    show: str | Callable[[], object] = ""
+    show: str | Callable[[], object] | None = None
     status: int = 0
     info: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+
+    def present(self, how: str) -> None:
+        """Print it as ``json``, as ``csv`` or, with neither, for people."""
+        if how == "json":
+            print_json({"info": [*self.info], **self.facts, "status": self.status})
+        elif how == "csv":
+            print_csv(self.tables)
+        elif self.show is None:
+            for table in self.tables:
+                print_table(table)
+        elif callable(self.show):
+            self.show()
+        else:
+            for line in self.show.splitlines():
+                print_line(line)
 
 
 def command(
@@ -98,33 +131,30 @@ def command(
     *options: Callable[[Any], Any],
     site: bool = False,
     store: bool = False,
+    tables: bool = False,
     examples: str = "",
     cls: type[ExampleCommand] = ExampleCommand,
 ) -> Callable[[Callable[..., Answer]], click.Command]:
     """Make a command of a function, which returns an :class:`Answer`.
 
     ``options`` are its own. One that needs a site or a store gets a :class:`.session.Session` first, and the options
-    for it. ``--json`` is every command's.
+    for it. ``--json`` is every command's, ``--csv`` that of commands whose answer has tables.
     """
     common = (*(SITE_OPTIONS if site else ()), *(STORE_OPTIONS if store else ()), *((NOW,) if site or store else ()))
 
     def decorate(function: Callable[..., Answer]) -> click.Command:
         @wraps(function)
-        def run(as_json: bool, **given: Any) -> None:
+        def run(as_json: bool, as_csv: bool = False, **given: Any) -> None:
             prepare_streams()
             with errors_told(as_json=as_json):
+                if as_json and as_csv:
+                    raise UsageError("Choose either --json or --csv.")
                 answer = _answer(function, given, session=site or store)
-                if as_json:
-                    print_json({"info": [*answer.info], **answer.facts, "status": answer.status})
-                elif callable(answer.show):
-                    answer.show()
-                else:
-                    for line in answer.show.splitlines():
-                        print_line(line)
+                answer.present("json" if as_json else "csv" if as_csv else "")
             raise Exit(answer.status)
 
         decorated: Any = run
-        for option in reversed((*options, *common, JSON)):
+        for option in reversed((*options, *common, *((CSV,) if tables else ()), JSON)):
             decorated = option(decorated)
         made: click.Command = click.command(name, cls=cls, epilog=examples)(decorated)
         return made
@@ -140,6 +170,9 @@ def _answer(function: Callable[..., Answer], given: dict[str, Any], *, session: 
     chosen = {key: given.pop(key, None) for key in _OF_SESSION}
     opened = Session(given.pop("now"), given.get("user"), **chosen)
     try:
+        for parameter in click.get_current_context().command.params:
+            if parameter.type is MODEL_NAME and parameter.name and given[parameter.name] is not None:
+                given[parameter.name] = opened.modelid(given[parameter.name])
         return function(opened, **given)
     finally:
         opened.close()

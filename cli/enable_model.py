@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
+import click
+
 from .command import Answer
 from .command import command as make
+from .confirmation import confirm
 from .evaluate_model import ANALYSIS_INTERVAL, LIST, MODELID, model_list
 from .models.shared import model_facts
 from .session import Session
@@ -14,17 +19,32 @@ moodlemlbackend enable-model --modelid=1 --analysisinterval=quarters
 """
 
 
-@make("enable-model", MODELID, LIST, ANALYSIS_INTERVAL, store=True, examples=EXAMPLES)
-def command(session: Session, modelid: int | None, listing: bool, interval: str | None) -> Answer:
-    """Enable a model with an analysis interval; without --modelid the models are listed."""
+@make(
+    "enable-model", MODELID, LIST, ANALYSIS_INTERVAL,
+    click.option("--non-interactive", is_flag=True, help="Do not ask before what was learned is deleted."),
+    store=True, tables=True, examples=EXAMPLES,
+)  # fmt: skip
+def command(
+    session: Session, modelid: int | None, listing: bool, interval: str | None, non_interactive: bool
+) -> Answer:
+    """Enable a model with an analysis interval; without --modelid, list the models.
+
+    Another interval deletes predictions and what the model has learned. At a terminal the command asks first;
+    elsewhere, like Moodle's, it does not ask.
+    """
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import definitions, registry
+    from moodlemlbackend.analytics.lifecycle import losses
     from moodlemlbackend.errors import UsageError
 
     if listing or modelid is None:
         return model_list(session)
     if interval is None:
         raise UsageError("Name the analysis interval with --analysisinterval.")
-    model = models.enable(session.workspace, modelid, registry.get_time_splitting(interval).id)
-    why_not = definitions.cannot_help(model.target, model.interval)
-    return Answer({"model": model_facts(model)}, f"Success\n{why_not}", info=[why_not] if why_not else [])
+    chosen = registry.get_time_splitting(interval).id
+    lost = losses.if_edited(session.workspace, modelid, enabled=True, interval=chosen)
+    confirm(lost.sentence, yes=non_interactive or not sys.stdin.isatty())
+    model = models.enable(session.workspace, modelid, chosen)
+    deleted = f"Deleted: {lost.text}." if lost.parts else ""
+    info = [sentence for sentence in (definitions.cannot_help(model.target, model.interval), deleted) if sentence]
+    return Answer({"model": model_facts(model)}, "\n".join(["Success", *info]), info=info)

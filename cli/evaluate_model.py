@@ -8,9 +8,12 @@ import click
 
 from .command import Answer
 from .command import command as make
+from .confirmation import confirm
 from .models.shared import MODE, evaluation_answer, model_facts
-from .output import confirm, last_part, print_table, progress_of, progress_of_past
+from .options import MODEL_NAME
+from .output import last_part, progress_of, progress_of_past
 from .session import Session
+from .tables import Table
 
 EXAMPLES = """\
 moodlemlbackend evaluate-model --list
@@ -18,11 +21,11 @@ moodlemlbackend evaluate-model --modelid=1 --non-interactive
 moodlemlbackend evaluate-model --modelid=1 --analysisinterval='\\core\\analytics\\time_splitting\\quarters'
 """
 
-MODELID = click.option("--modelid", metavar="ID", type=click.IntRange(1), help="The model.")
+MODELID = click.option("--modelid", metavar="MODEL", type=MODEL_NAME, help="The model: its id, its name or its target.")
 LIST = click.option("--list", "listing", is_flag=True, help="List the models.")
 ANALYSIS_INTERVAL = click.option(
     "--analysisinterval", "--timesplitting", "interval", metavar="NAME",
-    help="Analysis interval: its class in Moodle, or the last part.",
+    help="Analysis interval, such as quarters; moodlemlbackend models intervals lists them.",
 )  # fmt: skip
 
 
@@ -35,10 +38,11 @@ ANALYSIS_INTERVAL = click.option(
     click.option("--non-interactive", is_flag=True, help="Do not ask whether to enable the model."),
     click.option(
         "--reuse-prev-analysed/--no-reuse-prev-analysed", "reuse", default=True, show_default=True,
-        help="Use what was calculated of a course in the last week.",
+        help="Reuse what was calculated in the last week.",
     ),
     site=True,
     store=True,
+    tables=True,
     examples=EXAMPLES,
 )  # fmt: skip
 def command(
@@ -50,9 +54,9 @@ def command(
     non_interactive: bool,
     reuse: bool,
 ) -> Answer:
-    """Evaluate a model, and offer to enable it if it is disabled.
+    """Evaluate a model, then offer to enable it if it is disabled.
 
-    The exit code is the status of the best interval: 4 for a score that is too low, 8 for too little data.
+    The exit code is the status of the best interval: 4 if its score is too low, 8 if there is too little data.
     """
     from moodlemlbackend.analytics import lifecycle
     from moodlemlbackend.errors import Status, UsageError
@@ -60,7 +64,7 @@ def command(
     if listing:
         return model_list(session)
     if modelid is None:
-        raise UsageError("Name the model with --modelid; --list shows which there are.")
+        raise UsageError("Name the model with --modelid; --list shows all models.")
     model = session.model(modelid)
     result = lifecycle.evaluate(
         session.workspace, session.site, modelid, interval=interval, mode=mode, reuse=reuse, shown=progress_of(model),
@@ -72,7 +76,8 @@ def command(
         for evaluated in result.evaluations
         if not evaluated.status & (Status.NO_DATASET | Status.GENERAL_ERROR)
     ]
-    silent = non_interactive or click.get_current_context().params["as_json"] or not sys.stdin.isatty()
+    context = click.get_current_context()
+    silent = non_interactive or context.params["as_json"] or context.params["as_csv"] or not sys.stdin.isatty()
     if judged and not model.enabled and not silent:
         assert callable(answer.show)
         answer.show()
@@ -84,6 +89,7 @@ def _offer(session: Session, modelid: int, intervals: list[str]) -> str:
     """Ask for an interval to enable the model with, then train it and have it predict; returns what came of it."""
     from moodlemlbackend.analytics import lifecycle, models
     from moodlemlbackend.analytics.features import definitions
+    from moodlemlbackend.analytics.lifecycle import losses
     from moodlemlbackend.analytics.notifications import outbox
 
     names = [last_part(interval) for interval in intervals]
@@ -91,8 +97,8 @@ def _offer(session: Session, modelid: int, intervals: list[str]) -> str:
     if chosen == "none":
         return ""
     interval = intervals[names.index(chosen)]
-    if why_not := definitions.cannot_help(session.model(modelid).target, interval):
-        confirm(f"{why_not} Enable the model with it all the same?", yes=False)
+    lost = losses.if_edited(session.workspace, modelid, enabled=True, interval=interval)
+    confirm(definitions.cannot_help(session.model(modelid).target, interval), lost.sentence, yes=False)
     models.enable(session.workspace, modelid, interval)
     trained = lifecycle.train(session.workspace, session.site, modelid)
     lines = [*trained.info]
@@ -110,7 +116,6 @@ def model_list(session: Session) -> Answer:
     with session.workspace.store.read() as connection:
         listed = models.listed(connection)
     rows = [(model.id, model.name, "enabled" if model.enabled else "disabled") for model in listed]
-    return Answer(
-        {"models": [model_facts(model) for model in listed]},
-        lambda: print_table("List of models", ("Model ID", "Name", "Status"), rows),
-    )
+    empty = "No models yet; create one with moodlemlbackend models create."
+    table = Table(("Model ID", "Name", "Status"), rows, "List of models", right=("Model ID",), empty=empty)
+    return Answer({"models": [model_facts(model) for model in listed]}, tables=[table])

@@ -10,7 +10,8 @@ import click
 from .command import Answer
 from .command import command as make
 from .options import DATASET, OUTPUTDIR
-from .output import print_line, print_rich, safe
+from .output import print_line
+from .tables import Coloured, Table, print_table
 
 if TYPE_CHECKING:
     from moodlemlbackend.processor.explanation import Explanation
@@ -27,16 +28,16 @@ moodlemlbackend explain model training.csv --row 4 --json
     click.argument("sampleid", metavar="[SAMPLEID]", required=False),
     click.option("--row", type=click.IntRange(1), help="Row of the sample in the file; the first sample is in row 4."),
     click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="How many indicators to show."),
-    click.option("--figure", metavar="FILE", type=click.Path(path_type=Path), help="Draw it: a .png or .svg file."),
-    examples=EXAMPLES,
+    click.option("--figure", metavar="FILE", type=click.Path(path_type=Path), help="Also draw a .png or .svg file."),
+    tables=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(
     outputdir: str, dataset: str, sampleid: str | None, row: int | None, top: int, figure: Path | None
 ) -> Answer:
-    """Say why a sample is predicted as it is.
+    """Explain the prediction for one sample.
 
-    Prints how much each indicator adds to the log-odds of the prediction, the largest first. The sample is named by its
-    id, or by its row: a labelled data set has no ids.
+    Prints how much each indicator adds to the log-odds of the prediction, the largest first. Name the sample by its id,
+    or by its row: a labelled data set has no ids.
     """
     from moodlemlbackend.operations.explain import explain
     from moodlemlbackend.report import explanation
@@ -48,24 +49,23 @@ def command(
     explained = explain(outputdir, dataset, sampleid, row)
     if figure is not None:
         explanation.save(explained, figure, top=top)
-    return Answer(explained.as_dict(), lambda: _show(explained, top))
+    table = _table(explained, top)
+
+    def show() -> None:
+        for sentence in explained.sentences():
+            print_line(sentence)
+        print_line()
+        print_table(table)
+
+    return Answer(explained.as_dict(), show, tables=[table])
 
 
-def _show(explained: Explanation, top: int) -> None:
-    """Print sentences and a table; the latter as wide as its text where there is no terminal."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("Log-odds", justify="right", no_wrap=True)
-    table.add_column("Indicator", overflow="fold")
-    table.add_column("Value", overflow="fold")
-    table.add_row(f"{explained.baseline:.2f}".replace("-", "−"), Text(f"({explained.baseline_is})"))
-    for reason in explained.largest(top):
-        colour = "dark_orange3" if reason.contribution > 0 else "blue"
-        table.add_row(Text(str(reason), style=colour), Text(safe(reason.label)), Text(safe(reason.value)))
-    table.add_row(f"{explained.logit:.2f}".replace("-", "−"), Text("(this sample)"))
-    for sentence in explained.sentences():
-        print_line(sentence)
-    print_line()
-    print_rich(table)
+def _table(explained: Explanation, top: int) -> Table:
+    """What each indicator adds, between the baseline and the sum."""
+    reasons = [
+        (Coloured(str(reason), "dark_orange3" if reason.contribution > 0 else "blue"), reason.label, reason.value)
+        for reason in explained.largest(top)
+    ]
+    first, last = (f"{value:.2f}".replace("-", "−") for value in (explained.baseline, explained.logit))
+    rows = [(first, f"({explained.baseline_is})", ""), *reasons, (last, "(this sample)", "")]
+    return Table(("Log-odds", "Indicator", "Value"), rows, right=("Log-odds",))

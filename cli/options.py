@@ -3,32 +3,63 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.types import FuncParamType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MODELID = click.argument("modelid", metavar="MODELID")
 OUTPUTDIR = click.argument("outputdir", metavar="DIR")
 DATASET = click.argument("dataset", metavar="DATASET")
-MODEL = click.argument("modelid", metavar="MODEL", type=click.IntRange(1))
+
+MODEL_NAME = FuncParamType(str)
+"""What names a model: :meth:`.session.Session.modelid` finds its id before the command sees it."""
+
+MODEL = click.argument("modelid", metavar="MODEL", type=MODEL_NAME)
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+CSV = click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for spreadsheets.")
 PROCESSOR = click.option(
-    "--processor", metavar="NAME", help="Processor that trains: neural_network, logistic_regression, or one installed."
+    "--processor", metavar="NAME", help="Processor that trains; moodlemlbackend models processors lists them."
 )
-SEED = click.option("--seed", metavar="NUMBER", help="Seed of every random choice, to repeat a run.")
-USER = click.option("--user", metavar="ID", type=click.IntRange(0), help="Moodle's id of the user who acts.")
-YES = click.option("--yes", is_flag=True, help="Do not ask.")
-INTERVAL = click.option("--interval", metavar="NAME", help="Analysis interval: its class in Moodle, or the last part.")
+SEED = click.option("--seed", metavar="NUMBER", help="Seed for every random choice; the same seed repeats a run.")
+
+
+def user_option(meaning: str) -> Callable[[Any], Any]:
+    """The option that names a user, with what it means for the command."""
+    return click.option("--user", metavar="ID", type=click.IntRange(0), help=f"{meaning} ID is Moodle's user id.")
+
+
+YES = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+INTERVAL = click.option(
+    "--interval",
+    metavar="NAME",
+    help="Analysis interval, such as quarters; moodlemlbackend models intervals lists them.",
+)
 INDICATOR = click.option(
     "--indicator", "indicators", metavar="NAME", multiple=True,
     callback=lambda _ctx, _param, given: tuple(
         name.strip() for names in given for name in names.split(",") if name.strip()
     ),
-    help="Indicator: its class in Moodle, or enough of its end; default: those of the core model. Repeatable, or "
-    "several with commas between.",
+    help="Indicator; moodlemlbackend models indicators lists them. Repeatable, or several separated by commas.  "
+    "[default: those of the target's core model]",
 )  # fmt: skip
 
-TARGET = click.option("--target", metavar="NAME", required=True, help="Target: its class in Moodle, or the last part.")
+
+def target_option(meaning: str) -> Callable[[Any], Any]:
+    """An option that names a target, with what it means for the command."""
+    return click.option("--target", metavar="NAME", help=meaning)
+
+
+TARGET = click.option(
+    "--target",
+    metavar="NAME",
+    required=True,
+    help="What to predict, such as course_dropout; moodlemlbackend models targets lists all.",
+)
 
 PREFIX = click.option("--prefix", metavar="TEXT", help="Prefix of the site's tables.  [default: the setting, or mdl_]")
 
@@ -42,7 +73,7 @@ def unix_time(_ctx: click.Context, _param: click.Parameter, text: str | None) ->
     except ValueError:
         when = 0
     if not 10**9 <= when < 2 * 10**9:
-        raise click.BadParameter(f"{text!r} is no time from 2001 to 2033; write 2026-03-01, or Unix seconds.")
+        raise click.BadParameter(f"{text!r} is not a time from 2001 to 2033; write 2026-03-01, or Unix seconds.")
     return when
 
 
@@ -52,22 +83,22 @@ def _parse_date(text: str) -> int:
 
 
 NOW = click.option(
-    "--now", metavar="TIME", callback=unix_time, help="When the site is looked at: a date or Unix seconds.  "
-    "[default: now]",
+    "--now", metavar="TIME", callback=unix_time,
+    help="Work as if it were this time: a date or Unix seconds.  [default: now]",
 )  # fmt: skip
 
 SITE_OPTIONS = (
     click.option(
         "--site", metavar="URL",
-        help="The Moodle site: a database's URL, an SQLite file, or a folder of tables.  [default: the setting]",
+        help="The Moodle site: a database URL, an SQLite file, or a folder of tables.  [default: the setting]",
     ),
     PREFIX,
-    click.option("--time-zone", metavar="NAME", help="Time zone instead of the site's own, such as Europe/Madrid."),
+    click.option("--time-zone", metavar="NAME", help="Time zone, such as Europe/Madrid.  [default: the site's own]"),
 )  # fmt: skip
 STORE_OPTIONS = (
-    click.option("--store", metavar="URL", help="The store of models: a database's URL.  [default: the setting]"),
+    click.option("--store", metavar="URL", help="The store of models: a database URL.  [default: the setting]"),
     click.option(
-        "--directory", metavar="DIR", help="Where models and data sets are, and the store unless given.  "
-        "[default: the setting]",
+        "--directory", metavar="DIR", help="Directory of models and data sets, and of the store unless --store is "
+        "given.  [default: the setting]",
     ),
 )  # fmt: skip

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.features.analysis import Result
     from moodlemlbackend.analytics.models import AnalyticsModel
 
-_LONE_WIDTH = 160
-"""Of tables where there is no terminal."""
+_WIDEST = 10_000
+"""Of what is printed by rich: the widths of columns are settled before."""
 
 _OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal would obey, or shows in another order than it is written, and halves of characters."""
@@ -108,26 +108,10 @@ def print_json(value: Mapping[str, Any]) -> None:
         print(json.dumps({"status": 0, "info": [], **value}, indent=2, default=str))  # noqa: T201
 
 
-def print_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = ()
-) -> None:
-    """Print a table for people; the columns ``right`` hold numbers."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold", justify="right" if column in right else "left")
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else safe(cell)) for cell in row))
-    print_rich(table)
-
-
 def print_rich(table: Any) -> None:
-    """Print a table of rich, whose cells must be :func:`safe`; as wide as its text where there is no terminal."""
+    """Print a table of rich, whose cells must be :func:`safe` and whose columns have their widths."""
     with writing("stdout"):
-        screen = console(width=None if sys.stdout.isatty() else _LONE_WIDTH)
+        screen = console(width=_WIDEST)
         with screen.capture() as captured:
             screen.print(table)
         for line in captured.get().splitlines():
@@ -189,11 +173,3 @@ def progress_of_past() -> Callable[[str, int, int], None] | None:
     if not sys.stderr.isatty():
         return None
     return lambda name, number, courses: print_line(f"  The past of course {number} of {courses}: {name}", err=True)
-
-
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something is deleted, or done that cannot help; ends the command unless the answer is yes."""
-    if not yes:
-        import click
-
-        click.confirm(safe(question), abort=True, err=True)

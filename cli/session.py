@@ -59,6 +59,13 @@ class Session:
         """The present."""
         return int(time.time()) if self._now is None else self._now
 
+    def modelid(self, name: str) -> int:
+        """The id of the model that a person names."""
+        from moodlemlbackend.analytics import models
+
+        with self.workspace.store.read() as connection:
+            return models.id_of(connection, name)
+
     def model(self, modelid: int) -> AnalyticsModel:
         """Read a model."""
         from moodlemlbackend.analytics import models

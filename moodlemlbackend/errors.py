@@ -27,6 +27,10 @@ setting and what to do about it. ``status`` is the number Moodle receives (see :
 from __future__ import annotations
 
 from enum import IntFlag
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Status(IntFlag):
@@ -47,6 +51,16 @@ class BackendError(Exception):
 
 class UsageError(BackendError):
     """Arguments or settings that cannot be used."""
+
+
+def unknown(kind: str, name: str, names: Iterable[str], otherwise: str) -> UsageError:
+    """The error for a name that does not exist: it suggests the nearest of ``names``, else says ``otherwise``."""
+    from difflib import get_close_matches
+
+    spellings = {known.lower(): known for known in names}
+    nearest = get_close_matches(name.lower(), spellings, 1)
+    advice = f"did you mean {spellings[nearest[0]]}?" if nearest else otherwise
+    return UsageError(f"There is no {kind} {name[:120]!r}; {advice}")
 
 
 class DataSetError(BackendError):

@@ -6,7 +6,7 @@ import click
 
 from ..command import Answer
 from ..command import command as make
-from ..options import USER
+from ..options import user_option
 from ..session import Session
 from .groups import check_groups
 
@@ -20,7 +20,8 @@ moodlemlbackend insights act not-useful 12
     "act",
     click.argument("action", metavar="ACTION"),
     click.argument("predictions", metavar="ID...", type=click.IntRange(1), nargs=-1, required=True),
-    USER, site=True, store=True, examples=EXAMPLES,
+    user_option("Act as this user, who must be allowed to see the predictions."),
+    site=True, store=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(session: Session, action: str, predictions: tuple[int, ...], user: int | None) -> Answer:
     """Record that somebody has dealt with predictions: acknowledge, not-useful, not-applicable, useful or take-back.

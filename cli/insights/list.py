@@ -8,9 +8,10 @@ import click
 
 from ..command import Answer
 from ..command import command as make
-from ..options import USER
-from ..output import moment, print_table
+from ..options import MODEL_NAME, user_option
+from ..output import moment
 from ..session import Session
+from ..tables import Table
 from .facts import insight_facts
 
 if TYPE_CHECKING:
@@ -26,20 +27,17 @@ _SHOWN_REASONS = 3
 
 @make(
     "list",
-    click.option("--model", metavar="ID", type=click.IntRange(1), help="Of one model."),
-    click.option("--course", metavar="ID", type=click.IntRange(1), help="Of one course."),
-    USER,
-    click.option("--page", type=click.IntRange(0), default=0, show_default=True, help="Page, from 0 on."),
-    click.option("--perpage", type=click.IntRange(1, 1000), default=100, show_default=True, help="Insights a page."),
-    site=True, store=True, examples=EXAMPLES,
+    click.option("--model", metavar="MODEL", type=MODEL_NAME, help="Only insights from this model."),
+    click.option("--course", metavar="ID", type=click.IntRange(1), help="Only insights about this course."),
+    user_option("Only insights that this user may see and has not dealt with."),
+    click.option("--page", type=click.IntRange(0), default=0, show_default=True, help="Page to show; the first is 0."),
+    click.option("--perpage", type=click.IntRange(1, 1000), default=100, show_default=True, help="Insights per page."),
+    site=True, store=True, tables=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(
     session: Session, model: int | None, course: int | None, user: int | None, page: int, perpage: int
 ) -> Answer:
-    """List the insights of enabled models, those at the greatest risk first.
-
-    With --user only those that this user may see and has not dealt with.
-    """
+    """List the insights of enabled models, the greatest risk first."""
     from moodlemlbackend.analytics.insights import listing
     from moodlemlbackend.analytics.insights.capabilities import Capabilities
     from moodlemlbackend.errors import UsageError
@@ -54,9 +52,12 @@ def command(
         reader=None if user is None else Capabilities(session.site, session.now), page=page, perpage=perpage,
     )  # fmt: skip
     rows = [_row(insight) for insight in insights]
-    return Answer(
-        {"insights": [insight_facts(insight) for insight in insights]}, lambda: print_table("", COLUMNS, rows)
-    )
+    table = Table(
+        COLUMNS, rows, right=("ID", "Probability"), least=("Time (UTC)", "Because"),
+        empty="No insights here. Enabled and trained models give them: moodlemlbackend tasks predict."
+        if page == 0 else "No insights on this page.",
+    )  # fmt: skip
+    return Answer({"insights": [insight_facts(insight) for insight in insights]}, tables=[table])
 
 
 def _row(insight: Insight) -> tuple[object, ...]:

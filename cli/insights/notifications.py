@@ -6,21 +6,22 @@ import click
 
 from ..command import Answer
 from ..command import command as make
-from ..options import USER
-from ..output import moment, print_table
+from ..options import user_option
+from ..output import moment
 from ..session import Session
+from ..tables import Table
 
 COLUMNS = ("ID", "User", "Subject", "Link", "Time (UTC)")
 
 
 @make(
-    "notifications", USER,
-    click.option("--unread", is_flag=True, help="Only those that have not been read."),
-    click.option("--read", "mark", is_flag=True, help="Mark those that are shown as read."),
-    store=True, examples="moodlemlbackend insights notifications --user 453 --unread",
+    "notifications", user_option("Only notifications to this user."),
+    click.option("--unread", is_flag=True, help="Only notifications that have not been read."),
+    click.option("--read", "mark", is_flag=True, help="Mark the notifications shown as read."),
+    store=True, tables=True, examples="moodlemlbackend insights notifications --user 453 --unread",
 )  # fmt: skip
 def command(session: Session, user: int | None, unread: bool, mark: bool) -> Answer:
-    """List what users have been told; of one user with --user."""
+    """List the notifications kept for users."""
     from moodlemlbackend.analytics.notifications import inbox
 
     listed = inbox.listed(session.workspace, userid=user, unread=unread)
@@ -30,4 +31,5 @@ def command(session: Session, user: int | None, unread: bool, mark: bool) -> Ans
         (message["id"], message["useridto"], message["subject"], message["contexturl"], moment(message["timecreated"]))
         for message in listed
     ]
-    return Answer({"notifications": listed}, lambda: print_table("", COLUMNS, rows))
+    table = Table(COLUMNS, rows, right=("ID", "User"), least=("Time (UTC)", "Link"), empty="No notifications.")
+    return Answer({"notifications": listed}, tables=[table])

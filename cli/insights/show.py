@@ -8,34 +8,40 @@ import click
 
 from ..command import Answer
 from ..command import command as make
-from ..options import USER
-from ..output import moment, print_line, print_table
+from ..options import user_option
+from ..output import moment, print_line
 from ..session import Session
+from ..tables import Table, print_table
 from .facts import insight_facts
 from .groups import check_groups
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from moodlemlbackend.analytics.insights.listing import Insight
 
 
 @make(
-    "show", click.argument("prediction", metavar="ID", type=click.IntRange(1)), USER,
-    site=True, store=True, examples="moodlemlbackend insights show 12",
+    "show", click.argument("prediction", metavar="ID", type=click.IntRange(1)),
+    user_option("Show it only if this user may see it."),
+    site=True, store=True, tables=True, examples="moodlemlbackend insights show 12",
 )  # fmt: skip
 def command(session: Session, prediction: int, user: int | None) -> Answer:
-    """Show one insight: the prediction, its indicators and why, and what can be done.
-
-    With --user only if separate groups do not hide it from this user.
-    """
+    """Show an insight: the prediction, the reasons for it, the indicators and what you can do."""
     from moodlemlbackend.analytics.insights import listing
 
     if user is not None:
         check_groups(session, user, [prediction])
     insight = listing.get(session.workspace, session.site, prediction)
-    return Answer({"insight": insight_facts(insight)}, lambda: _show(insight))
+    reasons = [(reason.label, reason.value, f"{reason.contribution:+.2f}") for reason in insight.reasons]
+    tables = [
+        Table(("Indicator", "Value", "Adds (log-odds)"), reasons, "Why", right=("Adds (log-odds)",)),
+        Table(("Indicator", "Value"), [(value.label, value.value) for value in insight.indicators], "Indicators"),
+    ]
+    return Answer({"insight": insight_facts(insight)}, lambda: _show(insight, tables), tables=tables)
 
 
-def _show(insight: Insight) -> None:
+def _show(insight: Insight, tables: Sequence[Table]) -> None:
     from moodlemlbackend.analytics.insights.texts import probability_in_words
 
     print_line(f"{insight.title}: {insight.label}")
@@ -46,10 +52,8 @@ def _show(insight: Insight) -> None:
         print_line(f"From: {moment(insight.start)} to {moment(insight.end)}")
     if insight.probability is not None:
         print_line(f"Probability: {probability_in_words(insight.probability, insight.probability_range)}")
-    if insight.reasons:
-        rows = [(reason.label, reason.value, f"{reason.contribution:+.2f}") for reason in insight.reasons]
-        print_table("Why", ("Indicator", "Value", "Adds (log-odds)"), rows)
-    print_table("Indicators", ("Indicator", "Value"), [(value.label, value.value) for value in insight.indicators])
+    for table in tables:
+        print_table(table)
     for action in insight.links:
         print_line(f"{action.label}: {action.url}")
     print_line("Act: " + ", ".join(f"{action.name} ({action.label})" for action in insight.judgements))

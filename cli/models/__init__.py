@@ -8,15 +8,19 @@ from ..command import CommandGroup
 
 EXAMPLES = """\
 moodlemlbackend models list
-moodlemlbackend models evaluate 1 --interval quarters
+moodlemlbackend models evaluate course_dropout --interval quarters
 """
 
 NAMES = (
     "list", "show", "create", "edit", "enable", "disable", "evaluate", "backtest", "train", "predict", "log", "clear",
-    "delete", "restore", "export", "import", "export-data", "invalid",
+    "delete", "restore", "export", "import", "export-data", "invalid", "targets", "indicators", "intervals",
+    "processors",
 )  # fmt: skip
 
 
 @click.group("models", cls=CommandGroup, epilog=EXAMPLES, package=__name__, names=NAMES)
 def command() -> None:
-    """List, make, change, judge, train and exchange models."""
+    """List, create, change, evaluate, train and share models.
+
+    MODEL is a model's id, its name, or its target if only one model has it.
+    """

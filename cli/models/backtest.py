@@ -9,8 +9,9 @@ import click
 from ..command import Answer
 from ..command import command as make
 from ..options import MODEL
-from ..output import last_part, print_line, print_table, working
+from ..output import last_part, print_line, working
 from ..session import Session
+from ..tables import Table, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,22 +21,24 @@ _RIGHT = (
     "Promised", "Real", "Flagged",
 )  # fmt: skip
 
+_LEAST = ("Promised", "Real", "Top 10 %", "Brier", "AUC", "MCC", "Flagged", "Predictions", "Right", "F1")
+
 INTERVALS = click.option(
     "--interval", "intervals", metavar="NAME", multiple=True,
-    help="Analysis interval: its class in Moodle, or the last part. Repeatable.  [default: the model's, or those that "
-    "evaluations try]",
+    help="Analysis interval, such as quarters; moodlemlbackend models intervals lists them. Repeatable.  [default: the "
+    "model's interval, or those that evaluations try]",
 )  # fmt: skip
 
 
 @make(
-    "backtest", MODEL, INTERVALS, site=True, store=True,
+    "backtest", MODEL, INTERVALS, site=True, store=True, tables=True,
     examples="moodlemlbackend models backtest 1 --interval quarters --interval deciles",
 )  # fmt: skip
 def command(session: Session, modelid: int, intervals: tuple[str, ...]) -> Answer:
-    """Go through the site's past as if a model had run: whom it would have warned, how often rightly, and in time.
+    """Replay the site's past as if the model had been running: who would have been flagged, correctly and in time.
 
-    At each moment it learns from the courses that had ended by then and sees nothing dated later. Its figures are kept
-    for the page of the model; its predictions are not, and nobody is told.
+    At each point in time the model learns only from courses that had ended by then, and sees nothing dated later. The
+    figures are kept for the model's page. Predictions are not kept and nobody is notified.
     """
     from moodlemlbackend.analytics import lifecycle
 
@@ -46,33 +49,44 @@ def command(session: Session, modelid: int, intervals: tuple[str, ...]) -> Answe
         )  # fmt: skip
 
     def show() -> None:
-        for one in result.info:
-            print_line(one)
-        for interval, found in result.intervals.items():
-            if "by_course" in found:
-                _print_interval(interval, found)
+        for sentence in result.info:
+            print_line(sentence)
+        for interval, table in tables.items():
+            print_table(table)
+            _print_remarks(result.intervals[interval])
 
+    tables = {
+        interval: _table(interval, figures) for interval, figures in result.intervals.items() if "by_course" in figures
+    }
     facts = {"model": modelid, "name": result.name, "intervals": result.intervals}
-    return Answer(facts, show, int(result.status), result.info)
+    return Answer(facts, show, int(result.status), result.info, [*tables.values()])
 
 
-def _print_interval(interval: str, found: Mapping[str, Any]) -> None:
-    """Print the figures of an interval: in all with their bounds, by range and by course."""
+def _table(interval: str, found: Mapping[str, Any]) -> Table:
+    """The figures of an interval: overall with their bounds, by range and by course."""
     load, bounds = found["load"], found["bounds"]
     rows = [("All", *_cells({**found, "flagged": load["flagged"]}))]
     low, high = ({key: pair[at] for key, pair in bounds.items()} for at in (0, 1))
     rows += [("  from", *_cells(low)), ("  to", *_cells(high))]
     rows += [(f"Range {one['range'] + 1}", *_cells(one)) for one in found["by_range"]]
     rows += [(one["name"], *_cells(one)) for one in found["by_course"]]
-    print_table(f"{last_part(interval)}, {found['trainings']} trainings", ("", *_RIGHT), rows, right=_RIGHT)
+    title = f"{last_part(interval)}, {found['trainings']} trainings"
+    return Table(("Of", *_RIGHT), rows, title, right=_RIGHT, least=_LEAST)
+
+
+def _print_remarks(found: Mapping[str, Any]) -> None:
+    """Print what the table does not hold."""
     if found["days_median"] is not None:
         quartiles = [found[f"days_{name}"] for name in ("lower_quartile", "median", "upper_quartile")]
         print_line(
-            "Days from the first warning to the last visit: {:.0f}, {:.0f}, {:.0f} (quartiles).".format(*quartiles)
+            "Days from the first prediction of risk to the last visit: {:.0f}, {:.0f}, {:.0f} (quartiles).".format(
+                *quartiles
+            )
         )
+    load = found["load"]
     print_line(
-        f"Courses of which more than half would be flagged: {load['courses_flagged_by_more_than_half']} of "
-        f"{found['courses']}."
+        f"Courses in which more than half of the students would be flagged: "
+        f"{load['courses_flagged_by_more_than_half']} of {found['courses']}."
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..command import Answer
 from ..command import command as make
+from ..confirmation import confirm
 from ..options import MODEL, YES
-from ..output import confirm
 from ..session import Session
 from .shared import changed
 
@@ -14,6 +14,7 @@ from .shared import changed
 def command(session: Session, modelid: int, yes: bool) -> Answer:
     """Delete all predictions of a model and what it has learned."""
     from moodlemlbackend.analytics import models
+    from moodlemlbackend.analytics.lifecycle import losses
 
-    confirm(f"All predictions of model {modelid} and what it has learned will be deleted. Go on?", yes=yes)
+    confirm(losses.if_cleared(session.workspace, modelid).sentence, yes=yes)
     return changed(models.clear(session.workspace, modelid), "cleared")

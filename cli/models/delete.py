@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..command import Answer
 from ..command import command as make
+from ..confirmation import confirm
 from ..options import MODEL, YES
-from ..output import confirm
 from ..session import Session
 
 
@@ -13,7 +13,8 @@ from ..session import Session
 def command(session: Session, modelid: int, yes: bool) -> Answer:
     """Delete a model with everything that belongs to it."""
     from moodlemlbackend.analytics import models
+    from moodlemlbackend.analytics.lifecycle import losses
 
-    confirm(f"Model {modelid} and everything that belongs to it will be deleted. Go on?", yes=yes)
+    confirm(losses.if_removed(session.workspace, modelid).sentence, yes=yes)
     models.remove(session.workspace, modelid)
     return Answer({"deleted": modelid}, f"Model {modelid} is deleted.")

@@ -6,8 +6,8 @@ import click
 
 from ..command import Answer
 from ..command import command as make
+from ..confirmation import confirm
 from ..options import INDICATOR, INTERVAL, MODEL, PROCESSOR, YES
-from ..output import confirm
 from ..session import Session
 from .shared import CONTEXT, NAME, changed
 
@@ -37,22 +37,21 @@ def command(
 ) -> Answer:
     """Change a model.
 
-    Other indicators, another interval or processor delete its predictions and what it has learned.
+    Other indicators, another interval or processor delete its predictions and what it has learned; it asks first.
     """
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import definitions, registry
-    from moodlemlbackend.analytics.models import KEEP
+    from moodlemlbackend.analytics.lifecycle import losses
+    from moodlemlbackend.analytics.models import KEEP, Changes
 
     model = session.model(modelid)
-    if (indicators or interval or processor or site_processor) and model.trained and not model.static:
-        confirm(f"Predictions of model {modelid} and what it has learned may be deleted. Go on?", yes=yes)
-    edited = models.edit(
-        session.workspace,
-        modelid,
+    changes = Changes(
         indicators=definitions.full_ids(model.target, indicators) if indicators else KEEP,
         interval=registry.get_time_splitting(interval).id if interval else KEEP,
         processor=None if site_processor else processor or KEEP,
         contexts=None if all_contexts else contexts or KEEP,
         name=KEEP if name is None else name,
     )
-    return changed(edited, "changed" if edited.version == model.version else "changed; it is to be trained anew")
+    confirm(losses.if_edited(session.workspace, modelid, **changes).sentence, yes=yes)
+    edited = models.edit(session.workspace, modelid, **changes)
+    return changed(edited, "changed" if edited.trained or not model.trained else "changed; it is to be trained anew")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..command import Answer
 from ..command import command as make
+from ..confirmation import confirm
 from ..options import INTERVAL, MODEL, YES
-from ..output import confirm
 from ..session import Session
 from .shared import changed
 
@@ -14,13 +14,16 @@ from .shared import changed
 def command(session: Session, modelid: int, interval: str | None, yes: bool) -> Answer:
     """Enable a model: from now on the tasks train it and have it predict.
 
-    Asks first where its interval cannot help students in time.
+    Another interval deletes its predictions and what it has learned; it asks first, also where an interval cannot help
+    students in time.
     """
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import definitions, registry
+    from moodlemlbackend.analytics.lifecycle import losses
+    from moodlemlbackend.analytics.models import KEEP
 
     chosen = registry.get_time_splitting(interval).id if interval else None
     model = session.model(modelid)
-    if why_not := definitions.cannot_help(model.target, chosen or model.interval):
-        confirm(f"{why_not} Enable the model with it all the same?", yes=yes)
+    lost = losses.if_edited(session.workspace, modelid, enabled=True, interval=chosen or KEEP)
+    confirm(definitions.cannot_help(model.target, chosen or model.interval), lost.sentence, yes=yes)
     return changed(models.enable(session.workspace, modelid, chosen), "enabled")

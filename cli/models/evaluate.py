@@ -16,14 +16,14 @@ from .shared import MODE, evaluation_answer
     "evaluate", MODEL, INTERVAL, MODE,
     click.option(
         "--reuse/--no-reuse", default=True, show_default=True,
-        help="Use what was calculated of a course in the last week.",
+        help="Reuse what was calculated in the last week.",
     ),
-    site=True, store=True, examples="moodlemlbackend models evaluate 1 --interval quarters",
+    site=True, store=True, tables=True, examples="moodlemlbackend models evaluate 1 --interval quarters",
 )  # fmt: skip
 def command(session: Session, modelid: int, interval: str | None, mode: str, reuse: bool) -> Answer:
-    """Judge a model by the finished courses of the site; all enabled intervals unless one is named.
+    """Evaluate a model on the site's finished courses, with every enabled interval or the one you name.
 
-    The exit code is the status of the best interval: 4 for a score that is too low, 8 for too little data.
+    The exit code is the status of the best interval: 4 if its score is too low, 8 if there is too little data.
     """
     from moodlemlbackend.analytics import lifecycle
 

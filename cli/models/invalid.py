@@ -5,13 +5,13 @@ from __future__ import annotations
 from ..command import Answer
 from ..command import command as make
 from ..options import MODEL
-from ..output import print_table
 from ..session import Session
+from ..tables import Table
 
 
-@make("invalid", MODEL, site=True, store=True, examples="moodlemlbackend models invalid 1")
+@make("invalid", MODEL, site=True, store=True, tables=True, examples="moodlemlbackend models invalid 1")
 def command(session: Session, modelid: int) -> Answer:
-    """List what on the site a model cannot use, and why."""
+    """List what a model cannot use on the site, and why."""
     from moodlemlbackend.analytics.features.invalid import invalid_elements
 
     elements = [*invalid_elements(session.site, session.model(modelid), session.now)]
@@ -29,4 +29,5 @@ def command(session: Session, modelid: int) -> Answer:
         for element in elements
     ]
     columns = ("ID", "Name", "Not for training", "Not for prediction")
-    return Answer({"invalid": facts}, lambda: print_table("", columns, rows))
+    table = Table(columns, rows, right=("ID",), empty="Nothing is invalid: the model can use everything on the site.")
+    return Answer({"invalid": facts}, tables=[table])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ..command import Answer
 from ..command import command as make
-from ..output import last_part, print_table
+from ..output import last_part
 from ..session import Session
+from ..tables import Table
 from .shared import model_facts
 
 
-@make("list", store=True, examples="moodlemlbackend models list\nmoodlemlbackend models list --json")
+@make("list", store=True, tables=True, examples="moodlemlbackend models list\nmoodlemlbackend models list --json")
 def command(session: Session) -> Answer:
     """List the models."""
     from moodlemlbackend.analytics import models
@@ -21,10 +22,13 @@ def command(session: Session) -> Answer:
     rows = [
         (
             model.id, model.name, last_part(model.interval), "enabled" if model.enabled else "disabled",
-            "static" if model.static else "trained" if model.trained else "", predictions.get(model.id, 0),
+            "rule-based" if model.static else "trained" if model.trained else "", predictions.get(model.id, 0),
         )
         for model in listed
     ]  # fmt: skip
     facts = [{**model_facts(model), "predictions": predictions.get(model.id, 0)} for model in listed]
-    columns = ("ID", "Name", "Interval", "Status", "Learned", "Predictions")
-    return Answer({"models": facts}, lambda: print_table("", columns, rows))
+    table = Table(
+        ("ID", "Name", "Interval", "Status", "Learned", "Predictions"), rows, right=("ID", "Predictions"),
+        least=("Predictions", "Learned"), empty="No models yet; create one with moodlemlbackend models create.",
+    )  # fmt: skip
+    return Answer({"models": facts}, tables=[table])

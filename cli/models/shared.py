@@ -8,7 +8,8 @@ import click
 
 from ..command import Answer
 from ..exit_codes import code_of_run
-from ..output import last_part, print_line, print_table
+from ..output import last_part, print_line
+from ..tables import Table, print_table
 
 if TYPE_CHECKING:
     from moodlemlbackend.analytics.lifecycle import RunResult
@@ -16,21 +17,24 @@ if TYPE_CHECKING:
 
 FILE = click.argument("file", metavar="FILE", type=click.Path(dir_okay=False))
 WEIGHTS = click.option(
-    "--weights/--no-weights", default=True, show_default=True, help="With what the model has learned, or without."
+    "--weights/--no-weights",
+    default=True,
+    show_default=True,
+    help="Include what the model has learned, or leave it out.",
 )
 NAME = click.option("--name", metavar="TEXT", help="What to call it; its target's name unless given.")
 CONTEXT = click.option(
     "--context", "contexts", metavar="ID", type=click.IntRange(1), multiple=True,
-    help="Context of a course or category that limits what is analysed. Repeatable.",
+    help="Analyse only the course or category with this context id. Repeatable.",
 )  # fmt: skip
 MODE = click.option(
     "--mode", type=click.Choice(["configuration", "trainedmodel"]), default="configuration", show_default=True,
-    help="Judge what can be learned, or what the trained model has learned.",
+    help="Evaluate what the model could learn, or the model as it is trained now.",
 )  # fmt: skip
 PAST = ("In time", "Right", "F1 in time", "Warnings a week")
 """Columns on what an interval would have given in the site's past."""
 
-ALL = click.option("--all", "everything", is_flag=True, help="Name every course that gave nothing, too.")
+ALL = click.option("--all", "everything", is_flag=True, help="Also list every course that was not used.")
 
 
 def model_facts(model: AnalyticsModel) -> dict[str, Any]:
@@ -91,17 +95,19 @@ def evaluation_answer(result: RunResult) -> Answer:
     """What came of an evaluation; the exit code is the status of the best interval."""
     past = PAST if any("load" in judged.past for judged in result.evaluations) else ()
 
+    rows = [
+        (last_part(judged.interval), f"{judged.score:.3f}" if judged.logid else "",
+         _number(judged.result.get("seen", {}), "score"), *(_past_cells(judged.past) if past else ()),
+         _number(judged.result, "mcc"), _number(judged.result, "auc"), judged.rows or "", judged.dir)
+        for judged in result.evaluations
+    ]  # fmt: skip
+    numbers = ("Score", "In seen courses", *past, "MCC", "AUC", "Rows")
+    least = ("Logs", "AUC", "Rows", "In seen courses", "MCC")
+    table = Table(("Interval", *numbers, "Logs"), rows, right=numbers, least=least)
+
     def show() -> None:
         print_line(f"{result.name} (model {result.modelid})")
-        rows = [
-            (last_part(judged.interval), f"{judged.score:.3f}" if judged.logid else "",
-             _number(judged.result.get("seen", {}), "score"), *(_past_cells(judged.past) if past else ()),
-             _number(judged.result, "mcc"), _number(judged.result, "auc"), judged.rows or "", judged.dir)
-            for judged in result.evaluations
-        ]  # fmt: skip
-        columns = ("Interval", "Score", "In seen courses", *past, "MCC", "AUC", "Rows", "Logs")
-        if rows:
-            print_table("", columns, rows)
+        print_table(table)
         for judged in result.evaluations:
             if judged.info:
                 print_line(f"  {last_part(judged.interval)}: {' '.join(judged.info)}")
@@ -111,7 +117,7 @@ def evaluation_answer(result: RunResult) -> Answer:
                 print_line(f"  {sentence}")
 
     facts = {**result.summary(), "evaluations": [vars(judged) for judged in result.evaluations]}
-    return Answer(facts, show, int(result.status), result.info)
+    return Answer(facts, show, int(result.status), result.info, [table])
 
 
 def _past_cells(past: dict[str, Any]) -> list[str]:

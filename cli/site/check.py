@@ -8,8 +8,9 @@ import click
 
 from ..command import Answer
 from ..command import command as make
-from ..output import date, print_facts, print_line, print_table, working
+from ..output import date, print_facts, print_line, working
 from ..session import Session
+from ..tables import Table, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,15 +26,15 @@ moodlemlbackend site check --site tables/ --prefix mdl_ --json
 @make(
     "check",
     click.option(
-        "--target", default="course_dropout", show_default=True, metavar="NAME", help="Target that judges courses."
+        "--target", default="course_dropout", show_default=True, metavar="NAME", help="Target to check courses for."
     ),
     click.option("--all", "everything", is_flag=True, help="List every course, not only those that cannot be used."),
-    site=True, examples=EXAMPLES,
+    site=True, tables=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(session: Session, target: str, everything: bool) -> Answer:
-    """Say what a site holds and what keeps its courses from being analysed.
+    """Show what a site holds and what keeps its courses from being analysed.
 
-    A course that can be neither trained on nor predicted is one of Moodle's "invalid site elements".
+    Moodle calls a course that can be neither trained on nor predicted an "invalid site element".
     """
     from moodlemlbackend.analytics.features.registry import get_target
     from moodlemlbackend.analytics.features.site_check import check_site
@@ -41,7 +42,17 @@ def command(session: Session, target: str, everything: bool) -> Answer:
     judge = get_target(target)
     with working("Reading the site"):
         findings = check_site(session.site, judge, session.now)
-    return Answer(_as_json(findings), lambda: _show(findings, everything), info=findings.warnings)
+    tables = [*_tables(findings, everything)]
+
+    def show() -> None:
+        print_facts([*_facts(findings)])
+        for warning in findings.warnings:
+            print_line(f" {warning}", mark="Warning", colour="yellow")
+        for table in tables:
+            print_line()
+            print_table(table)
+
+    return Answer(_as_json(findings), show, info=findings.warnings, tables=tables)
 
 
 def _as_json(findings: SiteFindings) -> dict[str, Any]:
@@ -59,22 +70,23 @@ def _as_json(findings: SiteFindings) -> dict[str, Any]:
     return facts
 
 
-def _show(findings: SiteFindings, everything: bool) -> None:
+def _tables(findings: SiteFindings, everything: bool) -> Iterator[Table]:
     from moodlemlbackend.analytics.features.site_check import ADVICE
 
-    print_facts([*_facts(findings)])
-    for warning in findings.warnings:
-        print_line(f" {warning}", mark="Warning", colour="yellow")
     if reasons := findings.reasons():
         rows = [(number, reason.text, ADVICE.get(reason.identifier, "")) for reason, number in reasons]
-        print_table("Courses that cannot be analysed", ("Courses", "Reason", "What to do"), rows, right=("Courses",))
+        yield Table(
+            ("Courses", "Reason", "What to do"), rows, "Reasons why courses cannot be analysed", right=("Courses",)
+        )
     listed = [course for course in findings.courses if everything or course.invalid]
     if listed:
         courses = [
             (course.id, course.name, date(course.start), date(course.end), course.students, course.verdict)
             for course in listed
         ]
-        print_table("", ("Id", "Course", "Start", "End", "Students", ""), courses, right=("Id", "Students"))
+        title = "Courses" if everything else "Courses that cannot be analysed"
+        numbers = ("ID", "Students")
+        yield Table(("ID", "Course", "Start", "End", "Students", "Verdict"), courses, title, right=numbers)
 
 
 def _facts(findings: SiteFindings) -> Iterator[tuple[str, str]]:

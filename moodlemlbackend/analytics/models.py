@@ -8,17 +8,19 @@ from its indicators by assumption, and these cannot be changed.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from moodlemlbackend.analytics.db import facts, unfinished
 from moodlemlbackend.analytics.db import models as rows
 from moodlemlbackend.analytics.db.models import ModelRecord
 from moodlemlbackend.analytics.db.schema import MODEL_NAME
 from moodlemlbackend.analytics.features import definitions
-from moodlemlbackend.errors import UsageError
+from moodlemlbackend.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+
+    from typing_extensions import Unpack
 
     from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.workspace import Workspace
@@ -27,7 +29,7 @@ MOST_FLAGGED = "most flagged"
 """What the names of :func:`most_flagged_fact` begin with."""
 
 KEEP: Any = object()
-"""An argument of :func:`edit` that leaves things as they are."""
+"""A change of :func:`edit` that leaves things as they are."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,22 @@ def get(connection: Connection, modelid: int) -> AnalyticsModel:
     if row is None:
         raise UsageError(f"There is no model {modelid}; see moodlemlbackend models list.")
     return AnalyticsModel(**vars(row))
+
+
+def id_of(connection: Connection, name: str) -> int:
+    """The id of the model that a person names by its id, its name or its target; UsageError unless that is one."""
+    if name.isdecimal() and len(name) < 10:
+        return int(name)
+    every = [AnalyticsModel(**vars(row)) for row in rows.read(connection)]
+    named = {model.id: (model.name, model.target, definitions.last_part(model.target)) for model in every}
+    fits = [modelid for modelid, names in named.items() if name.casefold() in map(str.casefold, names)]
+    if len(fits) == 1:
+        return fits[0]
+    if not fits:
+        known = [known for name_, _, target in named.values() for known in (name_, target)]
+        raise unknown("model", name, known, "moodlemlbackend models list shows them all.")
+    listed = ", ".join(f"{modelid} ({named[modelid][0]})" for modelid in sorted(fits))
+    raise UsageError(f"The name {name[:120]!r} fits several models: {listed}; give the id of one.")
 
 
 def by_id(connection: Connection, modelids: Collection[int]) -> dict[int, AnalyticsModel]:
@@ -136,17 +154,46 @@ def insert(
     return get(connection, rows.insert(connection, row))
 
 
-def edit(
-    workspace: Workspace,
-    modelid: int,
-    *,
-    enabled: bool = KEEP,
-    indicators: Sequence[str] = KEEP,
-    interval: str | None = KEEP,
-    processor: str | None = KEEP,
-    contexts: Iterable[int] | None = KEEP,
-    name: str = KEEP,
-) -> AnalyticsModel:
+class Changes(TypedDict, total=False):
+    """What can be changed of a model; :data:`KEEP` leaves things as they are."""
+
+    enabled: bool
+    indicators: Sequence[str]
+    interval: str | None
+    processor: str | None
+    contexts: Iterable[int] | None
+    name: str
+
+
+def planned(workspace: Workspace, model: AnalyticsModel, changes: Changes) -> AnalyticsModel:
+    """A model as an edit makes it: of a later version where what was learned no longer fits; UsageError as of it."""
+    given: dict[str, Any] = {name: value for name, value in changes.items() if value is not KEEP}
+    for name in ("interval", "processor"):
+        if name in given:
+            given[name] = given[name] or None
+    if "indicators" in given:
+        given["indicators"] = tuple(given["indicators"])
+    if "contexts" in given:
+        given["contexts"] = _contexts(given["contexts"])
+    if "name" in given:
+        given["given_name"] = _name(given.pop("name"))
+    now = workspace.clock()
+    plan = replace(model, **given, modified=now, modified_by=workspace.userid)
+    if model.static and (plan.indicators, plan.processor) != (model.indicators, model.processor):
+        raise UsageError(
+            f"Model {model.id} rests on assumptions: its indicators and processor cannot be changed; "
+            "its interval, its contexts and whether it is enabled can."
+        )
+    if _learned_by(plan) != _learned_by(model):
+        definitions.check_model(plan.target, plan.indicators, plan.interval)
+        _check_processor(plan.processor)
+        plan = replace(plan, version=max(now, model.version + 1), trained=model.static)
+    if plan.enabled and not plan.interval:
+        raise UsageError(f"Model {model.id} cannot be enabled without an analysis interval; choose one.")
+    return plan
+
+
+def edit(workspace: Workspace, modelid: int, **changes: Unpack[Changes]) -> AnalyticsModel:
     """Change a model.
 
     Other indicators, another interval or processor make a new version: predictions and what was learned are deleted.
@@ -162,31 +209,9 @@ def edit(
     with workspace.lock(modelid):
         with workspace.store.write() as connection:
             model = get(connection, modelid)
-            now = workspace.clock()
-            edited = replace(
-                model,
-                enabled=model.enabled if enabled is KEEP else enabled,
-                indicators=model.indicators if indicators is KEEP else tuple(indicators),
-                interval=model.interval if interval is KEEP else interval or None,
-                processor=model.processor if processor is KEEP else processor or None,
-                contexts=model.contexts if contexts is KEEP else _contexts(contexts),
-                given_name=model.given_name if name is KEEP else _name(name),
-                modified=now,
-                modified_by=workspace.userid,
-            )
-            if model.static and (edited.indicators, edited.processor) != (model.indicators, model.processor):
-                raise UsageError(
-                    f"Model {modelid} rests on assumptions: its indicators and processor cannot be changed; "
-                    "its interval, its contexts and whether it is enabled can."
-                )
-            changed = _learned_by(edited) != _learned_by(model)
-            if changed:
-                definitions.check_model(edited.target, edited.indicators, edited.interval)
-                _check_processor(edited.processor)
+            edited = planned(workspace, model, changes)
+            if edited.version != model.version:
                 _forget(connection, workspace, model)
-                edited = replace(edited, version=max(now, model.version + 1), trained=model.static)
-            if edited.enabled and not edited.interval:
-                raise UsageError(f"Model {modelid} cannot be enabled without an analysis interval; choose one.")
             rows.change(connection, edited)
         workspace.finish(modelid)
         return edited

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moodlemlbackend.errors import UsageError
+from moodlemlbackend.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from moodlemlbackend.processor.processor import Processor
 
 GROUP = "moodlemlbackend.processors"
 """Entry point group under which a third party registers a subclass of ``Processor``."""
+
+
+def processor_names() -> list[str]:
+    """The names of all processors, the package's own first."""
+    from importlib.metadata import entry_points
+
+    return ["neural_network", "logistic_regression", *sorted(entry.name for entry in entry_points(group=GROUP))]
 
 
 def get_processor(name: str) -> Processor:
@@ -35,8 +42,8 @@ def get_processor(name: str) -> Processor:
 
     registered = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in registered:
-        known = ", ".join(["neural_network", "logistic_regression", *sorted(registered)])
-        raise UsageError(f"There is no processor {name!r}; choose one of {known}.")
+        known = processor_names()
+        raise unknown("processor", name, known, f"choose one of {', '.join(known)}.")
     try:
         made = registered[name].load()()
     except Exception as error:

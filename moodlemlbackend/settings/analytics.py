@@ -98,82 +98,85 @@ SETTINGS = {
     for setting in (
         AnalyticsSetting(
             "site",
-            "a URL of PostgreSQL, MariaDB or SQLite, or a folder of tables",
-            "the Moodle site, which is only read",
+            "a PostgreSQL, MariaDB or SQLite URL, or a folder of tables",
+            "the Moodle site to read; nothing is written to it",
             parse_printable,
             secret=True,
         ),
-        AnalyticsSetting("prefix", "a prefix of Moodle's", "prefix of the site's tables", parse_printable),
+        AnalyticsSetting("prefix", "a Moodle table prefix", "prefix of the site's table names", parse_printable),
         AnalyticsSetting(
-            "time_zone", "a name such as Europe/Madrid", "time zone instead of the site's own", parse_printable
+            "time_zone", "a name such as Europe/Madrid", "time zone to use instead of the site's own", parse_printable
         ),
         AnalyticsSetting(
             "directory",
             "a directory",
-            f"folder of models and data sets; {SYSTEM_DIRECTORY} if writable, else ~/.local/share/moodlemlbackend",
+            f"where models and data sets are kept; without it {SYSTEM_DIRECTORY} if writable, else "
+            "~/.local/share/moodlemlbackend",
             parse_printable,
         ),
         AnalyticsSetting(
             "store",
-            "a URL of SQLite, PostgreSQL or MariaDB",
-            f"database of models, predictions and insights; {STORE_FILE} in the directory unless set",
+            "a SQLite, PostgreSQL or MariaDB URL",
+            f"database for models, predictions and insights; without it {STORE_FILE} in the directory",
             parse_printable,
             secret=True,
         ),
-        AnalyticsSetting("wwwroot", "a URL", "Moodle's address, for links into it", _parse_url),
+        AnalyticsSetting("wwwroot", "a URL", "Moodle's address, for links to it", _parse_url),
         AnalyticsSetting(
-            "pages_url", "a URL", "address of this package's server, for links to its pages of insights", _parse_url
+            "pages_url", "a URL", "address of this package's server, for links to its insight pages", _parse_url
         ),
         AnalyticsSetting(
             "intervals",
             "class names with leading backslashes, separated by commas",
-            "analysis intervals that an evaluation tries",
+            "intervals that an evaluation tries",
             _parse_classes,
         ),
         AnalyticsSetting(
             "model_time_limit",
             "seconds, from 0 to 604800",
-            "after this time a run begins no other course; the next run goes on from there",
+            "after this time a run starts no further course; the next run continues from there",
             partial(parse_seconds, least=0, most=604_800),
         ),
         AnalyticsSetting(
             "calculations_lifetime",
             "days, from 0 to 36500",
-            "how long stored calculations are kept; 0 is for ever",
+            "how long stored calculations are kept; 0 keeps them forever",
             partial(parse_whole, least=0, most=36_500),
         ),
         AnalyticsSetting(
             "feedback_weight",
             "a whole number from 1 to 1000",
-            "how many samples a prediction marked as not useful counts in the next training",
+            "how many samples a prediction marked as not useful counts as in the next training",
             partial(parse_whole, least=1, most=1000),
         ),
         AnalyticsSetting(
             "notify_when_most_flagged",
             "on or off",
-            "whether teachers are told also where more than half of a course, and at least 10 students, are flagged",
+            "whether teachers are notified even if more than half of a course, and at least 10 students, are flagged",
             parse_switch,
         ),
         AnalyticsSetting(
             "learn_after_end",
             "on or off",
-            "whether models learn from what is known only after a course has ended, such as who came back",
+            "whether models learn from what is only known after a course has ended, such as who came back",
             parse_switch,
         ),
-        AnalyticsSetting("smtp_host", "a host name", "mail server; no e-mail is sent without one", parse_printable),
+        AnalyticsSetting("smtp_host", "a host name", "mail server; without one, no e-mail is sent", parse_printable),
         AnalyticsSetting("smtp_port", "a port", "the mail server's port", partial(parse_whole, least=1, most=65_535)),
         AnalyticsSetting(
             "smtp_security",
             "none, starttls or tls",
-            "encryption to the mail server; a login needs one that is not none",
+            "encryption to the mail server; none works only without a login",
             partial(parse_matching, "|".join(SECURITY)),
         ),
-        AnalyticsSetting("smtp_user", "a text", "login at the mail server", parse_printable),
-        AnalyticsSetting("smtp_password", "a text", "password of that login", parse_printable, secret=True),
-        AnalyticsSetting("mail_from", "an address", "sender of e-mails", parse_printable),
-        AnalyticsSetting("webhook_url", "a URL", "where insights are posted as JSON; none without it", _parse_url),
+        AnalyticsSetting("smtp_user", "a text", "user name for the mail server", parse_printable),
+        AnalyticsSetting("smtp_password", "a text", "password for the mail server", parse_printable, secret=True),
+        AnalyticsSetting("mail_from", "an address", "sender address of e-mails", parse_printable),
         AnalyticsSetting(
-            "webhook_secret", "a text", "key of the signature (HMAC-SHA256) of each post", parse_printable, secret=True
+            "webhook_url", "a URL", "where insights are posted as JSON; without it, nothing is posted", _parse_url
+        ),
+        AnalyticsSetting(
+            "webhook_secret", "a text", "key that signs each post (HMAC-SHA256)", parse_printable, secret=True
         ),
     )
 }

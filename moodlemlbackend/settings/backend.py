@@ -54,37 +54,38 @@ SETTINGS = {
         BackendSetting(
             "reported_version",
             "1, 2, 3 or a full version such as 3.0.5",
-            "version that Moodle is told: 1 for Moodle 3.6 and 3.7, 2 for 3.8 to 3.11, 3 from 4.0 on",
+            "version reported to Moodle: 1 for Moodle 3.6 and 3.7, 2 for 3.8 to 3.11, 3 from 4.0",
             _parse_version,
         ),
         BackendSetting(
             "processor",
             "the name of a processor: lower-case letters, digits and _",
-            "predictions processor that trains new models",
+            "processor that trains new models",
             partial(parse_matching, "[a-z][a-z0-9_]{0,63}"),
         ),
         BackendSetting(
             "score",
             "mcc or f1",
-            "score of an evaluation: Matthews correlation scaled to 0..1, or weighted F1",
+            "what an evaluation reports as its score: Matthews correlation scaled to 0..1, or weighted F1",
             partial(parse_matching, "mcc|f1"),
         ),
         BackendSetting(
             "evaluation_split",
             "course, row or time",
-            "what an evaluation holds out: whole courses, single rows (as Moodle does), or the later courses",
+            "what an evaluation holds out: whole courses, single rows (as Moodle does), or the latest courses",
             partial(parse_matching, "course|row|time"),
         ),
         BackendSetting(
             "lock_wait",
             "seconds, from 0 to 86400",
-            "how long a command waits for another that trains the same model",
+            "how long a command waits for another one that is training the same model",
             partial(parse_seconds, least=0, most=86_400),
         ),
         BackendSetting(
             "seed",
             "none, or a whole number from 0 to 999999999",
-            "seed of every random choice, to repeat a run; none takes it from the rows: same rows, same model",
+            "seed of all random choices, to repeat a run; none derives it from the rows, so the same rows "
+            "give the same model",
             _parse_seed,
         ),
     )

@@ -107,7 +107,7 @@ def read_section(wanted: str) -> tuple[Mapping[str, str], Path | None]:
     import configparser
 
     if is_named_pipe(path):
-        raise UsageError(f"The settings file {path} is a named pipe; name a file.")
+        raise UsageError(f"The settings file {path} is a named pipe; use a regular file.")
     parser = configparser.ConfigParser(interpolation=None, default_section="", empty_lines_in_values=False)
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -125,7 +125,7 @@ def read_section(wanted: str) -> tuple[Mapping[str, str], Path | None]:
     for section in parser.sections():
         if section not in SECTIONS:
             known = ", ".join(f"[{name}]" for name in SECTIONS)
-            raise UsageError(f"The settings file {path} has a section [{section}]; there are {known}.")
+            raise UsageError(f"The settings file {path} has an unknown section [{section}]; the sections are {known}.")
     return dict(parser[wanted]) if parser.has_section(wanted) else {}, path
 
 
@@ -135,11 +135,13 @@ def _chosen(
     """Return text and origin of each value that somebody chose, by key."""
     unknown = sorted(overrides.keys() - settings.keys())
     if unknown:
-        raise UsageError(f"There is no setting {unknown[0]!r}; the settings are {', '.join(settings)}.")
+        raise UsageError(f"There is no setting {unknown[0]!r}; choose one of {', '.join(settings)}.")
     in_file, file = read_section(section)
     unknown = sorted(in_file.keys() - settings.keys())
     if unknown:
-        raise UsageError(f"The settings file {file} has no use for {unknown[0]!r}; its keys are {', '.join(settings)}.")
+        raise UsageError(
+            f"The settings file {file} has an unknown key {unknown[0]!r}; the keys are {', '.join(settings)}."
+        )
     chosen: dict[str, tuple[str, str]] = {}
     for key, setting in settings.items():
         option = overrides.get(key)
@@ -157,7 +159,7 @@ def _parse(setting: Setting, text: str, origin: str) -> object:
     try:
         return setting.parse(text.strip())
     except ValueError:
-        shown = "not right" if setting.secret else repr(text)
+        shown = "invalid" if setting.secret else repr(text)
         raise UsageError(f"The {origin} is {shown}; allowed: {setting.allowed}.") from None
 
 

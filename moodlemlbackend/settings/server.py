@@ -93,70 +93,71 @@ SETTINGS: dict[str, ServerSetting] = {
         ServerSetting(
             "directory",
             "a directory, or a URL such as s3://bucket/models",
-            "where the models of all sites are",
+            "where the models of all sites are kept",
             parse_printable,
         ),
         ServerSetting(
             "users",
-            "entries user:password, user:sha256:salt:digest or user:scrypt:… with commas between them",
-            "who may use the server; moodlemlbackend passwd makes an entry",
+            "entries user:password, user:sha256:salt:digest or user:scrypt:…, separated by commas",
+            "who may use the server; moodlemlbackend passwd creates an entry",
             parse_printable,
             former="MOODLE_MLBACKEND_PYTHON_USERS",
             secret=True,
         ),
         ServerSetting(
             "people",
-            "entries as those of users",
-            "who may see the pages of the Moodle site, and nothing else; the names are those of Moodle's users",
+            "entries as in users",
+            "who may see the Moodle site's pages and nothing else; use Moodle's user names",
             parse_printable,
             secret=True,
         ),
         ServerSetting(
-            "namespaces", "on or off", "every user has models of their own, in a directory of the user's name",
+            "namespaces", "on or off", "each user has separate models, in a directory named after the user",
             parse_switch,
         ),
-        ServerSetting("host", "a host name or address", "address to listen at; 0.0.0.0 is every one", parse_printable),
-        ServerSetting("port", f"{_WHOLE} 0 to 65535", "port to listen at", partial(parse_whole, least=0, most=65_535)),
+        ServerSetting("host", "a host name or address", "address to listen on; 0.0.0.0 means all", parse_printable),
+        ServerSetting("port", f"{_WHOLE} 0 to 65535", "port to listen on", partial(parse_whole, least=0, most=65_535)),
         ServerSetting(
-            "proxies", "addresses or networks with commas between them",
-            "whose X-Forwarded-For and X-Forwarded-Proto are believed", _parse_networks,
+            "proxies", "addresses or networks, separated by commas",
+            "proxies whose X-Forwarded-For and X-Forwarded-Proto headers are trusted", _parse_networks,
         ),
         ServerSetting(
             "scratch",
             "a directory",
-            "where uploads lie while they are worked on",
+            "where uploads are kept while they are processed",
             parse_printable,
             former="MOODLE_MLBACKEND_TEMPDIR",
         ),
         ServerSetting(
-            "training_workers", f"{_WHOLE} 1 to 1024", "trainings and evaluations at the same time", _parse_count
-        ),
-        ServerSetting(
-            "prediction_workers", f"{_WHOLE} 1 to 1024", "predictions and other short work at the same time",
+            "training_workers", f"{_WHOLE} 1 to 1024", "how many trainings and evaluations run at the same time",
             _parse_count,
         ),
         ServerSetting(
-            "waiting_trainings", f"{_WHOLE} 0 to 100000", "trainings and evaluations that may wait", _parse_waiting
+            "prediction_workers", f"{_WHOLE} 1 to 1024",
+            "how many predictions and other short jobs run at the same time", _parse_count,
         ),
         ServerSetting(
-            "waiting_predictions", f"{_WHOLE} 0 to 100000", "predictions and other short work that may wait",
+            "waiting_trainings", f"{_WHOLE} 0 to 100000", "how many trainings and evaluations may wait", _parse_waiting
+        ),
+        ServerSetting(
+            "waiting_predictions", f"{_WHOLE} 0 to 100000", "how many predictions and other short jobs may wait",
             _parse_waiting,
         ),
         ServerSetting(
-            "time_limit", "seconds, from 1 to 604800", "how long one piece of work may take", _parse_seconds
+            "time_limit", "seconds, from 1 to 604800", "how long one job may take", _parse_seconds
         ),
         ServerSetting(
-            "stop_wait", "seconds, from 1 to 604800", "how long a server that is stopped waits for running work",
+            "stop_wait", "seconds, from 1 to 604800", "how long a server that is being stopped waits for running jobs",
             _parse_seconds,
         ),
-        ServerSetting("upload_bytes", f"{_WHOLE} 1", "largest body of a request", _parse_amount),
+        ServerSetting("upload_bytes", f"{_WHOLE} 1", "maximum size of a request body", _parse_amount),
         ServerSetting(
-            "uncompressed_bytes", f"{_WHOLE} 1", "largest size of a data set or an archive when unpacked", _parse_amount
+            "uncompressed_bytes", f"{_WHOLE} 1", "maximum size of a data set or archive when unpacked", _parse_amount
         ),
-        ServerSetting("rows", f"{_WHOLE} 1", "most rows of a data set", _parse_amount),
-        ServerSetting("columns", f"{_WHOLE} 1", "most columns of a data set", _parse_amount),
+        ServerSetting("rows", f"{_WHOLE} 1", "maximum number of rows in a data set", _parse_amount),
+        ServerSetting("columns", f"{_WHOLE} 1", "maximum number of columns in a data set", _parse_amount),
         ServerSetting(
-            "zip_entries", f"{_WHOLE} 1 to 65534", "most files in an archive",
+            "zip_entries", f"{_WHOLE} 1 to 65534", "maximum number of files in an archive",
             partial(parse_whole, least=1, most=65_534),
         ),
     )
@@ -172,7 +173,7 @@ def load_server_settings(**overrides: object) -> ServerSettings:
     settings = replace(settings, directory=settings.directory or base_of_reference() or "")
     if not settings.directory:
         raise UsageError(
-            f"The server does not know where models are to be: set directory, by {SETTINGS['directory'].variable} "
-            "for instance."
+            "The server does not know where to keep its models; set directory, for example with "
+            f"{SETTINGS['directory'].variable}."
         )
     return settings

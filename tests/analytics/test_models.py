@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 
+import click
 import pytest
 from click.testing import CliRunner
 
+from fixtures.paths import posix
 from fixtures.trained_sites import (
     DROPOUT,
     NO_RECENT_ACCESSES,
@@ -29,17 +33,24 @@ from fixtures.trained_sites import (
 )
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import (
+    FEEDBACK,
     FILES,
     INSIGHTS,
+    MODELS,
     MODELS_LOG,
     NOTIFICATIONS,
     PREDICT_SAMPLES,
+    PREDICTION_ACTIONS,
     PREDICTIONS,
+    RUNS,
     TRAIN_SAMPLES,
     USED_ANALYSABLES,
     USED_FILES,
 )
+from moodlemlbackend.analytics.insights import actions
+from moodlemlbackend.analytics.lifecycle import losses
 from moodlemlbackend.analytics.lifecycle.core_models import restore_core_models
+from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.cli import main
 from moodlemlbackend.errors import BusyError, UsageError
 
@@ -189,6 +200,165 @@ def test_clearing_keeps_the_log_and_deleting_does_not(trained, site):
         get(workspace, modelid)
 
 
+# ---- what deletes something asks first ----
+
+
+@pytest.fixture(scope="module")
+def predicted_folder(trained_folder, site_url, tmp_path_factory):
+    """A trained model that has predicted, and of which two predictions were dealt with."""
+    folder = tmp_path_factory.mktemp("predicted") / "work"
+    shutil.copytree(trained_folder, folder)
+    with new_workspace(folder) as made, open_site(site_url) as opened:
+        lifecycle.predict(made, opened, TRAINED)
+        first, second, *_ = (row["id"] for row in rows(made, PREDICTIONS, PREDICTIONS.c.modelid == TRAINED))
+        actions.perform(made, "acknowledge", [first])
+        actions.perform(made, "not-useful", [second])
+    return folder
+
+
+@pytest.fixture
+def predicted(predicted_folder, tmp_path):
+    shutil.copytree(predicted_folder, tmp_path / "predicted")
+    with new_workspace(tmp_path / "predicted") as made:
+        yield made
+
+
+@pytest.fixture
+def command(predicted, monkeypatch):
+    monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(predicted.folder))
+
+    def run(*arguments, code=0):
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code == code, done.output
+        return done.output
+
+    return run
+
+
+def number(workspace, table, *where):
+    return len(rows(workspace, table, table.c.modelid == TRAINED, *where))
+
+
+def state(workspace):
+    return rows(workspace, MODELS), number(workspace, PREDICTIONS), number(workspace, FILES)
+
+
+def test_what_goes_is_counted(predicted):
+    trainings = rows(predicted, FILES, FILES.c.area == "labelled", FILES.c.analysableid.is_not(None))
+    counts = {
+        "predictions": number(predicted, PREDICTIONS),
+        "actions": len(rows(predicted, PREDICTION_ACTIONS)),
+        "marks": number(predicted, FEEDBACK),
+        "notifications": number(predicted, NOTIFICATIONS),
+        "rows": sum(row["numrows"] for row in trainings),
+    }
+    assert all(counts.values())
+    cleared = losses.if_cleared(predicted, TRAINED)
+    assert (cleared.counts, cleared.trained) == (counts, True)
+    assert cleared.sentence == (
+        f"This deletes {counts['predictions']} predictions, 2 actions taken on them, 1 “not useful” mark, "
+        f"{counts['notifications']} notifications, {counts['rows']} rows of training data and the trained model."
+    )
+    removed = losses.if_removed(predicted, TRAINED)
+    assert removed.counts == {**counts, "runs": number(predicted, RUNS)}
+    assert removed.parts[0] == "the model “Students at risk of dropping out”"
+    models.clear(predicted, TRAINED)
+    assert losses.if_cleared(predicted, TRAINED) == losses.Losses({})
+    assert losses.if_cleared(predicted, TRAINED).sentence == ""
+
+
+def test_only_what_makes_a_new_version_loses_anything(predicted):
+    kept = ({"name": "X"}, {"contexts": [5]}, {"enabled": False}, {"interval": QUARTERS}, {"indicators": SHORT}, {})
+    for changes in kept:
+        assert not losses.if_edited(predicted, TRAINED, **changes).parts
+    for changes in ({"interval": SINGLE_RANGE}, {"indicators": SHORT[:1]}, {"processor": None}, {"interval": None}):
+        try:
+            lost = losses.if_edited(predicted, TRAINED, **changes)
+        except UsageError:  # without an interval it cannot be enabled
+            lost = losses.if_edited(predicted, TRAINED, **changes, enabled=False)
+        assert lost == losses.if_cleared(predicted, TRAINED)
+    with pytest.raises(UsageError, match="at least one indicator"):
+        losses.if_edited(predicted, TRAINED, indicators=[])
+
+
+def test_a_static_model_loses_predictions_alone(workspace, site):
+    modelid = model_of(workspace, NO_RECENT_ACCESSES)
+    past_week = r"\core\analytics\time_splitting\past_week"
+    assert not losses.if_edited(workspace, modelid, interval=past_week).parts
+    found = lifecycle.predict(workspace, site, modelid).figures["predictions"]
+    lost = losses.if_edited(workspace, modelid, interval=past_week)
+    assert (lost.counts["predictions"], lost.trained) == (found, False)
+    assert "trained model" not in lost.sentence
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("models", "clear", "6"),
+        ("models", "delete", "6"),
+        ("models", "enable", "6", "--interval", "single_range"),
+        ("models", "edit", "6", "--interval", "quarters_accum"),
+        ("models", "edit", "6", "--indicator", "read_actions"),
+        ("models", "edit", "6", "--site-processor"),
+    ],
+)
+def test_without_a_terminal_a_command_needs_yes(predicted, command, words):
+    before = state(predicted)
+    refused = command(*words, code=2)
+    assert f"his deletes {'the model' if 'delete' in words else number(predicted, PREDICTIONS)}" in refused
+    assert refused.endswith("and the trained model: nothing was changed, add --yes to go ahead without being asked.\n")
+    assert json.loads(command(*words, "--json", code=2).partition("\n}\n")[0] + "}")["errors"] == [refused.strip()]
+    assert state(predicted) == before
+    command(*words, "--yes")
+    assert number(predicted, PREDICTIONS) == 0
+
+
+def test_what_loses_nothing_is_not_asked_about(predicted, command):
+    before = number(predicted, PREDICTIONS)
+    command("models", "edit", "6", "--name", "Pilot", "--context", "5", "--interval", "quarters")
+    command("models", "enable", "6", "--interval", "quarters")
+    command("models", "disable", "6")
+    assert number(predicted, PREDICTIONS) == before
+    assert "no model 77" in command("models", "delete", "77", code=2)
+    assert "does not accept" in command("models", "enable", "6", "--interval", "upcoming_week", code=2)
+
+
+def test_moodles_tool_does_not_ask_cron_and_says_what_was_deleted(predicted, command):
+    lost = losses.if_cleared(predicted, TRAINED)
+    done = command("enable-model", "--modelid=6", "--analysisinterval=quarters_accum")
+    assert done == f"Success\nDeleted: {lost.text}.\n"
+    assert number(predicted, PREDICTIONS) == 0
+    assert command("enable-model", "--modelid=6", "--analysisinterval=quarters") == "Success\n"
+
+
+@posix
+def test_at_a_terminal_a_command_asks(predicted, monkeypatch, capsys):
+    import pty
+
+    monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(predicted.folder))
+    before, sentence = state(predicted), losses.if_cleared(predicted, TRAINED).sentence
+    person, terminal = pty.openpty()
+    with os.fdopen(person, "wb", buffering=0) as keys, os.fdopen(terminal) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        for words in (
+            ["models", "clear", "6"],
+            ["models", "enable", "6", "--interval", "quarters_accum"],
+            ["enable-model", "--modelid=6", "--analysisinterval=quarters_accum"],
+        ):
+            for answer in (b"\n", b"n\n"):
+                keys.write(answer)
+                with pytest.raises(click.Abort):
+                    main(words, standalone_mode=False)
+                assert f"{sentence} Go ahead? [y/N]" in capsys.readouterr().err
+                assert state(predicted) == before
+        keys.write(b"y\n")
+        assert main(["models", "clear", "6"], standalone_mode=False) == 0
+    assert number(predicted, PREDICTIONS) == 0
+
+
+# ---- more of models ----
+
+
 def test_clearing_a_static_model_lets_it_predict_again(workspace, site):
     modelid = model_of(workspace, NO_RECENT_ACCESSES)
     first = lifecycle.predict(workspace, site, modelid).figures["samples"]
@@ -235,7 +405,7 @@ def test_commands(tmp_path, monkeypatch):
     assert (len(edited["indicators"]), edited["processor"]) == (49, "logistic_regression")
     assert json.loads(run("edit", "6", "--site-processor", "--context", "5", "--json"))["model"]["contexts"] == [5]
     assert "disabled" in run("disable", "6")
-    assert "single_range cannot help students in time" in run("enable", "6", "--interval", "single_range", code=1)
+    assert "single_range cannot help students in time" in run("enable", "6", "--interval", "single_range", code=2)
     assert not json.loads(run("show", "6", "--json"))["model"]["enabled"]
     enabled = run("enable", "6", "--interval", "single_range", "--yes").splitlines()
     assert enabled[0] == "Model 6 is enabled: N."

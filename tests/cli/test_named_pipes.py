@@ -69,7 +69,7 @@ def test_rows_to_be_explained(pipe, tmp_path):
 
 def test_settings(pipe, monkeypatch):
     monkeypatch.setenv("MOODLEMLBACKEND_SETTINGS", str(pipe))
-    with pytest.raises(UsageError, match="is a named pipe; name a file"):
+    with pytest.raises(UsageError, match="is a named pipe; use a regular file"):
         load_settings()
 
 

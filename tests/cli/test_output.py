@@ -59,7 +59,8 @@ def run(site, tmp_path, monkeypatch):
         ("models", "create", "--target", HOSTILE),
     ],
 )
-def test_a_terminal_has_nothing_to_obey(run, words):
+def test_a_terminal_has_nothing_to_obey(run, words, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     if words[0] == "insights":
         run("tasks", "predict", "--now", NOW)
     done = run(*words)

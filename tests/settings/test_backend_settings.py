@@ -120,7 +120,7 @@ def test_a_file_that_is_too_long_to_be_read_whole(settings_file):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[moodlemlbackend]\nscroe = f1\n", "no use for 'scroe'"),
+        ("[moodlemlbackend]\nscroe = f1\n", "an unknown key 'scroe'"),
         ("[moodlemlbackend]\nscore = f1\nscore = mcc\n", "not a valid INI file"),
         ("score = f1\n", "not a valid INI file"),
         ("[moodle]\nscore = f1\n", "section [moodle]"),

@@ -12,7 +12,7 @@ from moodlemlbackend.analytics.features.indicators import Indicator
 from moodlemlbackend.analytics.features.targets import Target
 from moodlemlbackend.analytics.features.time_splitting import TimeSplitting
 from moodlemlbackend.analytics.site.modules import MODULES
-from moodlemlbackend.errors import UsageError
+from moodlemlbackend.errors import UsageError, unknown
 
 INDICATORS = "moodlemlbackend.indicators"
 TARGETS = "moodlemlbackend.targets"
@@ -57,7 +57,7 @@ def get_target(id: str) -> Target:  # noqa: A002
 def get_time_splitting(id: str) -> TimeSplitting:  # noqa: A002
     """Return the time splitting method of an id, or of the last part of one of Moodle's; raises :class:`UsageError`."""
     core = {method.id: method for method in time_splitting.CORE}
-    found: TimeSplitting = _find(id, core, TIME_SPLITTINGS, TimeSplitting, "time splitting method")
+    found: TimeSplitting = _find(id, core, TIME_SPLITTINGS, TimeSplitting, "interval")
     return found
 
 
@@ -74,7 +74,7 @@ def list_targets() -> list[Target]:
 def list_time_splittings() -> list[TimeSplitting]:
     """Every time splitting method, Moodle's first."""
     core = [method() for method in time_splitting.CORE]
-    return [*core, *_installed(TIME_SPLITTINGS, TimeSplitting, "time splitting method")]
+    return [*core, *_installed(TIME_SPLITTINGS, TimeSplitting, "interval")]
 
 
 def indicators_of(target: Target, modules: Collection[str] | None = None) -> tuple[str, ...]:
@@ -115,12 +115,15 @@ def _find(id: str, core: dict[str, Any], group: str, kind: type[Any], word: str)
         id = named[0] if len(named) == 1 else id  # noqa: A001
     if id in core:
         return _made(core[id])
-    for one in _installed(group, kind, word):
-        if one.id == id:
-            return one
-    raise UsageError(
-        f"There is no {word} {id[:120]!r}; give the name of its class in Moodle with the leading backslash, "
-        f"such as {next(iter(core))}, or install the package that has it."
+    installed = {made.id: made for made in _installed(group, kind, word)}
+    if id in installed:
+        return installed[id]
+    ids = [*core, *installed]
+    raise unknown(
+        word,
+        id,
+        ids if "\\" in id else [known.rpartition("\\")[2] for known in ids],
+        f"moodlemlbackend models {word}s lists them. One from another package has to be installed first.",
     )
 
 

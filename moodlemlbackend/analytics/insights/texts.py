@@ -68,6 +68,25 @@ ENGLISH = {
     "action incorrectlyflagged": "Not useful",
     # What a model's log says of them.
     "feedback trained": "{count} predictions marked as not useful were trained with, each as {weights} samples.",
+    # What is deleted with a model, or with what it has learned.
+    "loss": "This deletes {losses}.",
+    "loss and": "{first} and {last}",
+    "loss model": "the model “{name}”",
+    "loss predictions": "{count} predictions",
+    "loss predictions one": "1 prediction",
+    "loss actions": "{count} actions taken on them",
+    "loss actions one": "1 action taken on them",
+    "loss marks": "{count} “not useful” marks",
+    "loss marks one": "1 “not useful” mark",
+    "loss notifications": "{count} notifications",
+    "loss notifications one": "1 notification",
+    "loss rows": "{count} rows of training data",
+    "loss rows one": "1 row of training data",
+    "loss evaluations": "{count} evaluations",
+    "loss evaluations one": "1 evaluation",
+    "loss runs": "{count} logged runs",
+    "loss runs one": "1 logged run",
+    "loss trained": "the trained model",
     # Why no one is notified about a course.
     "withheld": (
         "No one is notified about {course}, where {flagged} of {predicted} students are flagged, probably because "
@@ -99,8 +118,9 @@ ENGLISH = {
 
 
 def say(name: str, target: str = "", /, **values: object) -> str:
-    """Return a text, the target's own if there is one, with the values filled in."""
-    text = ENGLISH.get(f"{name} {target}") or ENGLISH[name]
+    """Return a text, the target's own or that for one if there is one, with the values filled in."""
+    variant = "one" if values.get("count") == 1 else target
+    text = ENGLISH.get(f"{name} {variant}") or ENGLISH[name]
     return text.format(**values)
 
 

@@ -13,6 +13,9 @@ ENGLISH = {
     "nav notifications": "Notifications",
     "nav analytics": "Models of the site",
     "footer": "Version {version} · times are in {zone}",
+    # Before something is done that cannot be taken back.
+    "confirm goes": "This deletes for good:",
+    "confirm cancel": "Cancel",
     # What is refused.
     "refused": "This cannot be shown or done",
     "not found": "There is nothing here",
@@ -41,7 +44,6 @@ ENGLISH = {
     "too many selected": "Too many were selected; at most {count} at a time.",
     "several contexts": "What was selected belongs to different courses; do it one course at a time.",
     "no addresses": "None of those who were selected has an e-mail address in Moodle.",
-    "not sure": "Nothing was cleared; check the box that says that you are sure.",
     "bad interval": "This interval or mode cannot be used with the model; load the page again and choose another.",
     # Places.
     "yourself": "About yourself",

@@ -617,7 +617,7 @@ def test_site_dataset_writes_what_moodle_would(small, command, tmp_path):
     ("options", "code", "said"),
     [
         (["--target", "nothing", "--interval", "quarters"], 2, "There is no target 'nothing'"),
-        (["--target", "course_dropout", "--interval", "half"], 2, "There is no time splitting method 'half'"),
+        (["--target", "course_dropout", "--interval", "half"], 2, "There is no interval 'half'"),
         (["--target", "course_dropout", "--interval", "upcoming_week"], 2, "does not accept"),
         (["--target", "no_teaching", "--interval", "single_range", "--indicator",
           r"\core\analytics\indicator\any_course_access"], 2, "needs user"),

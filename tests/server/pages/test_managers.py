@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.pages import QUARTERS, axe, log_in, log_out, pages, post, reader, show, told, violations
+from fixtures.pages import QUARTERS, axe, confirm, log_in, log_out, pages, post, reader, show, told, violations
 from fixtures.paths import posix
 from fixtures.servers import wait_for
 
@@ -311,22 +311,58 @@ def test_predictions_by_course_and_invalid_elements(manager, prepared, address):
     assert 'data-name="Not for training"' in text
 
 
-def test_an_interval_that_cannot_help_in_time_needs_to_be_known(server, manager, address):
+def losses_of(server, modelid):
+    """What goes, as the pages list it."""
+    queries = {
+        "predictions": "SELECT COUNT(*) FROM analytics_predictions WHERE modelid = ?",
+        "notifications": "SELECT COUNT(*) FROM analytics_notifications WHERE modelid = ?",
+        "rows of training data": "SELECT SUM(numrows) FROM analytics_files WHERE modelid = ? AND area = 'labelled' "
+        "AND analysableid IS NOT NULL",
+    }
+    return [f"<li>{store(server, query, modelid)[0][0]} {what}</li>" for what, query in queries.items()]
+
+
+def test_another_interval_is_asked_about_with_what_goes(server, manager, prepared, address):
     before = store(server, "SELECT * FROM analytics_models")
-    page = unescape(manager.get(address).text)
-    assert "I know that these come too late to help a student: from the start of the course to its end" in page
-    refused = told(post(manager, f"{address}/enable", address, interval=SINGLE_RANGE), 400)
-    assert "The interval single_range cannot help students in time" in refused
+    answer = post(manager, f"{address}/enable", address, interval=SINGLE_RANGE)
+    text = unescape(answer.text)
+    assert "<h1>Enable “Students at risk of dropping out” with this interval?</h1>" in text
+    assert "The interval single_range cannot help students in time" in text
+    for part in (*losses_of(server, prepared.dropout), "<li>the trained model</li>", f'<a href="{address}">Cancel</a>'):
+        assert part in text
+    assert "<script" not in text
+    told(manager.post(f"{address}/enable", data={"interval": SINGLE_RANGE, "confirmed": "yes"}), 403)
+    again = post(manager, f"{address}/enable", address, interval=SINGLE_RANGE, confirmed="yes")
+    assert "This deletes for good:" in again.text
     assert store(server, "SELECT * FROM analytics_models") == before
 
 
-def test_clearing_needs_to_be_sure(server, manager, prepared, address):
+def test_clearing_is_confirmed_for_what_was_shown(server, manager, prepared, address):
     counted = "SELECT COUNT(*) FROM analytics_predictions WHERE modelid = ?"
-    assert "sure" in told(post(manager, f"{address}/clear", address), 400)
+    asked = post(manager, f"{address}/clear", address)
+    assert all(part in asked.text for part in losses_of(server, prepared.dropout))
+    store(server, "UPDATE analytics_predictions SET modelid = ? WHERE id = (SELECT MIN(id) FROM analytics_predictions "
+          "WHERE modelid = ?)", prepared.static, prepared.dropout)  # fmt: skip
+    again = confirm(manager, asked)
+    assert all(part in again.text for part in losses_of(server, prepared.dropout))
     assert store(server, counted, prepared.dropout) != [(0,)]
-    assert post(manager, f"{address}/clear", address, sure="yes").status_code == 303
+    assert "The model is cleared." in manager.get(confirm(manager, again).headers["location"]).text
     assert store(server, counted, prepared.dropout) == [(0,)]
     assert "has not predicted anything" in manager.get(f"{address}/predictions").text
+    answer = post(manager, f"{address}/enable", address, interval=SINGLE_RANGE)
+    assert "This deletes" not in answer.text, "there is nothing left to go"
+    assert confirm(manager, answer).status_code == 303
+    assert post(manager, f"{address}/enable", address, interval=QUARTERS).status_code == 303
+
+
+def test_a_model_is_deleted_once_that_was_confirmed(server, manager, prepared):
+    address = f"/analytics/models/{prepared.static}"
+    asked = post(manager, f"{address}/delete", address)
+    assert "<li>the model “" in asked.text
+    assert "the trained model" not in asked.text
+    assert manager.get(address).status_code == 200
+    assert "The model is deleted." in manager.get(confirm(manager, asked).headers["location"]).text
+    told(manager.get(address), 404)
 
 
 def test_nobody_else_changes_a_model(server, prepared, address):
@@ -334,12 +370,12 @@ def test_nobody_else_changes_a_model(server, prepared, address):
     ana = reader(server, "ana")
     good = re.search(r'name="token" value="([^"]+)"', ana.get(f"/insights?context={prepared.course}").text)[1]
     before = store(server, "SELECT * FROM analytics_models")
-    for action in ("enable", "disable", "clear", "evaluate", "backtest", "train", "predict", "stop"):
-        told(ana.post(f"{address}/{action}", data={"token": good, "sure": "yes"}), 403)
-        told(reader(server, "moodle").post(f"{address}/{action}", data={"token": good, "sure": "yes"}), 403)
-        told(reader(server, "manager").post(f"{address}/{action}", data={"sure": "yes"}), 403)
+    for action in ("enable", "disable", "clear", "delete", "evaluate", "backtest", "train", "predict", "stop"):
+        told(ana.post(f"{address}/{action}", data={"token": good, "confirmed": "yes"}), 403)
+        told(reader(server, "moodle").post(f"{address}/{action}", data={"token": good, "confirmed": "yes"}), 403)
+        told(reader(server, "manager").post(f"{address}/{action}", data={"confirmed": "yes"}), 403)
         headers = {"Sec-Fetch-Site": "cross-site"}
-        told(post(reader(server, "manager"), f"{address}/{action}", address, headers=headers, sure="yes"), 403)
+        told(post(reader(server, "manager"), f"{address}/{action}", address, headers=headers, confirmed="yes"), 403)
     assert store(server, "SELECT * FROM analytics_models") == before
     assert not children(server)
 

@@ -17,7 +17,7 @@ from moodlemlbackend.analytics.db.history import evaluations, last_evaluations, 
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.invalid import invalid_elements
 from moodlemlbackend.analytics.insights import listing
-from moodlemlbackend.analytics.lifecycle import backend, most_flagged
+from moodlemlbackend.analytics.lifecycle import backend, losses, most_flagged
 from moodlemlbackend.analytics.lifecycle.evaluation import MODES, TRAINED_MODEL
 from moodlemlbackend.dataset.columns import indicators_of
 from moodlemlbackend.errors import BackendError, RequestError
@@ -28,13 +28,15 @@ from moodlemlbackend.server.jobs.page_runs import TASKS, PageRun
 from moodlemlbackend.server.pages.charts import calibration_chart, score_chart
 from moodlemlbackend.server.pages.model_index import FIGURE, RunFacts
 from moodlemlbackend.server.pages.site import contexts
+from moodlemlbackend.server.pages.site.confirmations import Question, ask
 from moodlemlbackend.server.pages.site.responses import Page, go
-from moodlemlbackend.server.texts import indicator_name, interval_name, say
+from moodlemlbackend.server.texts import indicator_name, say
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from moodlemlbackend.analytics.db import Connection
+    from moodlemlbackend.analytics.lifecycle.losses import Losses
     from moodlemlbackend.analytics.lifecycle.most_flagged import MostFlagged
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.server.pages.charts import ScoreChart
@@ -82,7 +84,7 @@ class IntervalScores:
     chart: ScoreChart
 
 
-def index(ctx: RequestContext) -> Page:
+def index(ctx: RequestContext, done: str = "") -> Page:
     """All models."""
     ctx.require_manager()
     with ctx.workspace.store.read() as connection:
@@ -96,7 +98,7 @@ def index(ctx: RequestContext) -> Page:
             )
             for model in models.listed(connection)
         ]  # fmt: skip
-    return Page("models.html", {"rows": rows})
+    return Page("models.html", {"rows": rows, "notice": say("notice delete") if done == "delete" else ""})
 
 
 def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
@@ -112,7 +114,6 @@ def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
         "more": len(log) > SHOWN_EVALUATIONS, "scores_by_interval": _scores_by_interval(log),
         "indicators": [indicator_name(column.name, column.label) for column in indicators_of(shown.indicators)],
         "intervals": intervals, "modes": MODES,
-        "too_late": [interval_name(one) for one in intervals if definitions.cannot_help(shown.target, one)],
         "contexts": contexts.named(ctx, shown.contexts or ()), "minimum": backend.MINIMUM_SCORE,
         "processor": shown.processor or say("processor of the site"),
         "has_past": definitions.has_past(shown.target),
@@ -212,29 +213,48 @@ def evaluation_file(ctx: RequestContext, modelid: int, logid: int, name: str) ->
     return Response(path.read_bytes(), media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
 
-def change(ctx: RequestContext, modelid: int, action: str, form: PageForm) -> Response:
-    """Do what a form says."""
+def change(ctx: RequestContext, modelid: int, action: str, form: PageForm) -> Page | Response:
+    """Do what a form says; what deletes something is asked about first."""
     model = _model(ctx, modelid)
     if action in TASKS:
         ctx.runs.start(PageRun(action, modelid, ctx.person.id, _options(model, action, form)))
         return go(f"/analytics/models/{modelid}/run")
     if action == "enable":
-        interval = form.text("interval")
+        interval = form.text("interval") or model.interval or ""
         if interval and interval not in definitions.intervals_for(model.target):
             raise RequestError(say("bad interval"), 400)
-        why_not = definitions.cannot_help(model.target, interval or model.interval)
-        if why_not and form.text("sure") != "yes":
-            raise RequestError(" ".join([why_not, say("enable not sure")]), 400)
-        models.enable(ctx.workspace, modelid, interval or None)
+        if question := ask(form, _about_interval(ctx, model, interval)):
+            return question
+        models.enable(ctx.workspace, modelid, interval)
     elif action == "stop":
         ctx.runs.stop(modelid)
     elif action == "disable":
         models.edit(ctx.workspace, modelid, enabled=False)
     elif action == "clear":
-        if form.text("sure") != "yes":
-            raise RequestError(say("not sure"), 400)
+        if question := ask(form, _about_loss(model, action, losses.if_cleared(ctx.workspace, modelid))):
+            return question
         models.clear(ctx.workspace, modelid)
+    elif action == "delete":
+        if question := ask(form, _about_loss(model, action, losses.if_removed(ctx.workspace, modelid))):
+            return question
+        models.remove(ctx.workspace, modelid)
+        return go(f"/analytics?done={action}")
     return go(f"/analytics/models/{modelid}?done={action}")
+
+
+def _about_loss(model: AnalyticsModel, action: str, lost: Losses, *sentences: str, **fields: str) -> Question:
+    """The question before a model is cleared, deleted or changed."""
+    here = f"/analytics/models/{model.id}"
+    return Question(
+        say(f"confirm {action}", model=model.name), say(f"confirm button {action}"), f"{here}/{action}", here,
+        [sentence for sentence in sentences if sentence], lost.parts, [*fields.items()],
+    )  # fmt: skip
+
+
+def _about_interval(ctx: RequestContext, model: AnalyticsModel, interval: str) -> Question:
+    """The question before a model is enabled with an interval that cannot help, or another one than it has now."""
+    lost = losses.if_edited(ctx.workspace, model.id, enabled=True, interval=interval)
+    return _about_loss(model, "enable", lost, definitions.cannot_help(model.target, interval), interval=interval)
 
 
 def _options(model: AnalyticsModel, action: str, form: PageForm) -> dict[str, Any]:

@@ -28,7 +28,7 @@ Word = Annotated[str, Query(pattern="^[a-z]{0,20}$")]
 Number = Annotated[int, Query(ge=0, le=10_000)]
 File = Annotated[str, InPath(pattern=r"^(report\.html|[a-z0-9-]{1,64}\.png)$")]
 Part = Literal["backtest", "predictions", "invalid", "log"]
-Change = Literal["enable", "disable", "clear", "evaluate", "backtest", "train", "predict", "stop"]
+Change = Literal["enable", "disable", "clear", "delete", "evaluate", "backtest", "train", "predict", "stop"]
 
 _HIDDEN: dict[str, Any] = {"include_in_schema": False, "response_class": HTMLResponse}
 
@@ -73,8 +73,8 @@ def _add_insights(app: FastAPI) -> None:
 
 def _add_models(app: FastAPI) -> None:
     @app.get("/analytics", **_HIDDEN)
-    async def models(request: Request, user: AnyLogin) -> Response:
-        return await _show(request, user, managers.index)
+    async def models(request: Request, user: AnyLogin, done: Word = "") -> Response:
+        return await _show(request, user, lambda ctx: managers.index(ctx, done))
 
     @app.get("/analytics/models/{modelid}", **_HIDDEN)
     async def model(request: Request, user: AnyLogin, modelid: Id, done: Word = "") -> Response:

@@ -1,0 +1,41 @@
+"""The question before something is done that cannot be taken back."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from moodlemlbackend.errors import UsageError
+
+from .output import safe
+
+
+def confirm(*sentences: str, yes: bool) -> None:
+    """Ask whether what the sentences say may be done; nothing is asked where they are empty, or with ``yes``.
+
+    Raises
+    ------
+    UsageError
+        There is no terminal to ask at.
+    click.Abort
+        The answer is no.
+    """
+    said = [sentence for sentence in sentences if sentence]
+    if yes or not said:
+        return
+    if not sys.stdin.isatty():
+        reasons = "; ".join(sentence.removesuffix(".") for sentence in said)
+        raise UsageError(f"{reasons}: nothing was changed, add --yes to go ahead without being asked.")
+    click.confirm(safe(" ".join([*said, "Go ahead?"])), abort=True, err=True)
+
+
+def confirm_overwriting(path: str | Path, *, yes: bool) -> None:
+    """Ask before a file that holds something is written again."""
+    with suppress(OSError, ValueError):
+        file = Path(path)
+        if not (file.is_file() and file.stat().st_size):
+            return
+    confirm(f"This overwrites {path}.", yes=yes)
