@@ -1,8 +1,8 @@
-"""What the documents tell a reader to type works, and so do the files in ``deploy/``.
+"""What the documents tell a reader to type works.
 
-Lines after ``<!-- test -->`` are run by ``test_docs.py``. Those of the quickstart, of the deployment and of the operations are
-run here, in order, on a folder that stands for the whole disk. What cannot be run is in ``CANNOT_RUN``, with the
-reason; of it, as of all other lines, the arguments are checked.
+Lines after ``<!-- test -->`` are run by ``test_docs.py``. Those of the quickstart, of the deployment and of the
+operations are run here, in order, on a folder that stands for the whole disk. What cannot be run is in ``CANNOT_RUN``,
+with the reason; of it, as of all other lines, the arguments are checked.
 """
 
 from __future__ import annotations
@@ -12,26 +12,24 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
 import pytest
 
 import moodlemlbackend
+from fixtures.machine import PASSWORD, Machine
 from fixtures.paths import ROOT, posix
-from fixtures.typed_lines import CANNOT_RUN, DOCUMENTS, Line, Machine, lines_in, typed_lines
+from fixtures.typed_lines import CANNOT_RUN, CHECKS, DEPLOY, DOCUMENTS, check_files, lines_in, typed_lines
 from moodlemlbackend.cli import main
+from moodlemlbackend.server.auth.passwords import read_users
 
 LINES = typed_lines()
-DEPLOY = ROOT / "deploy"
+QUICKSTART = "docs/quickstart.md"
+READS = "\n## The package reads the site"
 PROGRAM = "/opt/moodlemlbackend/bin/moodlemlbackend"
 SITE_URL = "postgresql://analytics:PASSWORD@localhost/moodle"
-ON_THE_MACHINE = ("docs/quickstart.md", "docs/deployment.md", "docs/operations.md")
-CHECKED = {"moodlemlbackend", "backend", "pip", "python", "python3", "make", "nox"}
-"""Programs whose arguments are checked, and which need not run for it."""
+ON_THE_MACHINE = (QUICKSTART, "docs/deployment.md", "docs/operations.md")
 
 
 # ---- every line ----
@@ -56,7 +54,7 @@ def test_lines_to_type_are_in_blocks_of_their_own(document):
 def test_every_line_is_run_or_checked(line):
     for words in line.commands:
         program = Path(words[0]).name
-        if program in CHECKED:
+        if program in CHECKS:
             CHECKS[program](words[1:])
         elif program in CANNOT_RUN:
             check_files(words)
@@ -77,85 +75,8 @@ def test_nothing_is_fetched_by_the_name_of_another_projects_package():
         *ROOT.glob("cli/**/*.py"),
     ]
     for path in sources:
-        for match in re.finditer(r"(?:pip install|install) [^\n]*?moodlemlbackend(?!/)", path.read_text("utf-8")):
-            assert "/bin/" in match[0] or "/opt/" in match[0] or "-g moodlemlbackend" in match[0], (path, match[0])
-        assert not re.search(r"moodlemlbackend\[", path.read_text("utf-8")), path
-
-
-def check_command(words: list[str]) -> None:
-    """Whether a command, its arguments and options exist."""
-    command: click.Command = main
-    context = click.Context(main, info_name="moodlemlbackend")
-    while isinstance(command, click.Group):
-        assert words, f"{context.command_path} needs a command"
-        if words[0].startswith("--"):
-            assert words[0] in {name for one in command.get_params(context) for name in one.opts}, words
-            return
-        found = command.get_command(context, words[0])
-        assert found is not None, words
-        command, words = found, words[1:]
-        context = click.Context(command, parent=context, info_name=command.name)
-    given, _, _ = command.make_parser(context).parse_args(list(words))
-    missing = [one.name for one in command.params if one.required and not given.get(one.name or "")]
-    assert not missing, (context.command_path, missing)
-
-
-def check_pip(words: list[str]) -> None:
-    """Whether what is installed is this package from its clone, with extras that it has, or another project's library."""
-    assert words[0] in ("install", "uninstall"), words
-    for what in (word for word in words[1:] if not word.startswith("-")):
-        if what.startswith("."):
-            extras = re.fullmatch(r"\.(?:\[([\w,]+)\])?", what)
-            assert extras, what
-            known = set(re.findall(r'^    "(\w+)": \[', (ROOT / "setup.py").read_text("utf-8"), re.MULTILINE)) | {"all"}
-            assert set((extras[1] or "all").split(",")) <= known
-        else:
-            assert what in ("tensorflow", "tensorflow-cpu", "jupyter", "requirements.txt"), what
-
-
-def check_python(words: list[str]) -> None:
-    """Whether the module, or the file, is there."""
-    if words[0] == "-m":
-        assert find_spec(words[1]) is not None, words
-    else:
-        assert list((ROOT / "benchmarks").glob(words[0])) or words[0] == "-c", words
-
-
-def check_make(words: list[str]) -> None:
-    """Whether the Makefile has the targets."""
-    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    assert {word for word in words if "=" not in word} <= targets
-
-
-def check_nox(words: list[str]) -> None:
-    """Whether the session is one of the noxfile's."""
-    assert re.fullmatch(r"tests-3\.1[0-3]|lowest", words[words.index("-s") + 1])
-
-
-CHECKS = {
-    "moodlemlbackend": check_command,
-    "backend": check_command,
-    "pip": check_pip,
-    "python": check_python,
-    "python3": check_python,
-    "make": check_make,
-    "nox": check_nox,
-}
-
-
-def check_files(words: list[str]) -> None:
-    """Whether files of ours, and units, that a program is given are there; in an image, the command and its options."""
-    units = {path.name for path in (DEPLOY / "systemd").iterdir()}
-    for word in words:
-        if word.startswith("deploy/"):
-            assert list(ROOT.glob(word)), word
-        if re.search(r"\.(service|timer)$", word):
-            name = re.sub(r"@\w+\.service", "@.service", word)
-            assert name in units, word
-    if words[0] == "docker" and words[1] in ("run", "exec") and "moodlemlbackend" in words[2:]:
-        inside = words[max(number for number, word in enumerate(words) if word == "moodlemlbackend") + 1 :]
-        if inside:
-            check_command(inside)
+        text = path.read_text("utf-8")
+        assert not re.search(r"pip install\b[^\n`]*(?<![/\w])moodlemlbackend|moodlemlbackend\[", text), path
 
 
 def in_documents(pattern: str) -> list[str]:
@@ -165,10 +86,10 @@ def in_documents(pattern: str) -> list[str]:
 
 def test_commands_in_sentences_exist():
     named = in_documents("moodlemlbackend ") + in_documents("docker exec ")
-    assert len(named) > 40
+    assert len(named) > 20
     for text in named:
         words = text.split()
-        words = words[2:] if words[0] == "docker" else words
+        words = words[3:] if words[0] == "docker" else words
         command: click.Command = main
         for word in words[1:]:
             if not isinstance(command, click.Group):
@@ -215,13 +136,12 @@ def lines_of(document: str, *, after: str = "", before: str = "\0") -> list[str]
 @posix
 def test_quickstart_of_a_moodle_that_calls_the_package(machine, courses):
     """Moodle itself is not here: its calls are made with the Python that it is told, and what it hands over."""
-    document = "docs/quickstart.md"
-    printed = machine.run(lines_of(document, before="\n## The package reads the site"))
+    printed = machine.run(lines_of(QUICKSTART, before=READS))
     assert any("Problems: 0" in text for line, text in printed.items() if " doctor " in line)
     (path,) = (
         word
         for line in LINES
-        if line.document == document
+        if line.document == QUICKSTART
         for word in re.findall(r"pathtopython --set=(\S+)", line.text)
     )
     model = "/var/moodledata/models/1"
@@ -238,6 +158,11 @@ def test_quickstart_of_a_moodle_that_calls_the_package(machine, courses):
     assert json.loads(predicted)["predictions"]
 
 
+def machine_site(machine: Machine) -> dict[str, str]:
+    """The site's address, changed to that of a simulated one."""
+    return {SITE_URL: f"sqlite:///{machine.path('/tmp/site.db')}"}
+
+
 @pytest.fixture(scope="session")
 def insights(machine) -> dict[str, str]:
     """What the lines of the other quickstart print, on a simulated site."""
@@ -245,11 +170,11 @@ def insights(machine) -> dict[str, str]:
     from moodlemlbackend.simulation.site.build import write_site
 
     write_site(str(machine.path("/tmp/site.db")), courses=14, students=20, seed=1)
-    lines = lines_of("docs/quickstart.md", after="\n## The package reads the site")
+    lines = lines_of(QUICKSTART, after=READS)
     if machine.path("/opt/moodlemlbackend").exists():
         lines = [line for line in lines if not re.search("git clone|-m venv|pip install", line)]
         lines.insert(0, "cd moodlemlbackend")
-    return machine.run(lines, **{SITE_URL: f"sqlite:///{machine.path('/tmp/site.db')}"})
+    return machine.run(lines, **machine_site(machine))
 
 
 @posix
@@ -257,3 +182,73 @@ def test_quickstart_to_the_first_insight(insights):
     assert "can be trained on" in insights["backend site check"]
     (shown,) = (text for line, text in insights.items() if "insights list" in line)
     assert "at risk" in shown
+
+
+@posix
+def test_lines_of_the_deployment(machine, insights):
+    """All but the installation, which has been done; the settings of the quickstart are put back."""
+    lines = [line for line in lines_of("docs/deployment.md") if not re.search("-m venv|pip install|doctor", line)]
+    restored = [line for line in lines_of(QUICKSTART, after=READS) if "sed -i" in line]
+    printed = machine.run(["cd moodlemlbackend", *lines, *restored], **machine_site(machine))
+    (entry,) = (text for line, text in printed.items() if " passwd " in line)
+    assert read_users(entry.strip())["ana.teacher"].matches(PASSWORD.strip())
+    assert machine.path("/opt/moodlemlbackend/etc/moodlemlbackend.ini").stat().st_mode & 0o777 == 0o640
+    assert machine.path("/etc/cron.d/moodlemlbackend").is_file()
+
+
+@posix
+def test_lines_of_cron_need_no_variables(machine, insights):
+    """All at once, as they may meet; each as cron starts it."""
+    jobs = [line for line in (DEPLOY / "cron").read_text().splitlines() if not line.startswith("#")]
+    fields = [re.fullmatch(r"((?:[\d*]+ +){5})(\w+) +(.+)", job) for job in jobs]
+    assert all(job and job[2] == "moodlemlbackend" for job in fields)
+    machine.path("/var/log/moodlemlbackend").mkdir(parents=True, exist_ok=True)
+    usual = [f"HOME={machine.home}", "SHELL=/bin/sh", "PATH=/usr/bin:/bin", "LOGNAME=moodlemlbackend"]
+    runs = [
+        subprocess.Popen(["env", "-i", *usual, "/bin/sh", "-c", machine.local(job[3])], cwd=machine.home)
+        for job in fields
+        if job
+    ]
+    log = machine.path("/var/log/moodlemlbackend/tasks.log")
+    assert [run.wait() for run in runs] == [0, 0, 0], log.read_text()
+    assert log.read_text().count("Done in") == 3
+
+
+@posix
+def test_a_backup_is_restored_at_another_path(machine, insights):
+    backup = lines_of("docs/operations.md", after="\n## Backup\n", before="\n## Restore\n")
+    restore = lines_of("docs/operations.md", after="\n## Restore\n", before="\n## Upgrade\n")
+    machine.run(backup)
+    machine.path("/var/lib/moodlemlbackend").rename(machine.path("/var/lib/before"))
+    settings = machine.path("/opt/moodlemlbackend/etc/moodlemlbackend.ini")
+    settings.unlink()
+    machine.path("/var/lib/elsewhere").mkdir()
+    elsewhere = {"/var/lib/moodlemlbackend": "/var/lib/elsewhere"}
+    machine.run(restore[:-1], **elsewhere)
+    named = settings.read_text()
+    assert str(machine.path("/var/lib/moodlemlbackend/analytics")) in named
+    settings.write_text(named.replace("/var/lib/moodlemlbackend", "/var/lib/elsewhere"))
+    assert "Students at risk" in machine.run(restore[-1:])[restore[-1]]
+    (listing,) = (line for line in insights if "insights list" in line)
+    again = listing.replace("backend ", f"{PROGRAM} ", 1)
+    assert machine.run([again])[again] == insights[listing]
+    predicted = machine.run([f"{PROGRAM} tasks predict --json"])
+    (result,) = (json.loads(text) for text in predicted.values())
+    assert result["status"] == 0
+    machine.path("/var/lib/elsewhere").rename(machine.path("/var/lib/moodlemlbackend"))
+    settings.write_text(named)
+
+
+@posix
+def test_an_upgrade_and_the_way_back(machine, insights):
+    """All but pip, which has installed once."""
+    lines = lines_of("docs/operations.md", after="\n## Upgrade\n", before="\n## What data is kept\n")
+    machine.run(["cd moodlemlbackend", *(line for line in lines if not re.search("pip|doctor", line))], VERSION="HEAD")
+    assert machine.path("/var/lib/moodlemlbackend/analytics/store.sqlite").is_file()
+
+
+@posix
+def test_nothing_is_left_after_the_removal(machine, insights):
+    machine.run(lines_of("docs/operations.md", after="\n## Remove everything\n"))
+    left = [path for name in ("opt", "etc", "var") for path in machine.path(name).glob("**/moodlemlbackend*")]
+    assert left == []
