@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
@@ -13,10 +12,10 @@ import click
 from .command import Answer
 from .command import command as make
 from .options import NOW, PREFIX
-from .output import console, moment
+from .output import moment, progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 EXAMPLES = """\
 moodlemlbackend demo site -o site.db
@@ -29,37 +28,37 @@ moodlemlbackend demo site --schema 3.7 --now 2026-03-01 -o mariadb://me:password
     "site",
     click.option(
         "-o", "--output", "url", metavar="URL", required=True,
-        help="Database to make the site in: an SQLAlchemy URL, or the path of an SQLite file.",
+        help="Database for the site: an SQLAlchemy URL, or the path of an SQLite file.",
     ),
     click.option("--courses", type=click.IntRange(1), default=40, show_default=True, help="Number of courses."),
     click.option(
-        "--students", type=click.IntRange(1), default=40, show_default=True, help="Students of a course, on average."
+        "--students", type=click.IntRange(1), default=40, show_default=True, help="Students per course, on average."
     ),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the simulation."),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed for the simulation."),
     NOW,
     PREFIX,
     click.option(
         "--schema", type=click.Choice(["3.7", "4.2", "5.0"]), default="4.2", show_default=True,
-        help="Moodle version whose tables are made.",
+        help="Moodle version whose tables to create.",
     ),
     click.option(
         "--log-rows-factor", "factor", type=click.FloatRange(1), default=1.0, show_default=True,
-        help="Make about so many times as many log rows, to measure with.",
+        help="Multiply the number of log rows by about this, for benchmarks.",
     ),
     examples=EXAMPLES,
 )  # fmt: skip
 def command(
     url: str, courses: int, students: int, seed: int, now: int | None, prefix: str | None, schema: str, factor: float
 ) -> Answer:
-    """Simulate a Moodle site in a database: its tables, with courses, people, activities, grades and the log.
+    """Simulate a Moodle site in a database: tables with courses, people, activities, grades and the log.
 
-    A database that has tables of that prefix is left alone. When something fails, nothing is left behind.
+    A database that already has tables with this prefix is not touched. If something fails, nothing is left behind.
     """
     from moodlemlbackend.settings.analytics import load_analytics_settings
     from moodlemlbackend.simulation.site.build import write_site
 
     begun = time.perf_counter()
-    with _stoppable(), _progress() as progress:
+    with _stoppable():
         site = write_site(
             url,
             courses=courses,
@@ -69,7 +68,7 @@ def command(
             prefix=load_analytics_settings(prefix=prefix).prefix,
             schema=schema,
             log_rows_factor=factor,
-            progress=progress,
+            progress=progress("Simulating courses"),
         )
     seconds = time.perf_counter() - begun
     kinds = ", ".join(f"{number} {kind}" for kind, number in site.courses.items())
@@ -84,25 +83,12 @@ def command(
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on standard error, if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import Progress
-
-    with Progress(console=console(err=True), transient=True) as bar:
-        task = bar.add_task("Courses", total=None)
-        yield lambda done, number: bar.update(task, completed=done, total=number)
-
-
-@contextmanager
 def _stoppable() -> Iterator[None]:
     """Let a signal to stop end the work in an orderly way."""
     from moodlemlbackend.errors import InterruptedRunError
 
     def stop(number: int, _frame: object) -> NoReturn:
-        raise InterruptedRunError(f"Stopped by the signal {signal.Signals(number).name}; nothing of the site was kept.")
+        raise InterruptedRunError(f"Stopped by the signal {signal.Signals(number).name}; nothing was kept.")
 
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: signal.signal(number, stop) for number in numbers}

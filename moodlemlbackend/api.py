@@ -112,7 +112,9 @@ class Model:
         features = np.asarray(data, np.float32)
         if features.ndim != 2 or (self.columns is not None and features.shape[1] != len(self.columns)):
             wanted = "any number of" if self.columns is None else len(self.columns)
-            raise UsageError(f"The features have the shape {features.shape}; the model needs rows of {wanted} columns.")
+            raise UsageError(
+                f"The features have shape {features.shape}, but the model needs rows with {wanted} columns."
+            )
         return features
 
 
@@ -324,7 +326,7 @@ def _draw(samples: TrainingRows, split: str, iterations: int, seed: int, *, name
     """Draw splits; NotEnoughDataError where the caller ``named`` courses or times and they cannot be split by."""
     drawn, _, reason = draw_splits_or_rows(samples, split, iterations, seed)
     if reason and named:
-        raise NotEnoughDataError(f"The rows cannot be split by {split}, because {reason}.")
+        raise NotEnoughDataError(f"The rows cannot be split by {split} because {reason}.")
     return drawn
 
 
@@ -334,5 +336,5 @@ def _pairs(drawn: list[Split]) -> list[tuple[Indices, Indices]]:
 
 def _labelled(data: DataSet, groups: npt.ArrayLike | None = None, times: npt.ArrayLike | None = None) -> TrainingRows:
     if data.labels is None:
-        raise UsageError(f"{data.header.source} is not labelled; give a data set with the classes of its samples.")
+        raise UsageError(f"{data.header.source} has no labels; give a data set with the class of each sample.")
     return samples_of(data, groups, times)

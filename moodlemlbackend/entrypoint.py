@@ -87,5 +87,5 @@ def _number(given: dict[str, str], name: str) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number < 1e9:
-        raise UsageError(f"The argument {name} is {given[name]!r}; it must be a number of 0 or more.")
+        raise UsageError(f"The argument {name} is {given[name]!r}; use a number of 0 or more.")
     return number

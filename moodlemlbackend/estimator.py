@@ -81,14 +81,14 @@ class MoodleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         check_classification_targets(y)
         weights = np.ones(len(X)) if sample_weight is None else _check_sample_weight(sample_weight, X)
         if (weights < 0).any():
-            raise ValueError("a sample weight is negative; weights are how often a row counts")
+            raise ValueError("a sample weight is negative; a weight is the number of times a row counts")
         check_consistent_length(X, groups)
         courses = CoursesOfRows() if groups is None else known_courses(groups)
         courses = courses.take(np.flatnonzero(weights > 0))
         X, y, weights = X[weights > 0], y[weights > 0], weights[weights > 0]
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y has {len(self.classes_)} class; two classes or more are needed to tell them apart")
+            raise ValueError(f"y has {len(self.classes_)} class; at least two classes are needed")
         targets = np.eye(len(self.classes_))[labels] * weights[:, None]
         columns = map(str, getattr(self, "feature_names_in_", (f"x{column}" for column in range(X.shape[1]))))
         samples = TrainingRows(

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 NEW = ".new-"
 """What the names of files and folders begin with that are not whole yet."""
 
-_GIVE_ACCESS = "give the user that runs this command access to it"
-_FREE_SPACE = "free some space there, or raise its quota, and run the command again"
+_GIVE_ACCESS = "give the user who runs this command access to it"
+_FREE_SPACE = "free some space there or raise its quota, then run the command again"
 
 _ADVICE = {
     errno.EACCES: _GIVE_ACCESS,
     errno.EPERM: _GIVE_ACCESS,
-    errno.EROFS: "mount it writable, or choose another directory",
+    errno.EROFS: "mount it as writable, or choose another directory",
     errno.ENOSPC: _FREE_SPACE,
-    errno.EFBIG: "raise the file size limit of the user that runs this command",
-    errno.ENOTDIR: "a file stands where a directory is needed; move it away, or choose another directory",
-    errno.EEXIST: "a file stands where a directory is needed; move it away, or choose another directory",
-    errno.ENOENT: "check that it exists and that its disk is mounted",
+    errno.EFBIG: "raise the file size limit of the user who runs this command",
+    errno.ENOTDIR: "there is a file where a directory is needed; move the file, or choose another directory",
+    errno.EEXIST: "there is a file where a directory is needed; move the file, or choose another directory",
+    errno.ENOENT: "check that it exists and its disk is mounted",
     errno.ENAMETOOLONG: "choose a shorter path",
-    errno.EMFILE: "raise the limit of open files of the user that runs this command",
+    errno.EMFILE: "raise the limit of open files of the user who runs this command",
 }
 if hasattr(errno, "EDQUOT"):
     _ADVICE[errno.EDQUOT] = _FREE_SPACE

@@ -131,14 +131,14 @@ def test_classes_may_be_texts():
 @pytest.mark.parametrize(
     ("columns", "metadata", "sentence"),
     [
-        ({"a": [1.0]}, {}, "must have either a column 'sampleid' or the class column"),
+        ({"a": [1.0]}, {}, "must have either the column 'sampleid' or the class column"),
         ({"sampleid": ["1"], "a": [1.0], "t": [1]}, {"targetcolumn": "t"}, "it has both"),
-        ({"a": ["much"], "t": [1]}, {"targetcolumn": "t"}, "The column 'a' of the frame holds something that is not"),
-        ({"a": [np.inf], "t": [1]}, {"targetcolumn": "t"}, "The column 'a' of the frame holds something that is not"),
+        ({"a": ["much"], "t": [1]}, {"targetcolumn": "t"}, "The column 'a' of the frame has a value that is not"),
+        ({"a": [np.inf], "t": [1]}, {"targetcolumn": "t"}, "The column 'a' of the frame has a value that is not"),
         (
             {"a": [1.0], "t": [2]},
             {"targetcolumn": "t", "targetclasses": "[0,1]"},
-            "The class '2' of the frame is none of targetclasses (0, 1) in metadata.",
+            "The class '2' of the frame is not among the targetclasses in the metadata (0, 1).",
         ),
         ({"t": [1]}, {"targetcolumn": "t"}, "has no column of features"),
         ({"a": [], "t": []}, {"targetcolumn": "t"}, "has no row"),
@@ -199,7 +199,7 @@ def test_a_saved_model_predicts_the_same_and_goes_on_learning(command, courses, 
 
 def test_arrays_are_predicted_like_data_sets(model, prediction):
     np.testing.assert_array_equal(model.predict_proba(prediction.features), model.predict_proba(prediction))
-    with pytest.raises(UsageError, match=r"shape \(3, 2\); the model needs rows of 98 columns"):
+    with pytest.raises(UsageError, match=r"shape \(3, 2\), but the model needs rows with 98 columns"):
         model.predict(np.zeros((3, 2)))
     with pytest.raises(UsageError, match=r"shape \(98,\)"):
         model.predict(np.zeros(98))
@@ -271,7 +271,7 @@ def test_explanations_of_some_rows(model, prediction):
 def test_what_cannot_be_done_is_said(model, training, prediction, tmp_path):
     with pytest.raises(NotTrainedError, match=f"There is no trained model in {tmp_path}"):
         load_model(tmp_path)
-    with pytest.raises(UsageError, match=r"is not labelled; give a data set with the classes"):
+    with pytest.raises(UsageError, match=r"has no labels; give a data set with the class"):
         fit(prediction)
     with pytest.raises(UsageError, match="There is no processor 'magic'"):
         fit(training, processor="magic")

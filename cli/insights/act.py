@@ -24,10 +24,10 @@ moodlemlbackend insights act not-useful 12
     site=True, store=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(session: Session, action: str, predictions: tuple[int, ...], user: int | None) -> Answer:
-    """Record that somebody has dealt with predictions: acknowledge, not-useful, not-applicable, useful or take-back.
+    """Record that somebody has dealt with predictions.
 
-    Predictions that are not useful are learned from in the next training: they become less likely. take-back undoes
-    what the user has said. With --user only what separate groups do not hide from this user.
+    ACTION is acknowledge, useful, not-useful, not-applicable or take-back, which undoes the user's last answer. After
+    not-useful, the next training makes such predictions less likely, for everybody; rule-based models do not change.
     """
     from moodlemlbackend.analytics.insights import actions
 
@@ -36,8 +36,17 @@ def command(session: Session, action: str, predictions: tuple[int, ...], user: i
     if action == "take-back":
         number = actions.take_back(session.workspace, predictions)
         text = f"Taken back; {number} of these predictions will be unlearned."
+        undo = ""
     else:
         number = actions.perform(session.workspace, action, predictions)
         text = f"Recorded; {number} of these predictions will be learned from."
-    facts = {"action": action, "predictions": [*predictions], "learned": number, "user": user}
-    return Answer(facts, text if number else text.partition(";")[0] + ".")
+        undo = _undo(predictions, user) if actions.is_undone(action) else ""
+    facts = {"action": action, "predictions": [*predictions], "learned": number, "user": user, "undo": undo}
+    text = text if number else text.partition(";")[0] + "."
+    return Answer(facts, f"{text}\nTo undo: {undo}" if undo else text)
+
+
+def _undo(predictions: tuple[int, ...], user: int | None) -> str:
+    """The command that takes back what was said of predictions."""
+    words = ["moodlemlbackend insights act take-back", *map(str, predictions)]
+    return " ".join([*words, *(() if user is None else ("--user", str(user)))])

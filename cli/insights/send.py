@@ -9,9 +9,9 @@ from ..session import Session
 
 @make("send", store=True, examples="moodlemlbackend insights send")
 def command(session: Session) -> Answer:
-    """Send what could not be sent before; the tasks predict and cleanup do so, too.
+    """Send notifications that could not be sent before; the tasks predict and cleanup do this too.
 
-    What its recipient has switched off since, here or in Moodle where the site is named, is not sent.
+    A notification is not sent if its recipient has switched it off since then, here or in Moodle.
     """
     from moodlemlbackend.analytics.notifications import outbox
 
@@ -19,4 +19,5 @@ def command(session: Session) -> Answer:
     sent = sum(delivered.sent.values())
     text = f"Sent: {sent}, waiting: {delivered.waiting}, given up: {delivered.given_up}"
     text += f", no longer wanted: {delivered.unwanted}." if delivered.unwanted else "."
-    return Answer(vars(delivered), "\n".join([text, *delivered.problems]), info=delivered.problems)
+    sentences = [delivered.switch, *delivered.problems]
+    return Answer(vars(delivered), "\n".join([text, *sentences]), info=sentences)

@@ -11,7 +11,7 @@ from ..tables import Table
 
 @make("invalid", MODEL, site=True, store=True, tables=True, examples="moodlemlbackend models invalid 1")
 def command(session: Session, modelid: int) -> Answer:
-    """List what a model cannot use on the site, and why."""
+    """List what a model cannot use on the site, why, and what to do about it."""
     from moodlemlbackend.analytics.features.invalid import invalid_elements
 
     elements = [*invalid_elements(session.site, session.model(modelid), session.now)]
@@ -21,13 +21,11 @@ def command(session: Session, modelid: int) -> Answer:
             "name": element.name,
             "training": element.training and element.training._asdict(),
             "prediction": element.prediction._asdict(),
+            "advice": element.advice,
         }
         for element in elements
     ]
-    rows = [
-        (element.id, element.name, element.training.text if element.training else "", element.prediction.text)
-        for element in elements
-    ]
-    columns = ("ID", "Name", "Not for training", "Not for prediction")
+    rows = [(element.id, element.name, " ".join(element.reasons), element.advice) for element in elements]
+    columns = ("ID", "Name", "Reason", "What to do")
     table = Table(columns, rows, right=("ID",), empty="Nothing is invalid: the model can use everything on the site.")
     return Answer({"invalid": facts}, tables=[table])

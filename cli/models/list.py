@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ..command import Answer
 from ..command import command as make
-from ..output import last_part
+from ..output import last_part, print_line
 from ..session import Session
-from ..tables import Table
+from ..tables import Table, print_table
 from .shared import model_facts
 
 
@@ -15,10 +15,12 @@ def command(session: Session) -> Answer:
     """List the models."""
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.db.predictions import by_model
+    from moodlemlbackend.analytics.notifications import switch
 
     with session.workspace.store.read() as connection:
         listed = models.listed(connection)
         predictions = by_model(connection)
+        notifications = switch.read(connection, session.settings)
     rows = [
         (
             model.id, model.name, last_part(model.interval), "enabled" if model.enabled else "disabled",
@@ -31,4 +33,9 @@ def command(session: Session) -> Answer:
         ("ID", "Name", "Interval", "Status", "Learned", "Predictions"), rows, right=("ID", "Predictions"),
         least=("Predictions", "Learned"), empty="No models yet; create one with moodlemlbackend models create.",
     )  # fmt: skip
-    return Answer({"models": facts}, tables=[table])
+
+    def show() -> None:
+        print_table(table)
+        print_line(notifications.sentence)
+
+    return Answer({"models": facts, "notifications": vars(notifications)}, show, tables=[table])

@@ -12,11 +12,12 @@ from .shared import ALL, run_answer
 
 @make("predict", MODEL, ALL, site=True, store=True, examples="moodlemlbackend models predict 1")
 def command(session: Session, modelid: int, everything: bool) -> Answer:
-    """Have a model predict what is new on the site, and tell people of it."""
+    """Predict with a model for what is new on the site, and notify people if notifications are on."""
     from moodlemlbackend.analytics import lifecycle
     from moodlemlbackend.analytics.notifications import outbox
 
-    shown = progress_of(session.model(modelid))
+    shown = progress_of(session.site)(session.model(modelid))
     result = lifecycle.predict(session.workspace, session.site, modelid, shown=shown)
-    result.info += outbox.deliver(session.workspace, session.site).problems
+    delivered = outbox.deliver(session.workspace, session.site)
+    result.info += [delivered.switch, *delivered.problems]
     return run_answer(result, everything=everything)

@@ -12,10 +12,11 @@ from .shared import model_facts
 
 @make("show", MODEL, store=True, examples="moodlemlbackend models show 1")
 def command(session: Session, modelid: int) -> Answer:
-    """Show all that is known of a model."""
+    """Show everything about a model."""
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.db import feedback, predictions
     from moodlemlbackend.analytics.lifecycle import most_flagged
+    from moodlemlbackend.analytics.notifications import switch
 
     workspace = session.workspace
     with workspace.store.read() as connection:
@@ -29,6 +30,7 @@ def command(session: Session, modelid: int) -> Answer:
             "directory": str(workspace.executiondir(model)),
         }
         withheld = most_flagged.listed(connection, modelid, workspace.clock())
+        notifications = switch.read(connection, workspace.settings)
 
     def show() -> None:
         times = {key: moment(facts[key]) for key in ("created", "modified")}
@@ -38,5 +40,7 @@ def command(session: Session, modelid: int) -> Answer:
             print_line(f"  {indicator}")
         for course in withheld:
             print_line(course.sentence)
+        print_line(notifications.sentence)
 
-    return Answer({"model": {**facts, "not_notified": [vars(course) for course in withheld]}}, show)
+    not_notified = [vars(course) for course in withheld]
+    return Answer({"model": {**facts, "not_notified": not_notified}, "notifications": vars(notifications)}, show)

@@ -38,21 +38,26 @@ def command(session: Session, target: str, everything: bool) -> Answer:
     """
     from moodlemlbackend.analytics.features.registry import get_target
     from moodlemlbackend.analytics.features.site_check import check_site
+    from moodlemlbackend.analytics.notifications.switch import Switch, also_by_moodle
 
     judge = get_target(target)
     with working("Reading the site"):
         findings = check_site(session.site, judge, session.now)
+    on = session.settings.notifications
+    if warning := also_by_moodle(session.site, on=on):
+        findings.warnings.append(warning)
     tables = [*_tables(findings, everything)]
 
     def show() -> None:
         print_facts([*_facts(findings)])
         for warning in findings.warnings:
             print_line(f" {warning}", mark="Warning", colour="yellow")
+        print_line(Switch(on).sentence)
         for table in tables:
             print_line()
             print_table(table)
 
-    return Answer(_as_json(findings), show, info=findings.warnings, tables=tables)
+    return Answer({**_as_json(findings), "notifications": on}, show, info=findings.warnings, tables=tables)
 
 
 def _as_json(findings: SiteFindings) -> dict[str, Any]:
@@ -71,10 +76,8 @@ def _as_json(findings: SiteFindings) -> dict[str, Any]:
 
 
 def _tables(findings: SiteFindings, everything: bool) -> Iterator[Table]:
-    from moodlemlbackend.analytics.features.site_check import ADVICE
-
     if reasons := findings.reasons():
-        rows = [(number, reason.text, ADVICE.get(reason.identifier, "")) for reason, number in reasons]
+        rows = [(number, reason.text, reason.advice) for reason, number in reasons]
         yield Table(
             ("Courses", "Reason", "What to do"), rows, "Reasons why courses cannot be analysed", right=("Courses",)
         )

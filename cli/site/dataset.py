@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import click
 
 from ..command import Answer
 from ..command import command as make
-from ..options import INDICATOR, INTERVAL, TARGET
-from ..output import print_line, working
+from ..options import INDICATOR, INTERVAL, TARGET, named
+from ..output import print_line, progress_of_analysis
 from ..session import Session
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from moodlemlbackend.analytics.features.analysis import Result
 
 EXAMPLES = """\
 moodlemlbackend site dataset --site site.db --target course_dropout --interval quarters -o dropout.csv
@@ -29,12 +22,15 @@ moodlemlbackend site dataset --target course_gradetopass --interval deciles --un
     "dataset", TARGET, INTERVAL, INDICATOR,
     click.option(
         "--labelled/--unlabelled", default=True, show_default=True,
-        help="For training and evaluation, or for prediction.",
+        help="Write a data set for training and evaluation, or one for prediction.",
     ),
     click.option(
-        "--jobs", type=click.IntRange(1), help="Courses analysed side by side.  [default: by the log's size]"
+        "--jobs", type=click.IntRange(1), help="How many courses to analyse at once.  [default: depends on the log]"
     ),
-    click.option("-o", "--output", required=True, metavar="FILE", help="Data set to write; - is standard output."),
+    click.option(
+        "-o", "--output", required=True, metavar="FILE", callback=named("a data set", ".csv", ".txt"),
+        help="CSV file to write; - is standard output.",
+    ),
     site=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(
@@ -46,11 +42,10 @@ def command(
     jobs: int | None,
     output: str,
 ) -> Answer:
-    """Calculate a data set, equal to the one that Moodle itself would write.
+    """Calculate a data set, identical to the one that Moodle would write.
 
-    Ids are the names of classes in Moodle; the last part is enough for the targets and time splitting methods that
-    Moodle ships. A labelled data set holds every sample whose truth is known at the time, an unlabelled one those to
-    predict.
+    A labelled data set holds every sample whose outcome is known; an unlabelled one holds the samples to predict.
+    Without --indicator, the data set has the indicators of the target's core model.
     """
     from moodlemlbackend.analytics.features import registry
     from moodlemlbackend.analytics.features.analysis import Analysis
@@ -59,7 +54,7 @@ def command(
 
     to_output = output == "-"
     if to_output and click.get_current_context().params["as_json"]:
-        raise UsageError("With --json the data set cannot be on standard output as well; name a file with --output.")
+        raise UsageError("With --json, standard output cannot hold the data set as well; name a file with --output.")
     if interval is None:
         raise UsageError("Name the analysis interval with --interval, such as quarters.")
     learned, method = registry.get_target(target), registry.get_time_splitting(interval)
@@ -67,31 +62,15 @@ def command(
     used = [registry.get_indicator(name) for name in chosen]
     registry.check_fit(learned, used, method)
     analysis = Analysis(learned, used, [method], session.now, labelled)
-    with _progress() as progress:
-        file = sys.stdout.buffer if to_output else output
-        written = write_dataset(file, session.site, analysis, jobs=jobs, progress=progress)
+    file = sys.stdout.buffer if to_output else output
+    progress = progress_of_analysis(lambda: analysis.analyser.rows(session.site, analysis.contexts))
+    written = write_dataset(file, session.site, analysis, jobs=jobs, progress=progress)
     text = (
-        f"{written.rows} rows with {written.columns} features from {written.analysables} analysables, "
-        f"{len(written.refused)} left out, in {'standard output' if to_output else output}."
+        f"Wrote {written.rows:,} rows with {written.columns} features to "
+        f"{'standard output' if to_output else output}; analysed: {written.analysables:,}, left out: "
+        f"{len(written.refused):,}."
     )
     if to_output:
         print_line(text, err=True)
     facts = {"rows": written.rows, "columns": written.columns, "analysables": written.analysables, "file": output}
     return Answer({**facts, "left_out": len(written.refused)}, "" if to_output else text)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[Result], None] | None]:
-    """A function that shows on a terminal which analysables are done."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    done = 0
-    with working("Reading the site") as tell:
-
-        def show(result: Result) -> None:
-            nonlocal done
-            done += 1
-            tell(f"{done} done, {result.analysable.name}")
-
-        yield show

@@ -25,6 +25,8 @@ def _show(summary: TaskSummary) -> None:
         print_figures(result)
     if summary.removed:
         print_line("Removed: " + ", ".join(f"{number} {name}" for name, number in summary.removed.items()) + ".")
+    if summary.delivered and summary.task == "predict":
+        print_line(summary.delivered.switch)
     if summary.delivered:
         sent = ", ".join(f"{number} by {channel}" for channel, number in summary.delivered.sent.items()) or "nothing"
         unwanted = f"; no longer wanted: {summary.delivered.unwanted}" if summary.delivered.unwanted else ""

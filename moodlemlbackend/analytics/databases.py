@@ -35,14 +35,13 @@ def parse_url(text: str, what: str) -> URL:
         url = make_url(text)
     except (ArgumentError, ValueError):
         raise UsageError(
-            f"{what} is no URL of a database; write one such as postgresql://user@host/database "
-            "or sqlite:////srv/file.sqlite."
+            f"{what} must be a database URL, such as postgresql://user@host/database or sqlite:////srv/file.sqlite."
         ) from None
     name = url.get_backend_name()
     if name not in KINDS:
         raise UsageError(f"{what} cannot be in {name!r}; use sqlite, postgresql, mysql or mariadb.")
     if name == "sqlite" and url.database in (None, "", ":memory:"):
-        raise UsageError(f"{what} in SQLite needs a file; write for example sqlite:////srv/file.sqlite.")
+        raise UsageError(f"{what} in SQLite needs a file, for example sqlite:////srv/file.sqlite.")
     if "+" in url.drivername or name == "sqlite":
         return url
     return url.set(drivername=f"{KINDS[name]}+{DRIVERS[KINDS[name]]}")
@@ -62,7 +61,7 @@ def make_engine(url: URL, **options: Any) -> Engine:
         raise not_installed(error, kind) from error
     except (NoSuchModuleError, ArgumentError) as error:
         driver = url.drivername.partition("+")[2]
-        raise UsageError(f"There is no driver {driver!r} for {kind}; leave it out of the URL.") from error
+        raise UsageError(f"There is no driver {driver!r} for {kind}; leave the driver out of the URL.") from error
 
 
 def not_installed(error: ModuleNotFoundError, kind: str) -> UsageError:

@@ -51,9 +51,9 @@ class AnalyticsModel(ModelRecord):
         if not self.enabled:
             raise UsageError(f"Model {self.id} is disabled; enable it first.")
         if not self.interval:
-            raise UsageError(f"Model {self.id} has no analysis interval; enable it with one.")
+            raise UsageError(f"Model {self.id} has no interval; enable it with one.")
         if not self.indicators:
-            raise UsageError(f"Model {self.id} has no indicators; edit it to have some.")
+            raise UsageError(f"Model {self.id} has no indicators; add some with models edit.")
         return self.interval
 
 
@@ -181,15 +181,15 @@ def planned(workspace: Workspace, model: AnalyticsModel, changes: Changes) -> An
     plan = replace(model, **given, modified=now, modified_by=workspace.userid)
     if model.static and (plan.indicators, plan.processor) != (model.indicators, model.processor):
         raise UsageError(
-            f"Model {model.id} rests on assumptions: its indicators and processor cannot be changed; "
-            "its interval, its contexts and whether it is enabled can."
+            f"Model {model.id} is rule-based: you can change its interval and contexts, and enable or disable "
+            "it, but not its indicators or processor."
         )
     if _learned_by(plan) != _learned_by(model):
         definitions.check_model(plan.target, plan.indicators, plan.interval)
         _check_processor(plan.processor)
         plan = replace(plan, version=max(now, model.version + 1), trained=model.static)
     if plan.enabled and not plan.interval:
-        raise UsageError(f"Model {model.id} cannot be enabled without an analysis interval; choose one.")
+        raise UsageError(f"Model {model.id} cannot be enabled without an interval; choose one.")
     return plan
 
 
@@ -302,5 +302,5 @@ def _contexts(contexts: Iterable[int] | None) -> tuple[int, ...] | None:
 def _name(name: str) -> str:
     text = " ".join(name.split())
     if len(text) > MODEL_NAME:
-        raise UsageError(f"The name of a model has at most {MODEL_NAME} characters.")
+        raise UsageError(f"The name is too long; a model's name may have at most {MODEL_NAME} characters.")
     return text

@@ -95,7 +95,7 @@ class Workspace:
         """
         with self.store.lock(f"model:{modelid}", LOCK_WAIT_SECONDS if wait is None else wait) as held:
             if not held:
-                raise BusyError(f"Another run works on model {modelid}; it is left to that run.")
+                raise BusyError(f"Another run is working on model {modelid}, so this run skips it.")
             self.finish(modelid)
             yield
 

@@ -49,7 +49,7 @@ class CoursesOfRows:
     groups: Groups | None = None
     number: int = 0
     sure: float = 0.0
-    reason: str = "its courses are not known"
+    reason: str = "its courses are unknown"
 
     def take(self, rows: Groups) -> CoursesOfRows:
         """Return the courses of some of the rows."""
@@ -87,7 +87,7 @@ class CourseFinder:
     def finish(self) -> CoursesOfRows:
         """Tell the courses of all rows."""
         if not self._means:
-            return CoursesOfRows(None, 0, 0.0, "no column of the data set is a mean over a course")
+            return CoursesOfRows(None, 0, 0.0, "the data set has no column with a mean over a course")
         keys, part = np.concatenate(self._keys), np.concatenate(self._part)
         begins = np.ones(len(keys), bool)
         begins[1:] = (keys[1:] != keys[:-1]) | (part[1:] != part[:-1])
@@ -99,11 +99,11 @@ class CourseFinder:
         new_course = np.ones(len(run_keys), bool)
         new_course[1:] = run_parts[1:] <= run_parts[:-1]
         if sure < LEAST_SURE:
-            return CoursesOfRows(None, 0, sure, "the rows of its courses do not stand together")
+            return CoursesOfRows(None, 0, sure, "the rows of each course are not together")
         number = int(new_course.sum())
         if number < LEAST_COURSES:
             held = f"{number} course{'s' if number > 1 else ''}"
-            return CoursesOfRows(None, 0, sure, f"it holds {held} and {LEAST_COURSES} are needed")
+            return CoursesOfRows(None, 0, sure, f"it has {held}, and {LEAST_COURSES} are needed")
         groups = (np.cumsum(new_course) - 1)[np.cumsum(begins) - 1]
         return CoursesOfRows(groups, number, sure, "")
 
@@ -134,13 +134,13 @@ def read_rows_file(path: Path, rows: int) -> tuple[CoursesOfRows, Times | None]:
         try:
             reader = csv.DictReader(file)
             if "course" not in (reader.fieldnames or ()):
-                raise DataSetError(f"{path} has no column 'course'; its first line must name one.")
+                raise DataSetError(f"{path} has no column 'course'; add it to the first line.")
             lines = list(reader)
         except (csv.Error, UnicodeDecodeError, EOFError) as error:
-            raise DataSetError(f"{path} cannot be read as CSV ({error}); write it again.") from error
+            raise DataSetError(f"{path} cannot be read as CSV ({error}); write the file again.") from error
     if len(lines) != rows:
         raise DataSetError(
-            f"{path} has {len(lines)} rows and the data set has {rows}; it needs one row for each, in the same order."
+            f"{path} has {len(lines)} rows, but the data set has {rows}; give one row for each, in the same order."
         )
     courses = known_courses([line["course"] or "" for line in lines])
     if lines and "time" not in lines[0]:
@@ -151,6 +151,6 @@ def read_rows_file(path: Path, rows: int) -> tuple[CoursesOfRows, Times | None]:
             times[number] = float(line["time"] or "nan")
         except ValueError:
             raise DataSetError(
-                f"{path}, row {number + 2}: the time {line['time'][:40]!r} is not a number; write Unix seconds."
+                f"{path}, row {number + 2}: the time {line['time'][:40]!r} is not a number; use Unix seconds."
             ) from None
     return courses, times

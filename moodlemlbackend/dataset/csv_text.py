@@ -54,14 +54,17 @@ def opened(path: str | os.PathLike[str], watch: Watch | None = None) -> Iterator
     source = "standard input" if standard_input else os.fsencode(path).decode("utf-8", "backslashreplace")
     if is_named_pipe(path):
         raise DataSetError(
-            f"{source} is a named pipe, which may never end; give a file, or - and pipe into the command."
+            f"{source} is a named pipe, which may never end; give a regular file, or - and pipe the data into "
+            "the command."
         )
     if "\0" in source:
-        raise NoDataSetError(f"The data set file name {source!r} holds a NUL character; check the path.")
+        raise NoDataSetError(f"The data set file name {source!r} contains a NUL character; check the path.")
     try:
         if standard_input:
             if sys.stdin is None or sys.stdin.closed:
-                raise NoDataSetError("Standard input is closed; pipe the data set into the command or give its path.")
+                raise NoDataSetError(
+                    "Standard input is closed; pipe the data set into the command, or give the path of a file."
+                )
             yield source, _decompressed(sys.stdin.buffer, watch)
         else:
             with open(path, "rb") as file:  # noqa: PTH123 - a str or any other path
@@ -69,9 +72,11 @@ def opened(path: str | os.PathLike[str], watch: Watch | None = None) -> Iterator
     except (FileNotFoundError, NotADirectoryError):
         raise NoDataSetError(f"There is no data set file {source}; check the path.") from None
     except IsADirectoryError:
-        raise DataSetError(f"{source} is a directory; give the path of the data set file in it.") from None
+        raise DataSetError(f"{source} is a directory; give the path of a data set file.") from None
     except PermissionError:
-        raise DataSetError(f"{source} may not be read; give the account that runs this command access to it.") from None
+        raise DataSetError(
+            f"{source} cannot be read: permission denied; give the user who runs this command access to it."
+        ) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataSetError(f"{source} is a damaged or incomplete gzip file ({error}); copy it again.") from None
     except OSError as error:
@@ -134,7 +139,7 @@ class Text:
             line = line.removeprefix(_UTF8_BOM)
             for sign, name in ((b";", "semicolons"), (b"\t", "tabs"), (b"|", "bars")):
                 if sign in line and b"," not in line:
-                    raise DataSetError(f"{self.source} has {name} between its fields, not commas; save it with commas.")
+                    raise DataSetError(f"{self.source} separates its fields with {name}; save it with commas.")
         self._row += 1
         return fields(self._cleaned(line, self._row - 1).removesuffix(b"\n"), self._row - 1, self.source)
 
@@ -159,7 +164,9 @@ class Text:
         line = self._stream.readline(MAX_LINE_BYTES + 1)
         if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
             limit = MAX_LINE_BYTES >> 20
-            raise DataSetError(f"Row {row} of {self.source} has no line end in {limit} MiB; it is no data set file.")
+            raise DataSetError(
+                f"Row {row} of {self.source} has no line end within {limit} MiB; this is not a data set file."
+            )
         return line
 
     def _cleaned(self, text: bytes, first_row: int) -> bytes:
@@ -170,7 +177,7 @@ class Text:
             position = text.find(byte)
             if position >= 0:
                 row = first_row + text.count(b"\n", 0, position)
-                raise DataSetError(f"Row {row} of {self.source} holds {name} inside the line; write the file again.")
+                raise DataSetError(f"Row {row} of {self.source} has {name} inside the line; write the file again.")
         if b'"' in text:
             text = _PHP_QUOTE.sub(_CSV_QUOTE, text)
             unquoted = _QUOTED_FIELD.sub(b"", text)
@@ -178,7 +185,7 @@ class Text:
             if stray >= 0:
                 row = first_row + unquoted.count(b"\n", 0, stray)
                 raise DataSetError(
-                    f"Row {row} of {self.source} has a quote that is not closed or not doubled; correct it."
+                    f"Row {row} of {self.source} has a quotation mark that is not closed or not doubled; correct it."
                 )
         return text
 
@@ -192,10 +199,10 @@ def fields(line: bytes, row: int, source: str) -> list[str]:
     except csv.Error as error:
         if "field limit" in str(error):
             raise DataSetError(
-                f"Row {row} of {source} has a field of more than {csv.field_size_limit():,} characters; shorten it, "
-                "or close a quote that was left open before."
+                f"Row {row} of {source} has a field of more than {csv.field_size_limit():,} characters; "
+                "shorten it, or close a quotation mark left open earlier."
             ) from None
-        raise DataSetError(f"Row {row} of {source} cannot be split into fields ({error}); correct it.") from None
+        raise DataSetError(f"Row {row} of {source} cannot be split into fields ({error}); correct the row.") from None
 
 
 def quoted(text: str) -> str:
@@ -204,7 +211,9 @@ def quoted(text: str) -> str:
     Raises :class:`DataSetError` for text that would not come back when read: line ends, NUL, and ``\",``.
     """
     if _UNWRITABLE.search(text):
-        raise DataSetError(f"{text!r} cannot be written to a data set; leave line ends, NUL and backslash-quote out.")
+        raise DataSetError(
+            f"{text!r} cannot be written to a data set; remove line ends, NUL characters and backslash-quote pairs."
+        )
     if not _NEEDS_QUOTES.search(text):
         return text
     return '"' + _UNDOUBLED_QUOTE.sub('""', text) + '"'

@@ -71,12 +71,12 @@ def writing(
         def add(features: npt.ArrayLike, edge: Any) -> None:
             cells = np.asarray(features)
             if cells.ndim != 2 or not 0 < cells.shape[1] == len(columns):
-                raise ValueError(f"features of shape {cells.shape} do not fit {len(columns)} columns")
+                raise ValueError(f"features of shape {cells.shape} do not match {len(columns)} columns")
             edges = (
                 [_cell_text(label) for label in np.asarray(edge, dtype=object)] if labelled else [*map(quoted, edge)]
             )
             if len(edges) != len(cells):
-                raise ValueError(f"{len(cells)} rows of features but {len(edges)} of labels or sample ids")
+                raise ValueError(f"{len(cells)} rows of features but {len(edges)} labels or sample ids")
             for start in range(0, len(cells), WRITTEN_ROWS):
                 rows = map(",".join, _texts(cells[start : start + WRITTEN_ROWS], columns).tolist())
                 part = edges[start : start + WRITTEN_ROWS]
@@ -93,7 +93,9 @@ def _texts(cells: npt.NDArray[Any], columns: Sequence[str]) -> npt.NDArray[np.ob
     infinite = _IS_INFINITE(cells).astype(bool) if cells.dtype == object else np.isinf(cells)
     if infinite.any():
         name = columns[int(infinite.any(axis=0).argmax())]
-        raise DataSetError(f"The column {name} holds an infinite value, which a data set cannot; leave the cell empty.")
+        raise DataSetError(
+            f"The column {name} has an infinite value, which is not allowed in a data set; leave the cell empty."
+        )
     if cells.dtype == object:
         return np.asarray(np.frompyfunc(_cell_text, 1, 1)(cells), dtype=object)
     if cells.dtype == np.float64 and (texts := _whole_cents(cells)) is not None:

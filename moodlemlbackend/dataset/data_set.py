@@ -165,9 +165,7 @@ def _batches(
                 )
             yield batch
         if block is None:
-            raise NoDataSetError(
-                f"{source} has no row of samples after its three header rows; collect some data first."
-            )
+            raise NoDataSetError(f"{source} has no samples after its three header rows; collect some data first.")
 
 
 # The header rows.
@@ -177,17 +175,19 @@ def _read_header(text: Text, labelled: bool | None) -> Header:
     rows = [row for row in (text.header_row(), text.header_row(), text.header_row()) if row is not None]
     source = text.source
     if not rows:
-        raise NoDataSetError(f"{source} is empty; a data set has three header rows and a row a sample.")
+        raise NoDataSetError(f"{source} is empty; a data set needs three header rows and one row per sample.")
     if len(rows) < 3:
-        raise DataSetError(f"{source} ends after row {len(rows)}; a data set has three header rows and a row a sample.")
+        raise DataSetError(
+            f"{source} ends after row {len(rows)}; a data set needs three header rows and one row per sample."
+        )
     keys, values, names = rows
     if len(keys) != len(values):
         raise DataSetError(
-            f"Rows 1 and 2 of {source} hold {len(keys)} names but {len(values)} values; they must match one to one."
+            f"Rows 1 and 2 of {source} have {len(keys)} names but {len(values)} values; give one value for each name."
         )
     metadata = dict(zip(keys, values, strict=True))
     if len(metadata) != len(keys):
-        raise DataSetError(f"Row 1 of {source} names a setting twice; keep each once.")
+        raise DataSetError(f"Row 1 of {source} has the same name twice; keep only one of them.")
     nfeatures = _feature_count(metadata, source)
     if labelled is None:
         labelled = _ends_in_target(names, nfeatures, metadata)
@@ -195,21 +195,21 @@ def _read_header(text: Text, labelled: bool | None) -> Header:
     if labelled and linear:
         raise DataSetError(
             f"{source} has a linear target (targettype in row 2); "
-            "this backend's classifiers predict classes, not numbers: use a discrete target."
+            "this backend predicts classes, not numbers; use a discrete target."
         )
     classes = None if linear else _classes(metadata, source)
     if labelled and classes is None:
-        raise DataSetError(f"Row 1 of {source} does not name targetclasses; a labelled data set needs it.")
+        raise DataSetError(f"Row 1 of {source} has no targetclasses, which a labelled data set needs; add it.")
     columns = _feature_names(names, nfeatures, labelled, metadata, source)
     return Header(source, metadata, columns, classes, names[-1] if labelled else None)
 
 
 def _feature_count(metadata: dict[str, str], source: str) -> int:
     if "nfeatures" not in metadata:
-        raise DataSetError(f"Row 1 of {source} does not name nfeatures; it must give the number of features.")
+        raise DataSetError(f"Row 1 of {source} has no nfeatures; add it with the number of features.")
     text = metadata["nfeatures"].strip()
     if not _FEATURE_COUNT.fullmatch(text):
-        raise DataSetError(f"nfeatures in row 2 of {source} is {_shown(text)}; it must be a positive whole number.")
+        raise DataSetError(f"nfeatures in row 2 of {source} is {_shown(text)}; use a positive whole number.")
     return int(text)
 
 
@@ -227,7 +227,7 @@ def _classes(metadata: dict[str, str], source: str) -> tuple[str, ...] | None:
             return classes
     raise DataSetError(
         f"targetclasses in row 2 of {source} is {_shown(text)}; "
-        "it must be a JSON list of two or more different classes, such as [0,1]."
+        "use a JSON list of two or more different classes, such as [0,1]."
     )
 
 
@@ -337,10 +337,10 @@ def _cell_fault(cells: list[str], header: Header) -> str | None:
     """The rest of a sentence that begins with the row."""
     width = len(header.columns) + 1
     if len(cells) != width:
-        return f" has {len(cells)} cells but must have {width}, as row 2 says; correct it."
+        return f" has {len(cells)} cells but must have {width}, according to row 2; correct the row."
     labelled = header.target is not None
     if not labelled and not cells[0]:
-        return " has no sample id in its first cell; write one."
+        return " has no sample id in its first cell; add one."
     for position, name in enumerate(header.columns, 0 if labelled else 1):
         cell = cells[position]
         if cell and not _is_finite_number(cell):
@@ -349,12 +349,12 @@ def _cell_fault(cells: list[str], header: Header) -> str | None:
                 "correct it or leave the cell empty."
             )
     if labelled and not cells[-1]:
-        return f" has no class in its last cell ({header.target}); write one or remove the row."
+        return f" has no class in its last cell ({header.target}); add one or remove the row."
     if labelled and _positions(header.classes, cells[-1:])[0] < 0:
         classes = ", ".join(header.classes or ())
         return (
-            f", column {width} ({header.target}) holds {_shown(cells[-1])}, "
-            f"which is none of the targetclasses ({classes}); correct it."
+            f", column {width} ({header.target}) holds {_shown(cells[-1])}, which is not among the "
+            f"targetclasses ({classes}); correct it."
         )
     return None
 

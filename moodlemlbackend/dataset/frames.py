@@ -27,7 +27,7 @@ def to_polars(data: DataSet) -> pl.DataFrame:
     try:
         import polars as pl
     except ImportError:
-        raise UsageError("A polars frame needs polars: pip install polars.") from None
+        raise UsageError("Polars is not installed; install it with pip install polars.") from None
     columns = _columns(data)
     frame = pl.DataFrame({name: pl.Series(values) for name, values in columns.items()})
     return frame.with_columns(pl.col(pl.Float32).fill_nan(None))
@@ -38,7 +38,7 @@ def to_pandas(data: DataSet) -> pd.DataFrame:
     try:
         import pandas as pd
     except ImportError:
-        raise UsageError("A pandas frame needs pandas: pip install pandas.") from None
+        raise UsageError("Pandas is not installed; install it with pip install pandas.") from None
     frame = pd.DataFrame(_columns(data))
     frame.attrs.update(data.header.metadata)
     return frame
@@ -51,7 +51,10 @@ def _columns(data: DataSet) -> dict[str, Any]:
     names += [] if data.labels is None else [str(header.target)]
     twice = next((name for position, name in enumerate(names) if name in names[:position]), None)
     if twice is not None:
-        raise DataSetError(f"Two columns of {header.source} are named {twice!r}; in a frame each needs its own name.")
+        raise DataSetError(
+            f"Two columns of {header.source} are named {twice!r}; rename one of them: in a frame every name must "
+            "be different."
+        )
     columns: dict[str, Any] = {} if data.sample_ids is None else {SAMPLE_ID: data.sample_ids}
     columns |= dict(zip(header.columns, np.ascontiguousarray(data.features.T), strict=True))
     if data.labels is not None:
@@ -82,8 +85,9 @@ def from_frame(
     sample_ids = None if SAMPLE_ID not in given else [str(sample_id) for sample_id in given.pop(SAMPLE_ID)]
     if labelled == (sample_ids is not None):
         raise DataSetError(
-            f"{source} must have either a column {SAMPLE_ID!r} or the class column that metadata names as targetcolumn"
-            f" ({target!r}); it has {'both' if labelled else 'neither'}."
+            f"{source} must have either the column {SAMPLE_ID!r} or the class column, {target!r}, named as "
+            "targetcolumn in the "
+            f"metadata; it has {'both' if labelled else 'neither'}."
         )
     for missing, text in ((frame.shape[0] == 0, "row"), (len(given) == labelled, "column of features")):
         if missing:
@@ -114,7 +118,7 @@ def _positions(texts: list[str], classes: tuple[str, ...], source: str) -> npt.N
     unknown = next((text for text in texts if text not in position), None)
     if unknown is not None:
         raise DataSetError(
-            f"The class {unknown!r} of {source} is none of targetclasses ({', '.join(classes)}) in metadata."
+            f"The class {unknown!r} of {source} is not among the targetclasses in the metadata ({', '.join(classes)})."
         )
     return np.array([position[text] for text in texts], np.int64)
 
@@ -127,5 +131,5 @@ def _cells(values: npt.NDArray[Any], name: str, source: str) -> npt.NDArray[np.f
     except (TypeError, ValueError):
         cells = np.full(len(values), np.inf, np.float32)
     if np.isinf(cells).any():
-        raise DataSetError(f"The column {name!r} of {source} holds something that is not a finite number; correct it.")
+        raise DataSetError(f"The column {name!r} of {source} has a value that is not a finite number; correct it.")
     return cells

@@ -31,11 +31,11 @@ def user_name() -> str:
 
 
 def _hand_over(folder: Path) -> str:
-    return f"Give it, and all in it, to this user: sudo chown -R {user_name()} {folder}"
+    return f"Make this user the owner of it and everything in it: sudo chown -R {user_name()} {folder}"
 
 
 def _make_for_user(folder: Path) -> str:
-    return f"Make it for this user: sudo install -d -o {user_name()} {folder}"
+    return f"Create it for this user: sudo install -d -o {user_name()} {folder}"
 
 
 def check_temporary_folder() -> Finding:
@@ -66,9 +66,9 @@ def check_working_directory() -> Finding:
     try:
         here = Path.cwd()
     except OSError as error:
-        return Finding("Working directory", Level.OK, f"{explain(error)} Nothing is written there anyway")
+        return Finding("Working directory", Level.OK, f"{explain(error)} Nothing needs to be written there")
     state = "can" if os.access(here, os.W_OK) else "cannot"
-    return Finding("Working directory", Level.OK, f"{here} {state} be written to, which no command needs")
+    return Finding("Working directory", Level.OK, f"{here} {state} be written to; no command needs it")
 
 
 def check_folder(folder: Path) -> Iterator[Finding]:
@@ -83,7 +83,7 @@ def check_folder(folder: Path) -> Iterator[Finding]:
                 topic, Level.PROBLEM, explain(OSError(error.errno, error.strerror), place), _hand_over(folder)
             )
         else:
-            text = f"does not exist, and this user cannot make it in {place}: {error.strerror}"
+            text = f"does not exist, and this user cannot create it in {place}: {error.strerror}"
             yield Finding(topic, Level.PROBLEM, text, _make_for_user(folder))
         return
     except NotImplementedError:
@@ -131,7 +131,7 @@ def check_privacy(folder: Path) -> Iterator[Finding]:
         yield Finding(
             f"Directory {folder}",
             Level.WARNING,
-            f"everybody on this machine may read {open_to_all[0]}"
-            + (f" and {len(open_to_all) - 1} others in it" if len(open_to_all) > 1 else ""),
-            f"Keep it to its user: sudo chmod -R o-rwx {folder}",
+            f"anyone on this machine can read {open_to_all[0]}"
+            + (f" and {len(open_to_all) - 1} other entries" if len(open_to_all) > 1 else ""),
+            f"Make it readable by its owner only: sudo chmod -R o-rwx {folder}",
         )

@@ -33,7 +33,7 @@ def examine(folder: Path | None = None) -> Iterator[Finding]:
         settings = load_settings()
     except BackendError as error:
         yield Finding(
-            "Settings", Level.PROBLEM, str(error), "Correct it: until then every command ends with this error."
+            "Settings", Level.PROBLEM, str(error), "Correct it; until then, every command stops with this error."
         )
     else:
         yield from installation.check_settings(settings)

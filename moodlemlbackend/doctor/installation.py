@@ -34,14 +34,14 @@ MOODLE_VERSIONS = {
 def check_python() -> Finding:
     """Whether this Python is one that the package is tested with."""
     low, high = TESTED_PYTHONS
-    text = f"{platform.python_version()} at {sys.executable}, the path to give to Moodle"
+    text = f"{platform.python_version()} at {sys.executable}, the path to enter in Moodle"
     if low <= sys.version_info[:2] <= high:
         return Finding("Python", Level.OK, text)
     return Finding(
         "Python",
         Level.WARNING,
         text,
-        f"The tests cover Python {low[0]}.{low[1]} to {high[0]}.{high[1]}: prefer one of these.",
+        f"This package is tested with Python {low[0]}.{low[1]} to {high[0]}.{high[1]}; use one of these.",
     )
 
 
@@ -57,11 +57,11 @@ def check_user() -> Finding:
     except KeyError:
         name = f"number {number}, which has no name"
     if number != 0:
-        return Finding("User", Level.OK, f"{name}; Moodle's web server and cron must find the same")
+        return Finding("User", Level.OK, f"{name}; check that Moodle's web server and cron get the same result")
     return Finding(
         "User",
         Level.WARNING,
-        f"{name}, who may write everywhere",
+        f"{name}, who may write anywhere",
         "Run this as the user of the web server and of cron, such as: sudo -u www-data "
         f"{sys.executable} -m moodlemlbackend doctor",
     )
@@ -70,7 +70,7 @@ def check_user() -> Finding:
 def check_settings(settings: Settings) -> Iterator[Finding]:
     """Show every setting of the backend and where it comes from."""
     places = " or ".join(map(str, usual_files()))
-    yield Finding("Settings file", Level.OK, str(settings_file() or f"none; it would be {places}"))
+    yield Finding("Settings file", Level.OK, str(settings_file() or f"none; if you create one, put it at {places}"))
     for key, origin in origins(SETTINGS, BACKEND_SECTION).items():
         value = getattr(settings, key)
         yield Finding(f"Setting {key}", Level.OK, f"{'none' if value is None else value} ({origin})")
@@ -103,22 +103,23 @@ def check_version() -> Iterator[Finding]:
         yield Finding(
             "Version for Moodle",
             Level.PROBLEM,
-            "This Python finds the package in this directory only",
+            "This Python finds the package only in this directory",
             f"Install it: {install_line()}",
         )
     elif answer != reported_version():
         yield Finding(
             "Version for Moodle",
             Level.PROBLEM,
-            f"Moodle reads {answer[:200]!r} where it expects a version and nothing else",
-            f"Remove what prints the rest when {' '.join(command)} is run.",
+            f"Moodle reads {answer[:200]!r} where it expects only a version",
+            f"Find what prints the rest and remove it. To see the output, run: {' '.join(command)}",
         )
     else:
         fitting = ", ".join(accepting(answer))
         yield Finding(
             "Version for Moodle",
             Level.OK if fitting else Level.WARNING,
-            f"{answer}, accepted by Moodle {fitting or 'in no version'} (the package is {__version__})",
+            f"{answer}, accepted by {f'Moodle {fitting}' if fitting else 'no version of Moodle'} "
+            f"(the package is {__version__})",
             "" if fitting else "Set reported_version to 1, 2 or 3, as your Moodle needs.",
         )
 

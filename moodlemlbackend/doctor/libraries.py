@@ -63,15 +63,15 @@ def check_instructions(settings: Settings, cpuinfo: Path = Path("/proc/cpuinfo")
         lines = []
     flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), None)
     if flags is None:
-        return Finding(topic, Level.OK, f"{machine}; which instructions it has cannot be read here")
+        return Finding(topic, Level.OK, f"{machine}; its instruction set cannot be read here")
     if "avx" in flags:
         found = [name.upper() for name in ("avx", "avx2", "fma", "avx512f") if name in flags]
         return Finding(topic, Level.OK, f"{machine}, with {', '.join(found)}")
     return Finding(
         topic,
         _level_of_tensorflow(settings),
-        f"{machine}, without AVX, which TensorFlow needs",
-        "Choose a computer or virtual machine with AVX, or set processor to logistic_regression.",
+        f"{machine}, which lacks the AVX instructions TensorFlow needs",
+        "Use a computer or virtual machine with AVX, or set processor to logistic_regression.",
     )
 
 
@@ -123,7 +123,7 @@ def check_tensorflow(settings: Settings, *, has_avx: bool) -> Finding:
         return Finding("TensorFlow", Level.OK, f"{found['version']}, imported in {found['seconds']:.1f} s")
     advice = f"Install it again: {sys.executable} -m pip install -U tensorflow-cpu (or tensorflow)."
     if not has_avx or found.get("crash") == -getattr(signal, "SIGILL", 4):
-        advice = "Choose a computer or virtual machine with AVX, or set processor to logistic_regression."
+        advice = "Use a computer or virtual machine with AVX, or set processor to logistic_regression."
     return Finding("TensorFlow", _level_of_tensorflow(settings), _failure(found), advice)
 
 
@@ -137,7 +137,7 @@ def _failure(found: dict[str, object]) -> str:
     if not isinstance(code, int):
         return f"cannot be imported within {PROBE_SECONDS} seconds"
     if code >= 0:
-        return f"ended Python when it was imported (exit code {code})"
+        return f"made Python exit when it was imported (exit code {code})"
     name = signal.Signals(-code).name
-    reason = ": an instruction that this processor lacks, most likely AVX" if name == "SIGILL" else ""
+    reason = ": this processor probably lacks an instruction it needs, such as AVX" if name == "SIGILL" else ""
     return f"crashed when it was imported ({name}{reason})"

@@ -24,10 +24,13 @@ def check_limits() -> Iterator[Finding]:
     """Show the limits that are set."""
     found = limits()
     if not found:
-        yield Finding("Limits", Level.OK, "none is set")
+        yield Finding("Limits", Level.OK, "no limit is set")
     for constant, limit in found.items():
         if limit.value < ENOUGH[constant]:
-            advice = f"Raise it for this user (ulimit {limit.option}, /etc/security/limits.conf, or the systemd unit)."
+            advice = (
+                f"Raise the limit for this user (ulimit {limit.option}, /etc/security/limits.conf, or the systemd "
+                "unit)."
+            )
             yield Finding("Limits", Level.WARNING, str(limit), advice)
         else:
             yield Finding("Limits", Level.OK, str(limit))
@@ -35,7 +38,7 @@ def check_limits() -> Iterator[Finding]:
 
 def check_interpreter() -> Finding:
     """Start Python once more, as every check of libraries, server and analytics do."""
-    topic = "Python in a process of its own"
+    topic = "Python in a separate process"
     try:
         done = subprocess.run(python_code("pass"), stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS)
     except PermissionError:
@@ -43,16 +46,16 @@ def check_interpreter() -> Finding:
             topic,
             Level.PROBLEM,
             f"this user may not execute {sys.executable}",
-            "Give everybody the right to enter the folders above it and to execute it (chmod a+rx), or install the "
-            "environment where this user may, such as in /opt.",
+            "Let everyone enter its parent directories and execute it (chmod a+rx), or install the "
+            "environment somewhere this user can, such as /opt.",
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return Finding(
-            topic, Level.PROBLEM, f"cannot be started: {error}", "Raise the limits named here, or free memory."
+            topic, Level.PROBLEM, f"cannot be started: {error}", "Raise the limits listed here, or free some memory."
         )
     if done.returncode:
         text = f"ends with {done.returncode}: {done.stderr.decode(errors='replace').strip()[-200:]}"
-        return Finding(topic, Level.PROBLEM, text, "Raise the limits named here, or install the environment anew.")
+        return Finding(topic, Level.PROBLEM, text, "Raise the limits listed here, or reinstall the environment.")
     return Finding(topic, Level.OK, "can be started")
 
 
@@ -65,10 +68,10 @@ def check_children() -> Iterator[Finding]:
                 os._exit(0)
             os.waitpid(child, 0)
         except OSError as error:
-            text = f"no second process can be made: {error.strerror}"
-            yield Finding("Processes", Level.PROBLEM, text, "Raise the limit of processes of this user (ulimit -u).")
+            text = f"no second process can be started: {error.strerror}"
+            yield Finding("Processes", Level.PROBLEM, text, "Raise this user's process limit (ulimit -u).")
             return
     if text := limit_of_threads("libraries"):
-        yield Finding("Processes", Level.PROBLEM, text, "Raise the limit of processes of this user (ulimit -u).")
+        yield Finding("Processes", Level.PROBLEM, text, "Raise this user's process limit (ulimit -u).")
     else:
-        yield Finding("Processes", Level.OK, "a second one, and threads, can be started")
+        yield Finding("Processes", Level.OK, "a second process and threads can be started")

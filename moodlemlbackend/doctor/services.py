@@ -32,7 +32,7 @@ def check_services() -> Iterator[Finding]:
     try:
         settings = load_analytics_settings()
     except BackendError as error:
-        yield Finding("Settings of the analytics", Level.PROBLEM, str(error), "Correct it, or take it out.")
+        yield Finding("Analytics settings", Level.PROBLEM, str(error), "Correct it or remove it.")
     else:
         for topic, check in _CHECKS.items():
             yield from _told(topic, lambda check=check: check(settings))  # type: ignore[misc]
@@ -44,23 +44,33 @@ def _told(topic: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Findin
     try:
         yield from check()
     except BackendError as error:
-        yield Finding(topic, Level.PROBLEM, str(error), "Do what it says, then run the doctor again.")
+        yield Finding(topic, Level.PROBLEM, str(error), "Do as it says, then run the doctor again.")
     except ModuleNotFoundError as error:
         extra = "server" if topic == "Server" else "analytics"
         yield Finding(topic, Level.PROBLEM, f"needs {error.name}", f"Install it: {install_line(extra)}.")
     except (OSError, ssl.SSLError) as error:
         text = f"cannot be reached: {error.strerror or error}"
-        yield Finding(topic, Level.PROBLEM, text, "Check its address, that it runs, and that it admits this machine.")
+        yield Finding(
+            topic,
+            Level.PROBLEM,
+            text,
+            "Check that its address is right, that it is running, and that it accepts connections from this machine.",
+        )
 
 
 def _site(settings: AnalyticsSettings) -> Iterator[Finding]:
     if not settings.site:
-        yield Finding("Moodle site", Level.OK, "none is set, so no analytics run here")
+        yield Finding("Moodle site", Level.OK, "no site is set, so analytics don't run here")
         return
+    from moodlemlbackend.analytics.notifications.switch import Switch, also_by_moodle
     from moodlemlbackend.analytics.site import open_site
 
     with open_site(settings.site, prefix=settings.prefix, time_zone=settings.time_zone or None) as site:
         yield Finding("Moodle site", Level.OK, f"{site.name}, Moodle {site.release or site.version}, can be read")
+        on = settings.notifications
+        yield Finding("Notifications", Level.OK, Switch(on).sentence)
+        if warning := also_by_moodle(site, on=on):
+            yield Finding("Notifications by Moodle", Level.WARNING if on else Level.OK, warning)
 
 
 def _store(settings: AnalyticsSettings) -> Iterator[Finding]:
@@ -71,7 +81,7 @@ def _store(settings: AnalyticsSettings) -> Iterator[Finding]:
     yield from check_folder(settings.folder)
     yield from check_privacy(settings.folder)
     if not settings.store and not Path(settings.store_url.removeprefix("sqlite:///")).exists():
-        yield Finding("Store", Level.OK, "does not exist yet; the first command that needs it makes it")
+        yield Finding("Store", Level.OK, "does not exist yet; the first command that needs it will create it")
         return
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.databases import make_engine, parse_url
@@ -94,7 +104,7 @@ def _store(settings: AnalyticsSettings) -> Iterator[Finding]:
     begun = [run["timestarted"] for run in runs if run["task"] == "predict"]
     advice = "Have systemd timers or cron run moodlemlbackend tasks train, predict and cleanup (docs/deployment.md)."
     if not begun:
-        yield Finding("Schedule", Level.WARNING, "no model has ever been asked to predict", advice)
+        yield Finding("Schedule", Level.WARNING, "no model has made predictions yet", advice)
     elif time.time() - max(begun) > LATE_SECONDS:
         days = int((time.time() - max(begun)) / 86_400)
         yield Finding("Schedule", Level.WARNING, f"the last prediction was {days} days ago", advice)
@@ -109,7 +119,9 @@ def _mail(settings: AnalyticsSettings) -> Iterator[Finding]:
 
     with Mailer(settings) as mailer:
         mailer.connect()
-    text = f"{settings.smtp_host}:{settings.smtp_port} answers" + (" and takes the login" if settings.smtp_user else "")
+    text = f"{settings.smtp_host}:{settings.smtp_port} answers" + (
+        " and accepts the login" if settings.smtp_user else ""
+    )
     yield Finding("Mail", Level.OK, text)
 
 
@@ -151,8 +163,11 @@ def _answering(settings: ServerSettings) -> Finding:
     try:
         socket.create_connection((host, settings.port), CONNECT_SECONDS).close()
     except OSError as error:
-        text = f"nothing answers at {host} port {settings.port}: {error.strerror or error}"
+        text = f"no answer from {host}, port {settings.port}: {error.strerror or error}"
         return Finding(
-            "Server", Level.WARNING, text, "Start it: moodlemlbackend serve, or its systemd unit (docs/deployment.md)."
+            "Server",
+            Level.WARNING,
+            text,
+            "Start it with moodlemlbackend serve or its systemd unit (docs/deployment.md).",
         )
-    return Finding("Server", Level.OK, f"answers at {host} port {settings.port}")
+    return Finding("Server", Level.OK, f"answers at {host}, port {settings.port}")

@@ -74,12 +74,12 @@ class Encoder:
             self, {"columns": (used,), **tables, "has_empty": (used,), "centre": (inputs,), "scale": (inputs,)}
         )
         if (self.columns.dtype.kind, self.bins.dtype.kind, self.has_empty.dtype.kind) != ("i", "i", "b"):
-            raise ValueError("the encoder's columns, bins or flags are of another type")
+            raise ValueError("the encoder's columns, bins or flags have the wrong type")
         if self.columns.min(initial=0) < 0 or self.bins.min(initial=0) < -1 or self.bins.max(initial=0) > 255:
-            raise ValueError("the encoder has columns or bins that cannot be")
+            raise ValueError("the encoder has impossible columns or bins")
         for name in ("standard", "centre", "scale"):
             if not np.isfinite(getattr(self, name)).all():
-                raise ValueError(f"array {name} holds numbers that are not finite")
+                raise ValueError(f"array {name} has numbers that are not finite")
         if len(self.column_of_input) != inputs:
             raise ValueError(f"the encoder's columns make {len(self.column_of_input)} inputs, not {inputs}")
 

@@ -62,7 +62,7 @@ class Parameters:
         check_shapes(self, shapes)
         for name in shapes:
             if not np.isfinite(getattr(self, name)).all():
-                raise ValueError(f"array {name} holds numbers that are not finite")
+                raise ValueError(f"array {name} has numbers that are not finite")
 
     @property
     def members(self) -> int:
@@ -98,7 +98,7 @@ class Network:
         made = self.encoder.inputs, len(self.encoder.plain_inputs)
         taken = len(self.parameters.w1), len(self.parameters.linear)
         if made != taken:
-            raise ValueError(f"the encoder makes {made} inputs, the network takes {taken}")
+            raise ValueError(f"the encoder makes {made} inputs, but the network takes {taken}")
         check_shapes(self, {"blend": (2,)})
 
     def probabilities(self, features: Floats) -> npt.NDArray[np.float64]:

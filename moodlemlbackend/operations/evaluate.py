@@ -11,7 +11,7 @@ from moodlemlbackend.operations.train import seed_of
 from moodlemlbackend.operations.trained_models import check_id, processor_of, store_of, trained_model
 from moodlemlbackend.processor import get_processor
 from moodlemlbackend.runtime.environment import load_in_background
-from moodlemlbackend.runtime.progress import stage
+from moodlemlbackend.runtime.progress import READING, WRITING, stage
 from moodlemlbackend.runtime.run import Run
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def evaluate(
     """
     check_id(modelid)
     if not 1 <= iterations <= MOST_ITERATIONS:
-        raise UsageError(f"The number of iterations is {iterations}; it must be 1 to {MOST_ITERATIONS}.")
+        raise UsageError(f"The number of iterations is {iterations}; use 1 to {MOST_ITERATIONS}.")
     with ExitStack() as stack:
         run = stack.enter_context(Run.start(Path(outputdir), reporter))
         model = None
@@ -68,6 +68,7 @@ def evaluate(
 
         load_in_background(*(() if trained_model_dir else processor.libraries), *LIBRARIES_OF_EVENTS)
         report = stack.enter_context(RunReport(run))
+        reporter.progress(READING, 0, 0)
         samples = read_samples(dataset, rows_file, masked=masked if model is None else model.masked)
         seed = seed_of(settings, samples)
         options: dict[str, Any] = {
@@ -120,6 +121,7 @@ def evaluate(
         for sentence in sentences:
             run.tell(sentence)
         run.log.info("Result: %s", mean_figures(result))
+        reporter.progress(WRITING, 0, 0)
         if evaluation is not None:
             report.evaluation(evaluation, result)
         elif model is not None:
@@ -155,8 +157,8 @@ def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, result: Map
 
     if evaluation.kind == ROW:
         return (
-            f"Single rows were held out and not whole courses, because {evaluation.reason}: "
-            "expect lower scores in courses that are new."
+            f"Single rows were held out, not whole courses, because {evaluation.reason}; expect lower scores "
+            "in new courses."
         )
     known = f"{courses.number} courses"
     if courses.sure < 1:
@@ -164,8 +166,8 @@ def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, result: Map
     held_out = {COURSE: f"Whole courses were held out, of {known}", TIME: f"Later courses were held out, of {known}"}
     new = "later" if evaluation.kind == TIME else "new"
     return (
-        f"{held_out[evaluation.kind]}: the score in {new} courses is {result['score']:.4f}; "
-        f"in courses it has seen it would be {result['seen']['score']:.4f}. {expectation(result)}"
+        f"{held_out[evaluation.kind]}: the score in {new} courses is {result['score']:.4f}; in courses the "
+        f"model has seen it would be {result['seen']['score']:.4f}. {expectation(result)}"
     )
 
 

@@ -19,7 +19,7 @@ def explain(outputdir: str, dataset: str, sample_id: str | None, row: int | None
     row 4.
     """
     if (sample_id is None) == (row is None):
-        raise UsageError("Name one sample: by its id, or by its row in the file with --row.")
+        raise UsageError("Name one sample, by its id or by its row in the file (--row).")
     model, _ = trained_in(outputdir)
     from moodlemlbackend.dataset.data_set import HEADER_ROWS, read_batches
     from moodlemlbackend.processor.explanation import explain as explain_rows
@@ -28,7 +28,7 @@ def explain(outputdir: str, dataset: str, sample_id: str | None, row: int | None
     model.check(header.source, header.columns, header.classes)
     if sample_id is not None and header.target is not None:
         raise DataSetError(
-            f"{header.source} is a labelled data set, whose samples have no ids; name a sample by its row with --row."
+            f"{header.source} is a labelled data set, so its samples have no ids; name a sample by its row with --row."
         )
     first = HEADER_ROWS + 1
     for batch in batches:
@@ -39,10 +39,10 @@ def explain(outputdir: str, dataset: str, sample_id: str | None, row: int | None
         first += len(batch.features)
     if sample_id is not None:
         raise DataSetError(
-            f"{header.source} has no sample with the id {sample_id[:80]!r}; take one from its first column."
+            f"{header.source} has no sample with the id {sample_id[:80]!r}; choose one from its first column."
         )
     raise DataSetError(
-        f"{header.source} has no sample in row {row}; its samples are in the rows {HEADER_ROWS + 1} to {first - 1}."
+        f"{header.source} has no sample in row {row}; its samples are in rows {HEADER_ROWS + 1} to {first - 1}."
     )
 
 

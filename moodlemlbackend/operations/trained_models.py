@@ -28,7 +28,8 @@ def check_id(modelid: str) -> None:
     """Raise UsageError unless this is a model id."""
     if not MODEL_ID.fullmatch(modelid):
         raise UsageError(
-            f"The model id {modelid[:80]!r} cannot be used; an id has letters, digits, - and _, at most 128 of them."
+            f"The model id {modelid[:80]!r} cannot be used; use only letters, digits, - and _, and at most "
+            "128 characters."
         )
 
 
@@ -42,7 +43,7 @@ def _store_in(outputdir: str) -> ModelStore:
     from moodlemlbackend.storage.model_store import ModelStore
 
     if not outputdir:
-        raise UsageError("The output directory is empty; name a directory that can be written.")
+        raise UsageError("No output directory is given; name a directory that can be written to.")
     return ModelStore(Path(outputdir))
 
 

@@ -52,5 +52,5 @@ def get_processor(name: str) -> Processor:
             "install its package again."
         ) from error
     if not isinstance(made, Processor) or made.name != name:
-        raise UsageError(f"The entry point {registered[name].value} is no processor with the name {name!r}.")
+        raise UsageError(f"The entry point {registered[name].value} is not a processor named {name!r}.")
     return made

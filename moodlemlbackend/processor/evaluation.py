@@ -91,8 +91,8 @@ def verdict(
     if result["score"] < minimum_score:
         status |= Status.LOW_SCORE
         info.append(
-            f"The evaluated model does not predict well enough: its score is {result['score']:.4f} and should be "
-            f"{minimum_score:g} or more."
+            f"The evaluated model does not predict well enough: its score is {result['score']:.4f}, but should be "
+            f"at least {minimum_score:g}."
         )
     judged = scores if of_seen is None else min(scores, of_seen[1], key=np.std)
     if judged.std() > accepted_deviation:

@@ -15,10 +15,11 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend.dataset import words
 from moodlemlbackend.dataset.columns import IndicatorColumns, indicators_of
 from moodlemlbackend.errors import ModelError
 from moodlemlbackend.metrics import decide
-from moodlemlbackend.processor.course_spread import Range, probability_ranges, range_in_words
+from moodlemlbackend.processor.course_spread import Range, probability_ranges
 from moodlemlbackend.processor.processor import Classifier, Floats, Probabilities, TrainedModel
 
 TOLERANCE = 1e-3
@@ -27,7 +28,7 @@ TOLERANCE = 1e-3
 ORDERS = 32
 """Random orders of the indicators that an estimate is the mean of."""
 
-AVERAGE = "the average sample of the training data"
+AVERAGE = "the average sample in the training data"
 EMPTY = "a sample without any calculated indicator"
 
 _FARTHEST = 20.0  # log-odds from which on a probability is too close to 1 to be turned back
@@ -106,16 +107,18 @@ class Explanation:
 
     def sentences(self) -> list[str]:
         """The prediction, and what the contributions start from."""
-        calls_for_it = f"; it is predicted from {_percent(self.threshold)} on" if self.threshold is not None else ""
+        calls_for_it = (
+            f"; it is predicted from {_percent(self.threshold)} upwards" if self.threshold is not None else ""
+        )
         likely = self.probability_range
-        within = f" ({range_in_words(likely)})" if likely is not None else ""
+        within = f" ({words.probability_range(likely)})" if likely is not None else ""
         start = 1 / (1 + float(np.exp(-self.baseline)))
         named = self.sample.capitalize() if self.sample.startswith("row ") else f"Sample {self.sample}"
         return [
             f"{named}: class {self.predicted} is predicted, with the score {self.score:.3f} for Moodle.",
             f"The probability of class {self.explained} is {_percent(self.probability)}{within}{calls_for_it}.",
-            f"Of {self.baseline_is} it is {_percent(start)}; the indicators make the difference.",
-            *([] if self.exact else ["Single contributions are estimates; their sum is exact."]),
+            f"For {self.baseline_is} it is {_percent(start)}; the indicators explain the difference.",
+            *([] if self.exact else ["Individual contributions are estimates; their sum is exact."]),
         ]
 
     def __str__(self) -> str:
@@ -201,10 +204,10 @@ class Explanations(Sequence[Explanation]):
 
 
 def _percent(probability: float) -> str:
-    """A probability as people read it: in doubt it is neither 0 nor 100 %."""
+    """A probability as people read it: in doubt it is neither 0 nor 100%."""
     if probability < 0.001:
-        return "under 0.1 %"
-    return f"{100 * probability:.3g} %" if probability <= 0.999 else "over 99.9 %"
+        return "under 0.1%"
+    return f"{100 * probability:.3g}%" if probability <= 0.999 else "over 99.9%"
 
 
 def explain(model: TrainedModel, columns: tuple[str, ...], features: Floats, samples: Sequence[str]) -> Explanations:
@@ -340,5 +343,5 @@ def _check_sums(
         row = wrong[0]
         raise ModelError(
             f"The contributions to the prediction of sample {samples[row]} add up to {logit[row]:.4f}, but its "
-            f"log-odds are {predicted[row]:.4f}; they are not shown: tell whoever made the processor."
+            f"log-odds are {predicted[row]:.4f}; they are not shown; report this to the author of the processor."
         )

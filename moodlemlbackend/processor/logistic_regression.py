@@ -39,9 +39,9 @@ class LogisticClassifier(Classifier):
 
     def __init__(self, encoder: Encoder, weights: npt.NDArray[np.float64], bias: npt.NDArray[np.float64]) -> None:
         if weights.shape != (encoder.inputs, len(bias)):
-            raise ValueError(f"weights of shape {weights.shape} do not fit {encoder.inputs} inputs")
+            raise ValueError(f"weights of shape {weights.shape} do not match {encoder.inputs} inputs")
         if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
-            raise ValueError("weights or bias hold numbers that are not finite")
+            raise ValueError("weights or bias have numbers that are not finite")
         self.encoder, self.weights, self.bias = encoder, weights, bias
 
     def probabilities(self, features: Floats) -> Probabilities:

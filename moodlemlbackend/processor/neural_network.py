@@ -117,7 +117,7 @@ class NeuralNetwork(Processor):
         if settings["kind"] == _REFERENCE:
             return ReferenceClassifier(ReferenceNetwork.from_arrays({name: array(name) for name in settings["arrays"]}))
         if settings["kind"] != _OURS:
-            raise ValueError(f"no network of the kind {settings['kind']!r} is known")
+            raise ValueError(f"the kind of network {settings['kind']!r} is unknown")
         return NetworkClassifier(Network.from_arrays(array))
 
 

@@ -210,13 +210,13 @@ class TrainedModel:
     def prove(self) -> None:
         """Raise ValueError unless this model predicts made-up rows, empty cells and extremes among them."""
         if not 0 <= self.threshold <= 1:
-            raise ValueError(f"its threshold is {self.threshold}, no number from 0 to 1")
+            raise ValueError(f"its threshold is {self.threshold}, not a number from 0 to 1")
         if not 0 <= self.rows < math.inf:
             raise ValueError(f"it has learned from {self.rows} rows")
         if self.spread is not None and not 0 <= self.spread < math.inf:
             raise ValueError(f"its spread of courses is {self.spread}")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
-            raise ValueError("its classes are fewer than two, or two have one name")
+            raise ValueError("it has fewer than two classes, or two with the same name")
         columns = self.classifier.least_columns() if self.columns is None else len(self.columns)
         if columns > _MOST_COLUMNS:
             raise ValueError(f"it needs {columns} columns")
@@ -229,9 +229,9 @@ class TrainedModel:
                 raise ValueError(f"for {expected[0]} rows of {expected[1]} classes its answer is {probabilities.shape}")
             _, scores = decide(probabilities, self.threshold)
         if not (np.isfinite(probabilities).all() and np.isfinite(scores).all()):
-            raise ValueError("what it predicts is no number")
+            raise ValueError("its predictions are not numbers")
         if probabilities.min() < 0 or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-4):
-            raise ValueError("what it predicts are no probabilities")
+            raise ValueError("its predictions are not probabilities")
 
 
 class Processor(ABC):
@@ -289,8 +289,8 @@ class Processor(ABC):
             model.prove()
         except Exception as error:  # whatever a processor meets in arrays that somebody else made
             raise ModelError(
-                f"The model in {folder} cannot be used here ({' '.join(str(error).split())[:200]}); "
-                "the former model stays in force: export the new one again."
+                f"The model in {folder} cannot be used here ({' '.join(str(error).split())[:200]}); the "
+                "former model stays in use: export the new one again."
             ) from error
 
     def describe(self, model: TrainedModel) -> tuple[dict[str, Any], Arrays]:
@@ -415,12 +415,12 @@ def require_every_class(samples: TrainingRows) -> None:
     if missing:
         raise NotEnoughDataError(
             f"There is no sample of class {', '.join(missing)} among {len(samples)} samples; "
-            "a model needs samples of every class: wait for more courses to finish."
+            "a model needs samples of every class, so wait for more courses to finish."
         )
     if not samples.coded.codes.any():
         raise NotEnoughDataError(
-            f"All cells of the {len(samples)} samples are empty: no indicator could be calculated; "
-            "check the indicators of the model and the dates of the courses."
+            f"All cells of the {len(samples)} samples are empty: no indicator could be calculated; check the "
+            "model's indicators and the courses' dates."
         )
 
 
@@ -428,14 +428,14 @@ def tell_of_constant_columns(samples: TrainingRows, run: Run) -> None:
     """Warn when no column varies: only the classes' shares can be learned then."""
     if not samples.coded.varies.any():
         run.tell(
-            f"None of the {len(samples.columns)} indicator columns varies among the samples: "
-            "the model knows only how frequent each class is."
+            f"None of the {len(samples.columns)} indicator columns varies between the samples, so the model "
+            "only knows how frequent each class is."
         )
 
 
 def _differing_columns(columns: tuple[str, ...], found: tuple[str, ...], source: str) -> str:
     """Say in one sentence how the columns found in a file differ from the model's."""
-    advice = "use data of the same indicators and time splitting, or clear the model and train it again"
+    advice = "use data with the same indicators and interval, or clear the model and train it again"
     if len(columns) != len(found):
         return f"The model was trained on {len(columns)} columns but {source} has {len(found)}; {advice}."
     position = next(i for i, (one, other) in enumerate(zip(columns, found, strict=True)) if one != other)

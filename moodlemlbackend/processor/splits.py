@@ -91,10 +91,10 @@ def course_splits(samples: TrainingRows, iterations: int, seed: int) -> list[Spl
     np.add.at(counts, groups, samples.targets)
     present = np.flatnonzero(counts.any(axis=1))
     if len(present) < LEAST_COURSES:
-        raise CannotSplitError(f"they are of {len(present)} courses, and {LEAST_COURSES} are needed")
+        raise CannotSplitError(f"they come from {len(present)} courses, and {LEAST_COURSES} are needed")
     for name, courses in zip(samples.classes, np.count_nonzero(counts, axis=0), strict=True):
         if courses < FOLDS:
-            raise CannotSplitError(f"class {name} occurs in {courses} of {len(present)} courses only")
+            raise CannotSplitError(f"class {name} occurs in only {courses} of {len(present)} courses")
     rng = np.random.default_rng(seed)
     splits: list[Split] = []
     while len(splits) < iterations:
@@ -114,7 +114,7 @@ def _deal_courses(counts: npt.NDArray[np.float64], rng: np.random.Generator) -> 
         np.add.at(held, fold_of, counts)
         if held.all():
             return fold_of
-    raise CannotSplitError("a class occurs in so few courses that some parts would lack it")
+    raise CannotSplitError("a class occurs in too few courses to be in every part")
 
 
 def time_splits(samples: TrainingRows) -> list[Split]:
@@ -124,7 +124,7 @@ def time_splits(samples: TrainingRows) -> list[Split]:
     """
     groups = _known_courses(samples)
     if samples.times is None:
-        raise CannotSplitError("the times of its rows are not known")
+        raise CannotSplitError("the times of its rows are unknown")
     begins = np.full(int(groups.max()) + 1, np.inf)
     np.minimum.at(begins, groups, samples.times)
     known = np.sort(begins[np.isfinite(begins)])
@@ -137,7 +137,7 @@ def time_splits(samples: TrainingRows) -> list[Split]:
         if all(samples.targets[rows].sum(axis=0).all() for rows in (training, held_out)):
             splits.append(Split(training, held_out))
     if not splits:
-        raise CannotSplitError("no moment parts its courses so that both sides have every class")
+        raise CannotSplitError("no date splits its courses so that both sides have every class")
     return splits
 
 
@@ -161,7 +161,7 @@ def row_splits(samples: TrainingRows, iterations: int, seed: int) -> list[Split]
         if len(rows) < 2:
             raise NotEnoughDataError(
                 f"There {'is 1 sample' if len(rows) else 'is no sample'} of class {name} among {len(labels)}; "
-                "an evaluation needs two or more of every class: wait for more courses to finish."
+                "an evaluation needs at least two of every class, so wait for more courses to finish."
             )
     rng = np.random.default_rng(seed)
     splits = []

@@ -133,7 +133,7 @@ def samples_of(data: DataSet, groups: npt.ArrayLike | None = None, times: npt.Ar
     """
     for name, given in (("groups", groups), ("times", times)):
         if given is not None and np.shape(given) != (len(data.features),):
-            raise UsageError(f"There are {len(data.features)} rows, and {name} has the shape {np.shape(given)}.")
+            raise UsageError(f"There are {len(data.features)} rows, but {name} has shape {np.shape(given)}.")
     header = data.header
     targets = np.eye(len(header.classes or ()), dtype=np.float32)[data.labels]
     return TrainingRows(
@@ -150,7 +150,7 @@ def samples_of(data: DataSet, groups: npt.ArrayLike | None = None, times: npt.Ar
 def join_samples(old: TrainingRows, new: TrainingRows) -> TrainingRows:
     """Return both, in the classes' order of ``new``; ModelError when columns or classes differ."""
     if old.columns != new.columns or set(old.classes) != set(new.classes):
-        raise ModelError("The samples to be joined have other columns or classes.")
+        raise ModelError("The samples to join have different columns or classes.")
     order = [old.classes.index(name) for name in new.classes]
     targets = np.concatenate([old.targets[:, order], new.targets])
     coded = join(old.coded, new.coded)

@@ -21,7 +21,9 @@ def read_bounded(path: Path, limit: int) -> bytes:
         if not path.is_file():
             raise ModelError(f"{path}, a part of the stored model, is missing; {_REMEDY}.")
         if path.stat().st_size > limit:
-            raise ModelError(f"{path} is larger than {limit:,} bytes, as no model of the reference is; {_REMEDY}.")
+            raise ModelError(
+                f"{path} is larger than {limit:,} bytes, which no model of the former package is; {_REMEDY}."
+            )
         return path.read_bytes()
 
 
@@ -31,4 +33,4 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ModelError(f"{path} is not a model as the reference 3.0.5 left it: {error}; {_REMEDY}.") from error
+        raise ModelError(f"{path} is not a model of the former package 3.0.5: {error}; {_REMEDY}.") from error

@@ -41,14 +41,14 @@ def read_reference_model(folder: Path) -> ReferenceNetwork:
             }:
                 pass
             case _:
-                raise ValueError("it lacks the columns used, their number or the number of classes")
+                raise ValueError("it lacks the columns used, their number, or the number of classes")
         if n_inputs != columns.size:
-            raise ValueError(f"it lists {columns.size} columns and counts another number")
+            raise ValueError(f"it lists {columns.size} columns but gives a different number")
     bundle = TensorBundle(folder / _VARIABLES)
     with naming(folder):
         network = ReferenceNetwork(columns, None, _read_layers(bundle))
         if network.n_classes != n_classes:
-            raise ValueError(f"its network tells {network.n_classes} classes apart and its pickle says otherwise")
+            raise ValueError(f"its network has {network.n_classes} classes, but its pickle says otherwise")
     return network
 
 

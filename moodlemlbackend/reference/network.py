@@ -39,14 +39,12 @@ class ReferenceNetwork:
         width = self.columns.size
         for number, (kernel, bias) in enumerate(self.layers):
             if kernel.ndim != 2 or kernel.shape[0] != width or bias.shape != kernel.shape[1:]:
-                raise ValueError(
-                    f"layer {number} has the shapes {kernel.shape}, {bias.shape} where {width} values arrive"
-                )
+                raise ValueError(f"layer {number} has the shapes {kernel.shape}, {bias.shape} but gets {width} values")
             if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
                 raise ValueError(f"layer {number} has weights that are not finite")
             width = bias.size
         if width < 2:
-            raise ValueError("it tells fewer than two classes apart")
+            raise ValueError("it has fewer than two classes")
 
     @property
     def n_classes(self) -> int:
@@ -63,7 +61,7 @@ class ReferenceNetwork:
         if width <= self.columns.max() or self.n_features not in (None, width):
             needed = self.n_features or f"at least {self.columns.max() + 1}"
             raise ModelError(
-                f"The data set has {width} feature columns and the stored model was trained on {needed}: "
+                f"The data set has {width} feature columns, but the stored model was trained on {needed}; "
                 "check that both belong to the same model, or clear the model in Moodle and train it again."
             )
         inputs = features[:, self.columns].astype(np.float32)

@@ -60,13 +60,13 @@ def read_attributes(path: Path) -> dict[str, object]:
         try:
             result = _interpret(stream)
         except (IndexError, KeyError) as error:
-            raise ValueError("the instructions of the pickle do not fit together") from error
+            raise ValueError("the pickle's instructions don't fit together") from error
         if stream.read(1):
-            raise ValueError("something follows the pickle's end")
+            raise ValueError("there is something after the end of the pickle")
         match result:
             case _Object(name=_Name.NETWORK, state=dict() as attributes):
                 return attributes
-        raise ValueError("the pickle does not hold the reference's network")
+        raise ValueError("the pickle does not contain the former package's network")
 
 
 def _decompress(content: bytes) -> bytes:
@@ -79,7 +79,7 @@ def _decompress(content: bytes) -> bytes:
     except zlib.error as error:
         raise ValueError("its compressed content is damaged") from error
     if not decoder.eof or decoder.unused_data:
-        raise ValueError("its compressed content is cut short, too large or followed by something else")
+        raise ValueError("its compressed content is incomplete, too large or followed by something else")
     return content
 
 
@@ -99,14 +99,14 @@ def _interpret(stream: io.BytesIO) -> object:
         code = stream.read(1)
         opcode = _INSTRUCTIONS.get(code)
         if opcode is None:
-            raise ValueError(f"it has the instruction {code!r}" if code else "the pickle is cut short")
+            raise ValueError(f"it has the instruction {code!r}" if code else "the pickle is incomplete")
         match opcode.name:
             case "PROTO":
                 if _argument(opcode, stream) > 5:
-                    raise ValueError("the pickle is of a protocol newer than 5")
+                    raise ValueError("the pickle uses a protocol newer than 5")
             case "FRAME":
                 if _argument(opcode, stream) > _remaining(stream):
-                    raise ValueError("the pickle is cut short")
+                    raise ValueError("the pickle is incomplete")
             case "MARK":
                 marks.append(len(stack))
             case "NONE":
@@ -179,21 +179,21 @@ def _remaining(stream: io.BytesIO) -> int:
 
 def _extend(target: object, items: list[object]) -> None:
     if not isinstance(target, list):
-        raise ValueError("the pickle appends to something that is no list")
+        raise ValueError("the pickle appends to something that is not a list")
     target.extend(items)
 
 
 def _update(target: object, items: list[object]) -> None:
     keys, values = items[::2], items[1::2]
     if not isinstance(target, dict) or len(keys) != len(values) or not all(isinstance(key, str) for key in keys):
-        raise ValueError("the pickle fills something that is no table of names and values")
+        raise ValueError("the pickle fills something that is not a table of names and values")
     target.update(zip(keys, values, strict=True))
 
 
 def _name(module: object, attribute: object) -> _Name:
     """Return the name if it is admitted."""
     if not (isinstance(module, str) and isinstance(attribute, str)):
-        raise ValueError("the pickle refers to something that is no name")
+        raise ValueError("the pickle refers to something that is not a name")
     name = f"{module}.{attribute}"
     try:
         return _Name(name)
@@ -228,12 +228,12 @@ def _read_array(wrapper: dict[str, object], stream: io.BytesIO) -> NDArray[np.in
         case (int(length),) if wrapper.get("subclass") is _Name.NDARRAY:
             dtype = _integer_dtype(wrapper.get("dtype"))
         case _:
-            raise ValueError("it holds an array that is no row of integers")
+            raise ValueError("it has an array that is not a row of integers")
     if wrapper.get("numpy_array_alignment_bytes") is not None:
         padding = stream.read(1)[0]
         stream.seek(padding, io.SEEK_CUR)
     if not 0 <= length * dtype.itemsize <= _remaining(stream):
-        raise ValueError("it ends before the numbers of an array that it announces")
+        raise ValueError("it ends before all numbers of an array")
     return np.frombuffer(stream.read(length * dtype.itemsize), dtype).astype(np.int64)
 
 
@@ -243,4 +243,4 @@ def _integer_dtype(described: object) -> np.dtype[Any]:
         case _Object(arguments=(str(code), _, _), state=(_, str(order), None, None, None, *_)):
             if code in ("i4", "i8") and order in ("<", ">"):
                 return np.dtype(order + code)
-    raise ValueError("it holds an array of something else than integers")
+    raise ValueError("it has an array of something other than integers")

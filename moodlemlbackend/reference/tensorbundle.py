@@ -56,7 +56,7 @@ class TensorBundle:
         self._data = read_bounded(self._data_path, _DATA_LIMIT)
         with naming(self._data_path):
             if any(entry.offset + entry.size > len(self._data) for entry in self.entries.values()):
-                raise ValueError("it is cut short")
+                raise ValueError("it is incomplete")
 
     def floats(self, name: str) -> NDArray[np.float32]:
         """Return the float tensor ``name``, float32 in the shape it was stored with."""
@@ -69,9 +69,9 @@ class TensorBundle:
                 or not raw
                 or len(raw) != 4 * math.prod(entry.shape)
             ):
-                raise ValueError(f"{name} is no tensor of floats")
+                raise ValueError(f"{name} is not a tensor of floats")
             if masked_crc32c(raw) != entry.checksum:
-                raise ValueError(f"the checksum of {name} does not fit")
+                raise ValueError(f"the checksum of {name} does not match")
             return np.frombuffer(raw, "<f4").reshape(entry.shape).astype(np.float32)
 
 
@@ -88,7 +88,7 @@ class _Reader:
     def take(self, size: int) -> bytes:
         end = self._position + size
         if end > len(self._data):
-            raise ValueError("a part of it is cut short")
+            raise ValueError("a part of it is incomplete")
         taken = self._data[self._position : end]
         self._position = end
         return taken
@@ -106,7 +106,7 @@ class _Reader:
 def _read_index(table: bytes) -> dict[str, TensorEntry]:
     """Return the tensors that the table lists, by name."""
     if len(table) < _FOOTER_SIZE or not table.endswith(_MAGIC):
-        raise ValueError("it is cut short or no index of tensors")
+        raise ValueError("it is incomplete or not an index of tensors")
     footer = _Reader(table[-_FOOTER_SIZE:])
     _read_handle(footer)  # of the meta-index, which is empty
     values = dict(_read_data_blocks(table, *_read_handle(footer)))
@@ -138,9 +138,9 @@ def _read_block(table: bytes, offset: int, size: int) -> bytes:
     end = offset + size
     trailer = table[end : end + _TRAILER_SIZE]
     if len(trailer) < _TRAILER_SIZE:
-        raise ValueError("a block is cut short")
+        raise ValueError("a block is incomplete")
     if masked_crc32c(table[offset : end + 1]) != int.from_bytes(trailer[1:], "little"):
-        raise ValueError("the checksum of a block does not fit")
+        raise ValueError("the checksum of a block does not match")
     if trailer[0] != 0:
         raise ValueError("its blocks are compressed")
     return table[offset:end]
@@ -150,7 +150,7 @@ def _parse_block(block: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the keys and values of a block, whose restart points and their number stand at its end."""
     end = len(block) - 4 * (int.from_bytes(block[-4:], "little") + 1)
     if end < 0:
-        raise ValueError("a block is cut short")
+        raise ValueError("a block is incomplete")
     reader = _Reader(block[:end])
     key = b""
     while reader:
@@ -188,7 +188,7 @@ def _check_header(header: bytes) -> None:
     """Refuse a bundle of several data files (field 1) or of big-endian numbers (field 2)."""
     numbers = _parse_numbers(header)
     if numbers.get(1) != 1 or numbers.get(2, 0) != 0:
-        raise ValueError("it is for several data files or for big-endian numbers")
+        raise ValueError("it is for several data files, or for big-endian numbers")
 
 
 def _parse_entry(message: bytes) -> TensorEntry:

@@ -94,11 +94,11 @@ def limit_of_threads(name: str) -> str:
     except RuntimeError:
         limit = limits().get("RLIMIT_NPROC")
         what = f"There were too few threads for {name}"
-        return _raise(limit, what) if limit else f"{what}: the system starts no more; let it have more."
+        return _raise(limit, what) if limit else f"{what}: the system starts no more; allow it more."
     finally:
         end.set()
     return ""
 
 
 def _raise(limit: Limit, what: str) -> str:
-    return f"{what}: {limit}; raise it for the user that runs this."
+    return f"{what}: {limit}; raise it for the user who runs this."

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-UNFINISHED = "The model is trained and in force, but what follows a training is not complete:"
+UNFINISHED = "The model is trained and in use, but the steps after training are incomplete:"
 
 
 @dataclass(frozen=True)

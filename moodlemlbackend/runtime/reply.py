@@ -82,6 +82,11 @@ class Reply:
         self._line.seek(0)
         return self._line.read()
 
+    def result(self) -> Result:
+        """Return the line as what it says."""
+        line = self.line()
+        return json.loads(line) if line.startswith(b"{") else line.decode(errors="surrogateescape")
+
     def close(self) -> None:
         """Let go of the scratch files."""
         self._notes.close()
@@ -132,7 +137,7 @@ def _pieces(result: Result) -> Iterator[bytes]:
     """Yield a result as one line, without line end."""
     if isinstance(result, str):
         if not result.strip() or "\n" in result:
-            raise UsageError(f"Moodle reads one line, which {result!r} is not; choose another directory.")
+            raise UsageError(f"Moodle reads a single line, which {result!r} is not; choose another directory.")
         yield result.encode(errors="surrogateescape")
         return
     separator = b"{"

@@ -66,17 +66,24 @@ def take_arguments(
     """Return a command's arguments by their names; UsageError when some of the ``needed`` are missing."""
     if len(arguments) < len(needed):
         raise UsageError(
-            f"Missing arguments: {name} needs {', '.join(needed)}; it was given {len(arguments)} of {len(needed)}."
+            f"Missing arguments: {name} needs {', '.join(needed)}, but got only {len(arguments)} of {len(needed)}."
         )
     return dict(zip((*needed, *optional), arguments, strict=False))
 
 
-def run_command(name: str, call: Callable[[Reporter], Result], *, lines: int = 1) -> int:
+def run_command(
+    name: str,
+    call: Callable[[Reporter], Result],
+    *,
+    lines: int = 1,
+    present: Callable[[Result], object] | None = None,
+) -> int:
     """Run a command as Moodle needs it and return the exit code; the last thing that a process does.
 
     Standard output gets one line: ``call``'s object as JSON, or its text. Whatever ``call`` raises becomes a JSON
     object with ``status``, ``info``, ``errors`` and ``runid``. Standard error stays empty, unless standard output
-    takes nothing. ``lines`` is how often the line of a success is written.
+    takes nothing. ``lines`` is how often the line of a success is written. ``present`` prints the
+    result for a person at a terminal, in place of the line.
     """
     if text := too_few_descriptors():
         with suppress(OSError):
@@ -96,6 +103,12 @@ def run_command(name: str, call: Callable[[Reporter], Result], *, lines: int = 1
     if code is None:
         code = perform(name, call, reporter, reply)
         log_library_output(sink, reporter.run.log_file if reporter.run else None)
+    if present is not None:
+        os.dup2(out, 1)
+        os.dup2(errors, 2)
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+        present(reply.result())
+        return code
     with suppress(OSError, AttributeError):
         os.set_blocking(out, True)
     try:
@@ -125,6 +138,7 @@ def perform(name: str, call: Callable[[Reporter], Result], reporter: QuietReport
             return reply.write(call(reporter))
         finally:
             interrupt.armed = False
+            reporter.close()
     except BaseException as raised:
         error = interrupt.error or raised  # a library may have made another error of it on its way up
         if isinstance(error, MemoryError):
@@ -166,7 +180,7 @@ def _handle_stop_signals(handler: Callable[[int, FrameType | None], None]) -> No
 
 
 def _stopped_by(number: int) -> str:
-    return f"The run was stopped by the signal {signal.Signals(number).name} before it was complete; run it again."
+    return f"The signal {signal.Signals(number).name} stopped the run before it was complete; run it again."
 
 
 def _release_memory(error: BaseException) -> None:
@@ -180,7 +194,7 @@ def _describe(name: str, error: BaseException) -> str:
     if not isinstance(error, OSError) and (limit := limit_behind_error(name)):
         return limit
     if isinstance(error, MemoryError):
-        return f"There is not enough memory for {name}: give the process more, or make the data set smaller."
+        return f"There is not enough memory for {name}; give the process more memory, or use a smaller data set."
     if isinstance(error, OSError):
         return explain(error)
     if isinstance(error, SystemExit):
@@ -308,13 +322,13 @@ def describe_end(name: str, code: int | None) -> str:
     number = -code
     if number == signal.SIGKILL:
         return (
-            f"The operating system killed {name}, most often because memory ran out: "
-            "give the server more memory, or make the data set smaller."
+            f"The operating system killed {name}, most likely because memory ran out; give the server more "
+            "memory, or use a smaller data set."
         )
     if number == signal.SIGILL:
         return (
-            f"This computer's processor lacks instructions that a library of {name} needs (TensorFlow needs AVX): "
-            "choose the processor logistic_regression in the settings, or another computer."
+            f"This computer's processor lacks instructions that a library of {name} needs (TensorFlow needs "
+            "AVX); choose the processor logistic_regression in the settings, or use another computer."
         )
     return f"A library crashed during {name} ({signal.Signals(number).name})."
 

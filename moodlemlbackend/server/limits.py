@@ -86,6 +86,16 @@ FORM_FIELDS = 2048
 FORM_SECONDS = 86_400
 """How long a form that was shown can be sent."""
 
+SESSION_IDLE_SECONDS = 7200
+"""Without a request, until a session ends."""
+SESSION_SECONDS = 43_200
+"""From the login until a session ends, however much it is used."""
+SESSION_RENEWAL_SECONDS = 300
+"""Between two cookies of a session that is used."""
+COOKIE_CHARACTERS = 1024
+ADDRESS_CHARACTERS = 2000
+"""Of the page to which a login leads."""
+
 _CHUNK = MIB
 
 

@@ -63,11 +63,16 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 async def _sentence(request: Request, text: str, code: int, headers: dict[str, str]) -> Response:
     """Answer with a sentence, once what the client is sending has been read, if that is soon."""
-    if request.method not in ("GET", "HEAD"):
-        headers["Connection"] = "close"
-        with suppress(asyncio.TimeoutError, RuntimeError):
-            await asyncio.wait_for(_drain(request), DRAIN_SECONDS)
-    return PlainTextResponse(text, code, headers)
+    return PlainTextResponse(text, code, {**headers, **await read_to_end(request)})
+
+
+async def read_to_end(request: Request) -> dict[str, str]:
+    """Read what the client is sending, if that is soon, and return headers of the answer."""
+    if request.method in ("GET", "HEAD"):
+        return {}
+    with suppress(asyncio.TimeoutError, RuntimeError):
+        await asyncio.wait_for(_drain(request), DRAIN_SECONDS)
+    return {"Connection": "close"}
 
 
 async def _drain(request: Request) -> None:

@@ -46,6 +46,7 @@ class AnalyticsSettings:
     model_time_limit: float = 1200.0
     calculations_lifetime: int = 35
     feedback_weight: int = 5
+    notifications: bool = False
     notify_when_most_flagged: bool = False
     learn_after_end: bool = False
     smtp_host: str = ""
@@ -148,6 +149,9 @@ SETTINGS = {
             "a whole number from 1 to 1000",
             "how many samples a prediction marked as not useful counts as in the next training",
             partial(parse_whole, least=1, most=1000),
+        ),
+        AnalyticsSetting(
+            "notifications", "on or off", "whether people are notified about new predictions", parse_switch
         ),
         AnalyticsSetting(
             "notify_when_most_flagged",

@@ -95,7 +95,7 @@ def unpack(archive: Path, folder: Path, *, entries: int = ENTRIES, unpacked_byte
     """
     with storage_errors(archive):
         if not stat.S_ISREG(archive.stat().st_mode):
-            raise ArchiveError(f"{archive} is no file; name a zip archive.")
+            raise ArchiveError(f"{archive} is not a file; name a zip archive.")
         content = _BoundedFile(archive)
     try:
         with content:
@@ -109,12 +109,12 @@ def unpack(archive: Path, folder: Path, *, entries: int = ENTRIES, unpacked_byte
     except _ListTooLongError:
         raise _too_many(entries) from None
     except _DAMAGED as error:
-        raise ArchiveError("The file is no zip archive, or a damaged one; export the model again.") from error
+        raise ArchiveError("The file is not a zip archive, or is damaged; export the model again.") from error
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise ArchiveError("The archive has two entries of one name.") from error
+        raise ArchiveError("The archive has two entries with the same name.") from error
     except OSError as error:
         if error.errno == errno.EINVAL:
-            raise ArchiveError("The file is no zip archive, or a damaged one; export the model again.") from error
+            raise ArchiveError("The file is not a zip archive, or is damaged; export the model again.") from error
         raise StorageError(explain(error, folder)) from error
 
 
@@ -152,15 +152,15 @@ def _check_entries(entries: list[zipfile.ZipInfo], most: int, unpacked_bytes: in
             or path.is_absolute()
             or any(part in ("", ".", "..") for part in name.rstrip("/").split("/"))
         ):
-            raise ArchiveError("The archive has an entry whose name leads elsewhere or cannot be used.")
+            raise ArchiveError("The archive has an entry whose name leads outside it or cannot be used.")
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise ArchiveError("The archive has a link or another entry that is no file.")
+            raise ArchiveError("The archive has a link or another entry that is not a file.")
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ArchiveError("The archive is compressed in an uncommon way; make it with deflate, as zip does.")
+            raise ArchiveError("The archive uses an unusual compression; create it with deflate, as zip does.")
         if entry.flag_bits & 0x1:
-            raise ArchiveError("The archive is encrypted; send it without a password.")
+            raise ArchiveError("The archive is encrypted; send one without a password.")
         if str(path).casefold() in seen:
-            raise ArchiveError("The archive has two entries of one name.")
+            raise ArchiveError("The archive has two entries with the same name.")
         seen.add(str(path).casefold())
 
 
@@ -169,4 +169,4 @@ def _too_many(most: int) -> ArchiveError:
 
 
 def _too_large(most: int) -> ArchiveError:
-    return ArchiveError(f"The archive has more than {size(most)} unpacked.", too_large=True)
+    return ArchiveError(f"The archive has more than {size(most)} when unpacked.", too_large=True)

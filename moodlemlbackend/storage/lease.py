@@ -77,8 +77,8 @@ class Lease:
                     tag = self._objects.replace(self._key, self._content(), found[1])
             if tag is None:
                 raise StorageError(
-                    f"The model was removed, or another server began to train it, meanwhile ({self._objects.name}); "
-                    "nothing was published, run the training again if the model is still wanted."
+                    "Nothing was published, because meanwhile the model was removed or another server began "
+                    "to train it ({self._objects.name}); run the training again if you still want the model."
                 )
             self._tag = tag
 
@@ -94,8 +94,8 @@ class Lease:
         while not self._try(seen, since):
             if time.monotonic() >= deadline:
                 raise StorageError(
-                    f"Another server has been training {what} for more than {wait:g} seconds; "
-                    "run the command again when that has ended, or raise the setting lock_wait."
+                    f"Another server has been training {what} for more than {wait:g} seconds; run the command "
+                    "again when that training has ended, or raise the setting lock_wait."
                 )
             found = self._objects.read(self._key)
             if found != seen:

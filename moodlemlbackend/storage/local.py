@@ -53,7 +53,7 @@ class LocalStorage(Storage):
         """See :meth:`Storage.describe`."""
         place = next((path for path in (self._base, *self._base.parents) if path.exists()), self._base)
         if not place.is_dir():
-            raise StorageError(f"Cannot use {self._base}: {place} is no directory; choose another base.")
+            raise StorageError(f"Cannot use {self._base}: {place} is not a directory; choose another base.")
         if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
             raise StorageError(f"Cannot use {self._base}: {place} cannot be written to; give this user access to it.")
         return f"the directory {self._base}"
@@ -64,5 +64,5 @@ class LocalStorage(Storage):
         folder = self._base.joinpath(*parts)
         with storage_errors(folder):
             if not folder.resolve().is_relative_to(self._base.resolve()):
-                raise StorageError(f"{'/'.join(parts)} lies outside of the base; remove the link that leads there.")
+                raise StorageError(f"{'/'.join(parts)} is outside the base; remove the link that leads there.")
         return folder

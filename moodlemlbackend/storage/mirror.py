@@ -222,7 +222,7 @@ def _checked(name: str) -> tuple[str, ...]:
     """Return the parts of an object's name below a key; StorageError when it leads elsewhere."""
     parts = tuple(name.split("/"))
     if any(part in ("", ".", "..") or "\\" in part or ":" in part or "\0" in part for part in parts):
-        raise StorageError(f"The base holds an object with the name {name[:80]!r}; remove it.")
+        raise StorageError(f"The base has an object named {name[:80]!r}; remove it.")
     return parts
 
 

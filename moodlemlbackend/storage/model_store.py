@@ -182,8 +182,8 @@ class ModelStore:
         foreign = layout.foreign(names)
         if foreign:
             raise ModelError(
-                f"The directory {self.folder} holds no trained model but {', '.join(foreign[:3])}"
-                f"{' and more' if len(foreign) > 3 else ''}; move that away, or choose another output directory."
+                f"The directory {self.folder} has no trained model but {', '.join(foreign[:3])}"
+                f"{' and more' if len(foreign) > 3 else ''}; move these, or choose another output directory."
             )
 
     def _names(self) -> list[str]:

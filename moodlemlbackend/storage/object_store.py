@@ -12,6 +12,7 @@ import math
 import os
 import uuid
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,7 +22,6 @@ from moodlemlbackend.interpreter import install_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
@@ -55,11 +55,20 @@ _UNREACHABLE = {
 }  # fmt: skip
 
 
+def open_shared(base: str | Path) -> Objects:
+    """Return the objects of a base that is a directory or a URL, for small things that its servers share."""
+    if "://" in str(base):
+        return open_objects(str(base))
+    return Objects("file", f"file://{Path(base).absolute()}")
+
+
 def open_objects(url: str) -> Objects:
     """Return the objects under a URL; UsageError when it is no URL that can be used. Connects to nothing yet."""
     protocol = url.partition("://")[0].lower()
     if "::" in url or any(sign in url for sign in "*?[]#\n"):
-        raise UsageError(f"The base {_without_secrets(url)} has a sign that a base cannot have: ::, *, ?, #, [ or ].")
+        raise UsageError(
+            f"The base {_without_secrets(url)} has a character that is not allowed in a base: ::, *, ?, #, [ or ]."
+        )
     return (S3Objects if protocol in _S3 else Objects)(protocol, url.rstrip("/"))
 
 
@@ -238,15 +247,15 @@ class Objects:
             return explain(error)
         if isinstance(error, ImportError):
             others = f"install what fsspec needs for {self._protocol}://"
-            reason = f"a library for it is not installed; {install_line('s3') if self._protocol in _S3 else others}"
+            reason = f"a library it needs is not installed; {install_line('s3') if self._protocol in _S3 else others}"
         elif "NoSuchBucket" in codes:
             reason = "there is no such bucket; create it, or correct the base"
         elif codes & _REFUSED:
-            reason = "access is refused; check the credentials of this server and what they allow"
+            reason = "access is denied; check this server's credentials and permissions"
         elif codes & _UNREACHABLE:
-            reason = "it does not answer; check that it runs, its address and the network, and try again"
+            reason = "it does not answer; check that it is running, its address and the network, then try again"
         elif isinstance(error, ValueError) and "rotocol" in str(error):
-            reason = f"there is no file system {self._protocol}://; correct the base"
+            reason = f"the file system {self._protocol}:// is unknown; correct the base"
         else:
             what = ", ".join(sorted(codes - {"OSError", "ClientError", "Exception"})) or type(error).__name__
             reason = f"it failed with {what}; check it and try again"

@@ -52,7 +52,7 @@ class RemoteStorage(Storage):
         check_parts(parts)
         if len(parts) > 2 and parts[-2] == LOGS:
             if write:
-                raise StorageError("A run is written in the checkout of its model; check that out.")
+                raise StorageError("A run is written to the checkout of its model; check the model out first.")
             mirror = self._mirror(parts[:-2])
             mirror.fetch_run(parts[-1])
             yield mirror.folder.joinpath(*parts[-2:])
@@ -183,7 +183,7 @@ class _Publication:
             tag = self._objects.replace(key, content, self._former[1])
         if tag is None and self._objects.read(key) != content:  # if it is, an answer was lost
             raise StorageError(
-                f"Another server put another version of {self._mirror.key} in force meanwhile "
+                f"Meanwhile another server published a new version of {self._mirror.key} "
                 f"({self._objects.name}); run the training again."
             )
 
@@ -225,5 +225,5 @@ def _usual_cache() -> Path:
     """Return this user's own folder for caches among the temporary files."""
     folder = private_folder()
     if folder is None:
-        raise StorageError(f"There is no place for a cache in {tempfile.gettempdir()}; name a directory for it.")
+        raise StorageError(f"There is no room for a cache in {tempfile.gettempdir()}; name another directory for it.")
     return folder / "storage"

@@ -71,10 +71,10 @@ class Storage(ABC):
 def check_parts(parts: tuple[str, ...], *, least: int = 1) -> None:
     """Raise StorageError unless every part is a plain name: no separator, no leading dot, nothing to expand."""
     if len(parts) < least:
-        raise StorageError("The base itself cannot be used as a model directory; name a directory in it.")
+        raise StorageError("The base itself cannot be used as a model directory; use a directory inside it.")
     for part in parts:
         if not isinstance(part, str) or not _PART.fullmatch(part):
             raise StorageError(
-                f"{str(part)[:80]!r} cannot be the name of a directory in the base; "
-                "use letters, digits and _ - . @ + =, not beginning with a dot."
+                f"{str(part)[:80]!r} cannot be the name of a directory in the base; use letters, digits and _ "
+                "- . @ + =, and don't begin with a dot."
             )

@@ -137,7 +137,7 @@ class StoredModel:
         if hashlib.sha256(numbers.data).hexdigest() != spec.sha256:
             raise ValueError(f"the checksum of its array {name} differs")
         if spec.dtype == "bool" and numbers.max(initial=0) > 1:
-            raise ValueError(f"its array {name} holds numbers that are no bool")
+            raise ValueError(f"its array {name} has numbers that are not Boolean")
         return numbers.view(np.dtype(spec.dtype).newbyteorder("<")).reshape(spec.shape)
 
     def _position(self, file: BufferedReader, name: str) -> int:
@@ -146,7 +146,7 @@ class StoredModel:
         length = int.from_bytes(file.read(8), "little")
         start = 8 + length
         if length > HEADER_BYTES or start + sum(spec.nbytes for spec in self.specs.values()) != size:
-            raise ValueError("its size does not fit its arrays")
+            raise ValueError("its size does not match its arrays")
         spec = self.specs[name]
         try:
             entry = json.loads(file.read(length))[name]
@@ -222,8 +222,8 @@ def read_model(folder: Path) -> StoredModel:
             raise ValueError("not a model's manifest")
         if manifest["format"] > FORMAT:
             raise ModelError(
-                f"The model in {folder} has format {manifest['format']} and this package reads up to {FORMAT}; "
-                "upgrade the package moodlemlbackend."
+                f"The model in {folder} has format {manifest['format']} but this package reads only up to "
+                f"format {FORMAT}; upgrade moodlemlbackend."
             )
         if manifest.pop("sha256", None) != _checksum(manifest):
             raise ValueError("its checksum differs")
@@ -253,7 +253,7 @@ def _model(folder: Path, manifest: dict[str, Any]) -> StoredModel:
 
 def _spec(name: str, entry: dict[str, Any]) -> ArraySpec:
     if not _ARRAY_NAME.fullmatch(name):
-        raise ValueError(f"{name[:80]!r} is no name for an array")
+        raise ValueError(f"{name[:80]!r} is not a name for an array")
     shape, dtype, sha256 = entry["shape"], entry["dtype"], entry["sha256"]
     if not isinstance(shape, list) or not all(type(size) is int and 0 <= size < 1 << 62 for size in shape):
         raise ValueError(f"array {name!r} has the shape {shape!r}")
@@ -283,7 +283,7 @@ def _open_regular(path: Path) -> BufferedReader:
     """Open a file for reading; ValueError when it is missing or no regular file, else OSError."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
-            raise ValueError("it is no regular file")
+            raise ValueError("it is not a regular file")
         return path.open("rb")
     except FileNotFoundError:
         raise ValueError("it is missing") from None

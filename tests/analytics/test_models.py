@@ -372,7 +372,7 @@ def test_a_model_in_use_is_left_alone(workspace, monkeypatch):
     modelid = enabled(workspace)
     with new_workspace(workspace.folder) as other, workspace.lock(modelid):
         for change in (models.clear, models.remove, models.enable):
-            with pytest.raises(BusyError, match="left to that run"):
+            with pytest.raises(BusyError, match="so this run skips it"):
                 change(other, modelid)
     assert models.clear(workspace, modelid).id == modelid
 

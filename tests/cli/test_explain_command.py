@@ -118,16 +118,16 @@ def test_a_terminal_obeys_no_file(command, trained, courses, tmp_path):
     ("arguments", "sentence"),
     [
         (["{model}", "{prediction}", "nobody"], "has no sample with the id 'nobody'"),
-        (["{model}", "{prediction}"], "Name one sample: by its id, or by its row in the file with --row."),
+        (["{model}", "{prediction}"], "Name one sample, by its id or by its row in the file (--row)."),
         (["{model}", "{prediction}", "1-0", "--row", "4"], "Name one sample"),
         (
             ["{model}", "{training}", "1-0"],
-            "is a labelled data set, whose samples have no ids; name a sample by its row",
+            "is a labelled data set, so its samples have no ids; name a sample by its row",
         ),
-        (["{model}", "{training}", "--row", "3"], "has no sample in row 3; its samples are in the rows 4 to "),
+        (["{model}", "{training}", "--row", "3"], "has no sample in row 3; its samples are in rows 4 to "),
         (
             ["{model}", "{training}", "--row", "999999"],
-            "has no sample in row 999999; its samples are in the rows 4 to ",
+            "has no sample in row 999999; its samples are in rows 4 to ",
         ),
         (["{empty}", "{prediction}", "1-0"], "There is no trained model in {empty}; train it first."),
         (["{model}", "{empty}/nothing.csv", "1-0"], "nothing.csv"),

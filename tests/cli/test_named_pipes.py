@@ -45,7 +45,7 @@ def pipe(tmp_path, monkeypatch):
         (("report", "run"), "There is nothing to make a report of in run"),
         (("compare", "pipe", "run"), "There is nothing to make a report of in pipe"),
         (("compare", "run", "pipe"), "There is nothing to make a report of in run"),
-        (("models", "list", "--directory", "pipe"), "a file stands where a directory is needed"),
+        (("models", "list", "--directory", "pipe"), "there is a file where a directory is needed"),
         (("models", "list", "--directory", "work", "--store", "sqlite:///pipe"), "sqlite:///pipe cannot be used"),
         (("site", "check", "--site", "pipe"), "There is no SQLite database"),
     ],
@@ -74,12 +74,12 @@ def test_settings(pipe, monkeypatch):
 
 
 def test_a_model_to_be_imported_and_one_in_force(pipe, tmp_path):
-    with pytest.raises(StorageError, match="a file stands where a directory is needed"):
+    with pytest.raises(StorageError, match="there is a file where a directory is needed"):
         import_model(QuietReporter(), MODELID, "model", "pipe", settings=Settings())
     folder = tmp_path / "exported"
     folder.mkdir()
     os.mkfifo(folder / "manifest.json")
-    with pytest.raises(ModelError, match="it is no regular file"):
+    with pytest.raises(ModelError, match="it is not a regular file"):
         import_model(QuietReporter(), MODELID, "model", "exported", settings=Settings())
     classifier = tmp_path / "model" / "classifier"
     classifier.mkdir(parents=True)

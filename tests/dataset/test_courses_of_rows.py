@@ -51,9 +51,9 @@ def test_batches_do_not_matter(batch):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda columns, rows: ([name.replace("/mean", "") for name in columns], rows), "no column of the data set"),
-        (lambda columns, rows: (columns, np.random.default_rng(0).permutation(rows)), "do not stand together"),
-        (lambda columns, rows: (columns, rows[:20]), "courses and 5 are needed"),
+        (lambda columns, rows: ([name.replace("/mean", "") for name in columns], rows), "the data set has no column"),
+        (lambda columns, rows: (columns, np.random.default_rng(0).permutation(rows)), "are not together"),
+        (lambda columns, rows: (columns, rows[:20]), "courses, and 5 are needed"),
     ],
 )
 def test_where_they_cannot_be_told_it_says_why(change, reason):
@@ -104,7 +104,7 @@ def test_a_file_beside_names_courses_and_times(tmp_path):
     ("text", "message"),
     [
         ("kurs\n1\n", "no column 'course'"),
-        ("course\n1\n2\n", "has 2 rows and the data set has 1"),
+        ("course\n1\n2\n", "has 2 rows, but the data set has 1"),
         ("course,time\n1,monday\n", "row 2: the time 'monday' is not a number"),
         ("course\n\xff\n", "has 1 rows"),
     ],

@@ -50,12 +50,12 @@ def test_no_file(tmp_path: Path) -> None:
 
 
 def test_nul_in_the_path() -> None:
-    expected = "The data set file name 'a\\x00b' holds a NUL character; check the path."
+    expected = "The data set file name 'a\\x00b' contains a NUL character; check the path."
     assert refusal("a\0b", labelled=True, kind=NoDataSetError) == expected
 
 
 def test_directory(tmp_path: Path) -> None:
-    assert refusal(tmp_path, labelled=True) == "FILE is a directory; give the path of the data set file in it."
+    assert refusal(tmp_path, labelled=True) == "FILE is a directory; give the path of a data set file."
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def test_file_of_another_account(tmp_path: Path) -> None:
     path.chmod(0)
     with without_privileges():
         message = refusal(path, labelled=True)
-    assert message == "FILE may not be read; give the account that runs this command access to it."
+    assert message == "FILE cannot be read: permission denied; give the user who runs this command access to it."
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that opens but cannot be read")
@@ -86,7 +86,7 @@ def test_file_that_cannot_be_read() -> None:
 
 
 def test_empty_file(tmp_path: Path) -> None:
-    expected = "FILE is empty; a data set has three header rows and a row a sample."
+    expected = "FILE is empty; a data set needs three header rows and one row per sample."
     assert refusal(place(tmp_path, b""), labelled=True, kind=NoDataSetError) == expected
     assert refusal(place(tmp_path, gzip.compress(b"")), labelled=False, kind=NoDataSetError) == expected
 
@@ -106,9 +106,9 @@ def test_standard_input_empty_or_closed(standard_input: bytes | None) -> None:
         cwd=ROOT,
     )
     assert run.stdout.decode().strip() == (
-        "NoDataSetError('Standard input is closed; pipe the data set into the command or give its path.')"
+        "NoDataSetError('Standard input is closed; pipe the data set into the command, or give the path of a file.')"
         if standard_input is None
-        else "NoDataSetError('standard input is empty; a data set has three header rows and a row a sample.')"
+        else "NoDataSetError('standard input is empty; a data set needs three header rows and one row per sample.')"
     )
 
 
@@ -133,19 +133,19 @@ def test_corrupt_gzip(tmp_path: Path, position: int) -> None:
 # Header rows.
 
 HEADERS = [
-    (b"nfeatures\n", "FILE ends after row 1; a data set has three header rows and a row a sample."),
-    (b"\n", "FILE ends after row 1; a data set has three header rows and a row a sample."),
-    (b"nfeatures\n2\n", "FILE ends after row 2; a data set has three header rows and a row a sample."),
+    (b"nfeatures\n", "FILE ends after row 1; a data set needs three header rows and one row per sample."),
+    (b"\n", "FILE ends after row 1; a data set needs three header rows and one row per sample."),
+    (b"nfeatures\n2\n", "FILE ends after row 2; a data set needs three header rows and one row per sample."),
     (
         b"nfeatures,targetclasses\n2\nf1,f2,T\n0,0,1\n",
-        "Rows 1 and 2 of FILE hold 2 names but 1 values; they must match one to one.",
+        "Rows 1 and 2 of FILE have 2 names but 1 values; give one value for each name.",
     ),
-    (b"nfeatures,nfeatures\n2,2\nf1,f2,T\n0,0,1\n", "Row 1 of FILE names a setting twice; keep each once."),
+    (b"nfeatures,nfeatures\n2,2\nf1,f2,T\n0,0,1\n", "Row 1 of FILE has the same name twice; keep only one of them."),
     (
         b'targetclasses\n"[0,1]"\nf1,T\n0,1\n',
-        "Row 1 of FILE does not name nfeatures; it must give the number of features.",
+        "Row 1 of FILE has no nfeatures; add it with the number of features.",
     ),
-    (b"nfeatures\n1\nf1,T\n0,1\n", "Row 1 of FILE does not name targetclasses; a labelled data set needs it."),
+    (b"nfeatures\n1\nf1,T\n0,1\n", "Row 1 of FILE has no targetclasses, which a labelled data set needs; add it."),
     (
         b'nfeatures,targetclasses\n3,"[0,1]"\nf1,f2,T\n0,0,1\n',
         "Row 3 of FILE names 3 columns, but nfeatures in row 2 is 3; it must name 3 features and the class column.",
@@ -157,19 +157,19 @@ HEADERS = [
     (
         b"nfeatures,targettype,targetmin\n1,linear,0\nf1,T\n0,1\n",
         "FILE has a linear target (targettype in row 2); "
-        "this backend's classifiers predict classes, not numbers: use a discrete target.",
+        "this backend predicts classes, not numbers; use a discrete target.",
     ),
     (
         b'nfeatures,targetclasses\n1,"[0,1]\nf1,T\n0,1\n',
-        "Row 2 of FILE has a quote that is not closed or not doubled; correct it.",
+        "Row 2 of FILE has a quotation mark that is not closed or not doubled; correct it.",
     ),
     (b"nfeatures\n1\nf\xe9,T\n0,1\n", "Row 3 of FILE is not UTF-8 text; save the file as UTF-8."),
-    (b"nfea\0tures\n1\nf,T\n0,1\n", "Row 1 of FILE holds a NUL byte inside the line; write the file again."),
+    (b"nfea\0tures\n1\nf,T\n0,1\n", "Row 1 of FILE has a NUL byte inside the line; write the file again."),
     (LABELLED_HEAD.decode().encode("utf-16"), "FILE is UTF-16 text; save it as UTF-8."),
     (b"\xfe\xff" + LABELLED_HEAD.decode().encode("utf-16-be"), "FILE is UTF-16 text; save it as UTF-8."),
     (
         LABELLED_HEAD.replace(b"\n", b"\r"),
-        "Row 1 of FILE holds a carriage return inside the line; write the file again.",
+        "Row 1 of FILE has a carriage return inside the line; write the file again.",
     ),
     (
         UNLABELLED_HEAD + b"1-0,0,0\n",
@@ -187,7 +187,7 @@ def test_bad_header(tmp_path: Path, content: bytes, expected: str) -> None:
 def test_nfeatures_that_is_no_count(tmp_path: Path, count: str) -> None:
     content = f'nfeatures,targetclasses\n{count},"[0,1]"\nf1,f2,T\n0,0,1\n'.encode()
     shown = repr(count if len(count) <= 40 else count[:40] + "…")
-    expected = f"nfeatures in row 2 of FILE is {shown}; it must be a positive whole number."
+    expected = f"nfeatures in row 2 of FILE is {shown}; use a positive whole number."
     assert refusal(place(tmp_path, content), labelled=True) == expected
 
 
@@ -200,8 +200,7 @@ def test_targetclasses_that_are_no_classes(tmp_path: Path, classes: str, labelle
     content = head.replace(b"[0,1]", classes.replace('"', '""').encode()) + b"0,0,1\n"
     shown = repr(classes if len(classes) <= 40 else classes[:40] + "…")
     assert refusal(place(tmp_path, content), labelled=labelled) == (
-        f"targetclasses in row 2 of FILE is {shown}; "
-        "it must be a JSON list of two or more different classes, such as [0,1]."
+        f"targetclasses in row 2 of FILE is {shown}; use a JSON list of two or more different classes, such as [0,1]."
     )
 
 
@@ -229,7 +228,7 @@ def test_bad_header_of_a_prediction_file(tmp_path: Path, names: bytes, expected:
 @pytest.mark.parametrize("end", [b"", b"\n\n"])
 def test_no_rows(tmp_path: Path, end: bytes) -> None:
     path = place(tmp_path, LABELLED_HEAD + end)
-    expected = "FILE has no row of samples after its three header rows; collect some data first."
+    expected = "FILE has no samples after its three header rows; collect some data first."
     assert refusal(path, labelled=True, kind=NoDataSetError) == expected
 
 
@@ -237,8 +236,8 @@ def test_no_rows(tmp_path: Path, end: bytes) -> None:
 
 CELLS = "which is not a finite number; correct it or leave the cell empty."
 LABELLED_ROWS = [
-    (b"0,1", "Row 5 of FILE has 2 cells but must have 3, as row 2 says; correct it."),
-    (b"0,0,0,1", "Row 5 of FILE has 4 cells but must have 3, as row 2 says; correct it."),
+    (b"0,1", "Row 5 of FILE has 2 cells but must have 3, according to row 2; correct the row."),
+    (b"0,0,0,1", "Row 5 of FILE has 4 cells but must have 3, according to row 2; correct the row."),
     (b"", "Row 5 of FILE is blank; remove it."),
     (b"abc,0,1", f"Row 5 of FILE, column 1 (f1) holds 'abc', {CELLS}"),
     (b"0,nan,1", f"Row 5 of FILE, column 2 (f2) holds 'nan', {CELLS}"),
@@ -251,30 +250,30 @@ LABELLED_ROWS = [
     (b'"0,5",0,1', f"Row 5 of FILE, column 1 (f1) holds '0,5', {CELLS}"),
     ("١,0,1".encode(), f"Row 5 of FILE, column 1 (f1) holds '١', {CELLS}"),
     (b"x" * 50 + b",0,1", f"Row 5 of FILE, column 1 (f1) holds '{'x' * 40}…', {CELLS}"),
-    (b"0,0,2", "Row 5 of FILE, column 3 (T) holds '2', which is none of the targetclasses (0, 1); correct it."),
-    (b"0,0,yes", "Row 5 of FILE, column 3 (T) holds 'yes', which is none of the targetclasses (0, 1); correct it."),
-    (b"0,0,nan", "Row 5 of FILE, column 3 (T) holds 'nan', which is none of the targetclasses (0, 1); correct it."),
-    (b"0,0,", "Row 5 of FILE has no class in its last cell (T); write one or remove the row."),
-    (b"0,\0,1", "Row 5 of FILE holds a NUL byte inside the line; write the file again."),
-    (b"0,0,1\r1,1,1", "Row 5 of FILE holds a carriage return inside the line; write the file again."),
+    (b"0,0,2", "Row 5 of FILE, column 3 (T) holds '2', which is not among the targetclasses (0, 1); correct it."),
+    (b"0,0,yes", "Row 5 of FILE, column 3 (T) holds 'yes', which is not among the targetclasses (0, 1); correct it."),
+    (b"0,0,nan", "Row 5 of FILE, column 3 (T) holds 'nan', which is not among the targetclasses (0, 1); correct it."),
+    (b"0,0,", "Row 5 of FILE has no class in its last cell (T); add one or remove the row."),
+    (b"0,\0,1", "Row 5 of FILE has a NUL byte inside the line; write the file again."),
+    (b"0,0,1\r1,1,1", "Row 5 of FILE has a carriage return inside the line; write the file again."),
     (b"\xe9,0,1", "Row 5 of FILE is not UTF-8 text; save the file as UTF-8."),
     (b"0,0,\xe9", "Row 5 of FILE is not UTF-8 text; save the file as UTF-8."),
-    (b'0,0,"1', "Row 5 of FILE has a quote that is not closed or not doubled; correct it."),
+    (b'0,0,"1', "Row 5 of FILE has a quotation mark that is not closed or not doubled; correct it."),
 ]
 UNLABELLED_ROWS = [
-    (b'"2"-0,0,0', "Row 5 of FILE has a quote that is not closed or not doubled; correct it."),
-    (b'2"-0,0,0', "Row 5 of FILE has a quote that is not closed or not doubled; correct it."),
+    (b'"2"-0,0,0', "Row 5 of FILE has a quotation mark that is not closed or not doubled; correct it."),
+    (b'2"-0,0,0', "Row 5 of FILE has a quotation mark that is not closed or not doubled; correct it."),
     (b"1-0,0,0", "Rows 4 and 5 of FILE have the same sample id '1-0'; keep one of them."),
-    (b",0,0", "Row 5 of FILE has no sample id in its first cell; write one."),
-    (b'"",0,0', "Row 5 of FILE has no sample id in its first cell; write one."),
+    (b",0,0", "Row 5 of FILE has no sample id in its first cell; add one."),
+    (b'"",0,0', "Row 5 of FILE has no sample id in its first cell; add one."),
     (b"", "Row 5 of FILE is blank; remove it."),
-    (b"2-0,0", "Row 5 of FILE has 2 cells but must have 3, as row 2 says; correct it."),
-    (b"2-0,0,0,1", "Row 5 of FILE has 4 cells but must have 3, as row 2 says; correct it."),
+    (b"2-0,0", "Row 5 of FILE has 2 cells but must have 3, according to row 2; correct the row."),
+    (b"2-0,0,0,1", "Row 5 of FILE has 4 cells but must have 3, according to row 2; correct the row."),
     (b"2-0,0,x", f"Row 5 of FILE, column 3 (f2) holds 'x', {CELLS}"),
     (b"2-0,inf,0", f"Row 5 of FILE, column 2 (f1) holds 'inf', {CELLS}"),
     (b"\xe9,0,0", "Row 5 of FILE is not UTF-8 text; save the file as UTF-8."),
-    (b'"2\n-0",0,0', "Row 5 of FILE has a quote that is not closed or not doubled; correct it."),
-    (b'"2-0,0,0', "Row 5 of FILE has a quote that is not closed or not doubled; correct it."),
+    (b'"2\n-0",0,0', "Row 5 of FILE has a quotation mark that is not closed or not doubled; correct it."),
+    (b'"2-0,0,0', "Row 5 of FILE has a quotation mark that is not closed or not doubled; correct it."),
 ]
 ROWS = [(True, *row) for row in LABELLED_ROWS] + [(False, *row) for row in UNLABELLED_ROWS]
 
@@ -295,8 +294,8 @@ def test_cell_longer_than_csv_allows(tmp_path: Path) -> None:
     path = place(tmp_path, LABELLED_HEAD + b"x" * 200_000 + b",0,1\n")
     message = refusal(path, labelled=True)
     assert message == (
-        "Row 4 of FILE has a field of more than 131,072 characters; "
-        "shorten it, or close a quote that was left open before."
+        "Row 4 of FILE has a field of more than 131,072 characters; shorten it, or close a quotation mark "
+        "left open earlier."
     )
 
 
@@ -312,7 +311,7 @@ def test_endless_line(tmp_path: Path, head: bytes, row: int) -> None:
     message = refusal(path, labelled=True)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert message == f"Row {row} of FILE has no line end in 16 MiB; it is no data set file."
+    assert message == f"Row {row} of FILE has no line end within 16 MiB; this is not a data set file."
     assert peak < 64 << 20
 
 
@@ -354,7 +353,7 @@ def test_any_damage_is_read_or_refused_in_a_sentence(tmp_path: Path, labelled: b
 def test_other_signs_between_fields(tmp_path: Path, sign: str, name: str) -> None:
     path = tmp_path / "d.csv"
     path.write_text(f'nfeatures{sign}targetclasses\n1{sign}"[0,1]"\na{sign}t\n1{sign}0\n')
-    with pytest.raises(DataSetError, match=f"has {name} between its fields, not commas"):
+    with pytest.raises(DataSetError, match=f"separates its fields with {name}"):
         read_labelled(path)
 
 

@@ -109,7 +109,7 @@ def test_names_and_ids_as_php_quotes_them(name: str, field: str) -> None:
 
 @pytest.mark.parametrize("text", ["a\nb", "a\rb", "a\0b", 'a\\",b', "\ud800"])
 def test_text_that_would_not_come_back(text: str) -> None:
-    expected = f"{text!r} cannot be written to a data set; leave line ends, NUL and backslash-quote out."
+    expected = f"{text!r} cannot be written to a data set; remove line ends, NUL characters and backslash-quote pairs."
     for keywords in ({"columns": [text, "f"], "sample_ids": ["a"]}, {"sample_ids": [text]}, {"labels": [text]}):
         with pytest.raises(DataSetError) as caught:
             written(np.zeros((1, 2)), **keywords)
@@ -121,7 +121,8 @@ def test_infinite_value(kind: type) -> None:
     with pytest.raises(DataSetError) as caught:
         written(np.array([[0, 1], [0, -np.inf]], dtype=kind), sample_ids=["a", "b"])
     assert str(caught.value) == (
-        "The column \\core\\indicator/mean holds an infinite value, which a data set cannot; leave the cell empty."
+        "The column \\core\\indicator/mean has an infinite value, which is not allowed in a data set; leave "
+        "the cell empty."
     )
 
 

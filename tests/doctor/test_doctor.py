@@ -230,8 +230,8 @@ def test_a_directory_that_does_not_exist_and_cannot_be_made():
     place = Path("/proc/moodledata/models")
     (finding,) = directories.check_folder(place)
     assert finding.level is Level.PROBLEM
-    assert finding.text.startswith("does not exist, and this user cannot make it in /proc: ")
-    assert finding.advice == f"Make it for this user: sudo install -d -o {directories.user_name()} {place}"
+    assert finding.text.startswith("does not exist, and this user cannot create it in /proc: ")
+    assert finding.advice == f"Create it for this user: sudo install -d -o {directories.user_name()} {place}"
 
 
 def test_what_everybody_may_read_is_told(tmp_path):
@@ -239,8 +239,8 @@ def test_what_everybody_may_read_is_told(tmp_path):
     tmp_path.chmod(0o755)
     (finding,) = directories.check_privacy(tmp_path)
     assert finding.level is Level.WARNING
-    assert f"everybody on this machine may read {tmp_path}" in finding.text
-    assert finding.advice == f"Keep it to its user: sudo chmod -R o-rwx {tmp_path}"
+    assert f"anyone on this machine can read {tmp_path}" in finding.text
+    assert finding.advice == f"Make it readable by its owner only: sudo chmod -R o-rwx {tmp_path}"
     tmp_path.chmod(0o700)
     assert list(directories.check_privacy(tmp_path)) == []
 
@@ -254,8 +254,8 @@ def test_an_interpreter_that_this_user_may_not_execute(monkeypatch, tmp_path):
     python.chmod(0o644)
     monkeypatch.setattr(sys, "executable", str(python))
     findings = {finding.topic: finding for finding in examine()}
-    assert f"this user may not execute {python}" in findings["Python in a process of its own"].text
-    assert findings["Python in a process of its own"].level is Level.PROBLEM
+    assert f"this user may not execute {python}" in findings["Python in a separate process"].text
+    assert findings["Python in a separate process"].level is Level.PROBLEM
     assert "TensorFlow" not in findings
 
 
@@ -302,7 +302,7 @@ def test_services_that_are_not_set_up_are_no_problem(services):
         ({"webhook_url": "http://127.0.0.1:1/"}, "Webhook"),
         ({"server_directory": "models", "server_users": "nobody"}, "Server"),
         ({"server_directory": "models", "server_port": "many"}, "Server"),
-        ({"smtp_port": "many"}, "Settings of the analytics"),
+        ({"smtp_port": "many"}, "Analytics settings"),
     ],
 )
 def test_a_service_that_cannot_be_used_is_a_problem(services, settings, topic):
@@ -316,7 +316,7 @@ def test_a_server_that_does_not_run_is_a_warning(services, tmp_path):
     pytest.importorskip("fastapi")
     finding = services(server_directory=tmp_path, server_users="a:b", server_port=1)["Server"]
     assert finding.level is Level.WARNING
-    assert "nothing answers at 127.0.0.1 port 1" in finding.text
+    assert "no answer from 127.0.0.1, port 1" in finding.text
 
 
 @posix
@@ -327,7 +327,7 @@ def test_a_servers_directory_that_everybody_may_read_is_told(tmp_path, monkeypat
     tmp_path.chmod(0o755)
     [told] = [finding for finding in check_services() if finding.level is Level.WARNING]
     assert told.topic == f"Directory {tmp_path}"
-    assert told.text == f"everybody on this machine may read {tmp_path}"
+    assert told.text == f"anyone on this machine can read {tmp_path}"
 
 
 def test_a_schedule_that_nobody_keeps_is_a_warning(services, tmp_path):

@@ -326,7 +326,7 @@ def test_a_network_comes_back_from_its_arrays(samples, fitted):
         with pytest.raises(ValueError):
             Network.from_arrays({**arrays, name: damaged}.__getitem__)
     infinite = np.full_like(arrays["parameters.w2"], np.inf)
-    with pytest.raises(ValueError, match="w2 holds numbers that are not finite"):
+    with pytest.raises(ValueError, match="w2 has numbers that are not finite"):
         Network.from_arrays({**arrays, "parameters.w2": infinite}.__getitem__)
 
 

@@ -79,14 +79,14 @@ LABELLED_FILES = {
     "empty": ("", NO_DATASET, r"tempup_oCTEkC is empty"),
     "one header row": ("nfeatures\n", GENERAL, r"ends after row 1"),
     "two header rows": (HEAD, GENERAL, r"ends after row 2"),
-    "no sample": (LABELLED, NO_DATASET, r"has no row of samples"),
+    "no sample": (LABELLED, NO_DATASET, r"has no samples"),
     "metadata that do not match": (LABELLED.replace("2,", "2,7,", 1) + ROWS, GENERAL, r"Rows 1 and 2"),
-    "no nfeatures": (LABELLED.replace("nfeatures", "features") + ROWS, GENERAL, r"does not name nfeatures"),
+    "no nfeatures": (LABELLED.replace("nfeatures", "features") + ROWS, GENERAL, r"has no nfeatures"),
     "nfeatures no number": (LABELLED.replace("\n2,", "\ntwo,") + ROWS, GENERAL, r"nfeatures in row 2 .* 'two'"),
     "no feature columns": (
         LABELLED.replace("\n2,", "\n0,").replace(NAMES + ",", "") + "1\n0\n",
         GENERAL,
-        r"nfeatures in row 2 .* '0'; it must be a positive",
+        r"nfeatures in row 2 .* '0'; use a positive",
     ),
     "nfeatures of other columns": (
         LABELLED.replace("\n2,", "\n3,") + ROWS,
@@ -100,10 +100,10 @@ LABELLED_FILES = {
     "nan": (LABELLED + ROWS + "nan,1,1\n", GENERAL, r"Row 6 of .*, column 1 \(a\) holds 'nan'"),
     "inf": (LABELLED + ROWS + "1,-inf,1\n", GENERAL, r"Row 6 of .*, column 2 \(b\) holds '-inf'"),
     "a number out of range": (LABELLED + ROWS + "1,1e39,1\n", GENERAL, r"Row 6 of .*, column 2 \(b\) holds '1e39'"),
-    "another class": (LABELLED + ROWS + "1,1,2\n", GENERAL, r"Row 6 of .* holds '2', which is none of the targetcl"),
+    "another class": (LABELLED + ROWS + "1,1,2\n", GENERAL, r"Row 6 of .* holds '2', which is not among the targetcl"),
     "no class": (LABELLED + ROWS + "1,1,\n", GENERAL, r"Row 6 of .* has no class"),
-    "NUL": (LABELLED + "1,0,1\n-1,\0,0\n", GENERAL, r"Row 5 of .* holds a NUL byte"),
-    "an endless line": (LABELLED + "1" * (100 << 20), GENERAL, r"Row 4 of .* has no line end in 16 MiB"),
+    "NUL": (LABELLED + "1,0,1\n-1,\0,0\n", GENERAL, r"Row 5 of .* has a NUL byte"),
+    "an endless line": (LABELLED + "1" * (100 << 20), GENERAL, r"Row 4 of .* has no line end within 16 MiB"),
     "another encoding": (LABELLED.replace("a,", "\xe9,").encode("latin-1") + b"1,0,1\n", GENERAL, r"not UTF-8"),
     "UTF-16": ((LABELLED + ROWS).encode("utf-16"), GENERAL, r"UTF-16"),
     "a prediction file": (UNLABELLED + "1-0,1,0\n", GENERAL, r"is a prediction file"),
@@ -126,7 +126,7 @@ def test_a_labelled_file(in_force, tmp_path, case):
 UNLABELLED_FILES = {
     "no file": (None, NO_DATASET, r"There is no data set file .*tempup_oCTEkC"),
     "empty": ("", NO_DATASET, r"is empty"),
-    "no sample": (UNLABELLED, NO_DATASET, r"has no row of samples"),
+    "no sample": (UNLABELLED, NO_DATASET, r"has no samples"),
     "a row too short": (UNLABELLED + "1-0,1,1\n2-0,1\n", GENERAL, r"Row 5 of .* has 2 cells but must have 3"),
     "text": (UNLABELLED + "1-0,1,1\n2-0,x,1\n", GENERAL, r"Row 5 of .*, column 2 \(a\) holds 'x'"),
     "the same sample id": (UNLABELLED + "1-0,1,1\n2-0,1,1\n1-0,0,0\n", GENERAL, r"Rows 4 and 6 .* sample id '1-0'"),
@@ -172,7 +172,7 @@ def test_a_class_without_a_sample(tmp_path):
 
 def test_constant_columns_are_told_and_no_fault(tmp_path):
     dataset = place(tmp_path, LABELLED + "1,,1\n1,,0\n1,,0\n1,,1\n" * 3)
-    expected = "None of the 2 indicator columns varies among the samples"
+    expected = "None of the 2 indicator columns varies between the samples"
     reply = answer(call("training", tmp_path / "model", dataset))
     assert reply["status"] == 0
     assert expected in reply["info"][0]
@@ -240,14 +240,14 @@ def test_an_output_directory_that_is_a_file(tmp_path, below):
     outputdir = tmp_path / "file" / below
     for module, dataset in (("training", labelled), ("evaluation", labelled), ("prediction", unlabelled)):
         text = sentence(call(module, outputdir, dataset), GENERAL)
-        assert re.search(rf"{re.escape(str(tmp_path / 'file'))}.*a file stands where a directory is needed", text)
-    assert "a file stands" in sentence(run("export", MODELID, outputdir, tmp_path / "x"), GENERAL)
+        assert re.search(rf"{re.escape(str(tmp_path / 'file'))}.*there is a file where a directory is needed", text)
+    assert "there is a file" in sentence(run("export", MODELID, outputdir, tmp_path / "x"), GENERAL)
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_an_empty_output_directory(tmp_path):
     labelled, _ = directories(tmp_path)
-    assert "The output directory is empty" in sentence(run("training", MODELID, "", labelled), GENERAL)
+    assert "No output directory is given" in sentence(run("training", MODELID, "", labelled), GENERAL)
 
 
 def mounted(*options: str, folder: Path) -> list[str]:
@@ -361,7 +361,7 @@ def test_a_foreign_model_directory(tmp_path):
     (tmp_path / "execution" / "classifier" / "photos.zip").write_text("mine")
     for module, dataset in (("training", labelled), ("prediction", unlabelled)):
         text = sentence(call(module, tmp_path / "execution", dataset), GENERAL)
-        assert "holds no trained model but photos.zip; move that away" in text
+        assert "has no trained model but photos.zip; move these" in text
     assert (tmp_path / "execution" / "classifier" / "photos.zip").read_text() == "mine"
 
 
@@ -374,14 +374,16 @@ def test_a_model_trained_on_other_columns(in_force, tmp_path):
         call("prediction", in_force, write_unlabelled(tmp_path / "unlabelled", features)),
     ]
     for result in results:
-        assert re.search(r"trained on 2 columns but .*labelled has 5; use data of the same", sentence(result, GENERAL))
+        assert re.search(
+            r"trained on 2 columns but .*labelled has 5; use data with the " "same", sentence(result, GENERAL)
+        )
     renamed = write_labelled(tmp_path / "renamed", features[:, :2], labels, columns=["a", names(1)[0]])
     assert "column 2 was 'b'" in sentence(call("training", in_force, renamed), GENERAL)
 
 
 def test_nothing_to_export_or_import(in_force, tmp_path):
     text = sentence(run("export", MODELID, tmp_path / "untrained", tmp_path / "export"), GENERAL)
-    assert text == f"There is no trained model in {tmp_path / 'untrained'} to be exported; train it first."
+    assert text == f"There is no trained model in {tmp_path / 'untrained'} to export; train it first."
     assert str(tmp_path / "nowhere") in sentence(run("import", MODELID, in_force, tmp_path / "nowhere"), GENERAL)
     (tmp_path / "empty").mkdir()
     assert str(tmp_path / "empty") in sentence(run("import", MODELID, in_force, tmp_path / "empty"), GENERAL)
@@ -495,7 +497,7 @@ def test_sigterm_at_any_moment_leaves_one_line_and_the_model(in_force, tmp_path)
     for result in processes:
         assert result.stderr == b""
         if result.returncode != -signal.SIGTERM:  # before the guard stood
-            assert "stopped by the signal SIGTERM" in sentence(result, GENERAL)
+            assert "The signal SIGTERM stopped" in sentence(result, GENERAL)
     assert sum(result.returncode == 1 for result in processes) >= 4
 
 

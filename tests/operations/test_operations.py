@@ -130,7 +130,7 @@ def test_evaluation(site):
     reply = answer(results["evaluation"])
     assert reply.keys() == EVALUATION_KEYS | {"split"}
     assert (reply["score"], reply["status"], reply["split"]) == (1.0, 0, "row")
-    assert [note.partition(",")[0] for note in reply["info"]] == ["Single rows were held out and not whole courses"]
+    assert [note.partition(",")[0] for note in reply["info"]] == ["Single rows were held out, not whole courses"]
     log = Path(reply["dir"])
     assert log == where["evaluation"] / "logs" / str(reply["runid"])
     for picture in ("roc-curve.png", "precision-recall.png"):
@@ -267,7 +267,7 @@ def test_a_stopped_training_leaves_the_former_model(trained, files, number):
     if number == signal.SIGTERM:
         reply = json.loads(result.stdout)
         assert result.returncode == reply["status"] == 1
-        assert "stopped by the signal SIGTERM" in reply["errors"][0]
+        assert "The signal SIGTERM stopped" in reply["errors"][0]
         log = trained / "logs" / reply["runid"] / "info.log"
         assert "ERROR" in log.read_text()
     else:

@@ -320,7 +320,7 @@ def test_a_missing_cut_or_oversized_file_is_named(model, part):
 @pytest.mark.parametrize(
     ("attributes", "reason"),
     [
-        ({"n_features": 4}, "counts another number"),
+        ({"n_features": 4}, "gives a different number"),
         ({"n_features": "5"}, "lacks"),
         ({"n_classes": 2}, "tells 3 classes apart"),
         ({"n_classes": 2**2000}, "tells 3 classes apart"),
@@ -328,10 +328,10 @@ def test_a_missing_cut_or_oversized_file_is_named(model, part):
         ({"variable_columns": COLUMNS - 1}, "uses no columns"),
         ({"variable_columns": COLUMNS[:0], "n_features": 0}, "uses no columns"),
         ({"variable_columns": [1, 2]}, "lacks"),
-        ({"variable_columns": COLUMNS / 2}, "something else than integers"),
-        ({"variable_columns": COLUMNS[None]}, "no row of integers"),
-        ({"variable_columns": COLUMNS.astype(object)}, "something else than integers"),
-        ({"variable_columns": COLUMNS.astype([("a", "i8")])}, "something else than integers"),
+        ({"variable_columns": COLUMNS / 2}, "something other than integers"),
+        ({"variable_columns": COLUMNS[None]}, "not a row of integers"),
+        ({"variable_columns": COLUMNS.astype(object)}, "something other than integers"),
+        ({"variable_columns": COLUMNS.astype([("a", "i8")])}, "something other than integers"),
     ],
 )
 def test_attributes_that_do_not_fit_are_refused(model, monkeypatch, attributes, reason):
@@ -348,7 +348,7 @@ def changed_variables():
     yield "no layers", {"epoch": np.float32(1)}
     yield "layer 1 has the shapes", normal | {bias: np.zeros(5, np.float32)}
     yield "layer 1 has the shapes", normal | {kernel: np.zeros((4, 6, 1), np.float32)}
-    yield "no tensor of floats", normal | {kernel: np.zeros((4, 6), np.float64)}
+    yield "not a tensor of floats", normal | {kernel: np.zeros((4, 6), np.float64)}
     yield "not finite", normal | {kernel: np.full((4, 6), np.nan, np.float32)}
     yield "3 classes apart|2 classes apart", network_variables((5, 4, 2))
 
@@ -460,15 +460,15 @@ SHAPELESS = b"\x08\x01\x12" + varint(len(SHAPE)) + SHAPE + b"\x28\x04"  # four b
 HOSTILE_TABLES = {
     "its blocks overlap": table(RESTARTS, handles=[b"\0\x08", b"\0\x08"]),
     "its blocks are compressed": table(RESTARTS, kind=b"\1"),
-    "a block is cut short": table(b"\xff\xff\xff\xff"),
+    "a block is incomplete": table(b"\xff\xff\xff\xff"),
     "longer than 64 bits": table(RESTARTS, handles=[b"\xff" * 12]),
-    "a part of it is cut short": table(b"\0\5\5key" + RESTARTS),
+    "a part of it is incomplete": table(b"\0\5\5key" + RESTARTS),
     "name of a tensor is damaged": table(b"\5\1\0z" + RESTARTS),
     "several data files": table(block([(b"", b"\x08\x02")])),
     "big-endian": table(block([(b"", b"\x08\x01\x10\x01")])),
     "description in it is damaged": table(block([(b"", b"\x08\x01"), (b"a", b"\x0b")])),
     "more than 10,000 tensors": table(b"\0\0\0" * 10_001 + RESTARTS),
-    "no tensor of floats": table(
+    "not a tensor of floats": table(
         block([(b"", b"\x08\x01"), *((variable(0, part).encode(), SHAPELESS) for part in ("bias", "kernel"))])
     ),
 }

@@ -82,7 +82,7 @@ HOSTILE = {
     "the class called": b"\x80\x03" + GLOBAL_TF + b")R}b.",
     "the class with arguments": b"\x80\x03" + GLOBAL_TF + b"K\x01\x85\x81}b.",
     "no state": NEW_TF + b".",
-    "state that is no table": NEW_TF + b"K\x01b.",
+    "state that is not a table": NEW_TF + b"K\x01b.",
     "state of slots": NEW_TF + b"N}\x86b.",
     "state of a number": b"\x80\x03K\x01}b.",
     "names that are numbers": NEW_TF + b"}K\x01K\x02sb.",

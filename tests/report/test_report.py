@@ -494,7 +494,7 @@ def test_a_signal_after_the_model_is_in_force(tmp_path):
     )
     result = json.loads(done.stdout)
     assert (result["status"], done.returncode) == (0, 0), done
-    assert "is trained and in force" in result["info"][-1]
+    assert "is trained and in use" in result["info"][-1]
     assert "a signal stopped the run" in result["info"][-1]
     assert ModelStore(tmp_path / "out").current().settings["rows"] == 40
 
@@ -514,7 +514,7 @@ def test_what_is_in_force_is_the_answer(tmp_path, monkeypatch, switched):
     if switched:
         result = backend.train(features, labels)
         assert result["status"] == 0
-        assert "in force, but what follows a training is not complete: Cannot use" in result["info"][-1]
+        assert "in use, but the steps after training are incomplete: Cannot use" in result["info"][-1]
         assert len(backend.classes(features)) == 40
     else:
         with pytest.raises(StorageError, match="Input/output error"):

@@ -53,7 +53,7 @@ def test_a_training_that_crashes_once_its_model_is_in_force(tmp_path, data, numb
     done = call("training", number, tmp_path / "model", data)
     result = json.loads(done.stdout)
     assert (result["status"], done.returncode, done.stderr) == (0, 0, "")
-    assert result["info"][-1].startswith("The model is trained and in force, but what follows a training is not")
+    assert result["info"][-1].startswith("The model is trained and in use, but the steps after training are")
     assert (tmp_path / "model" / "logs" / result["runid"]).is_dir()
     assert ModelStore(tmp_path / "model").current().settings["rows"] == 40
 

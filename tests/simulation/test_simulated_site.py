@@ -497,7 +497,7 @@ def test_a_signal_leaves_nothing(number, tmp_path):
         ("postgresql://me:secret@no-such-host.invalid/moodle", "Cannot open .*no-such-host.invalid"),
         ("elsewhere://me:secret@host/moodle", "The site cannot be in 'elsewhere'"),
         ("postgresql//site.db", "Cannot use postgresql/site.db: No such file"),
-        ("://me:secret@host", "The site is no URL of a database; write one such as postgresql"),
+        ("://me:secret@host", "The site must be a database URL, such as postgresql"),
         ("sqlite://", "needs a file"),
         ("no/such/folder/site.db", "Cannot use no/such/folder/site.db: No such file or directory"),
     ],

@@ -211,7 +211,7 @@ def test_a_link_that_leads_out_of_the_base(tmp_path):
     (tmp_path / "base" / "id").symlink_to(tmp_path / "outside")
     storage = open_storage(tmp_path / "base")
     for call in (storage.remove, storage.listing, lambda parts: storage.checkout(parts, write=True).__enter__()):
-        with pytest.raises(StorageError, match="lies outside of the base"):
+        with pytest.raises(StorageError, match="is outside the base"):
             call(("id", "model"))
     assert (tmp_path / "outside" / "model").is_dir()
 
@@ -261,7 +261,7 @@ def test_a_base_that_cannot_be_used(url, tmp_path):
 
 @pytest.mark.parametrize(
     ("url", "reason"),
-    [("nosuch://me:secret@host/x", "there is no file system"), ("http://me:secret@127.0.0.1:9/", "does not answer")],
+    [("nosuch://me:secret@host/x", "the file system"), ("http://me:secret@127.0.0.1:9/", "does not answer")],
 )
 def test_no_secret_is_told(url, reason, tmp_path):
     with pytest.raises(StorageError, match=reason) as told:
@@ -367,7 +367,7 @@ def test_models_of_the_reference_package_are_fetched(memory, server):
 
 def test_an_object_whose_name_leads_elsewhere(memory, server, tmp_path):
     memory.put("/".join(MODEL) + "/logs/1/../../../../../../outside", b"x")
-    with pytest.raises(StorageError, match="holds an object with the name"):
+    with pytest.raises(StorageError, match="has an object named"):
         server("memory://base").checkout((*MODEL, "logs", "1"), write=False).__enter__()
     assert not list(tmp_path.rglob("outside"))
 

@@ -268,7 +268,7 @@ def test_a_server_that_lost_its_lease_cannot_put_its_model_in_force(base, server
         put_in_force(publication, pointer)
 
     monkeypatch.setattr(remote._Publication, "_put_in_force", stall)
-    with pytest.raises(StorageError, match=r"^Another server put another version of .* in force meanwhile .*\.$"):
+    with pytest.raises(StorageError, match=r"^Meanwhile another server published a new version of .*\.$"):
         train(slow, 2)
     assert (number(slow), number(quick)) == (3, 3)
 
@@ -308,7 +308,7 @@ def test_wrong_credentials(s3, server, tmp_path, monkeypatch):
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
         make_bucket(BUCKET)
         assert told(server(f"s3://{BUCKET}")) == (
-            "Cannot use s3://models: access is refused; check the credentials of this server and what they allow."
+            "Cannot use s3://models: access is denied; check this server's credentials and permissions."
         )
 
 
@@ -323,7 +323,8 @@ def test_a_store_that_does_not_answer(s3, server, tmp_path, monkeypatch):
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
     begin = time.monotonic()
     assert told(server(f"s3://{BUCKET}")) == (
-        "Cannot use s3://models: it does not answer; check that it runs, its address and the network, and try again."
+        "Cannot use s3://models: it does not answer; check that it is running, its address and the network, "
+        "then try again."
     )
     assert time.monotonic() - begin < 30
 

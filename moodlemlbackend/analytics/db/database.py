@@ -182,8 +182,8 @@ def _version(connection: Connection) -> str | None:
     if VERSION_TABLE not in tables:
         if "analytics_models" in tables:
             raise StorageError(
-                f"The database {connection.engine.url.render_as_string(hide_password=True)} has tables of Moodle's "
-                "analytics that are not this package's; give the store a database of its own."
+                f"The database {connection.engine.url.render_as_string(hide_password=True)} contains Moodle's "
+                "own analytics tables; give the store a separate database."
             )
         return None
     return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
@@ -199,7 +199,7 @@ def _upgrade(store: Store) -> None:
     config.set_main_option("path_separator", "os")
     with store.lock(UPGRADE_LOCK, WAIT_SECONDS) as held:
         if not held:
-            raise StorageError(f"Another process has been upgrading the store {store}; run the command again.")
+            raise StorageError(f"Another process was upgrading the store {store}; run the command again.")
         with store.read() as connection:
             version = _version(connection)
         if version == HEAD:
@@ -207,8 +207,8 @@ def _upgrade(store: Store) -> None:
         known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
         if version is not None and version not in known:
             raise StorageError(
-                f"The store {store} was made by a newer moodlemlbackend (its schema is {version}, this package knows "
-                f"{HEAD}); upgrade the package, or choose another store."
+                f"The store {store} was created by a newer moodlemlbackend (its schema is {version}, this "
+                f"package knows {HEAD}); upgrade the package, or choose another store."
             )
         with store.write() as connection:
             config.attributes["connection"] = connection

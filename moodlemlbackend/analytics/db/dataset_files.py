@@ -176,7 +176,7 @@ def join(sources: Sequence[Path], target: Path, *, headers_of: Path | None = Non
     values: list[dict[str, None]] = [{} for _ in headers[-1][1]]
     for _, row, _ in headers:
         if len(row) != len(values):
-            raise DataSetError(f"The data sets to be merged into {target} have different metadata; clear the model.")
+            raise DataSetError(f"The data sets to merge into {target} have different metadata; clear the model.")
         for seen, value in zip(values, row, strict=True):
             seen[value] = None
     with target.open("xb") as file:

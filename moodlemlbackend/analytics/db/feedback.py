@@ -75,6 +75,11 @@ def revert(connection: Connection, predictionid: int, now: int) -> bool:
     return bool(connection.execute(update(FEEDBACK).where(*marked).values(timereverted=now, inforce=None)).rowcount)
 
 
+def has_marked(connection: Connection, userid: int) -> bool:
+    """Whether a user has marked a prediction of any model, also if it was taken back."""
+    return connection.execute(select(FEEDBACK.c.id).where(FEEDBACK.c.userid == userid).limit(1)).first() is not None
+
+
 def listed(connection: Connection, modelid: int) -> list[Feedback]:
     """All marks of a model's predictions, oldest first."""
     rows = connection.execute(select(FEEDBACK).where(FEEDBACK.c.modelid == modelid).order_by(FEEDBACK.c.id))

@@ -28,11 +28,14 @@ def evaluations(connection: Connection, modelid: int) -> list[dict[str, Any]]:
     ]
 
 
-def last_evaluations(connection: Connection) -> dict[int, dict[str, Any]]:
-    """The newest entry of each model's log, by model."""
-    newest = select(func.max(MODELS_LOG.c.id)).group_by(MODELS_LOG.c.modelid)
+def last_evaluations(connection: Connection) -> dict[int, dict[str, dict[str, Any]]]:
+    """The newest evaluation with each interval, by model and interval."""
+    newest = select(func.max(MODELS_LOG.c.id)).group_by(MODELS_LOG.c.modelid, MODELS_LOG.c.timesplitting)
     query = select(MODELS_LOG.c.modelid, MODELS_LOG.c.timecreated, MODELS_LOG.c.score, MODELS_LOG.c.timesplitting)
-    return {row.modelid: row._asdict() for row in connection.execute(query.where(MODELS_LOG.c.id.in_(newest)))}
+    found: dict[int, dict[str, dict[str, Any]]] = {}
+    for row in connection.execute(query.where(MODELS_LOG.c.id.in_(newest))):
+        found.setdefault(row.modelid, {})[row.timesplitting or ""] = row._asdict()
+    return found
 
 
 def log_evaluation(

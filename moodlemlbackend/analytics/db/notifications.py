@@ -117,6 +117,12 @@ def waiting(connection: Connection, attempts: int) -> int:
     return int(connection.execute(query).scalar() or 0)
 
 
+def withdraw(connection: Connection, attempts: int, error: str) -> int:
+    """Have nothing that waits be sent, and note why; returns how many deliveries."""
+    waits = DELIVERIES.c.timesent.is_(None) & (DELIVERIES.c.attempts < attempts)
+    return connection.execute(update(DELIVERIES).where(waits).values(attempts=attempts, error=error)).rowcount
+
+
 def sent(connection: Connection, delivery: Delivery, now: int) -> None:
     """Note that a delivery has been sent."""
     values = {"attempts": delivery.attempts + 1, "timesent": now, "error": None}

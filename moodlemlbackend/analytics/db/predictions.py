@@ -123,6 +123,21 @@ def was_done(connection: Connection, predictionid: int, actions: Collection[str]
     return connection.execute(select(PREDICTION_ACTIONS.c.id).where(*done)).first() is not None
 
 
+def done_by(
+    connection: Connection, userid: int, predictionids: Collection[int], actions: Collection[str]
+) -> dict[int, set[str]]:
+    """Which of these a user has done about predictions, by prediction."""
+    query = (
+        select(PREDICTION_ACTIONS.c.predictionid, PREDICTION_ACTIONS.c.actionname)
+        .where(PREDICTION_ACTIONS.c.predictionid.in_(predictionids), PREDICTION_ACTIONS.c.userid == userid)
+        .where(PREDICTION_ACTIONS.c.actionname.in_(actions))
+    )
+    done: dict[int, set[str]] = {}
+    for predictionid, action in connection.execute(query):
+        done.setdefault(predictionid, set()).add(action)
+    return done
+
+
 def last_done(connection: Connection, userid: int, predictionid: int, actions: Collection[str]) -> DealtWith | None:
     """Which of these a user has done about a prediction last; None for nothing."""
     query = (

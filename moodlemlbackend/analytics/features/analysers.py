@@ -30,6 +30,8 @@ class Analyser(ABC):
     """What its samples have, for indicators that require it."""
     one_sample_per_analysable: ClassVar[bool] = False
     restricted_by_contexts: ClassVar[bool] = False
+    audience: ClassVar[str] = "teachers"
+    """Who is notified about its samples; users about themselves are ``students``."""
 
     @abstractmethod
     def rows(self, site: Site, contexts: Collection[int] = ()) -> Sequence[Any]:
@@ -115,6 +117,7 @@ class SiteCourses(Analyser):
     """Every course is a sample of the site."""
 
     id = r"\core\analytics\analyser\site_courses"
+    audience = "managers"
     origin = "course"
     provides = frozenset({"course", "context"})
 
@@ -143,6 +146,7 @@ class UsersAnalyser(Analyser):
     """Every user is a sample of the user's own."""
 
     id = r"\core\analytics\analyser\users"
+    audience = "students"
     origin = "user"
     provides = frozenset({"user", "context"})
     one_sample_per_analysable = True

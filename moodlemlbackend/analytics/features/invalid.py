@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.features import definitions, registry
 from moodlemlbackend.analytics.features.indicators.indicator import refusal_of
+from moodlemlbackend.analytics.features.refusal import decisive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,17 @@ class Invalid:
     name: str
     training: Refusal | None
     prediction: Refusal
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why not, in sentences: for training, then for prediction if that is another one."""
+        found = [refusal.text for refusal in (self.training, self.prediction) if refusal]
+        return [*dict.fromkeys(found)]
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return decisive(self.training, self.prediction).advice
 
 
 def invalid_elements(site: Site, model: AnalyticsModel, now: int) -> Iterator[Invalid]:

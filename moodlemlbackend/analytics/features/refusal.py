@@ -1,4 +1,4 @@
-"""Why something is not analysed."""
+"""Why something is not analysed, and what to do about it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,76 @@ from typing import NamedTuple
 
 
 class Refusal(NamedTuple):
-    """Why something is not analysed: the identifier of Moodle's message, its component, and a sentence."""
+    """Why something is not analysed: the identifier of Moodle's message, its component, and a sentence.
+
+    ``advice`` says what to do about it; it is empty where nobody can do anything.
+    """
 
     identifier: str
     component: str
     text: str
+    advice: str = ""
+
+
+NOT_YET_STARTED = Refusal(
+    "coursenotyetstarted", "course", "The course has not begun yet.",
+    "Nothing to do until the course begins. If it has begun, correct its start date.",
+)  # fmt: skip
+HIDDEN = Refusal(
+    "hiddenfromstudents", "moodle", "The course is hidden from its students.",
+    "Show the course if you want predictions for its students.",
+)  # fmt: skip
+NO_STUDENTS = Refusal(
+    "nocoursestudents", "course", "The course has no students.",
+    "Give its students a role of the archetype student in the course.",
+)  # fmt: skip
+NO_SECTIONS = Refusal(
+    "nocoursesections", "course", "The format of the course has no sections.",
+    "Choose a course format with sections, such as topics or weeks.",
+)  # fmt: skip
+NO_END = Refusal(
+    "nocourseendtime", "course", "The course has no end date.",
+    "Set an end date in the settings of the course.",
+)  # fmt: skip
+END_BEFORE_START = Refusal(
+    "errorendbeforestart", "course", "The end of the course is before its start.",
+    "Correct the dates in the settings of the course.",
+)  # fmt: skip
+TOO_LONG = Refusal(
+    "coursetoolong", "course", "The course takes more than a year and four weeks.",
+    "Correct the dates of the course. A course that never ends cannot be compared with others.",
+)  # fmt: skip
+FINISHED = Refusal(
+    "coursealreadyfinished", "course", "The course is over.",
+    "Nothing to do: models can learn from it. If it is still going on, correct its end date.",
+)  # fmt: skip
+NOT_YET_FINISHED = Refusal(
+    "coursenotyetfinished", "course", "The course is not over yet.",
+    "Nothing to do: models can learn from it when it is over.",
+)  # fmt: skip
+NO_ACTIVITY = Refusal(
+    "nocourseactivity", "course", "Students did too little between the start and the end of the course.",
+    "Check that its dates are right, and that Moodle's log still has that time.",
+)  # fmt: skip
+NO_COMPLETION = Refusal(
+    "completionnotenabledforcourse", "completion", "Completion of the course is not tracked, or has no criteria.",
+    "Turn on completion tracking for the site and the course, and set completion conditions.",
+)  # fmt: skip
+NO_COMPETENCIES = Refusal(
+    "nocompetenciesincourse", "tool_lp", "The course is linked to no competency.",
+    "Turn on competencies for the site, and link some to the course.",
+)  # fmt: skip
+NO_GRADE_TO_PASS = Refusal(
+    "gradetopassnotset", "course", "The course has no grade to pass.",
+    "Set a grade to pass for the course total in the gradebook.",
+)  # fmt: skip
+NOT_MEASURED = Refusal(
+    "nomeasuredactivities", "analytics",
+    "The course has activities, but none that can be measured, such as a forum, an assignment or a quiz.",
+    "Add an activity of Moodle's own in which students take part.",
+)  # fmt: skip
+
+
+def decisive(training: Refusal | None, prediction: Refusal) -> Refusal:
+    """The reason to deal with first: the one that keeps a course from being learned from, unless only time does."""
+    return prediction if training in (None, NOT_YET_FINISHED) else training

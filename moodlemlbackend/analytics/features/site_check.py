@@ -10,31 +10,14 @@ from moodlemlbackend.analytics.features.analysables import Course, Courses
 from moodlemlbackend.analytics.features.analysers import ANALYSERS, StudentEnrolments
 from moodlemlbackend.analytics.features.indicators import Indicator
 from moodlemlbackend.analytics.features.indicators.indicator import refusal_of
+from moodlemlbackend.analytics.features.refusal import Refusal, decisive
 from moodlemlbackend.analytics.features.registry import get_indicator, indicators_of
-from moodlemlbackend.analytics.features.targets import Refusal, Target
+from moodlemlbackend.analytics.features.targets import Target
 from moodlemlbackend.analytics.site.logs import log_lifetime, log_span
 from moodlemlbackend.analytics.site.site import Site
 from moodlemlbackend.errors import UsageError
 
 SECONDS_A_DAY = 86_400
-
-ADVICE = {
-    "coursenotyetstarted": "Nothing to do until the course begins; if it has begun, correct its start date.",
-    "hiddenfromstudents": "Show the course when its students are to be predicted.",
-    "nocoursestudents": "Give the students a role of the archetype student in the course.",
-    "nocoursesections": "Choose a format with sections, such as topics or weeks.",
-    "nocourseendtime": "Set the course's end date.",
-    "errorendbeforestart": "Correct the course's dates.",
-    "coursetoolong": "Correct the course's dates; a course that never ends cannot be compared with others.",
-    "coursealreadyfinished": "Nothing to do: it can be trained on.",
-    "coursenotyetfinished": "Nothing to do: it can be predicted, and trained on when it is over.",
-    "nocourseactivity": "Nothing to do; check that the site's log has not been cut.",
-    "completionnotenabledforcourse": "Enable completion for the site and the course, and set conditions.",
-    "nocompetenciesincourse": "Link competencies to the course.",
-    "nomeasuredactivities": "Nothing to do, or add an activity of Moodle's own that students take part in.",
-    "gradetopassnotset": "Set the grade to pass of the course total in its gradebook.",
-}
-"""What to do about a reason, by its identifier."""
 
 
 @dataclass(frozen=True)
@@ -92,18 +75,10 @@ class SiteFindings:
         )
 
     def reasons(self) -> list[tuple[Refusal, int]]:
-        """Why courses serve for neither training nor prediction, the commonest reason first.
-
-        The reason of a course is the one that keeps it from being trained on, unless only time does.
-        """
-        found = Counter(_telling(course) for course in self.courses if course.invalid)
+        """Why courses serve for neither training nor prediction, the commonest reason first."""
+        pairs = ((course.training, course.prediction) for course in self.courses)
+        found = Counter(decisive(training, prediction) for training, prediction in pairs if training and prediction)
         return found.most_common()
-
-
-def _telling(course: CourseFinding) -> Refusal:
-    assert course.training is not None
-    assert course.prediction is not None
-    return course.prediction if course.training.identifier == "coursenotyetfinished" else course.training
 
 
 def check_site(site: Site, target: Target, now: int) -> SiteFindings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -14,7 +14,7 @@ from moodlemlbackend.analytics.insights.texts import known, say
 from moodlemlbackend.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.db.predictions import PredictionRow
@@ -42,17 +42,23 @@ _TONES = {
 
 @dataclass(frozen=True)
 class Offered:
-    """An action that a person can take: Moodle's name, what it is called, its tone, and where it leads, if anywhere."""
+    """An action that a person can take: Moodle's name, what it is called, its tone, and where it leads, if anywhere.
+
+    ``adjusts`` says whether the model learns from it.
+    """
 
     name: str
     label: str
     tone: Tone
     url: str = ""
+    adjusts: bool = False
 
 
 def judgements(target: str) -> list[Offered]:
     """What can be said of predictions of a target, of several at once, too."""
-    return [_offered(action) for action in definitions.target(target).bulk_actions if action.name in HIDING]
+    offered = [_offered(action) for action in definitions.target(target).bulk_actions if action.name in HIDING]
+    learns = _learns_from_feedback(target)
+    return [replace(action, adjusts=learns and action.name in ADJUSTING) for action in offered]
 
 
 def links(wwwroot: str, target: str, predictionid: int, sample: SampleInfo | None) -> list[Offered]:
@@ -106,12 +112,30 @@ def perform(workspace: Workspace, name: str, predictionids: Iterable[int]) -> in
     return learned
 
 
-def take_back(workspace: Workspace, predictionids: Iterable[int]) -> int:
-    """Undo what the workspace's user has said of predictions; returns how many marks of "not useful" are gone."""
-    reverted = 0
+def changes_a_model_first(workspace: Workspace, name: str, predictionids: Collection[int]) -> bool:
+    """Whether a model learns from an action, and did so from none of the workspace's user before."""
+    with workspace.store.read() as connection:
+        rows = [predictions.find(connection, predictionid) for predictionid in predictionids]
+        found = models.by_id(connection, {row.modelid for row in rows if row})
+        learning = [model for model in found.values() if _learns_from_feedback(model.target)]
+        adjusting = any(_resolve(model, name) in ADJUSTING for model in learning)
+        return adjusting and not feedback.has_marked(connection, workspace.userid)
+
+
+def is_undone(name: str) -> bool:
+    """Whether :func:`take_back` undoes an action, by the name that people or Moodle give it."""
+    return ALIASES.get(name, name) in HIDING
+
+
+def take_back(workspace: Workspace, predictionids: Iterable[int], action: str = "") -> int:
+    """Undo what the workspace's user has said of predictions, one action or all.
+
+    Returns how many marks of "not useful" are gone.
+    """
+    reverted, undone = 0, HIDING & {action} if action else HIDING
     with workspace.store.write() as connection:
         for predictionid in dict.fromkeys(predictionids):
-            predictions.take_back(connection, predictionid, workspace.userid, HIDING)
+            predictions.take_back(connection, predictionid, workspace.userid, undone)
             if not predictions.was_done(connection, predictionid, ADJUSTING):
                 reverted += feedback.revert(connection, predictionid, workspace.clock())
     return reverted
@@ -122,14 +146,18 @@ def _mark(connection: Connection, workspace: Workspace, model: AnalyticsModel, p
 
     That is so of static models, of targets without exactly one other class, and of what has been marked before.
     """
-    classes = definitions.classes(model.target)
-    others = [label for label in classes if label != prediction.prediction]
-    if model.static or len(classes) != 2 or len(others) != 1:
+    others = [label for label in definitions.classes(model.target) if label != prediction.prediction]
+    if not _learns_from_feedback(model.target) or len(others) != 1:
         return False
     weight = workspace.settings.feedback_weight
     return feedback.mark(
         connection, prediction, label=others[0], weight=weight, userid=workspace.userid, now=workspace.clock()
     )
+
+
+def _learns_from_feedback(target: str) -> bool:
+    """Whether models of a target learn a prediction as of its other class."""
+    return not definitions.is_static(target) and len(definitions.classes(target)) == 2
 
 
 def _offered(action: Action, url: str = "") -> Offered:

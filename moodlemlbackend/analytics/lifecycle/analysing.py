@@ -10,7 +10,7 @@ from moodlemlbackend.analytics.features import registry
 from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, Result, analyse
 from moodlemlbackend.analytics.features.datasets import metadata
 from moodlemlbackend.analytics.features.feature_matrix import headers
-from moodlemlbackend.analytics.features.indicators.course import NOT_MEASURED
+from moodlemlbackend.analytics.features.refusal import NOT_MEASURED
 from moodlemlbackend.analytics.lifecycle.run_result import Analysed
 from moodlemlbackend.dataset import data_set
 
@@ -69,8 +69,8 @@ def run_analysis(
             and time.monotonic() - begun >= time_limit
         ):
             run_result.info.append(
-                f"The time limit of {time_limit:g} seconds is reached after {len(run_result.analysables)} analysables; "
-                "the next run goes on from there."
+                f"The time limit of {time_limit:g} seconds was reached after {len(run_result.analysables)} "
+                "site elements; the next run continues from there."
             )
             return
         last = result.analysable.id

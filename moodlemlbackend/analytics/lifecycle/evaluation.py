@@ -40,9 +40,9 @@ MODES = (CONFIGURATION, TRAINED_MODEL)
 REUSE_SECONDS = 7 * 86_400
 """Age up to which the data set of an analysable is used again."""
 
-TOO_FEW_COURSES = "too few courses have finished to go through the site's past."
+TOO_FEW_COURSES = "too few courses have finished to test on the site's past."
 
-REUSED = Refusal("reused", "analytics", "Analysed in the last week; what was calculated then is used again.")
+REUSED = Refusal("reused", "analytics", "Analysed in the last week; those results are used again.")
 
 
 def evaluate(
@@ -73,17 +73,17 @@ def evaluate(
     """
     with workspace.store.lock(f"evaluation:{modelid}", 10) as held:
         if not held:
-            raise BusyError(f"Another process evaluates model {modelid}; it is left to that one.")
+            raise BusyError(f"Another process is evaluating model {modelid}, so this run skips it.")
         fit_core_model(workspace, site, modelid)
         with workspace.store.read() as connection:
             model = models.get(connection, modelid)
         run_result = RunResult("evaluate", modelid, model.name)
         if model.static:
             run_result.status = Status.NO_DATASET
-            run_result.info.append("The model rests on assumptions: there is nothing to be evaluated.")
+            run_result.info.append("This is a rule-based model: there is nothing to evaluate.")
             return run_result
         if not model.indicators:
-            raise UsageError(f"Model {modelid} has no indicators; edit it to have some.")
+            raise UsageError(f"Model {modelid} has no indicators; add some with models edit.")
         intervals = _intervals(workspace, model, interval, mode)
         with recorded(workspace, run_result):
             remember_components(workspace, site)
@@ -97,7 +97,7 @@ def _intervals(workspace: Workspace, model: AnalyticsModel, interval: str | None
     if mode == CONFIGURATION:
         return chosen_intervals(workspace, model, [interval] if interval else [])
     if interval:
-        raise UsageError("A trained model is rated with its own interval; leave the interval out.")
+        raise UsageError("A trained model is evaluated with its own interval; leave out the interval.")
     if not model.trained or not model.interval:
         raise NotTrainedError(f"Model {model.id} has not been trained yet; train it, or evaluate its configuration.")
     return [model.interval]
@@ -170,7 +170,7 @@ class _Evaluation:
         if result.status == Status.OK:
             return result.intervals
         why = TOO_FEW_COURSES if result.status == Status.NOT_ENOUGH_DATA else " ".join(result.info)
-        self._run_result.info.append(f"The intervals are ranked by their scores, not by what they give in time: {why}")
+        self._run_result.info.append(f"The intervals are ranked by score, not by how early they flag students: {why}")
         return {}
 
     def _rank(self, one: Evaluated) -> tuple[bool | float, ...]:
@@ -189,8 +189,8 @@ class _Evaluation:
             return [f"Of these intervals {name} is recommended: {self._reason(best.past)}."]
         if self._helps(best) and overloads(best.past):
             return [
-                "No interval is recommended: those that can help in time would flag more than half of the students in "
-                "most courses."
+                "No interval is recommended: those that can help in time would flag more than half of the "
+                "students in most courses."
             ]
         return []
 

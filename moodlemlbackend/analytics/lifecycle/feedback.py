@@ -19,8 +19,8 @@ def append(marks: Sequence[Feedback], columns: Sequence[str], file: BinaryIO) ->
     for mark in marks:
         if set(mark.calculations) != set(columns):
             raise DataSetError(
-                f"The prediction {mark.predictionid} that was marked as not useful has other columns than the model; "
-                "clear the model."
+                f"Prediction {mark.predictionid}, marked as not useful, has different columns from the "
+                "model's; clear the model."
             )
         cells = [_cell(mark.calculations[column]) for column in columns]
         line = ",".join([*cells, _cell(mark.label)]) + "\n"

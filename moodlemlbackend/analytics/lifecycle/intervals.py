@@ -35,5 +35,5 @@ def chosen_intervals(workspace: Workspace, model: AnalyticsModel, names: Iterabl
     enabled = [one for one in workspace.settings.intervals if one in possible]
     found = [one for one in enabled or possible if registry.get_time_splitting(one).valid_for_evaluation]
     if not found:
-        raise UsageError(f"No interval is enabled for the evaluation of {model.name}; see the setting intervals.")
+        raise UsageError(f"No interval is set for evaluating {model.name}; choose one in the setting intervals.")
     return found

@@ -85,20 +85,20 @@ def export_model(workspace: Workspace, modelid: int, archive: Path, *, weights: 
         versions = facts.read(connection, _COMPONENTS) or {}
         modules = facts.read(connection, MODULES_FACT)
     if model.static:
-        raise UsageError(f"Model {modelid} rests on assumptions: there is nothing in it to be exported.")
+        raise UsageError(f"Model {modelid} is rule-based: there is nothing in it to export.")
     if not model.interval or not model.indicators:
-        raise UsageError(f"Model {modelid} cannot be exported without an analysis interval and indicators.")
+        raise UsageError(f"Model {modelid} cannot be exported without an interval and indicators.")
     if absent := _absent(model.indicators, modules):
         if weights:
             raise UsageError(
-                f"Model {modelid} has indicators of activities that the site does not have ({', '.join(absent)}), "
-                "so no Moodle like it can import what it has learned; leave them out and train it again, "
-                "or export its configuration alone."
+                f"Model {modelid} has indicators of activities that the site does not have "
+                f"({', '.join(absent)}), so a similar Moodle site could not import what it has learned; leave "
+                "them out and train it again, or export only its configuration."
             )
         kept = tuple(one for one in model.indicators if not _absent([one], modules))
         model = replace(model, indicators=kept)
     if weights and not model.trained:
-        raise NotTrainedError(f"Model {modelid} has learned nothing yet; train it, or export its configuration alone.")
+        raise NotTrainedError(f"Model {modelid} has not been trained yet; train it, or export only its configuration.")
     with tempfile.TemporaryDirectory(prefix="moodlemlbackend-") as scratch:
         folder = Path(scratch)
         (folder / "package").mkdir()
@@ -151,8 +151,8 @@ def import_model(
         wanted = weights and learned.is_dir()
         if wanted and configuration["processor"] == PHP_PROCESSOR:
             raise PackageError(
-                "What this model has learned is of Moodle's PHP processor, which cannot be used here; "
-                "import it without weights and train it."
+                "This model was trained by Moodle's PHP processor, which cannot be used here; import it "
+                "without weights and train it."
             )
         with ExitStack() as lock:
             with workspace.store.write() as connection:
@@ -178,14 +178,14 @@ def export_training_data(workspace: Workspace, modelid: int, target: Path) -> in
     with workspace.store.read() as connection:
         model = models.get(connection, modelid)
         if model.static:
-            raise UsageError(f"Model {modelid} rests on assumptions: it has no training data.")
+            raise UsageError(f"Model {modelid} is rule-based: it has no training data.")
         files = (
             dataset_files.of_analysables(connection, workspace, model, dataset_files.LABELLED, model.interval)
             if model.interval
             else []
         )
     if not files:
-        raise NotTrainedError(f"Model {modelid} has no training data of this site yet; train it first.")
+        raise NotTrainedError(f"Model {modelid} has no training data from this site yet; train it first.")
     with storage_errors(target):
         target.unlink(missing_ok=True)
         dataset_files.join([file.path for file in files], target)
@@ -250,7 +250,7 @@ def _read_configuration(folder: Path) -> dict[str, Any]:
             raise ValueError("it is too large")
         found = json.loads(path.read_bytes())
         if not isinstance(found, dict):
-            raise TypeError("it is no object")
+            raise TypeError("it is not an object")
         for key in ("target", "timesplitting"):
             if not isinstance(found.get(key), str) or not found[key]:
                 raise ValueError(f"{key} is missing")
@@ -258,7 +258,7 @@ def _read_configuration(folder: Path) -> dict[str, Any]:
         if not isinstance(indicators, list) or not indicators or not all(isinstance(one, str) for one in indicators):
             raise ValueError("indicators are missing")
     except FileNotFoundError:
-        raise PackageError(f"The archive is no model package: there is no {CONFIGURATION} in it.") from None
+        raise PackageError(f"The archive is not a model package: it has no {CONFIGURATION}.") from None
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise PackageError(
             f"The {CONFIGURATION} of the package cannot be used ({error}); export the model again."
@@ -287,15 +287,15 @@ def _check(configuration: dict[str, Any], known: Mapping[str, int], *, ignore_ve
         differing = [name for name, version in needed.items() if known[name] != version]
         if differing and not ignore_versions:
             raise PackageError(
-                f"The package was made with other versions than the site has: {_shown(differing, needed)}; "
-                "import it with --ignore-versions if that does not matter."
+                f"The package was made with different versions from the site's: {_shown(differing, needed)}; "
+                "if that does not matter, import it with --ignore-versions."
             )
     if missing:
         raise PackageError(f"The package needs classes that are not installed here: {', '.join(missing)}.")
     return (
         []
         if known or not needed
-        else ["The versions of the package's components were not compared: no site was read yet."]
+        else ["The versions of the package's components were not compared, because no site has been read yet."]
     )
 
 

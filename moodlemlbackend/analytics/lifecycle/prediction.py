@@ -24,7 +24,7 @@ from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.php_json import to_json
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult, recorded
 from moodlemlbackend.analytics.lifecycle.used_samples import PREDICTION, UsedSamples
-from moodlemlbackend.analytics.notifications import outbox
+from moodlemlbackend.analytics.notifications import outbox, switch
 from moodlemlbackend.errors import ModelError, NotTrainedError, Status
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def predict(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | No
             raise NotTrainedError(f"Model {modelid} has not been trained yet; train it first.")
         run_result = RunResult("predict", modelid, model.name)
         with recorded(workspace, run_result):
+            if withdrawn := switch.follow(workspace):
+                run_result.info.append(f"Notifications were switched: {withdrawn} waiting messages will not be sent.")
             remember_components(workspace, site)
             analysis = analysis_of(workspace, model, [interval], training=False, keeps=True)
             run = _Prediction(workspace, site, model, analysis, run_result)
@@ -328,12 +330,14 @@ class _Prediction:
                 NewPrediction(
                     predictionid, row["contextid"], row["sampleid"], row["prediction"], row["predictionscore"],
                     **explanation, start=row["timestart"] or 0, end=row["timeend"] or 0,
+                    calculations=row["calculations"],
                 )
             )  # fmt: skip
         self._run_result.count("predictions", len(stored))
-        told = [one for one in stored if one.contextid not in withheld]
-        messages = write_messages(self._workspace, self._site, self._model, told)
-        self._run_result.count("notifications", outbox.put(connection, self._workspace, messages))
+        if self._workspace.settings.notifications:
+            told = [one for one in stored if one.contextid not in withheld]
+            messages = write_messages(self._workspace, self._site, self._model, told)
+            self._run_result.count("notifications", outbox.put(connection, self._workspace, messages))
 
 
 def _plain(cell: Any) -> Any:

@@ -152,4 +152,4 @@ def recorded(workspace: Workspace, run_result: RunResult) -> Iterator[None]:
                 history.end_run(connection, runid, int(run_result.status), summary, workspace.clock())
         except Exception as error:
             text = str(error) if isinstance(error, BackendError) else type(error).__name__
-            run_result.info.append(f"The result of this run could not be kept in the store ({text}).")
+            run_result.info.append(f"The result of this run could not be saved in the store ({text}).")

@@ -12,7 +12,7 @@ from moodlemlbackend.analytics.db import calculations, dataset_files, history, n
 from moodlemlbackend.analytics.db import models as rows_of_models
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult
-from moodlemlbackend.analytics.notifications import outbox
+from moodlemlbackend.analytics.notifications import outbox, switch
 from moodlemlbackend.analytics.site.contexts import context_ids
 from moodlemlbackend.errors import BackendError, BusyError, NotTrainedError, Status
 from moodlemlbackend.files import storage_errors
@@ -69,9 +69,11 @@ def train_models(workspace: Workspace, site: Site, *, shown: Shown | None = None
 
 
 def predict_models(workspace: Workspace, site: Site, *, shown: Shown | None = None) -> TaskSummary:
-    """Have every enabled and trained model predict, and tell people of it."""
+    """Have every enabled and trained model predict, and notify people if notifications are on."""
     summary = _each(workspace, site, "predict", lifecycle.predict, shown)
     summary.delivered = outbox.deliver(workspace, site)
+    if workspace.settings.notifications and (warning := switch.also_by_moodle(site, on=True)):
+        summary.info.append(warning)
     return summary
 
 
@@ -110,14 +112,14 @@ def _each(
     """Run a task on each of its models; what happens to one is no matter of the others."""
     begun = time.perf_counter()
     summary = TaskSummary(task)
-    if site.config.get("enableanalytics", "1") in ("", "0"):
+    if not site.analytics_enabled:
         summary.info.append("Analytics is switched off on the site; nothing was done.")
         return summary
     with workspace.store.read() as connection:
         found = models.listed(connection, enabled=True)
     chosen = [model for model in found if model.trained] if task == "predict" else _learning(found)
     if not chosen:
-        need = "enabled and trained" if task == "predict" else "enabled, learns and has an analysis interval"
+        need = "enabled and trained" if task == "predict" else "enabled, able to learn, and given an interval"
         summary.info.append(f"No model is {need}; nothing was done.")
     for model in chosen:
         try:

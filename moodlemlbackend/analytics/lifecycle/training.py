@@ -58,7 +58,7 @@ def train(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None
             model = models.get(connection, modelid)
         run_result = RunResult("train", modelid, model.name)
         if model.static:
-            run_result.info.append("The model rests on assumptions: there is nothing to be trained.")
+            run_result.info.append("This is a rule-based model: there is nothing to train.")
             return run_result
         interval = model.require()
         with recorded(workspace, run_result):
@@ -130,7 +130,7 @@ class _Training:
         if verdict.status == Status.OK or self._is_in_force():
             if verdict.status != Status.OK:
                 run_result.status = Status.OK
-                run_result.info.append("The model is trained and in force all the same.")
+                run_result.info.append("The model is trained and in use all the same.")
             learned = feedback.new(self._marks)
             if learned:
                 counted = ", ".join(sorted({str(mark.weight) for mark in learned}))
@@ -141,8 +141,8 @@ class _Training:
             except Exception as error:
                 text = str(error) if isinstance(error, BackendError) else type(error).__name__
                 run_result.info.append(
-                    f"The model is trained and in force, but the store could not note that ({text}); "
-                    "the next training notes it first and learns nothing twice."
+                    f"The model is trained and in use, but the store could not record that ({text}); the next "
+                    "training records it first and learns nothing twice."
                 )
         elif not verdict.status & Status.GENERAL_ERROR:  # after an error the same rows are tried again
             with self._workspace.store.write() as connection:
@@ -207,7 +207,7 @@ def _finish_interrupted(workspace: Workspace, model: AnalyticsModel, run_result:
         begun = facts.read(connection, models.training_fact(model.id))
     if begun is not None and backend.published(workspace, model) not in (None, begun["former"]):
         _settle(workspace, model)
-        run_result.info.append("A training that was interrupted had been complete; it is registered now.")
+        run_result.info.append("An interrupted training turned out to be complete; it is recorded now.")
 
 
 def _settle(workspace: Workspace, model: AnalyticsModel) -> None:

@@ -42,5 +42,5 @@ def choose(connection: Connection, userid: int, wanted: Mapping[str, bool]) -> N
     """Set which channels a user wants; UsageError for one that there is not."""
     for channel, enabled in wanted.items():
         if channel not in CHANNELS:
-            raise UsageError(f"There is no channel {channel!r}; choose among {', '.join(CHANNELS)}.")
+            raise UsageError(f"There is no channel {channel!r}; choose one of {', '.join(CHANNELS)}.")
         notifications.choose(connection, userid, channel, enabled)

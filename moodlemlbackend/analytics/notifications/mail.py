@@ -75,15 +75,15 @@ class Mailer:
 
     def _refuse(self, code: int, reply: bytes | str, address: str) -> None:
         text = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
-        sentence = f"The mail server refuses the e-mail to {address}: {code} {' '.join(text.split())}."
+        sentence = f"The mail server refused the e-mail to {address}: {code} {' '.join(text.split())}."
         raise RefusedError(sentence, final=code >= _UNSENDABLE)
 
     def _unreachable(self, error: Exception) -> str:
         place = f"{self._settings.smtp_host}:{self._settings.smtp_port}"
         if isinstance(error, smtplib.SMTPAuthenticationError):
-            return f"The mail server {place} refuses the login; check smtp_user and smtp_password."
+            return f"The mail server {place} refused the login; check smtp_user and smtp_password."
         if isinstance(error, ssl.SSLError):
-            return f"The mail server {place} cannot be trusted ({error.reason}); check its certificate."
+            return f"The mail server {place} is not trusted ({error.reason}); check its certificate."
         return f"The mail server {place} cannot be used ({error}); check smtp_host, smtp_port and smtp_security."
 
     def _open(self) -> smtplib.SMTP:
@@ -127,7 +127,7 @@ class Mailer:
             message["Message-ID"] = self._message_id(delivery, sender)
             message["Auto-Submitted"] = "auto-generated"
         except (ValueError, IndexError, AttributeError) as error:
-            raise RefusedError(f"No e-mail can be sent from {sender} to {delivery.address!r}: {error}.") from error
+            raise RefusedError(f"E-mail cannot be sent from {sender} to {delivery.address!r}: {error}.") from error
         message.set_content(delivery.fullmessage)
         message.add_alternative(delivery.fullmessagehtml, subtype="html")
         return message

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.db import notifications
+from moodlemlbackend.analytics.notifications import switch
 from moodlemlbackend.analytics.notifications.channels import EMAIL, KEPT, WEBHOOK, allowed, available
 from moodlemlbackend.analytics.notifications.mail import Mailer
+from moodlemlbackend.analytics.notifications.switch import ATTEMPTS
 from moodlemlbackend.analytics.notifications.webhook import post
 from moodlemlbackend.analytics.site.message_preferences import wanted_processors
 from moodlemlbackend.analytics.site.people import named_users
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
 
-ATTEMPTS = 5
 FIRST_DELAY_SECONDS = 600
 """After a failure; each further one doubles it."""
 
@@ -36,8 +37,9 @@ AT_ONCE = 200
 
 @dataclass
 class Delivered:
-    """What came of the messages that were due."""
+    """What came of the messages that were due; ``switch`` says whether notifications are on."""
 
+    switch: str = ""
     sent: dict[str, int] = field(default_factory=dict)
     waiting: int = 0
     given_up: int = 0
@@ -82,9 +84,14 @@ def put(connection: Connection, workspace: Workspace, messages: Iterable[Message
 def deliver(workspace: Workspace, site: Site | None) -> Delivered:
     """Send what is due; what cannot be sent now is tried again later, up to :data:`ATTEMPTS` times.
 
-    What a person has come to want no more, here or in Moodle where there is a site to ask, is not sent.
+    What a person has come to want no more, here or in Moodle where there is a site to ask, is not sent. While
+    notifications are off, nothing is.
     """
-    result = Delivered()
+    result = Delivered(unwanted=switch.follow(workspace))
+    with workspace.store.read() as connection:
+        result.switch = switch.read(connection, workspace.settings).sentence
+    if not workspace.settings.notifications:
+        return result
     with workspace.store.lock("notifications", 0) as held:
         if not held:
             return result

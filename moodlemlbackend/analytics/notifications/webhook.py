@@ -85,7 +85,7 @@ def post(settings: AnalyticsSettings, delivery: Delivery, now: int) -> None:
         within(CALL_SECONDS, lambda: _OPENER.open(request, timeout=TIMEOUT_SECONDS).close())
     except urllib.error.HTTPError as error:
         error.close()
-        sentence = f"The webhook {delivery.address} answers {error.code}; check webhook_url and webhook_secret."
+        sentence = f"The webhook {delivery.address} answered {error.code}; check webhook_url and webhook_secret."
         if error.code in _REFUSALS:
             raise RefusedError(sentence) from error
         raise DeliveryError(sentence) from error

@@ -114,9 +114,11 @@ class Location:
         except ModuleNotFoundError as error:
             raise not_installed(error, self.dialect) from None
         except sqlalchemy.exc.ArgumentError:
-            raise UsageError(f"There is no driver {self._driver!r} for {self.dialect}; leave it out.") from None
+            raise UsageError(
+                f"There is no driver {self._driver!r} for {self.dialect}; leave the driver out of the URL."
+            ) from None
         if engine.dialect.is_async:
-            raise UsageError(f"The driver {self._driver!r} is not of the usual kind; leave it out of the URL.")
+            raise UsageError(f"The driver {self._driver!r} doesn't work like the usual ones; leave it out of the URL.")
         pooled = engine.raw_connection()
         made: Any = pooled.driver_connection
         if not callable(getattr(made, "autocommit", len)):
@@ -137,8 +139,8 @@ class Location:
 
 
 _NO_URL = (
-    "The site is no URL of a database and no folder of tables; "
-    "write for example postgresql://user:password@host/moodle or sqlite:///moodle.sqlite."
+    "The site must be a database URL or a folder of tables, for example "
+    "postgresql://user:password@host/moodle or sqlite:///moodle.sqlite."
 )
 _REFUSED_TABLE = re.compile(
     r"(?:permission denied|command denied).* (?:table|view|relation) [`'\"]?(?:\w+`?\.`?)?(\w+)"
@@ -146,13 +148,14 @@ _REFUSED_TABLE = re.compile(
 _DRIVER_PACKAGES = ("psycopg", "pymysql", "sqlite3", "sqlalchemy", "psycopg2", "MySQLdb", "mysql", "pg8000", "mariadb")
 _ADVICE = (
     (("password authentication failed", "access denied", "no password supplied"),
-     "it refuses the user or the password; check both in the URL"),
+     "it refused the user name or password; check both in the URL"),
     (("could not translate host", "name or service not known", "failed to resolve", "getaddrinfo", "nodename nor"),
-     "there is no such host; check its name in the URL"),
+     "the host does not exist; check its name in the URL"),
     (("connection refused", "can't connect", "timeout expired", "timed out", "no route to host"),
-     "no server answers there; check the host, the port, and that the server runs and admits this machine"),
+     "no server answers there; check the host and port, that the server is running, and that it "
+     "accepts connections from this machine"),
     (('database "', 'role "', "unknown database"), "it has no such database or user; check their names in the URL"),
-    (("not a database",), "the file is no SQLite database; check its path"),
+    (("not a database",), "the file is not an SQLite database; check its path"),
     (("permission denied", "command denied"), "the user may not read a table; grant it SELECT on Moodle's tables"),
     (("unable to open",), "the file cannot be opened; check its path and that this user may read it"),
 )  # fmt: skip

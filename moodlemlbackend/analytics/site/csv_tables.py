@@ -27,7 +27,7 @@ TEXT_COLUMNS = frozenset({
 
 NULLABLE_TEXTS = frozenset({"availability", "description", "itemmodule", "path", "sequence", "value"})
 
-_TEXTS_OF_TABLES = {("assign_submission", "status")}
+_TEXTS_OF_TABLES = {("analytics_models", "target"), ("assign_submission", "status"), ("task_scheduled", "classname")}
 """Texts in this table, numbers in others."""
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
@@ -53,13 +53,13 @@ class CsvDialect(NamedTuple):
             )
         delimiter = {"tab": "\t"}.get(given.get("delimiter", ","), given.get("delimiter", ","))
         if len(delimiter) != 1 or delimiter in '"\r\n':
-            raise UsageError(f"The delimiter {delimiter[:40]!r} is not one character; give for example %3B (;) or tab.")
+            raise UsageError(f"The delimiter {delimiter[:40]!r} is not one character; use for example %3B (;) or tab.")
         encoding = given.get("encoding", "utf-8")
         try:
             encoding = codecs.lookup(encoding).name
             "".encode(encoding)
         except (LookupError, ValueError):
-            raise UsageError(f"There is no encoding {encoding[:40]!r}; give for example utf-8 or cp1252.") from None
+            raise UsageError(f"There is no encoding {encoding[:40]!r}; use for example utf-8 or cp1252.") from None
         return cls(delimiter, "utf-8-sig" if encoding == "utf-8" else encoding, given.get("null", ""))
 
 
@@ -74,7 +74,7 @@ def csv_batches(file: Path, table: str, dialect: CsvDialect, size: int) -> Itera
         with opened(file, "rt", newline="", encoding=dialect.encoding) as stream:
             yield from _read(csv.reader(stream, delimiter=dialect.delimiter), file, table, dialect, size)
     except csv.Error as error:
-        raise SiteError(f"The table {file} is no CSV: {error}; export it again.") from None
+        raise SiteError(f"The table {file} is not valid CSV: {error}; export it again.") from None
     finally:
         csv.field_size_limit(limit)
 
@@ -85,8 +85,8 @@ def _read(reader: Any, file: Path, table: str, dialect: CsvDialect, size: int) -
         raise SiteError(f"The table {file} is empty; its first row must name the columns.")
     if len(names) == 1 and (others := [mark for mark in ";\t|,:" if mark in names[0]]):
         raise SiteError(
-            f"The first row of {file} is one field with {others[0]!r} in it; "
-            "if that is the delimiter, give it after the folder, such as tables/?delimiter=%3B (;) or tab."
+            f"The first row of {file} has only one field, with {others[0]!r} in it; if that is the delimiter, "
+            "add it after the folder, such as tables/?delimiter=%3B (;) or tab."
         )
     readers = [_reader(table, name, dialect.null) for name in names]
     rows: Rows = []
@@ -94,7 +94,7 @@ def _read(reader: Any, file: Path, table: str, dialect: CsvDialect, size: int) -
     for fields in reader:
         if len(fields) != len(names):
             raise SiteError(
-                f"Row {reader.line_num} of {file} has {len(fields)} fields but must have {len(names)}; correct it."
+                f"Row {reader.line_num} of {file} has {len(fields)} fields but must have {len(names)}; correct the row."
             )
         try:
             rows.append(tuple(read(field) for read, field in zip(readers, fields, strict=True)))
@@ -112,8 +112,8 @@ def _no_number(file: Path, row: int, names: list[str], readers: list[Any], field
             read(field)
         except ValueError:
             return SiteError(
-                f"Row {row} of {file} has {field[:40]!r} in the column {name}, which is no number; write times as Unix "
-                "seconds, numbers in plain digits, and null as an empty field or NULL."
+                f"Row {row} of {file} has {field[:40]!r} in the column {name}, which is not a number; write "
+                "times as Unix seconds, numbers in plain digits, and null as an empty field or NULL."
             )
     raise AssertionError
 

@@ -43,8 +43,8 @@ class FolderDatabase(Database):
             found = {name: file for name in TABLES if (file := _find(folder, prefix, name)) is not None}
             if not found:
                 raise SiteError(
-                    f"The folder {folder} holds none of Moodle's tables; "
-                    f"each is a file such as {prefix}course.csv.gz or {prefix}course.parquet."
+                    f"The folder {folder} has none of Moodle's tables; each table must be a file such as "
+                    f"{prefix}course.csv.gz or {prefix}course.parquet."
                 )
             with sqlite3.connect(path) as database:
                 database.execute("PRAGMA synchronous = OFF")

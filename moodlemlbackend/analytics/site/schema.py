@@ -100,6 +100,8 @@ TABLES: dict[str, Table] = {
     "groups_members": _table("groupid userid", timeadded=_NEVER, dated="timeadded"),
     "groups": Table(dict.fromkeys(("id", "courseid"), REQUIRED), rare=True),
     "groupings_groups": Table(dict.fromkeys(("groupingid", "groupid"), REQUIRED), rare=True),
+    "analytics_models": Table(dict.fromkeys(("id", "enabled", "trained", "target"), REQUIRED), rare=True),
+    "task_scheduled": Table(dict.fromkeys(("classname", "disabled"), REQUIRED), rare=True),
     "course_modules_completion": _table(
         "coursemoduleid userid completionstate", timemodified=_NEVER, dated="timemodified"
     ),
@@ -187,8 +189,8 @@ class Schema:
         if found is None:
             if not table.module:
                 raise SiteError(
-                    f"The site has no table {self.prefix + name}; check the prefix of the tables and "
-                    "that all of Moodle's tables are there."
+                    f"The site has no table {self.prefix + name}; check the table prefix, and that all of "
+                    "Moodle's tables are there."
                 )
             literals = ", ".join(f"{default or '0'} AS {column}" for column, default in table.columns.items())
             return f"(SELECT {literals} FROM {self.prefix}course WHERE 1 = 0)"
@@ -197,7 +199,7 @@ class Schema:
         for column, default in table.columns.items():
             if column not in found and default is REQUIRED:
                 raise SiteError(
-                    f"The table {self.prefix + name} has no column {column}; it is needed, so copy the table whole."
+                    f"The table {self.prefix + name} has no column {column}, which is needed; copy the whole table."
                 )
         literals = ", ".join(
             column if column in found else f"{default} AS {column}" for column, default in table.columns.items()
@@ -209,7 +211,7 @@ def checked_prefix(prefix: str) -> str:
     """Return the prefix if Moodle would accept it; raises :class:`UsageError`."""
     if not PREFIX_PATTERN.fullmatch(prefix):
         raise UsageError(
-            f"The table prefix {prefix[:40]!r} is not one of Moodle's; "
-            "it has at most ten small letters, digits and underscores, such as mdl_."
+            f"The table prefix {prefix[:40]!r} is not valid in Moodle; use at most ten lower-case letters, "
+            "digits and underscores, such as mdl_."
         )
     return prefix

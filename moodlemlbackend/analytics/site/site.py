@@ -186,8 +186,8 @@ class Site:
             return ZoneInfo(name)
         except (KeyError, ValueError, OSError):
             raise UsageError(
-                f"The time zone {name[:40]!r} of the site is not known here; give one with --time-zone, "
-                "such as Europe/Madrid, or install the package tzdata."
+                f"The site's time zone {name[:40]!r} is unknown here; give another with --time-zone, such as "
+                "Europe/Madrid, or install the package tzdata."
             ) from None
 
     @cached_property
@@ -207,6 +207,11 @@ class Site:
     def courses_without_context(self) -> list[str]:
         """Short names of the courses that nothing can be said of: they have no row in the table of contexts."""
         return [format_name(str(name), self.language) for (name,) in self.database.rows(_WITHOUT_CONTEXT)]
+
+    @cached_property
+    def analytics_enabled(self) -> bool:
+        """Whether analytics is switched on for the site."""
+        return self.config.get("enableanalytics", "1") not in ("", "0")
 
     @cached_property
     def completion_enabled(self) -> bool:
@@ -287,8 +292,8 @@ def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX,
         site = Site(database, database.shown, time_zone)
         if missing := database.schema.missing(()) or database.schema.missing(site.modules):
             raise SiteError(
-                f"The site cannot be analysed: {', '.join(missing)} cannot be read, which every Moodle like it has; "
-                "copy the missing tables, or grant the site's user SELECT on them."
+                f"The site cannot be analysed: {', '.join(missing)} cannot be read, although every Moodle of "
+                "this version has them; copy the missing tables, or grant the site's user SELECT on them."
             )
     except BaseException:
         database.close()

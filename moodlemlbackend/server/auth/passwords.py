@@ -15,7 +15,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moodlemlbackend.errors import UsageError
 
@@ -32,12 +32,16 @@ _SCRYPT = re.compile(
 
 @dataclass(frozen=True, repr=False)
 class Password:
-    """What is known of a user's password; its text never holds it."""
+    """What is known of a user's password; its text never holds it.
+
+    ``fingerprint`` is that of the entry, the same in every server that has this entry.
+    """
 
     kind: str
     salt: bytes
     digest: bytes
     cost: tuple[int, int, int] = (0, 0, 0)
+    fingerprint: bytes = b""
 
     @property
     def slow(self) -> bool:
@@ -79,7 +83,7 @@ def read_users(text: str, setting: str = "users") -> dict[str, Password]:
             raise UsageError(
                 f"The user {user!r} is there twice in {setting}; keep one, names differ in more than case."
             )
-        users[user] = _read(rest, place)
+        users[user] = replace(_read(rest, place), fingerprint=hashlib.sha256(entry.encode()).digest())
     return users
 
 

@@ -97,7 +97,8 @@ def _perform(events: RunEvents, task: str, modelid: int, userid: int, **options:
             shown["shown_past"] = events.count_past
         result: RunResult = getattr(lifecycle, task)(workspace, site, modelid, **shown, **options)
         if task == "predict":
-            result.info += outbox.deliver(workspace, site).problems
+            delivered = outbox.deliver(workspace, site)
+            result.info += [delivered.switch, *delivered.problems]
     return result
 
 

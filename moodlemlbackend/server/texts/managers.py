@@ -18,9 +18,10 @@ ENGLISH = {
     "state trained": "trained",
     "state untrained": "not trained yet",
     "state static": "by assumption",
-    "no interval": "none chosen",
     "never": "never",
     "score at": "{score} on {time}",
+    "never with interval": "never with this interval",
+    "fact evaluation": "Last evaluation",
     "no evaluation needed": "needs none",
     # One model.
     "back to models": "All models",
@@ -221,12 +222,13 @@ ENGLISH = {
     "column last": "Last one",
     # Invalid elements.
     "invalid title": "What cannot be used: {model}",
-    "invalid intro": "These can neither be learned from nor predicted. Mend what the reasons say, in Moodle.",
-    "invalid intro static": "Nothing is predicted of these. Mend what the reasons say, in Moodle.",
+    "invalid intro": "The model can neither learn from these nor predict for them.",
+    "invalid intro static": "The model makes no predictions for these.",
     "invalid none": "Everything on the site can be used.",
     "column name": "Name",
     "column training": "Not for training",
     "column prediction": "Not for prediction",
+    "column advice": "What to do in Moodle",
     # Log.
     "log title": "Log: {model}",
     "marks": "Predictions marked as not useful",

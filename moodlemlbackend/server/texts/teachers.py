@@ -35,17 +35,16 @@ ENGLISH = {
     "select all": "Select all on this page",
     "select none": "Select none",
     "write to selected": "Write to them",
-    "probability": "Probability {percent} %",
-    "percent": "{percent} %",
-    "probability range": "({low} to {high} % in 8 of 10 courses)",
+    "probability": "Probability {percent}",
+    "probability range": "({range})",
     "probability range means": (
         "Whole courses differ, and the model has not seen yours: in 8 of 10 courses, the prediction comes true for a "
         "share of such students that lies in the range in brackets."
     ),
     "probability none": "By assumption, without a probability",
     "probability label": "Probability",
-    "range": "rests on {span}",
-    "range label": "Rests on",
+    "range": "based on activity {days}",
+    "range label": "Based on activity",
     "why": "Why",
     "why none": (
         "The model says no more than that; a model by assumption follows from its rule and from nothing else."
@@ -67,11 +66,21 @@ ENGLISH = {
     "notice takeback one": "Taken back. The insight is in your list again.",
     "what actions mean": "What the buttons do",
     "what bars mean": "What the bars say",
-    "means fixed": "you have seen it, and do what is needed; the model stays as it is.",
-    "means notapplicable": "it may be true, but means nothing here; the model stays as it is.",
-    "means incorrectlyflagged": "it is wrong; the next training of the model makes such a prediction less likely.",
-    "means notuseful": "it is wrong or of no use; the next training of the model makes such a prediction less likely.",
-    "means useful": "it helped you; the model stays as it is.",
+    "means fixed": "You have seen it and are dealing with it.",
+    "means notapplicable": "It may be true, but it does not matter here.",
+    "means incorrectlyflagged": "It is wrong.",
+    "means notuseful": "It is wrong, or no help.",
+    "means useful": "It helped you.",
+    "means adjusting": "The next training makes such predictions less likely, for everybody.",
+    "means no change": "The model stays as it is.",
+    "undo": "Undo",
+    "confirm adjusting": "Mark {count} insights as not useful?",
+    "confirm adjusting one": "Mark this insight as not useful?",
+    "confirm adjusting means": (
+        "This changes the model for everybody: the next training learns from it and makes such predictions less likely."
+    ),
+    "confirm adjusting once": "You can undo it afterwards. We ask only the first time.",
+    "confirm button adjusting": "Mark as not useful",
     "means hidden": "Each of them takes the insight out of your own list, and you can take it back.",
     # What has been dealt with.
     "dealt with title": "Dealt with: {place}",

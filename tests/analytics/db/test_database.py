@@ -205,7 +205,7 @@ def test_the_tables_of_a_moodle_are_left_alone(url, tmp_path, request):
         engine = make_engine(parse_url(moodle, "The database"))
         with engine.begin() as connection:
             connection.execute(text("CREATE TABLE analytics_models (id INTEGER)"))
-        with pytest.raises(StorageError, match="a database of its own"):
+        with pytest.raises(StorageError, match="a separate database"):
             open_store(moodle)
         assert inspect(engine).get_table_names() == ["analytics_models"]
         engine.dispose()

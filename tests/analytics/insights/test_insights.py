@@ -44,6 +44,7 @@ from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.analytics.site.people import SampleInfo, describe
 from moodlemlbackend.analytics.site.schema import TABLES
 from moodlemlbackend.cli import main
+from moodlemlbackend.dataset import words
 from moodlemlbackend.errors import UsageError
 
 _ = (site, site_url, trained, trained_folder)  # fixtures
@@ -214,15 +215,15 @@ def test_a_probability_has_its_range_wherever_it_is_told(predicted, site, site_u
     one = listing.listed(predicted, site, modelid=TRAINED)[0]
     low, high = one.probability_range
     assert low < one.probability < high
-    words = f"{100 * one.probability:.0f} % ({100 * low:.0f} to {100 * high:.0f} % in 8 of 10 courses)"
+    in_words = f"{100 * one.probability:.0f}% ({100 * low:.0f}% to {100 * high:.0f}% in 8 of 10 courses)"
     arguments = ["--directory", str(predicted.folder), "--site", site_url]
     shown = CliRunner().invoke(main, ["insights", "show", str(one.id), *arguments])
-    assert f"Probability: {words}\n" in shown.output
+    assert f"Probability: {in_words}\n" in shown.output
     shown = CliRunner().invoke(main, ["insights", "show", str(one.id), "--json", *arguments])
     assert json.loads(shown.output)["insight"]["probability_range"] == [low, high]
     messages = rows(predicted, NOTIFICATIONS, NOTIFICATIONS.c.contextid == one.contextid)
     assert messages
-    assert f"{one.title}: {one.label}, {words}" in messages[0]["fullmessage"]
+    assert f"{one.title}: {one.label}, {in_words}" in messages[0]["fullmessage"]
     facts = {fact["id"]: fact for fact in json.loads(messages[0]["data"])["predictions"]}
     assert facts[one.id]["probability_range"] == [low, high]
 
@@ -249,7 +250,7 @@ def test_a_model_that_does_not_know_how_courses_differ_says_the_probability_alon
     assert insights
     assert {one.probability_range for one in insights} == {None}
     assert "8 of 10" not in rows(trained, NOTIFICATIONS)[0]["fullmessage"]
-    assert texts.probability_in_words(0.347, None) == "35 %"
+    assert words.probability(0.347, None) == "35%"
 
 
 def test_only_the_last_range_of_a_sample_is_listed(predicted, site):
@@ -439,6 +440,7 @@ def test_every_action_and_class_has_a_text():
 def test_commands(predicted, site_url, site, monkeypatch):
     monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(predicted.folder))
     monkeypatch.setenv("MOODLEMLBACKEND_SITE", site_url)
+    monkeypatch.setenv("MOODLEMLBACKEND_NOTIFICATIONS", "on")
 
     def run(*arguments, code=0):
         done = CliRunner().invoke(main, ["insights", *arguments])
@@ -451,9 +453,13 @@ def test_commands(predicted, site_url, site, monkeypatch):
     assert {one["sample"]["courseid"] for one in found} == {first.sample.courseid}
     assert json.loads(run("show", str(first.id), "--json"))["insight"]["reasons"]
     assert "at risk of dropping out" in run("show", str(first.id))
-    assert "will be learned from" in run("act", "not-useful", str(first.id), "--user", "900")
-    assert "will be unlearned" in run("act", "take-back", str(first.id), "--user", "900")
-    assert run("act", "acknowledge", str(second.id)) == "Recorded.\n"
+    done = run("act", "not-useful", str(first.id), "--user", "900")
+    undo = f"moodlemlbackend insights act take-back {first.id} --user 900"
+    assert done == f"Recorded; 1 of these predictions will be learned from.\nTo undo: {undo}\n"
+    assert "will be unlearned" in run(*undo.split()[2:])
+    done = run("act", "acknowledge", str(second.id), str(first.id))
+    assert done == f"Recorded.\nTo undo: moodlemlbackend insights act take-back {second.id} {first.id}\n"
+    assert json.loads(run("act", "viewcourse", str(second.id), "--json"))["undo"] == ""
     told = json.loads(run("notifications", "--json"))["notifications"]
     teacher = next(one["useridto"] for one in told)
     assert {one["contextid"] for one in json.loads(run("list", "--user", str(teacher), "--json"))["insights"]}

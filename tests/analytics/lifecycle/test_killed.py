@@ -224,7 +224,7 @@ def test_a_training_that_outlives_its_task_is_waited_for(site_url, site, tmp_pat
         outcome = lifecycle.train(workspace, site, modelid)
         go.set()
         orphan.join()
-        assert "A training that was interrupted had been complete; it is registered now." in outcome.info
+        assert "An interrupted training turned out to be complete; it is recorded now." in outcome.info
         check_learned_once(workspace, modelid)
 
 
@@ -279,7 +279,7 @@ def test_a_training_that_fails_once_its_model_is_in_force(site, tmp_path, monkey
         modelid = enabled(workspace)
         outcome = lifecycle.train(workspace, site, modelid)
         assert outcome.status == Status.OK
-        assert outcome.info[-1] == "The model is trained and in force all the same."
+        assert outcome.info[-1] == "The model is trained and in use all the same."
         check_learned_once(workspace, modelid)
 
 

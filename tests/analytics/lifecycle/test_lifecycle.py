@@ -50,7 +50,7 @@ from moodlemlbackend.analytics.db.schema import (
     USED_FILES,
 )
 from moodlemlbackend.analytics.features.analysis import AnalysisStatus, analyse
-from moodlemlbackend.analytics.features.indicators.course import NOT_MEASURED
+from moodlemlbackend.analytics.features.refusal import NOT_MEASURED
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of
 from moodlemlbackend.analytics.lifecycle.evaluation import REUSE_SECONDS, TRAINED_MODEL
 from moodlemlbackend.analytics.site import open_site

@@ -27,6 +27,7 @@ from moodlemlbackend.analytics.features.analysables import Courses
 from moodlemlbackend.analytics.features.invalid import invalid_elements
 from moodlemlbackend.analytics.insights.capabilities import Capabilities
 from moodlemlbackend.analytics.site import open_site
+from moodlemlbackend.analytics.site.moodle_models import predicting_targets
 
 pytestmark = needs_shared
 
@@ -162,6 +163,10 @@ def test_the_same_courses_are_refused_for_the_same_reasons(lived):
     for key, expected in moodles.items():
         mine = Counter((one.name, one.identifier) for one in lived[1][key].analysables if one.status == 16)
         assert mine == expected, key
+
+
+def test_moodle_itself_predicts_there(site):
+    assert predicting_targets(site) == [row["target"] for row in table("analytics_models")]
 
 
 def test_the_same_people_are_told(lived, site):

@@ -118,7 +118,7 @@ def test_an_imported_model_goes_on_learning(trained, tmp_path, site):
 
 def test_the_configuration_alone(workspace, tmp_path):
     modelid = enabled(workspace)
-    with pytest.raises(NotTrainedError, match="learned nothing"):
+    with pytest.raises(NotTrainedError, match="has not been trained"):
         packages.export_model(workspace, modelid, tmp_path / "model.zip")
     packages.export_model(workspace, modelid, tmp_path / "model.zip", weights=False)
     assert list(entries(tmp_path / "model.zip")) == [packages.CONFIGURATION]
@@ -188,9 +188,9 @@ def test_training_data_are_indicators_and_classes(trained, tmp_path):
 @pytest.mark.parametrize(
     ("configuration", "said"),
     [
-        (None, "no model package"),
+        (None, "not a model package"),
         ("no JSON", "cannot be used"),
-        ("[]", "no object"),
+        ("[]", "not an object"),
         ("[" * 100_000, "cannot be used"),
         (b"\xff", "cannot be used"),
         (json.dumps({"x": "y" * (1 << 20)}), "too large"),
@@ -211,7 +211,7 @@ def test_what_is_no_package_of_a_model(workspace, tmp_path, configuration, said)
 def test_components_are_compared(workspace, tmp_path):
     path = package(tmp_path / "model.zip", {**CONFIGURATION, "dependencies": {"core": 5, "mod_quiz": 6, "local_x": 7}})
     assert packages.import_model(workspace, path).notes == [
-        "The versions of the package's components were not compared: no site was read yet."
+        "The versions of the package's components were not compared, because no site has been read yet."
     ]
     with workspace.store.write() as connection:
         facts.write(connection, "components", {"core": 5, "mod_quiz": 7})
@@ -272,7 +272,7 @@ def test_an_archive_that_leads_elsewhere_is_refused(workspace, tmp_path, hostile
 @pytest.mark.parametrize("content", [b"", b"PK", b"no archive" * 99])
 def test_what_is_no_archive(workspace, tmp_path, content):
     (tmp_path / "model.zip").write_bytes(content)
-    with pytest.raises(ArchiveError, match="no zip archive"):
+    with pytest.raises(ArchiveError, match="not a zip archive"):
         packages.import_model(workspace, tmp_path / "model.zip")
     with pytest.raises(BackendError, match=r"nothing\.zip"):
         packages.import_model(workspace, tmp_path / "nothing.zip")
@@ -302,11 +302,11 @@ def test_commands(trained, site_url, tmp_path, monkeypatch):
         return done.output
 
     assert "is in" in run("export", str(TRAINED), str(tmp_path / "m.zip"))
-    assert "Model 7 is made" in run("import", str(tmp_path / "m.zip"), "--name", "Copy")
+    assert "Model 7 is created" in run("import", str(tmp_path / "m.zip"), "--name", "Copy")
     assert json.loads(run("import", str(tmp_path / "m.zip"), "--no-weights", "--json"))["model"]["trained"] is False
     assert json.loads(run("export-data", str(TRAINED), str(tmp_path / "d.csv"), "--json"))["rows"] > 0
     (tmp_path / "bad.zip").write_bytes(b"x")
-    assert "no zip archive" in run("import", str(tmp_path / "bad.zip"), code=1)
+    assert "not a zip archive" in run("import", str(tmp_path / "bad.zip"), code=1)
 
 
 def test_a_stored_model_keeps_when_it_was_made(trained):

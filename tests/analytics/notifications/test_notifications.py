@@ -25,7 +25,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import DELIVERIES, NOTIFICATIONS
-from moodlemlbackend.analytics.notifications import channels, mail, outbox, webhook
+from moodlemlbackend.analytics.notifications import channels, mail, outbox, switch, webhook
 from moodlemlbackend.analytics.notifications.message import Message, Recipient
 from moodlemlbackend.analytics.notifications.outbox import ATTEMPTS, FIRST_DELAY_SECONDS
 from moodlemlbackend.analytics.notifications.webhook import signature
@@ -116,6 +116,7 @@ def message(to=TEACHER, subject="Students at risk", **changes):
 
 
 def put(workspace, *messages):
+    switch.follow(workspace)  # as a run does before it predicts
     with workspace.store.write() as connection:
         return outbox.put(connection, workspace, messages or [message()])
 
@@ -188,7 +189,7 @@ def test_an_encrypted_login(tmp_path, certificate, monkeypatch, security):
             put(workspace)
             delivered = outbox.deliver(workspace, None)
             assert delivered.sent == {}
-            assert "refuses the login" in delivered.problems[0]
+            assert "refused the login" in delivered.problems[0]
             assert "wrong" not in delivered.problems[0]
     assert inbox.messages[0][3].login == b"moodle"
 
@@ -201,7 +202,7 @@ def test_a_server_without_a_trusted_certificate_gets_nothing(tmp_path, certifica
             put(workspace)
             delivered = outbox.deliver(workspace, None)
     assert (delivered.sent, delivered.waiting) == ({}, 1)
-    assert "cannot be trusted" in delivered.problems[0]
+    assert "is not trusted" in delivered.problems[0]
     assert inbox.messages == []
 
 

@@ -16,12 +16,22 @@ from fixtures.databases import new_database
 from fixtures.oracle import ORACLE_COURSE, create, load_postgresql, tables
 from fixtures.paths import needs_shared
 from fixtures.small_site import DAY, END, MODULE_IDS, NOW, START, WEEK, SmallSite, one_course
+from moodlemlbackend.analytics.features import refusal
 from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, analyse
 from moodlemlbackend.analytics.features.datasets import write_dataset
-from moodlemlbackend.analytics.features.indicators.course import NOT_MEASURED
+from moodlemlbackend.analytics.features.refusal import (
+    FINISHED,
+    HIDDEN,
+    NO_END,
+    NOT_MEASURED,
+    NOT_YET_FINISHED,
+    Refusal,
+    decisive,
+)
 from moodlemlbackend.analytics.features.registry import get_indicator, get_target, get_time_splitting, indicators_of
 from moodlemlbackend.analytics.features.site_check import check_site
 from moodlemlbackend.analytics.site import open_site
+from moodlemlbackend.analytics.site.moodle_models import PREDICTING_TASK, predicting_targets
 from moodlemlbackend.analytics.site.schema import TABLES
 from moodlemlbackend.errors import SiteError, UsageError
 
@@ -114,11 +124,11 @@ def test_a_wrong_prefix(small):
         ("nowhere.db", "no SQLite database 'nowhere.db'"),
         ("oracle://x/y", "choose postgresql"),
         ("postgresql://u:secret@127.0.0.1:1/x", "no server answers there"),
-        ("postgresql://u:secret@no.such.host.invalid/x", "no such host"),
+        ("postgresql://u:secret@no.such.host.invalid/x", "the host does not exist"),
         ("mysql://u:secret@127.0.0.1:1/x", "no server answers there"),
         ("postgresql+nosuchdriver://u:secret@h/x", "no driver 'nosuchdriver'"),
         ("postgresql+psycopg2://u:secret@h/x", r"moodlemlbackend\[postgresql\]"),
-        ("postgresql://u:secret@h:port/x", "write for example"),
+        ("postgresql://u:secret@h:port/x", "for example"),
     ],
 )
 def test_what_cannot_be_opened_is_told_in_a_sentence(location, said):
@@ -132,7 +142,7 @@ def test_what_cannot_be_opened_is_told_in_a_sentence(location, said):
 
 def test_a_file_that_is_no_database(tmp_path):
     (tmp_path / "site.db").write_text("not a database, but long enough to be looked at as one" * 20)
-    with pytest.raises(SiteError, match="no SQLite database; check its path"):
+    with pytest.raises(SiteError, match="not an SQLite database; check its path"):
         open_site(tmp_path / "site.db")
 
 
@@ -250,7 +260,20 @@ def test_a_course_of_nothing_but_such_modules_is_left_out_everywhere_with_one_re
     assert reasons[0 if training else 1] == NOT_MEASURED
     assert checked.invalid
     assert (listed.training, listed.prediction) == reasons
+    assert listed.advice == NOT_MEASURED.advice
     assert used.status is AnalysisStatus.OK
+
+
+def test_every_reason_against_a_course_says_what_to_do():
+    found = [value for value in vars(refusal).values() if isinstance(value, Refusal)]
+    assert len(found) == 14
+    assert all(one.advice.endswith(".") for one in found)
+
+
+def test_what_to_do_about_a_course_is_what_keeps_it_from_being_learned_from_unless_only_time_does():
+    assert decisive(NO_END, FINISHED) is NO_END
+    assert decisive(NOT_YET_FINISHED, HIDDEN) is HIDDEN
+    assert decisive(None, HIDDEN) is HIDDEN
 
 
 def test_availability_that_is_not_json_is_no_restriction(small):
@@ -435,6 +458,8 @@ def export(small, folder, ending, null=""):
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
 def test_a_folder_of_tables(small, tmp_path, ending):
     busy_course(small, shortname="2024")
+    small.add("analytics_models", enabled=1, trained=1, target=r"\local\own")
+    small.add("task_scheduled", classname=PREDICTING_TASK, disabled=0)
     folder = export(small, tmp_path / "tables", ending)
     with small.open() as site:
         [expected] = analyse(site, plan())
@@ -443,6 +468,7 @@ def test_a_folder_of_tables(small, tmp_path, ending):
         assert site.name == str(folder)
         [found] = analyse(site, plan())
         assert found.analysable.name == "2024"
+        assert predicting_targets(site) == [r"\local\own"]
     np.testing.assert_array_equal(found.features.values, expected.features.values)
     with pytest.raises(SiteError):
         open_site(temporary)
@@ -487,7 +513,9 @@ def test_what_is_no_number_is_refused_with_its_place(small, tmp_path, text):
         csv.writer(file).writerows(rows)
     with pytest.raises(SiteError) as raised:
         open_site(folder)
-    said = f"Row 3 of {folder / 'course_completions.csv'} has {text!r} in the column timecompleted, which is no number"
+    said = (
+        f"Row 3 of {folder / 'course_completions.csv'} has {text!r} in the column timecompleted, which is not a number"
+    )
     assert str(raised.value).startswith(said)
 
 
@@ -495,7 +523,7 @@ def test_delimiter_and_encoding_follow_the_folder(small, tmp_path, command):
     busy_course(small, shortname="F\u00edsica")
     folder = export(small, tmp_path / "tables", "csv")
     write_again(folder, ";", "cp1252")
-    with pytest.raises(SiteError, match=r"give it after the folder"):
+    with pytest.raises(SiteError, match=r"add it after the folder"):
         open_site(folder)
     with open_site(f"{folder}?delimiter=;&encoding=cp1252") as site:
         assert [course.shortname for course in site.courses] == ["F\u00edsica"]
@@ -509,7 +537,7 @@ def test_delimiter_and_encoding_follow_the_folder(small, tmp_path, command):
 
 
 def test_folders_that_cannot_be_read(small, tmp_path):
-    with pytest.raises(SiteError, match="holds none of Moodle's tables"):
+    with pytest.raises(SiteError, match="has none of Moodle's tables"):
         open_site(tmp_path)
     folder = export(small, tmp_path / "tables", "csv")
     (folder / "course.csv").write_text("id,shortname\n1,a\n2\n")
@@ -539,12 +567,18 @@ def test_site_check_says_what_it_found(small, command):
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "3: 2 with both dates, 1 without an end, 0 without a start" in shown.stdout
     assert "1 courses can be trained on, 1 predicted now" in shown.stdout
-    assert "Set the course's end date." in shown.stdout
+    assert "Set an end date in the" in shown.stdout
     assert "ongoing" not in shown.stdout
     assert "ongoing" in command("site", "check", "--now", str(NOW), "--all", env=env).stdout
     found = json.loads(command("site", "check", "--now", str(NOW), "--json", env=env).stdout)
     assert found["invalid"] == [
-        {"identifier": "nocourseendtime", "component": "course", "text": "The course has no end date.", "courses": 1}
+        {
+            "identifier": "nocourseendtime",
+            "component": "course",
+            "text": "The course has no end date.",
+            "advice": "Set an end date in the settings of the course.",
+            "courses": 1,
+        }
     ]
     verdicts = [
         (course["name"], course["training"] is None, course["prediction"] is None) for course in found["courses"]
@@ -594,7 +628,7 @@ def test_site_dataset_writes_what_moodle_would(small, command, tmp_path):
     ]
     done = command("site", "dataset", *options, "--indicator", indicator, "-o", output)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"12 rows with 5 features from 1 analysables, 0 left out, in {output}.\n"
+    assert done.stdout == f"Wrote 12 rows with 5 features to {output}; analysed: 1, left out: 0.\n"
     lines = output.read_text().splitlines()
     assert lines[0] == "timesplitting,nfeatures,moodleversion,targetcolumn,targettype,targetclasses"
     assert lines[1] == (

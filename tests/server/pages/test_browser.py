@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.pages import axe, ids, log_in, log_out, reader, show, violations
+from fixtures.pages import PASSWORD, axe, ids, log_in, log_out, reader, show, violations
 from fixtures.paths import posix
 
 pytestmark = posix
@@ -32,6 +32,7 @@ def addresses(server, prepared):
         "insight": ("ana", f"/insights/{one}"),
         "dealt-with": ("ana", f"{course}&show=done"),
         "notifications": ("manager", "/notifications"),
+        "login": ("ana", "/login"),
         "none": ("sam", "/insights"),
         "refusal": ("sam", "/analytics"),
         "models": ("manager", "/analytics"),
@@ -69,7 +70,7 @@ def test_axe_would_find_something(server, window):
 
 
 def test_a_teacher_without_scripts_and_without_a_mouse(server, prepared, window):
-    """Acknowledge one, have a look at what was dealt with, and take it back: with the keyboard alone."""
+    """Acknowledge one and undo it, again, look at what was dealt with, and take it back: with the keyboard alone."""
     from selenium.webdriver.common.keys import Keys
 
     show(window, 360, dark=False)
@@ -86,10 +87,39 @@ def test_a_teacher_without_scripts_and_without_a_mouse(server, prepared, window)
     button.send_keys(Keys.ENTER)
     until(lambda: "no longer in your list" in status(window))
     assert len(window.find_elements("css selector", "li.insight")) == len(before) - 1
+    window.find_element("css selector", "[role=status] button").send_keys(Keys.ENTER)
+    until(lambda: "in your list again" in status(window))
+    window.find_element("css selector", ".insight .actions button").send_keys(Keys.ENTER)
+    until(lambda: "no longer in your list" in status(window))
     window.find_element("partial link text", "What you have dealt with").send_keys(Keys.ENTER)
     until(lambda: "Dealt with" in window.title)
     window.find_element("css selector", "main button").send_keys(Keys.ENTER)
     until(lambda: "in your list again" in status(window))
+
+
+def test_a_person_logs_in_and_out(server, prepared, window):
+    """With the keyboard alone: a wrong password first, then the page that was asked for, and out by the button."""
+    from selenium.webdriver.common.keys import Keys
+
+    def send(password):
+        window.switch_to.active_element.send_keys(password, Keys.ENTER)
+
+    show(window, 360, dark=False)
+    window.get(f"{server.url}/insights?context={prepared.course}")
+    assert window.find_element("tag name", "h1").text == "Log in"
+    window.switch_to.active_element.send_keys("ana", Keys.TAB)
+    send("wrong")
+    until(lambda: window.find_element("id", "trouble").text == "Wrong user name or password.")
+    assert not violations(window, axe())
+    assert window.find_element("id", "user").get_attribute("value") == "ana"
+    assert window.switch_to.active_element.get_attribute("aria-describedby") == "trouble"
+    send(PASSWORD)
+    until(lambda: window.current_url.endswith(f"/insights?context={prepared.course}"))
+    assert not violations(window, axe())
+    window.find_element("css selector", "header button").send_keys(Keys.ENTER)
+    until(lambda: status(window) == "You are logged out.")
+    window.get(f"{server.url}/insights")
+    assert window.find_element("tag name", "h1").text == "Log in"
 
 
 def test_a_hostile_name_runs_nothing(server, prepared, window):
@@ -132,6 +162,31 @@ def test_a_manager_enables_and_looks_at_a_run(server, prepared, window):
     assert "Prediction: " in window.find_element("tag name", "h1").text
     until(lambda: "is at work" not in window.find_element("tag name", "main").text)
     assert "done" in window.find_element("css selector", "dl").text
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (360, True)])
+def test_what_is_asked_before_something_is_deleted_or_learned(server, prepared, window, width, dark):
+    """Cancel leaves all as it was; a notice offers to undo."""
+    script, course = axe(), f"{server.url}/insights?context={prepared.course}&model={prepared.dropout}"
+    show(window, width, dark=dark)
+    log_in(window, "manager")
+    for page, button, title in (
+        (f"{server.url}/analytics/models/{prepared.dropout}", "form[action$=clear] button", "Clear “"),
+        (f"{server.url}/analytics/models/{prepared.dropout}", "form[action$=delete] button", "Delete “"),
+        (course, ".insight button[value^=incorrectlyflagged]", "Mark this insight as not useful?"),
+    ):
+        window.get(page)
+        window.find_element("css selector", button).click()
+        until(lambda: window.find_element("tag name", "h1").text.startswith(title))  # noqa: B023  it is waited for
+        assert window.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["width"] <= width
+        assert not violations(window, script)
+        window.find_element("link text", "Cancel").click()
+        until(lambda: window.current_url == page)  # noqa: B023  it is waited for
+    window.find_element("css selector", ".insight button[value^=fixed]").click()
+    until(lambda: "no longer in your list" in status(window))
+    assert not violations(window, script)
+    window.find_element("css selector", "[role=status] button").click()
+    until(lambda: "in your list again" in status(window))
 
 
 def status(window):

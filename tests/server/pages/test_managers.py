@@ -104,7 +104,7 @@ def withheld(server, prepared):
 
 def test_a_manager_sees_about_which_courses_no_one_was_notified(server, manager, address, prepared, withheld):
     text = manager.get(address).text
-    assert text.count("14 of 20 students were flagged on 2026-11-18, probably because its dates &lt;b&gt;are") == 2
+    assert text.count("14 of 20 students were flagged on 18 Nov 2026, probably because its dates &lt;b&gt;are") == 2
     assert f'<a href="/insights?context={prepared.other}&amp;model={prepared.dropout}">' in text
     assert "notify_when_most_flagged" in text
     assert f'<a href="{address}#withheld">no one was notified about 3 courses</a>' in manager.get("/analytics").text
@@ -153,6 +153,23 @@ def test_an_evaluation_with_progress_result_and_figures(server, manager, address
     assert str(server.folder) not in text + manager.get(f"{address}/log").text
     for name in ("x.png", "..%2Finfo.log", "info.log"):
         assert manager.get(f"{address}/evaluations/{logid}/{name}").status_code in (400, 404)
+
+
+def test_the_last_evaluation_is_that_of_the_interval_in_use(server, manager, address):
+    """The interval in use was never evaluated; then it was, before another one."""
+    assert "never with this interval" in manager.get("/analytics").text
+    assert "never with this interval" in manager.get(address).text
+    columns = "modelid, version, evaluationmode, target, indicators, score, info, dir, timecreated, usermodified"
+    log = "analytics_models_log"
+    query = f"INSERT INTO {log} (id, timesplitting, {columns}) SELECT 0, ?, {columns} FROM {log}"
+    store(server, query, QUARTERS)
+    store(server, "UPDATE analytics_models_log SET score = 0.8125 WHERE id = 0")
+    try:
+        for page in ("/analytics", address):
+            assert re.search(r"0\.812 on 20\d\d-", manager.get(page).text)
+            assert "never with this interval" not in manager.get(page).text
+    finally:
+        store(server, "DELETE FROM analytics_models_log WHERE id = 0")
 
 
 def test_an_evaluation_in_a_browser(server, address, browser):
@@ -243,7 +260,7 @@ def test_what_has_no_past_offers_no_backtest(manager, address):
         text = manager.get(f"/analytics/models/{modelid}").text
         assert "/backtest" not in text
     begin(manager, "/analytics/models/2", "backtest")
-    assert "cannot be tested on the past" in ended(manager, "/analytics/models/2")
+    assert "cannot be backtested" in ended(manager, "/analytics/models/2")
     told(post(manager, f"{address}/backtest", address, interval=r"\evil\class"), 400)
 
 
@@ -308,6 +325,7 @@ def test_predictions_by_course_and_invalid_elements(manager, prepared, address):
     assert f'href="/insights?context={prepared.course}&model={prepared.dropout}"' in text
     text = manager.get(f"{address}/invalid").text
     assert "The course has no students." in text
+    assert 'data-name="What to do in Moodle">Give its students a role of the archetype student' in text
     assert 'data-name="Not for training"' in text
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 import pytest
 
-from fixtures.pages import HOSTILE, WWWROOT, add_like, ids, post, reader, token, told
+from fixtures.pages import HOSTILE, PASSWORD, WWWROOT, add_like, confirm, ids, post, reader, token, told, undo
 from fixtures.paths import posix
 from fixtures.servers import httpx, sentence
 
@@ -74,7 +74,7 @@ def test_everyone_sees_what_the_roles_allow(server, prepared):
     for user, codes in expected.items():
         client = reader(server, user)
         assert {one: client.get(one).status_code for one in addresses} == dict(zip(addresses, codes, strict=True)), user
-    assert httpx.get(f"{server.url}/insights").status_code == 401
+    assert httpx.get(f"{server.url}/insights").headers["location"] == "/login?next=%2Finsights"
 
 
 def test_people_may_not_call_the_server_as_moodle_does(server, teacher, prepared):
@@ -127,6 +127,41 @@ def test_a_name_is_that_of_one_user_to_the_letter(server, prepared):
     rows(server.site, "DELETE FROM mdl_user WHERE auth = 'new'")
 
 
+def test_a_form_of_a_session_that_has_ended_does_nothing(server, prepared):
+    """Nor does one of a former session, or of a program's login."""
+    page = place(prepared, prepared.course)
+    with httpx.Client(base_url=server.url) as client:
+
+        def log_in():
+            sent = client.post("/login", data={"user": "ana", "password": PASSWORD, "next": page})
+            assert (sent.status_code, sent.headers["location"]) == (303, page)
+
+        log_in()
+        shown = client.get(page).text
+        assert "Log out" in shown
+        form = {"token": token(client, page), "one": f"fixed-{ids(shown)[0]}"}
+        assert client.post("/logout", data=form).headers["location"] == "/login?done=out"
+        lost = client.post("/insights/act", data=form, headers={"Referer": f"{server.url}{page}"})
+        assert lost.headers["location"] == f"/login?{urlencode({'next': page, 'done': 'lost'})}"
+        form_shown = client.get(lost.headers["location"]).text
+        assert "You were logged out, so your changes were not saved." in form_shown
+        assert f'name="next" value="{page.replace("&", "&amp;")}"' in form_shown
+        for referer in ("https://evil.example/insights", "//", ""):
+            lost = client.post("/insights/act", data=form, headers={"Referer": referer})
+            assert lost.headers["location"] == "/login?next=%2F&done=lost"
+        for path, back in (("/insights/act", "%2Finsights"), ("/notifications", "%2Fnotifications")):
+            lost = client.post(path, data=form, headers={"Referer": f"{server.url}{path}"})
+            assert lost.headers["location"] == f"/login?next={back}&done=lost"
+        log_in()
+        assert "out of date" in told(client.post("/insights/act", data=form), 403)
+        form["token"] = token(reader(server, "ana"), page)
+        assert "out of date" in told(client.post("/insights/act", data=form), 403)
+        assert ids(client.get(page).text) == ids(shown)
+        del form["token"]
+        assert post(client, "/insights/act", page, **form).status_code == 303
+        assert post(client, "/insights/act", page, one=f"takeback-{ids(shown)[0]}").status_code == 303
+
+
 def test_hostile_ids_are_refused(teacher, prepared):
     for path in (
         "/insights?context=1%20OR%201", "/insights?context=-1", "/insights?context=" + "9" * 40, "/insights/0",
@@ -141,7 +176,7 @@ def test_hostile_ids_are_refused(teacher, prepared):
 
 def test_students_are_sorted_by_risk_with_reasons_and_links(teacher, prepared, server):
     text = teacher.get(place(prepared, prepared.course)).text
-    chances = [int(one) for one in re.findall(r"Probability (\d+) %", text)]
+    chances = [int(one) for one in re.findall(r"Probability (\d+)%", text)]
     assert chances == sorted(chances, reverse=True)
     assert len(chances) == len(ids(text)) >= 2
     assert sorted(ids(text)) == predictions(server, prepared.dropout, prepared.course)
@@ -155,7 +190,7 @@ def test_students_are_sorted_by_risk_with_reasons_and_links(teacher, prepared, s
 
 
 def test_a_probability_has_its_range_and_what_that_means(teacher, prepared, server):
-    words = r"(\d+) % <span class=\"note\">\((\d+) to (\d+) % in 8 of 10 courses\)</span>"
+    words = r"(\d+)% <span class=\"note\">\((\d+)% to (\d+)% in 8 of 10 courses\)</span>"
     one = predictions(server, prepared.dropout, prepared.course)[0]
     for path in (place(prepared, prepared.course), f"/insights/{one}"):
         text = teacher.get(path).text
@@ -257,26 +292,81 @@ def test_what_is_dealt_with_is_hidden_from_one_and_can_be_taken_back(server, tea
     assert ids(reader(server, "manager").get(page).text) == before
     assert before[0] not in ids(teacher.get(page).text)
     done = f"/insights?context={prepared.course}&show=done"
-    assert "Acknowledge, 20" in teacher.get(done).text
+    assert re.search(r"Acknowledge, \d{1,2} \w+ 20\d\d, \d\d:\d\d", teacher.get(done).text)
     answer = post(teacher, "/insights/act", done, one=f"takeback-{before[0]}")
     assert "in your list again" in teacher.get(answer.headers["location"]).text
     assert ids(teacher.get(page).text) == before
 
 
-def test_several_at_once_and_not_useful_is_learned_and_unlearned(server, teacher, prepared):
+def test_the_notice_undoes_this_action_on_these_insights(server, teacher, prepared):
+    page, manager = place(prepared, prepared.course), reader(server, "manager")
+    before = ids(teacher.get(page).text)
+    chosen = before[:2]
+    post(manager, "/insights/act", page, action="fixed", id=chosen)
+    post(teacher, "/insights/act", page, one=f"notapplicable-{chosen[0]}")
+    answer = post(teacher, "/insights/act", page, action="fixed", id=chosen, model=str(prepared.dropout))
+    text = teacher.get(answer.headers["location"]).text
+    assert "Recorded. 2 insights are no longer in your list" in text
+    assert text.count(">Undo</button>") == 1
+    told(teacher.post("/insights/act", data={"action": "takeback", "of": "fixed", "id": chosen}), 403)
+    answer = undo(teacher, text)
+    back = teacher.get(answer.headers["location"]).text
+    assert "Taken back. The insight is in your list again." in back
+    assert "Undo" not in back
+    assert answer.headers["location"].startswith(page)
+    said = "SELECT predictionid, actionname FROM analytics_prediction_actions WHERE predictionid IN (?, ?) ORDER BY id"
+    assert [*map(tuple, rows(server.store, said, *chosen))] == [
+        (chosen[0], "fixed"), (chosen[1], "fixed"), (chosen[0], "notapplicable"),
+    ], "what others, and the person before, have said stays"  # fmt: skip
+    undone = "".join(f"&id={one}" for one in chosen)
+    assert "Undo" not in teacher.get(f"{page}&done=fixed{undone}").text, "what is undone is not offered again"
+    assert teacher.get(f"{page}&done=fixed&id={'9' * 40}").status_code in (400, 404)
+    post(teacher, "/insights/act", page, one=f"takeback-{chosen[0]}")
+    post(manager, "/insights/act", page, action="takeback", id=chosen)
+    assert ids(teacher.get(page).text) == before
+
+
+def test_several_at_once_and_not_useful_is_asked_once_learned_and_unlearned(server, teacher, prepared):
     page = place(prepared, prepared.course)
     chosen = ids(teacher.get(page).text)[:2]
-    assert post(teacher, "/insights/act", page, action="incorrectlyflagged", id=chosen).status_code == 303
     marks = "SELECT predictionid, timereverted IS NULL FROM analytics_feedback ORDER BY predictionid"
+    asked = post(teacher, "/insights/act", page, action="incorrectlyflagged", id=chosen, model=str(prepared.dropout))
+    assert "<h1>Mark 2 insights as not useful?</h1>" in asked.text
+    assert "This changes the model for everybody: the next training learns from it" in asked.text
+    assert f'href="{page.replace("&", "&amp;")}">Cancel</a>' in asked.text
+    assert rows(server.store, marks) == []
+    answer = confirm(teacher, asked)
     assert rows(server.store, marks) == [(one, 1) for one in sorted(chosen)]
     users = rows(server.store, "SELECT DISTINCT userid FROM analytics_feedback")
     assert users == rows(server.site, "SELECT id FROM mdl_user WHERE username = ?", "ana")
     log = reader(server, "manager").get(f"/analytics/models/{prepared.dropout}/log").text
     assert all(f'data-name="Prediction">{one}<' in log for one in chosen)
+    assert undo(teacher, teacher.get(answer.headers["location"]).text).status_code == 303
+    assert rows(server.store, marks) == [(one, 0) for one in sorted(chosen)]
     done = f"/insights?context={prepared.course}&show=done"
     for one in chosen:
+        assert post(teacher, "/insights/act", page, one=f"incorrectlyflagged-{one}").status_code == 303, "asked once"
         post(teacher, "/insights/act", done, one=f"takeback-{one}")
-    assert rows(server.store, marks) == [(one, 0) for one in sorted(chosen)]
+    assert rows(server.store, f"{marks}, id") == [(one, 0) for one in sorted([*chosen, *chosen])]
+
+
+def test_not_useful_promises_nothing_of_a_rule(server, prepared):
+    """Of a rule-based model it is not asked about, and nothing is said of training."""
+    manager = reader(server, "manager")
+    of_rule = "SELECT p.id FROM analytics_predictions p, analytics_models m WHERE m.id = p.modelid AND m.target LIKE ?"
+    [(one,), *_] = rows(server.store, of_rule, "%no_recent_accesses")
+    text = manager.get(f"/insights/{one}").text
+    assert "It is wrong. The model stays as it is." in text
+    assert "training" not in text
+    answer = post(manager, "/insights/act", f"/insights/{one}", one=f"incorrectlyflagged-{one}", back="one")
+    text = manager.get(answer.headers["location"]).text
+    assert "Recorded. The insight is no longer in your list" in text
+    assert "in your list again" in manager.get(undo(manager, text).headers["location"]).text
+    of_dropout = predictions(server, prepared.dropout, prepared.course)[0]
+    assert (
+        "It is wrong. The next training makes such predictions less likely, for everybody."
+        in manager.get(f"/insights/{of_dropout}").text
+    )
 
 
 def test_details_have_the_same_buttons(teacher, prepared):
@@ -333,9 +423,9 @@ def test_a_form_needs_a_token_of_its_user(server, teacher, prepared):
     page = place(prepared, prepared.course)
     one = predictions(server, prepared.dropout, prepared.course)[0]
     good, foreign = token(teacher, page), token(reader(server, "manager"), page)
-    until, _, digest = good.partition(".")
+    content, _, digest = good.rpartition(".")
     for bad in (
-        "", foreign, good[:-1], good + "0", f"{int(until) + 1}.{digest}", f".{digest}", "x", f"1.{digest}", "١.é",
+        "", foreign, good[:-1], good + "0", f"{content}0.{digest}", f".{digest}", "x", f"1.{digest}", "١.é",
     ):  # fmt: skip
         answer = teacher.post("/insights/act", data={"token": bad, "one": f"fixed-{one}"})
         assert "out of date" in told(answer, 403), bad
@@ -377,10 +467,13 @@ def test_what_is_no_form_is_refused(teacher):
     assert teacher.get("/insights/act").status_code in (400, 405)
 
 
-def test_tokens_hold_on_another_server_of_the_same_store(prepared, tmp_path_factory):
+def test_tokens_hold_on_another_server_of_the_same_directory(tmp_path):
     from moodlemlbackend.server.auth.csrf import FormTokens
+    from moodlemlbackend.server.auth.shared import SharedLogins
+    from moodlemlbackend.storage.object_store import open_shared
 
-    one, two = FormTokens(b"k" * 32), FormTokens(b"k" * 32)
-    assert two.hold("a", one.make("a"))
-    assert not two.hold("b", one.make("a"))
-    assert not FormTokens(b"l" * 32).hold("a", one.make("a"))
+    one, two, other = (FormTokens(SharedLogins(open_shared(tmp_path / name))) for name in ("a", "a", "b"))
+    assert two.hold("a", "session", one.make("a", "session"))
+    assert not two.hold("b", "session", one.make("a", "session"))
+    assert not two.hold("a", "another", one.make("a", "session"))
+    assert not other.hold("a", "session", one.make("a", "session"))

@@ -10,20 +10,22 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra server")
 
 from moodlemlbackend import server
+from moodlemlbackend.analytics.insights import names
+from moodlemlbackend.analytics.insights.names import indicator_name, interval_name
 from moodlemlbackend.server.pages.rendering import TEMPLATES
-from moodlemlbackend.server.texts import ENGLISH, indicator_name, interval_name, say
+from moodlemlbackend.server.texts import ENGLISH, say
 
-SITE = sorted((TEMPLATES / "site").glob("*.html"))
+TRANSLATED = [TEMPLATES / "base.html", TEMPLATES / "login.html", *sorted((TEMPLATES / "site").glob("*.html"))]
 PYTHON = sorted(Path(server.__file__).parent.rglob("*.py"))
 BUILT = r"say\((?:f\"([^\"{]+)\{|\"([^\"]+)\" ~ )"
 """Calls that put a name together: its begin."""
 
 
 def source() -> str:
-    return "\n".join(path.read_text("utf-8") for path in [*SITE, TEMPLATES / "base.html", *PYTHON])
+    return "\n".join(path.read_text("utf-8") for path in [*TRANSLATED, *PYTHON])
 
 
-@pytest.mark.parametrize("template", SITE, ids=lambda path: path.name)
+@pytest.mark.parametrize("template", TRANSLATED[1:], ids=lambda path: path.name)
 def test_templates_have_no_text_of_their_own(template):
     text = re.sub(r"\{[%{#].*?[%}#]\}", "", template.read_text("utf-8"), flags=re.DOTALL)
     shown = re.sub(r"<text[^>]*>[01.5]+</text>", "", text)
@@ -64,9 +66,10 @@ def test_what_insights_offer_has_a_meaning():
     for target in definitions.targets():
         for action in actions.judgements(target):
             assert say(f"means {action.name}")
+            assert action.adjusts is (not definitions.is_static(target) and action.name in actions.ADJUSTING)
     for method in registry.list_time_splittings():
         assert "_" not in interval_name(method.id)
-        assert f"interval {method.id}" in ENGLISH
+        assert names.known(f"interval {method.id}")
     for indicator in registry.list_indicators():
         assert indicator_name(indicator.id) != indicator.id
 

@@ -8,14 +8,8 @@ from moodlemlbackend.analytics.features.analysables import Course, facts
 from moodlemlbackend.analytics.features.indicators.community_of_inquiry import potential_levels
 from moodlemlbackend.analytics.features.indicators.indicator import CourseIndicator, Kind, Values, yes_or_no
 from moodlemlbackend.analytics.features.ranges import Ranges
-from moodlemlbackend.analytics.features.refusal import Refusal
+from moodlemlbackend.analytics.features.refusal import NOT_MEASURED, Refusal
 from moodlemlbackend.analytics.site.database import Integers
-
-NOT_MEASURED = Refusal(
-    "nomeasuredactivities",
-    "analytics",
-    "The course has activities, but none that can be measured, such as a forum, an assignment or a quiz.",
-)
 
 HIGHEST_SOCIAL_LEVEL = 2
 """Beyond which the potential social breadth of a course does not count."""

@@ -12,7 +12,22 @@ from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamp
 from moodlemlbackend.analytics.features.analysables import Course, facts
 from moodlemlbackend.analytics.features.analysables.facts import CourseGrade
 from moodlemlbackend.analytics.features.ranges import Ranges
-from moodlemlbackend.analytics.features.refusal import Refusal
+from moodlemlbackend.analytics.features.refusal import (
+    END_BEFORE_START,
+    FINISHED,
+    HIDDEN,
+    NO_ACTIVITY,
+    NO_COMPETENCIES,
+    NO_COMPLETION,
+    NO_END,
+    NO_GRADE_TO_PASS,
+    NO_SECTIONS,
+    NO_STUDENTS,
+    NOT_YET_FINISHED,
+    NOT_YET_STARTED,
+    TOO_LONG,
+    Refusal,
+)
 from moodlemlbackend.analytics.features.targets.target import WHOLE, Action, Target, Values, Window
 
 LONGEST_COURSE = 365 * 86_400 + 4 * 604_800
@@ -31,24 +46,6 @@ _MESSAGE = Action("studentmessage", "sendmessage")
 _OUTLINE = Action(
     "viewoutlinereport", "outlinereport", url="/report/outline/user.php?id={user}&course={course}&mode=outline"
 )
-
-NOT_YET_STARTED = Refusal("coursenotyetstarted", "course", "The course has not begun yet.")
-HIDDEN = Refusal("hiddenfromstudents", "moodle", "The course is hidden from its students.")
-NO_STUDENTS = Refusal("nocoursestudents", "course", "The course has no students.")
-NO_SECTIONS = Refusal("nocoursesections", "course", "The format of the course has no sections.")
-NO_END = Refusal("nocourseendtime", "course", "The course has no end date.")
-END_BEFORE_START = Refusal("errorendbeforestart", "course", "The end of the course is before its start.")
-TOO_LONG = Refusal("coursetoolong", "course", "The course takes more than a year and four weeks.")
-FINISHED = Refusal("coursealreadyfinished", "course", "The course is over.")
-NOT_YET_FINISHED = Refusal("coursenotyetfinished", "course", "The course is not over yet.")
-NO_ACTIVITY = Refusal(
-    "nocourseactivity", "course", "Students did too little between the start and the end of the course."
-)
-NO_COMPLETION = Refusal(
-    "completionnotenabledforcourse", "completion", "Completion of the course is not tracked, or has no criteria."
-)
-NO_COMPETENCIES = Refusal("nocompetenciesincourse", "tool_lp", "The course is linked to no competency.")
-NO_GRADE_TO_PASS = Refusal("gradetopassnotset", "course", "The course has no grade to pass.")
 
 
 class CourseEnrolments(Target):

@@ -10,15 +10,15 @@ import numpy.typing as npt
 
 from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamples
 from moodlemlbackend.analytics.features.analysables import Course
-from moodlemlbackend.analytics.features.refusal import Refusal
-from moodlemlbackend.analytics.features.targets.enrolments import (
+from moodlemlbackend.analytics.features.refusal import (
     END_BEFORE_START,
     FINISHED,
     HIDDEN,
     NO_STUDENTS,
     NOT_YET_STARTED,
-    CourseEnrolments,
+    Refusal,
 )
+from moodlemlbackend.analytics.features.targets.enrolments import CourseEnrolments
 from moodlemlbackend.analytics.features.targets.target import (
     NOT_USEFUL,
     USEFUL,

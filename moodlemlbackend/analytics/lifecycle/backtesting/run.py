@@ -48,7 +48,7 @@ FEWEST_COURSES = 3
 GROWTH = 1.2
 """The model is trained anew when it has so many times as many rows to learn from."""
 
-RETRAINED = "The model was trained anew whenever the finished courses had a fifth more rows to learn from."
+RETRAINED = "The model was trained again each time the finished courses had a fifth more rows to learn from."
 
 
 @dataclass
@@ -84,8 +84,8 @@ def backtest(
         model = models.get(connection, modelid)
     if not definitions.has_past(model.target):
         raise UsageError(
-            f"Model {modelid} cannot be tested on the past: that needs a model that learns and predicts of students "
-            "in a course."
+            f"Model {modelid} cannot be backtested; choose a model that learns and makes predictions about "
+            "students in a course."
         )
     result = Backtest("backtest", modelid, model.name)
     chosen = chosen_intervals(workspace, model, intervals or ([model.interval] if model.interval else []))
@@ -198,9 +198,8 @@ def _judge(result: Backtest, analysis: Analysis, plan: _Plan | None, interval: s
     """Hold the predictions of one interval against what happened."""
     if plan is None:
         return {
-            "sentence": f"With {definitions.last_part(interval)} no model could have been trained before a course that "
-            f"has ended was predicted: at least {FEWEST_COURSES} courses with students of both classes must have "
-            "finished."
+            "sentence": f"With {definitions.last_part(interval)} no model could have been trained in time for any "
+            f"prediction: at least {FEWEST_COURSES} courses with students of both classes must have finished first."
         }
     target = analysis.target
     with np.load(plan.file) as answer:

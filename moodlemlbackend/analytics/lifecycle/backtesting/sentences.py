@@ -20,15 +20,15 @@ def sentence(target: Target, interval: str, figures: Mapping[str, Any]) -> str:
     if load["teachers"]:
         verb = f"{load['teachers']} teachers would have had {load['warnings_a_teacher_and_week']:.1f} warnings a week"
     else:
-        verb = f"it would have given {figures['warnings']} warnings"
+        verb = f"there would have been {figures['warnings']} warnings"
     if not figures["warnings"]:
-        return f"{begin}nobody would have been warned, and {figures['left']} students {_left(target)}."
+        return f"{begin}nobody would have been flagged, and {figures['left']} students {_left(target)}."
     parts = [f"{begin}{verb}"]
     if figures["precision"] is not None:
         parts.append(f"{100 * figures['precision']:.0f} of 100 were right")
     if figures["in_time"] is None:
         return f"{'; '.join(parts)}; none of the students {_left(target)}."
-    timely = f"{100 * figures['in_time']:.0f} of 100 students who {_left(target)} were warned while they still came"
+    timely = f"{100 * figures['in_time']:.0f} of 100 students who {_left(target)} were flagged while they still came"
     if figures["days_median"] is not None:
         timely += f", {_days(figures['days_median'])} before their last visit"
     return f"{'; '.join(parts)}, and {timely}."
@@ -40,7 +40,7 @@ def _left(target: Target) -> str:
         "course_dropout": "left",
         "course_completion": "did not complete the course",
         "course_gradetopass": "did not pass",
-        "course_competencies": "did not reach the competencies",
+        "course_competencies": "did not achieve the competencies",
     }.get(last_part(target.id), "had that outcome")
 
 
@@ -49,4 +49,5 @@ def _days(number: float) -> str:
 
 
 def _day(seconds: int) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+    day = time.gmtime(seconds)
+    return f"{day.tm_mday} {time.strftime('%B %Y', day)}"

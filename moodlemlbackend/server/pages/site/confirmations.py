@@ -41,7 +41,7 @@ class Question:
     cancel: str
     sentences: Sequence[str] = ()
     goes: Sequence[str] = ()
-    fields: Sequence[tuple[str, str]] = ()
+    fields: Sequence[tuple[str, object]] = ()
 
     @property
     def key(self) -> str:

@@ -17,6 +17,7 @@ from moodlemlbackend.analytics.db.history import evaluations, last_evaluations, 
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.invalid import invalid_elements
 from moodlemlbackend.analytics.insights import listing
+from moodlemlbackend.analytics.insights.names import indicator_name
 from moodlemlbackend.analytics.lifecycle import backend, losses, most_flagged
 from moodlemlbackend.analytics.lifecycle.evaluation import MODES, TRAINED_MODEL
 from moodlemlbackend.dataset.columns import indicators_of
@@ -30,7 +31,7 @@ from moodlemlbackend.server.pages.model_index import FIGURE, RunFacts
 from moodlemlbackend.server.pages.site import contexts
 from moodlemlbackend.server.pages.site.confirmations import Question, ask
 from moodlemlbackend.server.pages.site.responses import Page, go
-from moodlemlbackend.server.texts import indicator_name, say
+from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -56,13 +57,15 @@ _REPORT_HEADERS = {
 
 @dataclass(frozen=True)
 class ModelRow:
-    """A model in the list: when it was last evaluated and how well, and how much it has predicted.
+    """A model in the list: how the interval in use was last evaluated, and how much the model has predicted.
 
-    ``withheld`` is the number of courses about which no one was notified.
+    ``evaluated`` says whether any interval ever was; ``withheld`` is the number of courses about which no one was
+    notified.
     """
 
     model: AnalyticsModel
     evaluation: dict[str, Any] | None
+    evaluated: bool
     predictions: int
     withheld: int
 
@@ -93,8 +96,8 @@ def index(ctx: RequestContext, done: str = "") -> Page:
         withheld = most_flagged.counts(connection, ctx.workspace.clock())
         rows = [
             ModelRow(
-                model, evaluated.get(model.id), predicted.get(model.id, 0),
-                withheld.get(models.most_flagged_fact(model.id), 0),
+                model, evaluated.get(model.id, {}).get(model.interval or ""), model.id in evaluated,
+                predicted.get(model.id, 0), withheld.get(models.most_flagged_fact(model.id), 0),
             )
             for model in models.listed(connection)
         ]  # fmt: skip
@@ -109,8 +112,10 @@ def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
         log = _evaluations(ctx, connection, modelid)
         predicted = stored_predictions.count(connection, modelid)
         withheld = most_flagged.listed(connection, modelid, ctx.workspace.clock())
+    in_use = next((entry for entry in log if entry["timesplitting"] == shown.interval), None)
     values = {
         "model": shown, "run": ctx.runs.latest(modelid), "predicted": predicted, "evaluations": log[:SHOWN_EVALUATIONS],
+        "evaluation": in_use,
         "more": len(log) > SHOWN_EVALUATIONS, "scores_by_interval": _scores_by_interval(log),
         "indicators": [indicator_name(column.name, column.label) for column in indicators_of(shown.indicators)],
         "intervals": intervals, "modes": MODES,

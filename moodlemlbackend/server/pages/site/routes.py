@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import FastAPI, Query, Request
 from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse, Response
+from pydantic import Field
 
-from moodlemlbackend.errors import RequestError
-from moodlemlbackend.server.auth.login import AnyLogin, logged
+from moodlemlbackend.errors import BusyError, NotTrainedError, RequestError, UsageError
+from moodlemlbackend.server.auth.login import AnyLogin, form_token, holds, log_out_token, logged
 from moodlemlbackend.server.pages.site import managers, notifications, teachers
 from moodlemlbackend.server.pages.site.forms import FIELD, PageForm, read_form
 from moodlemlbackend.server.pages.site.responses import Page, refusal
@@ -25,7 +27,7 @@ Id = Annotated[int, InPath(ge=1, le=_MOST_ID)]
 AskedId = Annotated[int | None, Query(ge=1, le=_MOST_ID)]
 PageNumber = Annotated[int, Query(ge=1, le=10_000)]
 Word = Annotated[str, Query(pattern="^[a-z]{0,20}$")]
-Number = Annotated[int, Query(ge=0, le=10_000)]
+Ids = Annotated[list[Annotated[int, Field(ge=1, le=_MOST_ID)]] | None, Query(alias="id")]
 File = Annotated[str, InPath(pattern=r"^(report\.html|[a-z0-9-]{1,64}\.png)$")]
 Part = Literal["backtest", "predictions", "invalid", "log"]
 Change = Literal["enable", "disable", "clear", "delete", "evaluate", "backtest", "train", "predict", "stop"]
@@ -43,20 +45,18 @@ def _add_insights(app: FastAPI) -> None:
     @app.get("/insights", **_HIDDEN)
     async def insights(
         request: Request, user: AnyLogin, context: AskedId = None, model: AskedId = None, page: PageNumber = 1,
-        select: Word = "", show: Word = "", done: Word = "", number: Number = 0,
+        select: Word = "", show: Word = "", done: Word = "", about: Ids = None,
     ) -> Response:  # fmt: skip
         if context is None:
             return await _show(request, user, teachers.index)
         if show == "done":
             return await _show(request, user, lambda ctx: teachers.dealt_with(ctx, context, page))
-        query = teachers.InsightsQuery(context, model, page, everything=select == "all", done=done, number=number)
+        query = teachers.InsightsQuery(context, model, page, everything=select == "all", done=done, about=about or ())
         return await _show(request, user, lambda ctx: teachers.context(ctx, query))
 
     @app.get("/insights/{predictionid}", **_HIDDEN)
-    async def insight(
-        request: Request, user: AnyLogin, predictionid: Id, done: Word = "", number: Number = 0
-    ) -> Response:
-        return await _show(request, user, lambda ctx: teachers.insight(ctx, predictionid, done, number))
+    async def insight(request: Request, user: AnyLogin, predictionid: Id, done: Word = "") -> Response:
+        return await _show(request, user, lambda ctx: teachers.insight(ctx, predictionid, done))
 
     @app.post("/insights/act", **_HIDDEN)
     async def act(request: Request, user: AnyLogin) -> Response:
@@ -114,7 +114,7 @@ async def _take(request: Request, user: str, make: Callable[[RequestContext, Pag
     """Take a form that was sent from a page of ours, and answer."""
 
     def checked(ctx: RequestContext, form: PageForm) -> Response:
-        if not ctx.tokens.hold(user, form.text(FIELD)):
+        if not holds(request, user, form.text(FIELD)):
             raise RequestError(say("stale form"), 403)
         return _response(request, ctx, make(ctx, form))
 
@@ -127,8 +127,11 @@ async def _take(request: Request, user: str, make: Callable[[RequestContext, Pag
 
 
 def _response(request: Request, ctx: RequestContext, made: Page | Response) -> Response:
+    if not isinstance(made, Page):
+        return made
     person_only = request.app.state.authenticator.is_person(ctx.user)
-    return made.response(ctx, person_only=person_only) if isinstance(made, Page) else made
+    token, log_out = form_token(request, ctx.user), log_out_token(request)
+    return made.response(ctx, person_only=person_only, token=token, log_out=log_out)
 
 
 async def _or_refusal(request: Request, user: str, answer: Awaitable[Response]) -> Response:
@@ -141,4 +144,6 @@ async def _or_refusal(request: Request, user: str, answer: Awaitable[Response]) 
         if request.method == "POST":
             headers["Connection"] = "close"  # its form may not have been read
         person_only = request.app.state.authenticator.is_person(user)
-        return refusal(str(error), error.code, headers, person_only=person_only)
+        log_out = await asyncio.to_thread(log_out_token, request)
+        english = isinstance(error.__cause__, (BusyError, NotTrainedError, UsageError))  # for administrators
+        return refusal(str(error), error.code, headers, person_only=person_only, log_out=log_out, english=english)

@@ -15,6 +15,7 @@ from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.pages.charts import bars
 from moodlemlbackend.server.pages.site import contexts
+from moodlemlbackend.server.pages.site.confirmations import Question, ask
 from moodlemlbackend.server.pages.site.forms import FIELD, whole
 from moodlemlbackend.server.pages.site.responses import Page, go
 from moodlemlbackend.server.texts import say
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 MESSAGE = "studentmessage"
 TAKE_BACK = "takeback"
+"""Undoes what was done: the action in the field ``of``, or all."""
+
 REASONS_SHOWN = 3
 
 
@@ -47,6 +50,15 @@ class InsightSection:
     judgements: Sequence[Offered]
     messages: bool
     what: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What was done about which insights; ``undo`` is the action that can be taken back, if any."""
+
+    text: str
+    ids: Sequence[int]
+    undo: str
 
 
 @dataclass(frozen=True)
@@ -89,7 +101,7 @@ def index(ctx: RequestContext) -> Page:
 class InsightsQuery:
     """Which insights are asked for: of a context, all or of one model, and a page of them.
 
-    ``everything`` checks every box; ``done`` and ``number`` say what the form before did.
+    ``everything`` checks every box; ``done`` says what the form before did, about the insights ``about``.
     """
 
     context: int
@@ -97,7 +109,7 @@ class InsightsQuery:
     page: int = 1
     everything: bool = False
     done: str = ""
-    number: int = 0
+    about: Sequence[int] = ()
 
 
 def context(ctx: RequestContext, query: InsightsQuery) -> Page:
@@ -116,7 +128,7 @@ def context(ctx: RequestContext, query: InsightsQuery) -> Page:
     sections = [_insight_section(ctx, model, query, numbers[model.id]) for model in ranked]
     values = {
         "context": named, "sections": sections, "elsewhere": elsewhere, "hidden": hidden, "query": query, "bars": bars,
-        "notice": _notice(query.done, query.number), "reasons_shown": REASONS_SHOWN, "field": FIELD,
+        "notice": _notice(ctx, query.done, query.about), "reasons_shown": REASONS_SHOWN, "field": FIELD,
     }  # fmt: skip
     return Page("context.html", values)
 
@@ -139,7 +151,7 @@ def dealt_with(ctx: RequestContext, contextid: int, page: int = 1) -> Page:
     return Page("dealt-with.html", values)
 
 
-def insight(ctx: RequestContext, predictionid: int, done: str = "", number: int = 0) -> Page:
+def insight(ctx: RequestContext, predictionid: int, done: str = "") -> Page:
     """One insight in full."""
     shown = _readable_insight(ctx, predictionid)
     named, _ = _readable_context(ctx, shown.contextid)
@@ -148,7 +160,7 @@ def insight(ctx: RequestContext, predictionid: int, done: str = "", number: int 
     labels = {action.name: action.label for action in shown.judgements}
     values = {
         "context": named, "insight": shown, "judgement": judgement, "labels": labels, "bars": bars,
-        "notice": _notice(done, number), "what": definitions.analyser(shown.model.target).origin,
+        "notice": _notice(ctx, done, [predictionid]), "what": definitions.analyser(shown.model.target).origin,
     }  # fmt: skip
     return Page("insight.html", values)
 
@@ -169,16 +181,28 @@ def act(ctx: RequestContext, form: PageForm) -> Page | Response:
     [contextid] = contextids
     if name == MESSAGE:
         return _message(ctx, contextid, predictions)
-    if name == TAKE_BACK:
-        actions.take_back(ctx.workspace, predictions)
-    else:
-        actions.perform(ctx.workspace, name, predictions)
-    done = {"done": TAKE_BACK if name == TAKE_BACK else "hidden", "number": len(predictions)}
-    if back == "one":
-        return go(f"/insights/{predictions[0]}?{urlencode(done)}")
     model = form.number("model")
-    address: dict[str, Any] = {"context": contextid, **({"model": model} if model else {}), **done}
-    return go(f"/insights?{urlencode(address)}")
+    query: dict[str, Any] = {} if back == "one" else {"context": contextid, **({"model": model} if model else {})}
+    address = f"/insights/{predictions[0]}?" if back == "one" else "/insights?"
+    if name == TAKE_BACK:
+        actions.take_back(ctx.workspace, predictions, form.text("of"))
+    else:
+        if actions.changes_a_model_first(ctx.workspace, name, predictions):
+            fields = [("action", name), ("back", back), ("model", model or ""), *(("id", one) for one in predictions)]
+            question = _about_adjusting(len(predictions), fields, f"{address}{urlencode(query)}")
+            if page := ask(form, question):
+                return page
+        actions.perform(ctx.workspace, name, predictions)
+    if name in (TAKE_BACK, *actions.HIDING):
+        query |= {"done": name, **({} if back == "one" else {"id": predictions})}
+    return go(address + urlencode(query, doseq=True))
+
+
+def _about_adjusting(number: int, fields: Sequence[tuple[str, Any]], cancel: str) -> Question:
+    """The question before somebody has a model learn for the first time."""
+    sentences = [say("confirm adjusting means"), say("confirm adjusting once")]
+    title = say("confirm adjusting", count=number)
+    return Question(title, say("confirm button adjusting"), "/insights/act", cancel, sentences, fields=fields)
 
 
 def _message(ctx: RequestContext, contextid: int, predictions: Sequence[int]) -> Page:
@@ -268,5 +292,13 @@ def _urgency(waiting: stored_insights.OpenInsights) -> float:
     return waiting.highest or 0.0 if waiting.number else -1.0
 
 
-def _notice(done: str, number: int) -> str:
-    return say(f"notice {done}", count=number) if done in ("hidden", TAKE_BACK) and number else ""
+def _notice(ctx: RequestContext, done: str, predictions: Sequence[int]) -> Notice | None:
+    """What was done about insights, of those for which it still holds; None for nothing."""
+    predictions = predictions[: limits.PAGE_INSIGHTS]
+    with ctx.workspace.store.read() as connection:
+        judged = stored_predictions.done_by(connection, ctx.person.id, predictions, actions.HIDING)
+    if done == TAKE_BACK:
+        listed = [predictionid for predictionid in predictions if predictionid not in judged]
+        return Notice(say("notice takeback", count=len(listed)), listed, "") if listed else None
+    hidden = [predictionid for predictionid in predictions if done in judged.get(predictionid, ())]
+    return Notice(say("notice hidden", count=len(hidden)), hidden, done) if hidden else None
