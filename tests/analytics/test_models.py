@@ -100,6 +100,22 @@ def test_a_core_model_that_was_deleted_stays_away_until_it_is_restored(tmp_path)
         assert len(listed(again)) == 6
 
 
+def test_restoring_asks_before_it_adds_a_model_next_to_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(tmp_path))
+    words = ["models", "restore"]
+    with new_workspace(tmp_path) as made:
+        models.remove(made, model_of(made, NO_TEACHING))
+        assert CliRunner().invoke(main, words).exit_code == 0, "nothing of its target is there"
+        dropout = model_of(made, DROPOUT)
+        models.edit(made, dropout, indicators=SHORT)
+        refused = CliRunner().invoke(main, words)
+        assert refused.exit_code == 2
+        assert f"with the same target as model {dropout} (Students at risk of dropping out): nothing" in refused.output
+        assert len(listed(made)) == 5
+        assert CliRunner().invoke(main, [*words, "--yes"]).exit_code == 0
+        assert len(listed(made)) == 6
+
+
 def test_several_models_of_one_target(workspace):
     one = models.create(workspace, DROPOUT, SHORT, interval=QUARTERS, name="A")
     other = models.create(workspace, DROPOUT, SHORT[:1], interval=SINGLE_RANGE, processor="neural_network", name="B")
