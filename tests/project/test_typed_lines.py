@@ -54,7 +54,9 @@ def test_lines_to_type_are_in_blocks_of_their_own(document):
 def test_every_line_is_run_or_checked(line):
     for words in line.commands:
         program = Path(words[0]).name
-        if program in CHECKS:
+        if words == ["moodlemlbackend"]:
+            assert re.match("_MOODLEMLBACKEND_COMPLETE=(bash|zsh|fish)_source ", line.text), line
+        elif program in CHECKS:
             CHECKS[program](words[1:])
         elif program in CANNOT_RUN:
             check_files(words)
