@@ -12,7 +12,7 @@ from .shared import ALL, run_answer
 
 @make("predict", MODEL, ALL, site=True, store=True, examples="moodlemlbackend models predict 1")
 def command(session: Session, modelid: int, everything: bool) -> Answer:
-    """Have a model predict what is new on the site, and notify people if notifications are on."""
+    """Predict with a model for what is new on the site, and notify people if notifications are on."""
     from moodlemlbackend.analytics import lifecycle
     from moodlemlbackend.analytics.notifications import outbox
 

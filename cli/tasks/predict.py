@@ -11,7 +11,7 @@ from .summary import task_answer
 
 @make("predict", site=True, store=True, examples="moodlemlbackend tasks predict")
 def command(session: Session) -> Answer:
-    """Have every enabled and trained model predict, and notify people if notifications are on."""
+    """Predict with every enabled and trained model, and notify people if notifications are on."""
     from moodlemlbackend.analytics.lifecycle.tasks import predict_models
 
     return task_answer(predict_models(session.workspace, session.site, shown=progress_of(session.site)))
