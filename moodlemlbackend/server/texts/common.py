@@ -65,4 +65,5 @@ ENGLISH = {
     "yourself": "About yourself",
     "person": "Person {id}",
     "whole site": "The whole site",
+    "category": "Category {name}",
 }
