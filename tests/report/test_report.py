@@ -186,22 +186,22 @@ def test_nothing_to_warn_of():
     ("title", "changes"),
     [
         ("Too few samples of a class", {"facts": {"classes": {"0": 1000, "1": 12}}}),
-        ("One column predicts the class alone", {"facts": {"alone": {"final grade": 0.99}}}),
+        ("One column predicts the class by itself", {"facts": {"alone": {"final grade": 0.99}}}),
         ("Known only after the end", {"facts": {"after_end": ["came back"]}}),
-        ("Left out while learning", {"facts": {"masked": ["came back"]}}),
+        ("Left out of the training", {"facts": {"masked": ["came back"]}}),
         (
             "The same samples in training and test",
             {"facts": {"held_out_repeats": {"share": 0.5, "auc of the others": 0.6}}},
         ),
-        ("Better than plausible", {"skill": 6.0}),
-        ("Not told apart from chance", {"skill": 0.001, "seed": 1}),
+        ("Too good to be true", {"skill": 6.0}),
+        ("No better than chance", {"skill": 0.001, "seed": 1}),
         ("Results vary too much", {"rows": 12, "skill": 1.0}),
         ("Poor calibration", {"distortion": 4.0, "skill": 1.0}),
         ("Few splits", {"splits": 2}),
-        ("Samples that no model can tell apart", {"facts": {"contradicted": 0.3}}),
+        ("Samples no model can tell apart", {"facts": {"contradicted": 0.3}}),
         ("Samples that belong together", {"facts": {"course_means": True}}),
         ("A rare class", {"facts": {"classes": {"0": 9900, "1": 100}}}),
-        ("Many columns tell nothing", {"facts": {"constant": 9}}),
+        ("Many columns are constant", {"facts": {"constant": 9}}),
         ("Many empty cells", {"facts": {"empty": 0.9}}),
     ],
 )
@@ -440,7 +440,7 @@ def test_a_report_never_fails_a_run(tmp_path, monkeypatch, error):
     monkeypatch.setattr(run_report, "write_record", fail)
     result = Backend(tmp_path, "logistic_regression").evaluate(*course_rows(60), iterations=2)
     assert result["score"] == 1
-    assert "The figures of this run are not complete." in " ".join(result["info"])
+    assert "Some figures of this run are missing." in " ".join(result["info"])
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ZeroDivisionError("nothing"), SystemExit(3)])
@@ -456,7 +456,7 @@ def test_a_report_never_fails_a_training(tmp_path, monkeypatch, place, error):
     features, labels = course_rows(40)
     result = backend.train(features, labels)
     assert result["status"] == 0
-    assert "The figures of this run are not complete." in " ".join(result["info"])
+    assert "Some figures of this run are missing." in " ".join(result["info"])
     assert len(backend.classes(features)) == 40
 
 
