@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 SITE = --site demo/site.db --directory demo/models
 INSTALLED = $(VENV)/installed
 
-.PHONY: help demo test test-all lint benchmark clean
+.PHONY: help demo test test-all lint benchmark catalogues clean
 
 help:
 	@echo "make demo       everything Moodle calls, then a simulated site and its students at risk, in demo/"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-all   the tests on Python 3.10 to 3.13 and with the oldest dependencies, each in its own environment"
 	@echo "make lint       ruff, import contracts, mypy and hadolint"
 	@echo "make benchmark  the measurements in benchmarks/"
+	@echo "make catalogues  bring the translations in line with the English texts"
 	@echo "make clean      remove the environment, the demo and files left by tools"
 
 demo: $(INSTALLED)
@@ -41,6 +42,9 @@ lint: $(INSTALLED)
 
 benchmark: $(INSTALLED)
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+catalogues: $(INSTALLED)
+	$(BIN)/python tools/catalogues.py
 
 $(INSTALLED): setup.py requirements.txt requirements-all.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -30,6 +30,7 @@ CORE = [
 
 ROOMS = {
     "server": [
+        "Babel>=2.12",
         "fastapi>=0.115",
         "fsspec>=2025.5.1",
         "jinja2>=3.1.2",
@@ -37,7 +38,7 @@ ROOMS = {
         "python-multipart>=0.0.27",
         "uvicorn>=0.31",
     ],
-    "analytics": ["SQLAlchemy>=2", "alembic>=1.13", "joblib>=1.3"],
+    "analytics": ["Babel>=2.12", "SQLAlchemy>=2", "alembic>=1.13", "joblib>=1.3"],
     "postgresql": ["psycopg[binary]>=3.2.1"],
     "mysql": ["PyMySQL>=1.1"],
     "s3": ["s3fs>=2025.5.1"],
@@ -116,6 +117,7 @@ setup(
     package_data={
         "moodlemlbackend": [
             "py.typed",
+            "language/catalogues/*.po",
             "report/templates/*",
             "server/pages/templates/*",
             "server/pages/templates/site/*",

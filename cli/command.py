@@ -165,6 +165,8 @@ def command(
 def _answer(function: Callable[..., Answer], given: dict[str, Any], *, session: bool) -> Answer:
     if not session:
         return function(**given)
+    from moodlemlbackend.runtime.progress import reporter_of_process
+
     from .session import Session
 
     chosen = {key: given.pop(key, None) for key in _OF_SESSION}
@@ -175,6 +177,7 @@ def _answer(function: Callable[..., Answer], given: dict[str, Any], *, session: 
                 given[parameter.name] = opened.modelid(given[parameter.name])
         return function(opened, **given)
     finally:
+        reporter_of_process().close()
         opened.close()
 
 
@@ -183,13 +186,14 @@ def run_operation(
     call: Callable[..., Result],
     *arguments: str | tuple[str, ...],
     as_json: bool,
+    show: Callable[[Any], None],
     chosen: Mapping[str, str | None] | None = None,
     **limits: Any,
 ) -> NoReturn:
     """Run one of the :mod:`moodlemlbackend.operations` as Moodle would, and end the process.
 
-    ``chosen`` are the settings that have an option, None where it was not given. What Moodle gets as a text is an
-    object with ``as_json``.
+    ``show`` prints a result for people at a terminal; programs and pipes get what Moodle gets. ``chosen`` are the
+    settings that have an option, None where it was not given. What Moodle gets as a text is an object with ``as_json``.
     """
     from moodlemlbackend.runtime.supervisor import run_command
     from moodlemlbackend.settings.backend import load_settings
@@ -198,4 +202,13 @@ def run_operation(
         result = call(reporter, *arguments, settings=load_settings(**(chosen or {})), **limits)
         return {"status": 0, "info": [result]} if as_json and isinstance(result, str) else result
 
-    sys.exit(run_command(name, perform))
+    def present(result: Result) -> None:
+        prepare_streams()
+        if isinstance(result, str) or "errors" not in result:
+            show(result)
+        else:
+            for sentence in result["errors"]:
+                print_line(sentence, err=True)
+
+    for_people = not as_json and sys.stdout is not None and sys.stdout.isatty()
+    sys.exit(run_command(name, perform, present=present if for_people else None))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
@@ -13,10 +12,10 @@ import click
 from .command import Answer
 from .command import command as make
 from .options import NOW, PREFIX
-from .output import console, moment
+from .output import moment, progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 EXAMPLES = """\
 moodlemlbackend demo site -o site.db
@@ -59,7 +58,7 @@ def command(
     from moodlemlbackend.simulation.site.build import write_site
 
     begun = time.perf_counter()
-    with _stoppable(), _progress() as progress:
+    with _stoppable():
         site = write_site(
             url,
             courses=courses,
@@ -69,7 +68,7 @@ def command(
             prefix=load_analytics_settings(prefix=prefix).prefix,
             schema=schema,
             log_rows_factor=factor,
-            progress=progress,
+            progress=progress("Simulating courses"),
         )
     seconds = time.perf_counter() - begun
     kinds = ", ".join(f"{number} {kind}" for kind, number in site.courses.items())
@@ -81,19 +80,6 @@ def command(
         f"Now         {site.now}, {moment(site.now)} UTC"
     )
     return Answer({"courses": site.courses, "rows": site.rows, "now": site.now}, text)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on standard error, if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import Progress
-
-    with Progress(console=console(err=True), transient=True) as bar:
-        task = bar.add_task("Courses", total=None)
-        yield lambda done, number: bar.update(task, completed=done, total=number)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import click
 from moodlemlbackend.settings.backend import SETTINGS
 
 from .command import ExampleCommand, run_operation
+from .operation_results import show_evaluation
 from .options import JSON, MODELID, OUTPUTDIR, PROCESSOR, SEED
 
 EXAMPLES = """\
@@ -26,22 +27,22 @@ moodlemlbackend evaluate dropout model quarters.csv deciles.csv single_range.csv
     type=click.FloatRange(0, 1),
     default=0.7,
     show_default=True,
-    help="Score under which the status has the bit 4.",
+    help="A lower score adds 4 to the exit code.",
 )
 @click.option(
     "--accepted-deviation",
     type=click.FloatRange(0, 1),
     default=0.05,
     show_default=True,
-    help="Standard deviation of the score over which the status has the bit 8.",
+    help="A larger standard deviation of the score adds 8 to the exit code.",
 )
 @click.option(
-    "--iterations", type=click.IntRange(1), default=10, show_default=True, help="How often to train and rate."
+    "--iterations", type=click.IntRange(1), default=10, show_default=True, help="How many times to train and rate."
 )
-@click.option("--trained-model", metavar="DIR", help="Rate the model trained in this directory, and train none.")
-@click.option("--evaluation-split", metavar="NAME", help=f"What is held out. {SETTINGS['evaluation_split'].allowed}.")
-@click.option("--rows-file", metavar="FILE", help="CSV file that names the course of each row, and its time.")
-@click.option("--score", metavar="NAME", help=f"What the score is. {SETTINGS['score'].allowed}.")
+@click.option("--trained-model", metavar="DIR", help="Rate the model in this directory instead of training one.")
+@click.option("--evaluation-split", metavar="NAME", help=f"What to hold out. {SETTINGS['evaluation_split'].allowed}.")
+@click.option("--rows-file", metavar="FILE", help="CSV file with the course and time of each row.")
+@click.option("--score", metavar="NAME", help=f"What to use as the score. {SETTINGS['score'].allowed}.")
 @PROCESSOR
 @SEED
 @JSON
@@ -60,12 +61,12 @@ def command(
     seed: str | None,
     as_json: bool,
 ) -> None:
-    """Judge what can be learned from labelled samples.
+    """Evaluate what a model can learn from labelled samples.
 
-    Trains on 80 % of the samples, rates the model on the rest and does so again with other splits. Whole courses are
-    held out, told from the data set itself, since a model predicts for courses that it has never seen. DIR gets figures
-    and TensorBoard files in logs/; a model trained there stays as it is. Several data sets, such as the analysis
-    intervals of a model, are judged one after the other; the result then lists them and names the best.
+    Trains on 80 % of the samples, rates the model on the rest, and repeats this with other splits. Whole courses are
+    held out, because a model predicts for courses that it has never seen; the data set itself shows which rows belong
+    to one course. Figures and TensorBoard files go in DIR/logs; a model trained in DIR stays as it is. Several data
+    sets, such as one for each analysis interval, are evaluated in turn, and the best is named.
     """
     from moodlemlbackend.operations.evaluate import evaluate, evaluate_all
 
@@ -82,4 +83,5 @@ def command(
         trained_model_dir=trained_model,
         rows_file=rows_file,
         as_json=as_json,
+        show=show_evaluation,
     )

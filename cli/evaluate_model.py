@@ -60,6 +60,7 @@ def command(
     """
     from moodlemlbackend.analytics import lifecycle
     from moodlemlbackend.errors import Status, UsageError
+    from moodlemlbackend.runtime.progress import reporter_of_process
 
     if listing:
         return model_list(session)
@@ -67,8 +68,8 @@ def command(
         raise UsageError("Name the model with --modelid; --list shows all models.")
     model = session.model(modelid)
     result = lifecycle.evaluate(
-        session.workspace, session.site, modelid, interval=interval, mode=mode, reuse=reuse, shown=progress_of(model),
-        shown_past=progress_of_past(),
+        session.workspace, session.site, modelid, interval=interval, mode=mode, reuse=reuse,
+        shown=progress_of(session.site)(model), shown_past=progress_of_past(),
     )  # fmt: skip
     answer = evaluation_answer(result)
     judged = [
@@ -79,6 +80,7 @@ def command(
     context = click.get_current_context()
     silent = non_interactive or context.params["as_json"] or context.params["as_csv"] or not sys.stdin.isatty()
     if judged and not model.enabled and not silent:
+        reporter_of_process().close()
         assert callable(answer.show)
         answer.show()
         answer.show = _offer(session, modelid, judged)

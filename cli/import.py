@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .command import ExampleCommand, run_operation
+from .operation_results import show_import
 from .options import JSON, MODELID, OUTPUTDIR
 
 EXAMPLES = """\
@@ -18,7 +19,9 @@ moodlemlbackend import dropout othermodel exported
 @click.argument("importdir", metavar="IMPORTDIR")
 @JSON
 def command(modelid: str, outputdir: str, importdir: str, as_json: bool) -> None:
-    """Put the exported model in IMPORTDIR in force; prints Ok."""
+    """Import the exported model in IMPORTDIR; it replaces the model in DIR."""
     from moodlemlbackend.operations.transfer import import_model
 
-    run_operation("import", import_model, modelid, outputdir, importdir, as_json=as_json)
+    run_operation(
+        "import", import_model, modelid, outputdir, importdir, as_json=as_json, show=show_import(modelid, outputdir)
+    )

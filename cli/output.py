@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from moodlemlbackend.analytics.features.analysis import Result
     from moodlemlbackend.analytics.models import AnalyticsModel
+    from moodlemlbackend.analytics.site import Site
 
 _WIDEST = 10_000
 """Of what is printed by rich: the widths of columns are settled before."""
@@ -160,16 +161,43 @@ def working(text: str) -> Iterator[Callable[[str], None]]:
         yield lambda text: status.update(safe(text))
 
 
-def progress_of(model: AnalyticsModel) -> Callable[[Result], None] | None:
-    """Show a line an analysable on standard error, where that is a terminal."""
+def progress(stage: str) -> Callable[[int, int], None] | None:
+    """A function that moves the bar of a stage on standard error, where that is a terminal: with those done of all."""
     if not sys.stderr.isatty():
         return None
-    print_line(f"{model.name} (model {model.id})", err=True)
-    return lambda result: print_line(f"  {result.analysable.name}: {result.reason.text}", err=True)
+    from moodlemlbackend.runtime.progress import reporter_of_process
+
+    return lambda done, total: reporter_of_process().progress(stage, done, total)
+
+
+def progress_of_analysis(analysables: Callable[[], Sequence[Any]]) -> Callable[[Result], None] | None:
+    """A bar for an analysis, which goes through these analysables."""
+    move = progress("Calculating indicators")
+    if move is None:
+        return None
+    total, seen = len(analysables()), set[int]()
+
+    def show(result: Result) -> None:
+        seen.add(result.analysable.id)
+        move(len(seen), total)
+
+    return show
+
+
+def progress_of(site: Site) -> Callable[[AnalyticsModel], Callable[[Result], None] | None]:
+    """A function that gives a bar for the analysis that a model asks for, below its name."""
+
+    def begin(model: AnalyticsModel) -> Callable[[Result], None] | None:
+        from moodlemlbackend.analytics.features import definitions
+
+        if sys.stderr.isatty():
+            print_line(f"{model.name} (model {model.id})", err=True)
+        return progress_of_analysis(lambda: definitions.analyser(model.target).rows(site, model.contexts or ()))
+
+    return begin
 
 
 def progress_of_past() -> Callable[[str, int, int], None] | None:
-    """Show a line for each course whose past has been read, as :func:`progress_of`."""
-    if not sys.stderr.isatty():
-        return None
-    return lambda name, number, courses: print_line(f"  The past of course {number} of {courses}: {name}", err=True)
+    """A bar for the courses whose past is read."""
+    move = progress("Reading the past of courses")
+    return None if move is None else lambda _name, number, courses: move(number, courses)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .command import ExampleCommand, run_operation
+from .operation_results import show_training
 from .options import DATASET, JSON, MODELID, OUTPUTDIR, PROCESSOR, SEED
 
 EXAMPLES = """\
@@ -17,14 +18,14 @@ gunzip -c training.csv.gz | moodlemlbackend train dropout model -
 @MODELID
 @OUTPUTDIR
 @DATASET
-@click.option("--afresh", is_flag=True, help="Forget what the model has learned before.")
+@click.option("--afresh", is_flag=True, help="Train from scratch: forget what the model has learned.")
 @PROCESSOR
 @SEED
 @JSON
 def command(
     modelid: str, outputdir: str, dataset: str, afresh: bool, processor: str | None, seed: str | None, as_json: bool
 ) -> None:
-    """Train a model with labelled samples, or continue training one."""
+    """Train a model on labelled samples, or continue training it."""
     from moodlemlbackend.operations.train import train
 
     run_operation(
@@ -36,4 +37,5 @@ def command(
         chosen={"processor": processor, "seed": seed},
         afresh=afresh,
         as_json=as_json,
+        show=show_training(modelid, outputdir),
     )

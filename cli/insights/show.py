@@ -42,7 +42,7 @@ def command(session: Session, prediction: int, user: int | None) -> Answer:
 
 
 def _show(insight: Insight, tables: Sequence[Table]) -> None:
-    from moodlemlbackend.analytics.insights.texts import probability_in_words
+    from moodlemlbackend.dataset.words import probability
 
     print_line(f"{insight.title}: {insight.label}")
     if insight.sample and insight.sample.userid and insight.sample.course_name:
@@ -51,7 +51,7 @@ def _show(insight: Insight, tables: Sequence[Table]) -> None:
     if insight.start is not None and insight.end is not None:
         print_line(f"From: {moment(insight.start)} to {moment(insight.end)}")
     if insight.probability is not None:
-        print_line(f"Probability: {probability_in_words(insight.probability, insight.probability_range)}")
+        print_line(f"Probability: {probability(insight.probability, insight.probability_range)}")
     for table in tables:
         print_table(table)
     for action in insight.links:

@@ -9,7 +9,7 @@ import click
 from ..command import Answer
 from ..command import command as make
 from ..options import MODEL
-from ..output import last_part, print_line, working
+from ..output import last_part, print_line, progress_of_past
 from ..session import Session
 from ..tables import Table, print_table
 
@@ -42,11 +42,8 @@ def command(session: Session, modelid: int, intervals: tuple[str, ...]) -> Answe
     """
     from moodlemlbackend.analytics import lifecycle
 
-    with working("Reading the past") as say:
-        result = lifecycle.backtest(
-            session.workspace, session.site, modelid, intervals=intervals,
-            shown=lambda name, number, courses: say(f"The past of course {number} of {courses}: {name}"),
-        )  # fmt: skip
+    shown = progress_of_past()
+    result = lifecycle.backtest(session.workspace, session.site, modelid, intervals=intervals, shown=shown)
 
     def show() -> None:
         for sentence in result.info:

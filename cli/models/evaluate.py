@@ -27,7 +27,7 @@ def command(session: Session, modelid: int, interval: str | None, mode: str, reu
     """
     from moodlemlbackend.analytics import lifecycle
 
-    shown = progress_of(session.model(modelid))
+    shown = progress_of(session.site)(session.model(modelid))
     return evaluation_answer(
         lifecycle.evaluate(
             session.workspace,

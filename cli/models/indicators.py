@@ -23,7 +23,7 @@ def command(target: str | None) -> Answer:
     An indicator that is not known during the course is used only when you set learn_after_end.
     """
     from moodlemlbackend.analytics.features import registry
-    from moodlemlbackend.server.texts import indicator_name
+    from moodlemlbackend.analytics.insights.names import indicator_name
 
     every = registry.list_indicators()
     same_end = Counter(last_part(indicator.id) for indicator in every)

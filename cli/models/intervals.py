@@ -22,7 +22,7 @@ def command(target: str | None) -> Answer:
     predict in time.
     """
     from moodlemlbackend.analytics.features import registry
-    from moodlemlbackend.server.texts import interval_name
+    from moodlemlbackend.analytics.insights.names import interval_name
 
     chosen = registry.get_target(target) if target else None
     facts = [

@@ -15,5 +15,5 @@ def command(session: Session, modelid: int, everything: bool) -> Answer:
     """Train a model with what is new on the site."""
     from moodlemlbackend.analytics import lifecycle
 
-    shown = progress_of(session.model(modelid))
+    shown = progress_of(session.site)(session.model(modelid))
     return run_answer(lifecycle.train(session.workspace, session.site, modelid, shown=shown), everything=everything)

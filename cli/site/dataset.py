@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import click
 
 from ..command import Answer
 from ..command import command as make
 from ..options import INDICATOR, INTERVAL, TARGET
-from ..output import print_line, working
+from ..output import print_line, progress_of_analysis
 from ..session import Session
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from moodlemlbackend.analytics.features.analysis import Result
 
 EXAMPLES = """\
 moodlemlbackend site dataset --site site.db --target course_dropout --interval quarters -o dropout.csv
@@ -67,9 +60,9 @@ def command(
     used = [registry.get_indicator(name) for name in chosen]
     registry.check_fit(learned, used, method)
     analysis = Analysis(learned, used, [method], session.now, labelled)
-    with _progress() as progress:
-        file = sys.stdout.buffer if to_output else output
-        written = write_dataset(file, session.site, analysis, jobs=jobs, progress=progress)
+    file = sys.stdout.buffer if to_output else output
+    progress = progress_of_analysis(lambda: analysis.analyser.rows(session.site, analysis.contexts))
+    written = write_dataset(file, session.site, analysis, jobs=jobs, progress=progress)
     text = (
         f"{written.rows} rows with {written.columns} features from {written.analysables} analysables, "
         f"{len(written.refused)} left out, in {'standard output' if to_output else output}."
@@ -78,20 +71,3 @@ def command(
         print_line(text, err=True)
     facts = {"rows": written.rows, "columns": written.columns, "analysables": written.analysables, "file": output}
     return Answer({**facts, "left_out": len(written.refused)}, "" if to_output else text)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[Result], None] | None]:
-    """A function that shows on a terminal which analysables are done."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    done = 0
-    with working("Reading the site") as tell:
-
-        def show(result: Result) -> None:
-            nonlocal done
-            done += 1
-            tell(f"{done} done, {result.analysable.name}")
-
-        yield show

@@ -14,4 +14,4 @@ def command(session: Session) -> Answer:
     """Train every enabled model with what is new on the site."""
     from moodlemlbackend.analytics.lifecycle.tasks import train_models
 
-    return task_answer(train_models(session.workspace, session.site, shown=progress_of))
+    return task_answer(train_models(session.workspace, session.site, shown=progress_of(session.site)))

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend.dataset.words import say
+from moodlemlbackend.language.numbers import number
+
 TIME = "range"
 """Name of what the columns ``range/N`` belong to."""
 
@@ -46,20 +49,22 @@ class IndicatorColumns:
         others = [cell for cell in cells.values() if cell != 1]
         if len(cells) > 1 and not any(others) and len(chosen) <= 1:
             if self.name == TIME:
-                return f"part {int(chosen[0]) + 1} of {len(cells)}" if chosen and chosen[0].isdecimal() else "no part"
-            return chosen[0] if chosen else "not calculated"
+                if chosen and chosen[0].isdecimal():
+                    return say("part", part=int(chosen[0]) + 1, parts=len(cells))
+                return say("part none")
+            return chosen[0] if chosen else say("not calculated")
         return ", ".join(f"{part} {_number(cell)}" for part, cell in cells.items())
 
     def _plain_value(self, cells: dict[str, float]) -> str:
         value = cells[""]
         if np.isnan(value):
-            text = "not calculated"
+            text = say("not calculated")
         elif len(cells) == 1 and abs(value) == 1 and _ID.fullmatch(self.name):
-            text = "yes" if value > 0 else "no"
+            text = say("yes") if value > 0 else say("no")
         else:
             text = _number(value)
         mean = cells.get("mean", np.nan)
-        return text if np.isnan(mean) else f"{text} (course mean {_number(mean)})"
+        return text if np.isnan(mean) else say("value", value=text, mean=_number(mean))
 
 
 def indicators_of(columns: Sequence[str]) -> tuple[IndicatorColumns, ...]:
@@ -83,7 +88,7 @@ def indicators_of(columns: Sequence[str]) -> tuple[IndicatorColumns, ...]:
 
 def _label(name: str, parts: list[str]) -> str:
     if name == TIME and all(part.isdecimal() for part in parts):
-        return "time in the course"
+        return say("time")
     found = _ID.fullmatch(name)
     if not found:
         return name
@@ -92,4 +97,4 @@ def _label(name: str, parts: list[str]) -> str:
 
 
 def _number(value: float) -> str:
-    return "not calculated" if np.isnan(value) else f"{value:.4g}".replace("-", "−")
+    return say("not calculated") if np.isnan(value) else number(value, ".4g")

@@ -160,7 +160,7 @@ def _batches(
             batch = _parse(block, header, options)
             if batch.sample_ids and (twice := seen.add(batch.sample_ids, block.first_row)):
                 raise DataSetError(
-                    f"Rows {twice[0]} and {twice[1]} of {source} both have the sample id "
+                    f"Rows {twice[0]} and {twice[1]} of {source} have the same sample id "
                     f"{_shown(batch.sample_ids[twice[1] - block.first_row])}; keep one of them."
                 )
             yield batch

@@ -11,7 +11,7 @@ from moodlemlbackend.operations.train import seed_of
 from moodlemlbackend.operations.trained_models import check_id, processor_of, store_of, trained_model
 from moodlemlbackend.processor import get_processor
 from moodlemlbackend.runtime.environment import load_in_background
-from moodlemlbackend.runtime.progress import stage
+from moodlemlbackend.runtime.progress import READING, WRITING, stage
 from moodlemlbackend.runtime.run import Run
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def evaluate(
 
         load_in_background(*(() if trained_model_dir else processor.libraries), *LIBRARIES_OF_EVENTS)
         report = stack.enter_context(RunReport(run))
+        reporter.progress(READING, 0, 0)
         samples = read_samples(dataset, rows_file, masked=masked if model is None else model.masked)
         seed = seed_of(settings, samples)
         options: dict[str, Any] = {
@@ -120,6 +121,7 @@ def evaluate(
         for sentence in sentences:
             run.tell(sentence)
         run.log.info("Result: %s", mean_figures(result))
+        reporter.progress(WRITING, 0, 0)
         if evaluation is not None:
             report.evaluation(evaluation, result)
         elif model is not None:

@@ -69,7 +69,7 @@ def predict(
     with ExitStack() as stack:
         run = stack.enter_context(Run.start(Path(outputdir), reporter, lazy=True))
         model, processor, _, batches = _model_and_rows(store, dataset, find or trained_model, watch)
-        predictions = processor.predict(model, batches)
+        predictions = processor.predict(model, _counted(batches, reporter))
         return {"status": 0, "info": run.info, "predictions": within(stack.pop_all(), predictions)}
 
 
@@ -104,6 +104,15 @@ def _model_and_rows(
     header, batches = read_batches(dataset, labelled=False, watch=watch)
     model.check(header.source, header.columns, header.classes)
     return model, processor_of(stored), header, batches
+
+
+def _counted(batches: Iterator[DataSet], reporter: Reporter) -> Iterator[DataSet]:
+    """The batches; the reporter hears how many rows there have been."""
+    rows = 0
+    for batch in batches:
+        yield batch
+        rows += len(batch.features)
+        reporter.progress("Predicting", rows, 0)
 
 
 def within(stack: ExitStack, items: Iterator[Item]) -> Iterator[Item]:

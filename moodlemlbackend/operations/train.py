@@ -11,7 +11,7 @@ from moodlemlbackend.files import explain
 from moodlemlbackend.operations.trained_models import model_in_force, processor_of, promise_at_publication, store_of
 from moodlemlbackend.processor import get_processor
 from moodlemlbackend.runtime.environment import load_in_background
-from moodlemlbackend.runtime.progress import stage
+from moodlemlbackend.runtime.progress import READING, WRITING, stage
 from moodlemlbackend.runtime.promise import UNFINISHED
 from moodlemlbackend.runtime.run import Run
 
@@ -76,10 +76,11 @@ def _train(
     origin: tuple[str, Sequence[str]] | None,
     masked: Sequence[str],
 ) -> None:
-    progress = stage(reporter, "Training")
     with ExitStack() as stack:
         stack.enter_context(store.lock(settings.lock_wait))
-        progress(0, 1)  # fails where the caller has gone: nothing begins after its end, with the lock or without
+        reporter.progress(
+            READING, 0, 0
+        )  # fails where the caller has gone: nothing begins after its end, with the lock or without
         processor = get_processor(settings.processor) if afresh else _processor_to_train(store, settings, run)
         from moodlemlbackend.processor.training_rows import read_samples
         from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunOrigin, RunReport
@@ -98,7 +99,8 @@ def _train(
             samples, "train", modelid, outputdir, dataset,
             afresh=afresh, origin=origin and RunOrigin(*origin), processor=processor.name, seed=seed,
         )  # fmt: skip
-        fitted = processor.train(store, samples, run, former=former, seed=seed, progress=progress)
+        fitted = processor.train(store, samples, run, former=former, seed=seed, progress=stage(reporter, "Training"))
+        reporter.progress(WRITING, 0, 0)
         report.training(fitted)
 
 

@@ -28,6 +28,7 @@ def export_model(reporter: Reporter, modelid: str, modeldir: str, exportdir: str
     """Write the trained model to a directory, for another site."""
     store = store_of(modelid, modeldir)
     with Run.start(Path(modeldir), reporter, lazy=True):
+        reporter.progress("Exporting the model", 0, 0)
         current = model_in_force(store)
         if current is None:
             raise ModelError(f"There is no trained model in {modeldir} to export; train it first.")
@@ -49,6 +50,7 @@ def import_model(reporter: Reporter, modelid: str, modeldir: str, importdir: str
     source = Path(importdir)
     promise_at_publication(store, reporter, lambda: IMPORTED)
     with Run.start(Path(modeldir), reporter, lazy=True):
+        reporter.progress("Importing the model", 0, 0)
         reference = next((folder for folder in (source, source / CLASSIFIER) if is_reference_model(folder)), None)
         if reference is not None:
             model, processor = reference_model(reference), get_processor("neural_network")

@@ -67,12 +67,6 @@ def probability_ranges(probabilities: Floats, spread: float) -> npt.NDArray[np.f
     return _sigmoid(_log_odds(probabilities)[:, None] + np.array([-spread, spread]))
 
 
-def range_in_words(ends: Range) -> str:
-    """Say a range as it stands behind a probability, in brackets."""
-    low, high = (f"{100 * end:.0f}" for end in ends)
-    return f"{low} to {high} % in 8 of 10 courses"
-
-
 def _log_odds(probabilities: Floats) -> LogOdds:
     some = np.clip(np.asarray(probabilities, np.float64), _TINY, 1 - _TINY)
     found: LogOdds = np.log(some) - np.log1p(-some)

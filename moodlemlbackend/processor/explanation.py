@@ -15,10 +15,11 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend.dataset import words
 from moodlemlbackend.dataset.columns import IndicatorColumns, indicators_of
 from moodlemlbackend.errors import ModelError
 from moodlemlbackend.metrics import decide
-from moodlemlbackend.processor.course_spread import Range, probability_ranges, range_in_words
+from moodlemlbackend.processor.course_spread import Range, probability_ranges
 from moodlemlbackend.processor.processor import Classifier, Floats, Probabilities, TrainedModel
 
 TOLERANCE = 1e-3
@@ -110,7 +111,7 @@ class Explanation:
             f"; it is predicted from {_percent(self.threshold)} upwards" if self.threshold is not None else ""
         )
         likely = self.probability_range
-        within = f" ({range_in_words(likely)})" if likely is not None else ""
+        within = f" ({words.probability_range(likely)})" if likely is not None else ""
         start = 1 / (1 + float(np.exp(-self.baseline)))
         named = self.sample.capitalize() if self.sample.startswith("row ") else f"Sample {self.sample}"
         return [
@@ -203,10 +204,10 @@ class Explanations(Sequence[Explanation]):
 
 
 def _percent(probability: float) -> str:
-    """A probability as people read it: in doubt it is neither 0 nor 100 %."""
+    """A probability as people read it: in doubt it is neither 0 nor 100%."""
     if probability < 0.001:
-        return "under 0.1 %"
-    return f"{100 * probability:.3g} %" if probability <= 0.999 else "over 99.9 %"
+        return "under 0.1%"
+    return f"{100 * probability:.3g}%" if probability <= 0.999 else "over 99.9%"
 
 
 def explain(model: TrainedModel, columns: tuple[str, ...], features: Floats, samples: Sequence[str]) -> Explanations:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rich.progress import Progress, Task
+    from rich.text import Text
+
     from moodlemlbackend.runtime.promise import Promise
     from moodlemlbackend.runtime.reply import Reply
     from moodlemlbackend.runtime.run import Run
+
+
+READING = "Reading the data set"
+WRITING = "Writing the report"
 
 
 class Reporter(Protocol):
@@ -24,7 +34,7 @@ class Reporter(Protocol):
         """The operation is about to put a model in force."""
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """So many steps of a stage, such as ``Training``, are done."""
+        """So many steps of a stage, such as ``Training``, are done, of ``total``: 0 where nobody knows."""
 
     def message(self, text: str) -> None:
         """Something worth a line has happened."""
@@ -54,36 +64,101 @@ class QuietReporter:
     def message(self, text: str) -> None:
         """Show nothing."""
 
+    def close(self) -> None:
+        """Leave the screen to others; more may come."""
+
 
 class TerminalReporter(QuietReporter):
-    """Writes a line for every message, and for every tenth of a stage, to a terminal's descriptor."""
+    """Shows a person at a terminal, by its descriptor, a bar for each stage and a line for each message."""
 
     def __init__(self, terminal: int, reply: Reply | None = None) -> None:
         super().__init__(reply)
         self._terminal = terminal
-        self._tenths: dict[str, int] = {}
+        self._stage = ""
+        self._bar: Progress | None = None
 
     def started(self, run: Run) -> None:
-        """Begin to count anew."""
+        """Begin a new stage."""
         super().started(run)
-        self._tenths.clear()
+        self.close()
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """Write a line when another tenth is done."""
-        tenth = done * 10 // total
-        if tenth > self._tenths.get(stage, 0):
-            self._tenths[stage] = tenth
-            self.message(f"{stage}: {tenth * 10} %")
+        """Move the bar of the stage; one for another stage takes its place below."""
+        if stage != self._stage or self._bar is None:
+            self.close()
+            self._stage, self._bar = stage, self._new_bar()
+            self._bar.add_task(stage, total=None, known=bool(total))
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], completed=done, total=total or None)
 
     def message(self, text: str) -> None:
-        """Write a line, if the terminal is still there."""
+        """Write a line below what there is."""
+        self.close()
+        _Terminal(self._terminal).write(f"{text}\n")
+
+    def close(self) -> None:
+        """End the bar of the last stage, which stays."""
+        if self._bar is not None:
+            task = self._bar.tasks[0]
+            if not task.total:
+                self._bar.update(task.id, completed=task.completed or 1, total=task.completed or 1)
+            self._bar.stop()
+            self._bar = None
+
+    def _new_bar(self) -> Progress:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.text import Text
+
+        class Share(TextColumn):
+            """The percentage, where it is known how much there is to do."""
+
+            def render(self, task: Task) -> Text:
+                return Text(f"{task.percentage:3.0f} %" if task.fields["known"] else "")
+
+        class Screen(Console):
+            """A console whose cursor stays: a process that is killed could not show it again."""
+
+            def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002
+                return False
+
+        terminal = Screen(file=_Terminal(self._terminal), highlight=False, markup=False)  # type: ignore[arg-type]
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), Share(""), TimeElapsedColumn())
+        return Progress(*columns, console=terminal, redirect_stdout=False, redirect_stderr=False)
+
+
+class _Terminal(io.TextIOBase):
+    """A terminal that may have gone: then what is written to it is lost."""
+
+    encoding = getattr(sys.__stderr__, "encoding", None) or "utf-8"
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, text: str) -> int:
+        """Write at once."""
         with suppress(OSError):
-            os.write(self._terminal, f"{text}\n".encode(errors="backslashreplace"))
+            os.write(self._descriptor, text.encode(self.encoding, "replace"))
+        return len(text)
+
+    def fileno(self) -> int:
+        """The terminal's descriptor."""
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
 
 
 def reporter_at(terminal: int | None, reply: Reply | None = None) -> QuietReporter:
     """A reporter to the person at a terminal, None where there is none."""
     return QuietReporter(reply) if terminal is None else TerminalReporter(terminal, reply)
+
+
+@cache
+def reporter_of_process() -> QuietReporter:
+    """The one reporter to the person at this process's standard error, if that is a terminal."""
+    return reporter_at(2 if os.isatty(2) else None)
 
 
 def stage(reporter: Reporter, name: str) -> Callable[[int, int], None]:

@@ -82,6 +82,11 @@ class Reply:
         self._line.seek(0)
         return self._line.read()
 
+    def result(self) -> Result:
+        """Return the line as what it says."""
+        line = self.line()
+        return json.loads(line) if line.startswith(b"{") else line.decode(errors="surrogateescape")
+
     def close(self) -> None:
         """Let go of the scratch files."""
         self._notes.close()

@@ -71,12 +71,19 @@ def take_arguments(
     return dict(zip((*needed, *optional), arguments, strict=False))
 
 
-def run_command(name: str, call: Callable[[Reporter], Result], *, lines: int = 1) -> int:
+def run_command(
+    name: str,
+    call: Callable[[Reporter], Result],
+    *,
+    lines: int = 1,
+    present: Callable[[Result], object] | None = None,
+) -> int:
     """Run a command as Moodle needs it and return the exit code; the last thing that a process does.
 
     Standard output gets one line: ``call``'s object as JSON, or its text. Whatever ``call`` raises becomes a JSON
     object with ``status``, ``info``, ``errors`` and ``runid``. Standard error stays empty, unless standard output
-    takes nothing. ``lines`` is how often the line of a success is written.
+    takes nothing. ``lines`` is how often the line of a success is written. ``present`` prints the
+    result for a person at a terminal, in place of the line.
     """
     if text := too_few_descriptors():
         with suppress(OSError):
@@ -96,6 +103,12 @@ def run_command(name: str, call: Callable[[Reporter], Result], *, lines: int = 1
     if code is None:
         code = perform(name, call, reporter, reply)
         log_library_output(sink, reporter.run.log_file if reporter.run else None)
+    if present is not None:
+        os.dup2(out, 1)
+        os.dup2(errors, 2)
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+        present(reply.result())
+        return code
     with suppress(OSError, AttributeError):
         os.set_blocking(out, True)
     try:
@@ -125,6 +138,7 @@ def perform(name: str, call: Callable[[Reporter], Result], reporter: QuietReport
             return reply.write(call(reporter))
         finally:
             interrupt.armed = False
+            reporter.close()
     except BaseException as raised:
         error = interrupt.error or raised  # a library may have made another error of it on its way up
         if isinstance(error, MemoryError):

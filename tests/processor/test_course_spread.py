@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fixtures.backend import samples_of
+from moodlemlbackend.dataset import words
 from moodlemlbackend.dataset.courses import CoursesOfRows, find_courses, known_courses
 from moodlemlbackend.errors import ModelError
 from moodlemlbackend.processor import get_processor
@@ -15,7 +16,6 @@ from moodlemlbackend.processor.course_spread import (
     course_shifts,
     course_spread,
     probability_ranges,
-    range_in_words,
 )
 from moodlemlbackend.processor.memory import taught
 from moodlemlbackend.processor.splits import FOLDS, course_splits
@@ -130,7 +130,7 @@ def test_a_range_holds_its_probability_and_stays_between_0_and_1():
     assert (low >= 0).all()
     assert (high <= 1).all()
     assert sigmoid(np.log(0.35 / 0.65) - 1.2) == pytest.approx(low[3])
-    assert range_in_words((0.2164, 0.408)) == "22 to 41 % in 8 of 10 courses"
+    assert words.probability_range((0.2164, 0.408)) == "22% to 41% in 8 of 10 courses"
 
 
 # ---- in models ----

@@ -93,8 +93,9 @@ def test_the_wheel_holds_the_package_and_nothing_beside_it(wheel):
     assert {name.partition("/")[0] for name in names} == {"moodlemlbackend", f"moodlemlbackend-{version}.dist-info"}
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "moodlemlbackend").rglob("*.py")}
     sources |= {f"moodlemlbackend/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "cli").rglob("*.py")}
-    templates = (one for one in (ROOT / "moodlemlbackend").rglob("templates/**/*") if one.is_file())
-    data = {"moodlemlbackend/py.typed", *(path.relative_to(ROOT).as_posix() for path in templates)}
+    package = ROOT / "moodlemlbackend"
+    others = [*(one for one in package.rglob("templates/**/*") if one.is_file()), *package.rglob("*.po")]
+    data = {"moodlemlbackend/py.typed", *(path.relative_to(ROOT).as_posix() for path in others)}
     assert {name for name in names if name.startswith("moodlemlbackend/")} == sources | data
     assert any(name.endswith("/LICENSE") for name in names)
 
@@ -119,7 +120,7 @@ def test_extras(metadata, requirements):
         return {(one.name, str(one.specifier)) for one in added}
 
     assert of("all") == set().union(*(of(extra) for extra in extras - {"all", "test", "develop"}))
-    assert {name for name, _ in of("analytics")} == {"SQLAlchemy", "alembic", "joblib"}
+    assert {name for name, _ in of("analytics")} == {"Babel", "SQLAlchemy", "alembic", "joblib"}
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

@@ -10,6 +10,7 @@ from moodlemlbackend.analytics.features import registry
 from moodlemlbackend.analytics.features.analysers import ANALYSERS
 from moodlemlbackend.analytics.site.people import ENROLMENTS
 from moodlemlbackend.errors import UsageError
+from moodlemlbackend.language import translate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -37,8 +38,8 @@ def has_target(name: str) -> bool:
 
 
 def target_name(name: str) -> str:
-    """What people call a target: its id when it is not installed."""
-    return targets()[name].title if has_target(name) else name
+    """What people call a target, in the reader's language: its id when it is not installed."""
+    return translate(f"target {name}", targets()[name].title) if has_target(name) else name
 
 
 def is_static(name: str) -> bool:

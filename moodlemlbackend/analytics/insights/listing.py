@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import models as rows_of_models
@@ -25,10 +23,10 @@ from moodlemlbackend.analytics.features.definitions import could_be_known
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, LIST_OWN_INSIGHTS, MANAGE_MODELS
 from moodlemlbackend.analytics.insights.texts import class_label
+from moodlemlbackend.analytics.insights.values import IndicatorValue, indicator_values, value_in_words
 from moodlemlbackend.analytics.site.contexts import USER
 from moodlemlbackend.analytics.site.names import format_samples
 from moodlemlbackend.analytics.site.people import describe, languages
-from moodlemlbackend.dataset.columns import TIME, indicators_of
 from moodlemlbackend.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,16 +52,6 @@ class InsightReason:
     label: str
     value: str
     contribution: float
-
-
-@dataclass(frozen=True)
-class IndicatorValue:
-    """A calculated indicator of a sample; ``good`` is False where the value is below the middle."""
-
-    id: str
-    label: str
-    value: str
-    good: bool
 
 
 @dataclass(frozen=True)
@@ -230,21 +218,6 @@ def get(workspace: Workspace, site: Site, predictionid: int) -> Insight:
         return _insights(workspace, site, connection, [predictionid])[0]
 
 
-def indicator_values(calculations: dict[str, Any]) -> tuple[IndicatorValue, ...]:
-    """The calculated indicators of a prediction, without those that could not be calculated."""
-    columns = list(calculations)
-    row = np.array([np.nan if value is None else float(value) for value in calculations.values()])
-    found = []
-    for indicator in indicators_of(columns):
-        cells = row[list(indicator.columns)]
-        if indicator.name == TIME or np.isnan(cells).all():
-            continue
-        own = cells[indicator.parts.index("")] if "" in indicator.parts else 1.0
-        if not np.isnan(own):
-            found.append(IndicatorValue(indicator.name, indicator.label, indicator.value(row), bool(own >= 0)))
-    return tuple(found)
-
-
 def _no_prediction(predictionid: int) -> UsageError:
     return UsageError(f"There is no prediction {predictionid}; see moodlemlbackend insights list.")
 
@@ -298,7 +271,11 @@ def _insight(
 ) -> Insight:
     sample = samples[definitions.analyser(model.target).origin].get(row.sampleid)
     course_end = ends.get(sample.courseid, 0) if sample else 0
-    reasons = [InsightReason(**reason) for reason in json.loads(row.reasons)] if row.reasons else []
+    values = json.loads(row.calculations)
+    reasons = [
+        InsightReason(**{**reason, "value": value_in_words(values, reason["indicator"], reason["value"])})
+        for reason in (json.loads(row.reasons) if row.reasons else ())
+    ]
     return Insight(
         id=row.id,
         model=model,

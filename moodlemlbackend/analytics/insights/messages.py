@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -12,13 +12,18 @@ from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.indicators.calendar import due_events
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import Capabilities
-from moodlemlbackend.analytics.insights.texts import class_label, probability_in_words, say
+from moodlemlbackend.analytics.insights.names import indicator_name
+from moodlemlbackend.analytics.insights.texts import class_label, say
+from moodlemlbackend.analytics.insights.values import value_in_words
 from moodlemlbackend.analytics.notifications.channels import allowed
 from moodlemlbackend.analytics.notifications.message import Message, Recipient
 from moodlemlbackend.analytics.site.contexts import COURSE, USER
 from moodlemlbackend.analytics.site.message_preferences import wanted_processors
 from moodlemlbackend.analytics.site.names import format_name, format_samples
 from moodlemlbackend.analytics.site.people import ENROLMENTS, describe, languages, module_ids, named_users
+from moodlemlbackend.dataset.words import probability
+from moodlemlbackend.language import current, speaking
+from moodlemlbackend.language.dates import Dates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +44,10 @@ ACTIVITIES_DUE = r"\core_user\analytics\target\upcoming_activities_due"
 
 @dataclass(frozen=True)
 class NewPrediction:
-    """A prediction that has just been stored; ``reasons`` as :class:`.listing.Reason` has them."""
+    """A prediction that has just been stored; ``reasons`` as :class:`.listing.InsightReason` has them.
+
+    ``calculations`` is JSON, a value by column.
+    """
 
     id: int
     contextid: int
@@ -51,6 +59,7 @@ class NewPrediction:
     reasons: Sequence[dict[str, Any]] = ()
     start: int = 0
     end: int = 0
+    calculations: str = "{}"
 
 
 def insights_url(settings: AnalyticsSettings, modelid: int, contextid: int, courseid: int = 0) -> str:
@@ -94,14 +103,15 @@ def write_messages(
             shown = group if seen is None else [one for one in group if one.sampleid in seen]
             if user in addressees and shown:
                 name, courseid = names[contextid]
-                messages.append(
-                    _message(
-                        workspace, model, addressees[user], shown, samples_in[language[user]],
-                        contextid=contextid, context=format_name(name, language[user]),
-                        courseid=courseid, predictionid=predictionid or None,
-                        more=due.get(shown[0].sampleid, []), channels=allowed(processors.get(user)),
-                    )
-                )  # fmt: skip
+                with speaking(language[user]):
+                    context = say("site") if name is None else format_name(name, language[user])
+                    messages.append(
+                        _message(
+                            workspace, model, addressees[user], shown, samples_in[language[user]],
+                            contextid=contextid, context=context, courseid=courseid, predictionid=predictionid or None,
+                            more=due.get(shown[0].sampleid, []), channels=allowed(processors.get(user)),
+                        )
+                    )  # fmt: skip
     return messages
 
 
@@ -165,14 +175,14 @@ def _activities_due(
     due = due_events(site, sorted(ranges), workspace.clock())
     courses = {course.id: course.fullname for course in site.courses}
     places = module_ids(site, (event.course for events in due.values() for event in events))
-    wwwroot = workspace.settings.wwwroot
+    wwwroot, dates = workspace.settings.wwwroot, Dates(site.zone)
     lines: dict[int, list[str]] = {}
     for user, events in due.items():
         start, end = ranges[user]
         for event in [one for one in events if start <= one.time <= end][:MOST_NAMED]:
-            when = datetime.fromtimestamp(event.time, site.zone).strftime("%Y-%m-%d %H:%M")
             names = (format_name(name, language[user]) for name in (event.name, courses.get(event.course, "")))
-            text = ", ".join(filter(None, (*names, when)))
+            with speaking(language[user]):
+                text = ", ".join(filter(None, (*names, dates.minute(event.time))))
             place = places.get((event.module, event.instance))
             url = f": {wwwroot}/mod/{event.module}/view.php?id={place}" if wwwroot and place else ""
             lines.setdefault(user, []).append(text + url)
@@ -182,10 +192,18 @@ def _activities_due(
 def _line(model: AnalyticsModel, one: NewPrediction, sample: SampleInfo | None) -> str:
     text = f"{sample.title if sample else say('unknown')}: {class_label(model.target, one.prediction)}"
     if one.probability is not None:
-        text += f", {probability_in_words(one.probability, one.probability_range)}"
+        text += f", {probability(one.probability, one.probability_range)}"
     for_it = [reason for reason in one.reasons if reason["contribution"] > 0][:MOST_REASONS]
     if for_it:
-        reasons = ", ".join(say("reason", label=reason["label"], value=reason["value"]) for reason in for_it)
+        values = json.loads(one.calculations)
+        reasons = ", ".join(
+            say(
+                "reason",
+                label=indicator_name(reason["indicator"], reason["label"]),
+                value=value_in_words(values, reason["indicator"], reason["value"]),
+            )
+            for reason in for_it
+        )
         text += f"; {say('because', reasons=reasons)}"
     return text
 
@@ -220,7 +238,8 @@ def _html(greeting: str, body: str, lines: Sequence[str], offered: Sequence[tupl
     if lines:
         parts.append("<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>")
     parts += [f'<p><a href="{escape(url)}">{escape(label)}</a></p>' for label, url in offered]
-    return "<!DOCTYPE html>\n<html><body>\n" + "\n".join(parts) + "\n</body></html>\n"
+    begin = f'<!DOCTYPE html>\n<html lang="{current().tag}" dir="{current().direction}"><body>'
+    return "\n".join([begin, *parts, "</body></html>\n"])
 
 
 def _recipients(site: Site, users: set[int]) -> dict[int, Recipient]:
@@ -230,10 +249,12 @@ def _recipients(site: Site, users: set[int]) -> dict[int, Recipient]:
     }
 
 
-def _context_names(site: Site, capabilities: Capabilities, contexts: dict[int, Any]) -> dict[int, tuple[str, int]]:
-    """What each context is called, and the id of its course, 0 for none."""
+def _context_names(
+    site: Site, capabilities: Capabilities, contexts: dict[int, Any]
+) -> dict[int, tuple[str | None, int]]:
+    """What each context is called, None for the whole site, and the id of its course, 0 for none."""
     courses = {course.context: course for course in site.courses}
-    found = {}
+    found: dict[int, tuple[str | None, int]] = {}
     for contextid in contexts:
         context = capabilities.context(contextid)
         course = next((courses[one] for one in (context.path if context else ()) if one in courses), None)
@@ -242,5 +263,5 @@ def _context_names(site: Site, capabilities: Capabilities, contexts: dict[int, A
         elif context and context.level == USER:
             found[contextid] = "", 0
         else:
-            found[contextid] = say("site"), 0
+            found[contextid] = None, 0
     return found

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from moodlemlbackend.language.texts import Texts
+
 _COURSE = "\\core_course\\analytics\\target\\"
 _USER = "\\core_user\\analytics\\target\\"
 
@@ -46,8 +48,6 @@ ENGLISH = {
     f"body {_COURSE}no_teaching": "some courses that begin about now have no teacher or no student.",
     f"subject {_USER}upcoming_activities_due": "You have activities due soon",
     f"body {_USER}upcoming_activities_due": "you have activities that are due soon.",
-    "probability": "{percent} %",
-    "probability range": "{percent} % ({low} to {high} % in 8 of 10 courses)",
     "greeting": "Hello {name},",
     "more": "and {count} more",
     "because": "above all because of: {reasons}",
@@ -117,27 +117,12 @@ ENGLISH = {
 }
 
 
-def say(name: str, target: str = "", /, **values: object) -> str:
-    """Return a text, the target's own or that for one if there is one, with the values filled in."""
-    variant = "one" if values.get("count") == 1 else target
-    text = ENGLISH.get(f"{name} {variant}") or ENGLISH[name]
-    return text.format(**values)
+_TEXTS = Texts(ENGLISH)
 
-
-def known(name: str) -> bool:
-    """Whether there is a text of this name."""
-    return name in ENGLISH
-
-
-def probability_in_words(probability: float, probability_range: tuple[float, float] | None) -> str:
-    """A probability as people read it, with its range in 8 of 10 courses where that is known."""
-    percent, *ends = (f"{100 * one:.0f}" for one in (probability, *(probability_range or ())))
-    if not ends:
-        return say("probability", percent=percent)
-    return say("probability range", percent=percent, low=ends[0], high=ends[1])
+say, known = _TEXTS.say, _TEXTS.known
 
 
 def class_label(target: str, label: float) -> str:
     """What a class of a target means, as people say it of a sample."""
     number = int(label) if float(label).is_integer() else label
-    return ENGLISH.get(f"class {number} {target}") or say("class", label=number)
+    return say(f"class {number}", target) if known(f"class {number} {target}") else say("class", label=number)

@@ -6,7 +6,6 @@ with them when they end; predictions are computed here, for they need NumPy alon
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moodlemlbackend.analytics.features.definitions import last_part
@@ -17,7 +16,7 @@ from moodlemlbackend.operations import evaluate as evaluation
 from moodlemlbackend.operations import train as training
 from moodlemlbackend.operations.isolated import run_isolated
 from moodlemlbackend.operations.predict import PredictedSamples, predict_whole
-from moodlemlbackend.runtime.progress import QuietReporter, reporter_at
+from moodlemlbackend.runtime.progress import QuietReporter, reporter_of_process
 from moodlemlbackend.settings.backend import load_settings
 from moodlemlbackend.storage.model_store import ModelStore
 
@@ -49,7 +48,7 @@ def train(workspace: Workspace, model: AnalyticsModel, dataset: Path, *, afresh:
         run_isolated(
             "training",
             training.train,
-            _reporter(),
+            reporter_of_process(),
             workspace.unique_id(model),
             str(workspace.executiondir(model)),
             str(dataset),
@@ -70,7 +69,7 @@ def evaluate(
         run_isolated(
             "evaluation",
             evaluation.evaluate,
-            _reporter(),
+            reporter_of_process(),
             workspace.unique_id(model),
             str(workspace.evaluationdir(model, interval)),
             str(dataset),
@@ -91,7 +90,7 @@ def backtest(model: AnalyticsModel, files: Sequence[Path]) -> Verdict:
         run_isolated(
             "backtest",
             past.backtest,
-            _reporter(),
+            reporter_of_process(),
             [str(file) for file in files],
             settings=load_settings(processor=model.processor),
         )
@@ -117,10 +116,6 @@ def wait_for_former_process(workspace: Workspace, model: AnalyticsModel) -> None
     if store.folder.is_dir():
         with store.lock(load_settings().lock_wait):
             return
-
-
-def _reporter() -> QuietReporter:
-    return reporter_at(2 if os.isatty(2) else None)
 
 
 def _origin(model: AnalyticsModel, task: str, *options: str) -> tuple[str, list[str]]:

@@ -189,7 +189,7 @@ def _part(result: Result, path: Path) -> DatasetFile:
 def _new(predictionid: int, row: Mapping[str, Any], explanation: Mapping[str, Any]) -> NewPrediction:
     return NewPrediction(
         predictionid, row["contextid"], row["sampleid"], row["prediction"], row["predictionscore"],
-        **explanation, start=row["timestart"] or 0, end=row["timeend"] or 0,
+        **explanation, start=row["timestart"] or 0, end=row["timeend"] or 0, calculations=row["calculations"],
     )  # fmt: skip
 
 

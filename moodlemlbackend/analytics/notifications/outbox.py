@@ -91,6 +91,13 @@ def put(connection: Connection, workspace: Workspace, messages: Iterable[Message
     return written
 
 
+def waiting(workspace: Workspace) -> int:
+    """How many messages of earlier runs the next run would send; none while notifications are off."""
+    with workspace.store.read() as connection:
+        state = switch.read(connection, workspace.settings)
+        return notifications.waiting(connection, ATTEMPTS) if state.on and state.since is not None else 0
+
+
 def deliver(workspace: Workspace, site: Site | None) -> Delivered:
     """Send what is due; what cannot be sent now is tried again later, up to :data:`ATTEMPTS` times.
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from moodlemlbackend.server.texts import indicator_name
+from moodlemlbackend.analytics.insights.names import indicator_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,6 +14,7 @@ from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from moodlemlbackend.errors import RequestError
+from moodlemlbackend.language import ENGLISH, choose, language_of
 from moodlemlbackend.operations.trained_models import MODEL_ID
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.auth.login import AnyLogin, UserLogin
@@ -126,6 +127,7 @@ def _queues(request: Request, user: str) -> list[dict[str, Any]]:
 
 
 async def _page(request: Request, template: str, user: str | None, **values: Any) -> Response:
+    choose(language_of(ENGLISH))  # administrators', whose templates have no other
     links = navigation(logged_in=user is not None, site=request.app.state.request_contexts is not None)
     return await asyncio.to_thread(render, template, user=user, links=links, **values)
 

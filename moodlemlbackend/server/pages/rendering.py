@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,11 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from moodlemlbackend import __version__
-from moodlemlbackend.server.texts import counted, indicator_name, interval_name, say
+from moodlemlbackend.analytics.insights.names import indicator_name, interval_name
+from moodlemlbackend.dataset.words import percent, probability_range
+from moodlemlbackend.language import current
+from moodlemlbackend.language.numbers import MISSING, number
+from moodlemlbackend.server.texts import counted, say
 from moodlemlbackend.storage.archives import size
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -18,7 +22,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def render(template: str, code: int = 200, headers: dict[str, str] | None = None, **values: Any) -> HTMLResponse:
     """Make a page of a template; not for the event loop, it takes some milliseconds."""
-    text = _environment().get_template(template).render(version=__version__, **values)
+    text = _environment().get_template(template).render(version=__version__, language=current(), **values)
     return HTMLResponse(text, code, headers)
 
 
@@ -34,10 +38,16 @@ def _environment() -> Environment:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.globals.update(say=say, counted=counted, indicator_name=indicator_name, interval_name=interval_name)
+    environment.globals.update(
+        say=say, counted=counted, indicator_name=indicator_name, interval_name=interval_name,
+        probability_range=probability_range,
+    )  # fmt: skip
     environment.filters["size"] = size
-    environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}"
-    environment.filters["share"] = lambda value: "–" if value is None else f"{100 * value:.0f}\u202f%"
-    environment.filters["tenths"] = lambda value: "–" if value is None else f"{value:.1f}"
-    environment.filters["count"] = lambda value: f"{value:,.0f}".replace(",", "\u202f")
+    environment.filters["share"] = lambda value: MISSING if value is None else percent(value)
+    for name, form in {"figure": ".3f", "tenths": ".1f", "count": ",.0f"}.items():
+        environment.filters[name] = partial(_figure, form)
     return environment
+
+
+def _figure(form: str, value: float | None) -> str:
+    return MISSING if value is None else number(value, form)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 ENGLISH = {
-    "language": "en",
     # Around every page.
     "skip": "Skip to the content",
     "navigation": "Pages",

@@ -18,7 +18,6 @@ ENGLISH = {
     "state trained": "trained",
     "state untrained": "not trained yet",
     "state static": "by assumption",
-    "no interval": "none chosen",
     "never": "never",
     "score at": "{score} on {time}",
     "never with interval": "never with this interval",

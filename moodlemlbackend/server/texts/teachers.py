@@ -35,17 +35,16 @@ ENGLISH = {
     "select all": "Select all on this page",
     "select none": "Select none",
     "write to selected": "Write to them",
-    "probability": "Probability {percent} %",
-    "percent": "{percent} %",
-    "probability range": "({low} to {high} % in 8 of 10 courses)",
+    "probability": "Probability {percent}",
+    "probability range": "({range})",
     "probability range means": (
         "Whole courses differ, and the model has not seen yours: in 8 of 10 courses, the prediction comes true for a "
         "share of such students that lies in the range in brackets."
     ),
     "probability none": "By assumption, without a probability",
     "probability label": "Probability",
-    "range": "rests on {span}",
-    "range label": "Rests on",
+    "range": "based on activity {days}",
+    "range label": "Based on activity",
     "why": "Why",
     "why none": (
         "The model says no more than that; a model by assumption follows from its rule and from nothing else."

@@ -44,6 +44,7 @@ from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.analytics.site.people import SampleInfo, describe
 from moodlemlbackend.analytics.site.schema import TABLES
 from moodlemlbackend.cli import main
+from moodlemlbackend.dataset import words
 from moodlemlbackend.errors import UsageError
 
 _ = (site, site_url, trained, trained_folder)  # fixtures
@@ -214,15 +215,15 @@ def test_a_probability_has_its_range_wherever_it_is_told(predicted, site, site_u
     one = listing.listed(predicted, site, modelid=TRAINED)[0]
     low, high = one.probability_range
     assert low < one.probability < high
-    words = f"{100 * one.probability:.0f} % ({100 * low:.0f} to {100 * high:.0f} % in 8 of 10 courses)"
+    in_words = f"{100 * one.probability:.0f}% ({100 * low:.0f}% to {100 * high:.0f}% in 8 of 10 courses)"
     arguments = ["--directory", str(predicted.folder), "--site", site_url]
     shown = CliRunner().invoke(main, ["insights", "show", str(one.id), *arguments])
-    assert f"Probability: {words}\n" in shown.output
+    assert f"Probability: {in_words}\n" in shown.output
     shown = CliRunner().invoke(main, ["insights", "show", str(one.id), "--json", *arguments])
     assert json.loads(shown.output)["insight"]["probability_range"] == [low, high]
     messages = rows(predicted, NOTIFICATIONS, NOTIFICATIONS.c.contextid == one.contextid)
     assert messages
-    assert f"{one.title}: {one.label}, {words}" in messages[0]["fullmessage"]
+    assert f"{one.title}: {one.label}, {in_words}" in messages[0]["fullmessage"]
     facts = {fact["id"]: fact for fact in json.loads(messages[0]["data"])["predictions"]}
     assert facts[one.id]["probability_range"] == [low, high]
 
@@ -249,7 +250,7 @@ def test_a_model_that_does_not_know_how_courses_differ_says_the_probability_alon
     assert insights
     assert {one.probability_range for one in insights} == {None}
     assert "8 of 10" not in rows(trained, NOTIFICATIONS)[0]["fullmessage"]
-    assert texts.probability_in_words(0.347, None) == "35 %"
+    assert words.probability(0.347, None) == "35%"
 
 
 def test_only_the_last_range_of_a_sample_is_listed(predicted, site):

@@ -45,7 +45,7 @@ def test_an_evaluation_shows_what_intervals_give_in_time():
     done = {"event": "done", "info": ["Choose deciles."], "figures": {}, "evaluations": evaluations, "failed": False}
     text = shown(PageRun("evaluate", 1, 2), done)
     assert text.index("tenths of the course: 0.710") < text.index("quarters of the course: 0.600")
-    assert text.count("Warned in time: 23\u202f%. Right: –. Warnings a teacher and week: 2.4.") == 1
+    assert text.count("Warned in time: 23%. Right: –. Warnings a teacher and week: 2.4.") == 1
     assert 'href="/analytics/models/1/backtest"' in text
 
 

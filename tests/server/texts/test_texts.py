@@ -10,8 +10,10 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra server")
 
 from moodlemlbackend import server
+from moodlemlbackend.analytics.insights import names
+from moodlemlbackend.analytics.insights.names import indicator_name, interval_name
 from moodlemlbackend.server.pages.rendering import TEMPLATES
-from moodlemlbackend.server.texts import ENGLISH, indicator_name, interval_name, say
+from moodlemlbackend.server.texts import ENGLISH, say
 
 SITE = sorted((TEMPLATES / "site").glob("*.html"))
 PYTHON = sorted(Path(server.__file__).parent.rglob("*.py"))
@@ -67,7 +69,7 @@ def test_what_insights_offer_has_a_meaning():
             assert action.adjusts is (not definitions.is_static(target) and action.name in actions.ADJUSTING)
     for method in registry.list_time_splittings():
         assert "_" not in interval_name(method.id)
-        assert f"interval {method.id}" in ENGLISH
+        assert names.known(f"interval {method.id}")
     for indicator in registry.list_indicators():
         assert indicator_name(indicator.id) != indicator.id
 

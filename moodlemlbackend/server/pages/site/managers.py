@@ -17,6 +17,7 @@ from moodlemlbackend.analytics.db.history import evaluations, last_evaluations, 
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.invalid import invalid_elements
 from moodlemlbackend.analytics.insights import listing
+from moodlemlbackend.analytics.insights.names import indicator_name
 from moodlemlbackend.analytics.lifecycle import backend, losses, most_flagged
 from moodlemlbackend.analytics.lifecycle.evaluation import MODES, TRAINED_MODEL
 from moodlemlbackend.dataset.columns import indicators_of
@@ -30,7 +31,7 @@ from moodlemlbackend.server.pages.model_index import FIGURE, RunFacts
 from moodlemlbackend.server.pages.site import contexts
 from moodlemlbackend.server.pages.site.confirmations import Question, ask
 from moodlemlbackend.server.pages.site.responses import Page, go
-from moodlemlbackend.server.texts import indicator_name, say
+from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

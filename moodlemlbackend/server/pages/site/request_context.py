@@ -8,6 +8,7 @@ import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,6 +18,7 @@ from moodlemlbackend.analytics.lifecycle.opening import open_workspace
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.analytics.site.people import languages, user_named
 from moodlemlbackend.errors import BackendError, BusyError, NotTrainedError, RequestError, UsageError
+from moodlemlbackend.language import choose, current, language_of
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.auth.csrf import FormTokens
 from moodlemlbackend.server.hidden_paths import HiddenPaths
@@ -100,10 +102,12 @@ class RequestContexts:
         if self._inside >= limits.PAGES_WAITING:
             raise RequestError(say("too much"), 503, retry_after=limits.RETRY_SECONDS)
         self._inside += 1
+        context = copy_context()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, user, make)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, self._ask, user, make)
         finally:
             self._inside -= 1
+            choose(context.run(current))  # a refusal is written in the language of the person, too
 
     async def close(self) -> None:
         """End what runs, and let go of the store."""
@@ -138,6 +142,7 @@ class RequestContexts:
         with site:
             person = _person(site, user)
             site.language = languages(site, [person.id])[person.id]
+            choose(language_of(site.language))
             capabilities = Capabilities(site, workspace.clock())
             manages = capabilities.may(person.id, MANAGE_MODELS, site.system_context)
             own = replace(workspace, userid=person.id)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import RedirectResponse, Response
 
+from moodlemlbackend.language.dates import Dates
 from moodlemlbackend.server.middleware import CONTENT_POLICY
 from moodlemlbackend.server.pages.rendering import render
-from moodlemlbackend.server.pages.site.dates import Dates
 from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
@@ -42,11 +42,14 @@ def go(address: str) -> Response:
     return RedirectResponse(address, 303, HEADERS)
 
 
-def refusal(sentence: str, code: int, headers: dict[str, str], *, person_only: bool) -> Response:
-    """A page that says in one sentence why there is no other."""
+def refusal(sentence: str, code: int, headers: dict[str, str], *, person_only: bool, english: bool = False) -> Response:
+    """A page that says in one sentence why there is no other; the sentence is in the reader's language or English."""
     links = navigation(person_only=person_only, manages=False)
     title = say("not found") if code == 404 else say("refused")
-    return render("site/refusal.html", code, {**HEADERS, **headers}, user=None, links=links, title=title, text=sentence)
+    return render(
+        "site/refusal.html", code, {**HEADERS, **headers}, user=None, links=links, title=title, text=sentence,
+        english=english,
+    )  # fmt: skip
 
 
 def navigation(*, person_only: bool, manages: bool) -> list[tuple[str, str]]:

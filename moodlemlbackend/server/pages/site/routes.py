@@ -9,7 +9,7 @@ from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse, Response
 from pydantic import Field
 
-from moodlemlbackend.errors import RequestError
+from moodlemlbackend.errors import BusyError, NotTrainedError, RequestError, UsageError
 from moodlemlbackend.server.auth.login import AnyLogin, logged
 from moodlemlbackend.server.pages.site import managers, notifications, teachers
 from moodlemlbackend.server.pages.site.forms import FIELD, PageForm, read_form
@@ -140,4 +140,5 @@ async def _or_refusal(request: Request, user: str, answer: Awaitable[Response]) 
         if request.method == "POST":
             headers["Connection"] = "close"  # its form may not have been read
         person_only = request.app.state.authenticator.is_person(user)
-        return refusal(str(error), error.code, headers, person_only=person_only)
+        english = isinstance(error.__cause__, (BusyError, NotTrainedError, UsageError))  # for administrators
+        return refusal(str(error), error.code, headers, person_only=person_only, english=english)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+from moodlemlbackend.language.texts import Texts
+
+_OF_MODULE = re.compile(r"\\mod_(\w+)\\analytics\\indicator\\(cognitive_depth|social_breadth)", re.ASCII)
 _INTERVAL = "\\core\\analytics\\time_splitting\\"
 
 ENGLISH = {
@@ -45,6 +50,7 @@ ENGLISH = {
     "module wiki": "wikis",
     "module workshop": "workshops",
     # Analysis intervals.
+    "no interval": "none chosen",
     f"interval {_INTERVAL}single_range": "from the start of the course to its end",
     f"interval {_INTERVAL}no_splitting": "all that there is, at any time",
     f"interval {_INTERVAL}quarters": "quarters of the course",
@@ -61,3 +67,24 @@ ENGLISH = {
     f"interval {_INTERVAL}upcoming_week": "the next week",
     f"interval {_INTERVAL}upcoming_fortnight": "the next fortnight",
 }
+
+_TEXTS = Texts(ENGLISH)
+
+say, known = _TEXTS.say, _TEXTS.known
+
+
+def interval_name(interval: str | None) -> str:
+    """What people call an analysis interval: the end of its id when there is no text."""
+    if not interval:
+        return say("no interval")
+    return (
+        say("interval", interval) if known(f"interval {interval}") else interval.rpartition("\\")[2].replace("_", " ")
+    )
+
+
+def indicator_name(indicator: str, label: str = "") -> str:
+    """What people call an indicator, given its id and what it is called when there is no text."""
+    of_module = _OF_MODULE.fullmatch(indicator)
+    if of_module and known(f"module {of_module[1]}"):
+        return say(f"indicator {of_module[2]}", module=say(f"module {of_module[1]}"))
+    return say("indicator", indicator) if known(f"indicator {indicator}") else label or indicator

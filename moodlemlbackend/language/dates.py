@@ -1,0 +1,72 @@
+"""Times as the reader writes them, in the time zone of the site."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+
+from moodlemlbackend.language import current
+from moodlemlbackend.language.numbers import MISSING
+from moodlemlbackend.language.texts import Texts
+
+ENGLISH = {
+    "span": "{start} to {end}",
+    "days": "from {start} to {end}",
+    "on day": "on {day}",
+}
+
+say = Texts(ENGLISH).say
+
+_LATEST = 32503680000
+
+
+class Dates:
+    """Writes Unix times."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+
+    @property
+    def zone(self) -> str:
+        """Name of the time zone."""
+        return str(self._zone)
+
+    def minute(self, seconds: float | None) -> str:
+        """Day and time of day, short enough for a table."""
+        from babel.dates import format_date, format_time, get_datetime_format
+
+        if not seconds:
+            return MISSING
+        moment, locale = self._at(seconds), current().locale
+        day, time = format_date(moment, "medium", locale), format_time(moment, "short", locale=locale)
+        form = str(get_datetime_format("medium", locale=locale))
+        return form.replace("'", "").format(time, day)
+
+    def day(self, seconds: float | None) -> str:
+        """The day alone, short enough for a table."""
+        from babel.dates import format_date
+
+        return format_date(self._at(seconds), "medium", current().locale) if seconds else MISSING
+
+    def span(self, start: float, end: float) -> str:
+        """From one day to another, which may be the same."""
+        first, last = self._ends(start, end)
+        return say("span", start=first, end=last) if first else last
+
+    def days(self, start: float, end: float) -> str:
+        """The same as part of a sentence."""
+        first, last = self._ends(start, end)
+        return say("days", start=first, end=last) if first else say("on day", day=last)
+
+    def _ends(self, start: float, end: float) -> tuple[str, str]:
+        """Two days in words, the first without its year if that is the other's, and empty if both are the same."""
+        from babel.dates import format_date, format_skeleton
+
+        first, last, locale = self._at(start), self._at(end), current().locale
+        if first.date() == last.date():
+            return "", format_date(last, "long", locale)
+        if first.year == last.year:
+            return format_skeleton("MMMMd", first, locale=locale), format_date(last, "long", locale)
+        return format_date(first, "long", locale), format_date(last, "long", locale)
+
+    def _at(self, seconds: float) -> datetime:
+        return datetime.fromtimestamp(min(max(seconds, 0), _LATEST), self._zone)

@@ -1,0 +1,291 @@
+"""Pages are in the reader's language, and nothing on them bypasses the catalogues."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import chain
+
+import pytest
+
+pytest.importorskip("babel", reason="needs the extra server or analytics")
+
+from sqlalchemy import select
+
+from fixtures.catalogues import PSEUDO, catalogue, left_in_english, pseudo_messages
+from fixtures.pages import WWWROOT, add_like, reader, told
+from fixtures.paths import posix
+from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.db import facts
+from moodlemlbackend.analytics.db.history import begin_run, end_run, log_evaluation
+from moodlemlbackend.analytics.db.schema import EXPLANATIONS, PREDICTIONS
+from moodlemlbackend.analytics.insights.messages import NewPrediction, write_messages
+from moodlemlbackend.analytics.models import backtest_fact, most_flagged_fact
+from moodlemlbackend.errors import RequestError
+from moodlemlbackend.language import preferred, speaking
+from moodlemlbackend.server.jobs.page_runs import PageRun
+from moodlemlbackend.server.pages.rendering import TEMPLATES
+from moodlemlbackend.server.pages.site import managers, notifications, responses, teachers
+from moodlemlbackend.server.pages.site.forms import PageForm
+from moodlemlbackend.server.pages.site.request_context import RequestContexts
+from moodlemlbackend.server.pages.site.responses import Page
+from moodlemlbackend.settings.analytics import AnalyticsSettings
+from moodlemlbackend.settings.server import ServerSettings
+
+pytestmark = posix
+
+_ = catalogue  # a fixture
+
+QUARTERS = r"\core\analytics\time_splitting\quarters"
+ATTRIBUTES = {"aria-label", "alt", "title", "placeholder", "data-name"}
+RATINGS = {"precision": 0.5, "in_time": 0.5, "mcc": 0.5, "auc": 0.5, "brier": 0.1, "promised": 1.5, "real": 2}
+BACKTEST = {
+    **RATINGS, "sentence": "A sentence.", "bounds": {"precision": [0.4, 0.6], "mcc": [0.1, 0.9]}, "in_time_f1": 0.5,
+    "load": {"warnings_a_teacher_and_week": 1.25, "flagged": 0.5, "courses_flagged_by_more_than_half": 1},
+    "recall": 0.5, "days_median": 3, "days_lower_quartile": 2, "days_upper_quartile": 4, "courses": 2,
+    "calibration_factor": 1.2,
+    "by_range": [{**RATINGS, "range": 0, "predictions": 12, "warnings": 3}],
+    "by_course": [{**RATINGS, "name": "Курс", "predictions": 12, "warnings": 3, "flagged": 0.2}],
+}  # fmt: skip
+
+
+class Visible(HTMLParser):
+    """What people see or hear of a page, but for what is marked as English."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.texts, self.html, self._english = [], {}, []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.texts += [value for name, value in given.items() if name in ATTRIBUTES]
+        if tag == "html":
+            self.html = given
+        if self._english or given.get("lang") == "en":
+            self._english.append(tag)
+
+    def handle_endtag(self, tag):
+        if self._english and self._english[-1] == tag:
+            self._english.pop()
+
+    def handle_data(self, data):
+        if not self._english:
+            self.texts.append(data)
+
+
+@pytest.fixture
+def settings(prepared, tmp_path):
+    """A site on which every name is in Cyrillic, and everybody reads the pseudo-language."""
+    shutil.copytree(prepared.folder / "work", tmp_path / "work")
+    shutil.copy(prepared.folder / "site.sqlite", tmp_path)
+    with closing(sqlite3.connect(tmp_path / "site.sqlite")) as site, site:
+        site.execute(f"UPDATE mdl_user SET firstname = 'Ада', lastname = 'Л', lang = '{PSEUDO}'")
+        site.execute("UPDATE mdl_course SET fullname = 'Курс ' || id, shortname = 'К' || id")
+        roles = dict(site.execute("SELECT archetype, id FROM mdl_role").fetchall())
+        place, user = prepared.course, 3
+        add_like(site, "mdl_role_assignments", roleid=roles["editingteacher"], contextid=place, userid=user)
+    return AnalyticsSettings(
+        site=f"sqlite:///{tmp_path / 'site.sqlite'}", directory=str(tmp_path / "work"), wwwroot=WWWROOT
+    )
+
+
+def fill(ctx, prepared):
+    """What pages show once everything has happened: an evaluation, a backtest, runs, courses nobody heard of."""
+    store, model, now = ctx.workspace.store, prepared.dropout, ctx.workspace.clock()
+    flagged = {"flagged": 14, "predicted": 20, "reason": "—", "time": now, "ends": 0, "course": "—"}
+    with store.write() as connection:
+        facts.write(connection, backtest_fact(model), {"intervals": {QUARTERS: BACKTEST}, "time": now, "version": 0})
+        facts.write(connection, most_flagged_fact(model), [{**flagged, "context": prepared.course}])
+        for score in (0.6, 0.8):
+            logid = log_evaluation(
+                connection, models.get(connection, model), interval=QUARTERS, mode="configuration", score=score,
+                info=["Sentence."], folder="", userid=ctx.person.id, now=now,
+            )  # fmt: skip
+        end_run(connection, begin_run(connection, "train", model, now), 0, {"figures": {"samples": 2000}}, now)
+    return logid
+
+
+def pages_of(ctx, prepared):
+    """Every page of the site, with all that it can show."""
+    logid, model = fill(ctx, prepared), prepared.dropout
+    query = teachers.InsightsQuery(prepared.course, done="hidden", number=2)
+    yield teachers.index(ctx)
+    yield (first := teachers.context(ctx, query))
+    ids = [one.id for section in first.values["sections"] for one in section.insights]
+    mail = PageForm({"action": ["studentmessage"], "id": [str(one) for one in ids[:2]]})
+    yield teachers.act(ctx, mail)
+    for predictionid in ids:
+        yield teachers.insight(ctx, predictionid)
+    teachers.act(ctx, PageForm({"one": [f"notapplicable-{ids[0]}"]}))
+    yield teachers.dealt_with(ctx, prepared.course)
+    yield teachers.insight(ctx, ids[0], "takeback", 1)
+    yield notifications.index(ctx, "read")
+    yield managers.index(ctx)
+    for modelid in (model, prepared.static):
+        yield managers.model(ctx, modelid, "stop")
+        yield managers.invalid(ctx, modelid, 1)
+        yield managers.predictions(ctx, modelid)
+        yield managers.log(ctx, modelid)
+    yield managers.backtest(ctx, model)
+    yield managers.evaluation(ctx, model, logid)
+    for run in (
+        PageRun("backtest", model, 3, stage="past", total=4, analysed=2, element="Курс"),
+        PageRun("evaluate", model, 3, total=4, analysed=4),
+        PageRun("evaluate", model, 3, ended=2e9, figures={"samples": 2, "rows": 1},
+                evaluations=[{"interval": QUARTERS, "score": 0.7, "past": BACKTEST}]),
+    ):  # fmt: skip
+        ctx.runs._latest[model] = run
+        yield managers.progress(ctx, model, refresh=True)
+
+
+def test_nothing_that_people_see_bypasses_the_catalogues(settings, prepared, catalogue):
+    catalogue(PSEUDO, pseudo_messages())
+    shown, problems = set(), set()
+
+    def look(ctx):
+        for page in pages_of(ctx, prepared):
+            assert isinstance(page, Page), page
+            shown.add(page.template)
+            seen = Visible(page.response(ctx, person_only=False).body.decode())
+            assert (seen.html["lang"], seen.html["dir"]) == (PSEUDO, "rtl")
+            problems.update((page.template, text) for text in map(left_in_english, seen.texts) if text)
+
+    ask(settings, "manager", look)
+    assert shown == {path.name for path in (TEMPLATES / "site").glob("*.html")} - {
+        "page.html", "macros.html", "evaluations.html", "refusal.html",
+    }  # fmt: skip
+    assert not problems
+
+
+def ask(settings, user, make):
+    async def once():
+        request_contexts = RequestContexts(ServerSettings(), settings, lambda name: True)
+        try:
+            return await request_contexts.ask(user, make)
+        finally:
+            await request_contexts.close()
+
+    return asyncio.run(once())
+
+
+def refused(settings, user):
+    """The page that says why a user may not manage models."""
+
+    async def once():
+        request_contexts = RequestContexts(ServerSettings(), settings, lambda name: True)
+        try:
+            return await request_contexts.ask(user, managers.index)
+        except RequestError as error:
+            return responses.refusal(str(error), error.code, {}, person_only=True)
+        finally:
+            await request_contexts.close()
+
+    return Visible(asyncio.run(once()).body.decode())
+
+
+def test_a_refusal_is_in_the_language_of_the_person_or_of_the_browser(settings, catalogue):
+    catalogue(PSEUDO, pseudo_messages())
+    for user in ("ana", "nobody there"):
+        with speaking("en") if user == "ana" else speaking(PSEUDO):
+            seen = refused(settings, user)
+        assert seen.html["lang"] == PSEUDO
+        assert not list(filter(None, map(left_in_english, seen.texts)))
+
+
+def test_a_browser_is_answered_in_its_language_until_the_person_is_known(pages_server, prepared):
+    headers = {"Accept-Language": "de-AT,de;q=0.8"}
+    client = reader(pages_server, "moodle")
+    text = client.get("/insights", headers=headers).text
+    assert '<html lang="de-AT" dir="ltr">' in text
+    with speaking("de"):
+        assert told(client.get("/insights", headers=headers), 403) == responses.say("nobody")
+    assert '<html lang="en" dir="ltr">' in reader(pages_server, "ana").get("/insights", headers=headers).text
+    assert '<html lang="en" dir="ltr">' in client.get("/", headers=headers).text
+    assert preferred("de-AT").tag == "de-AT"
+
+
+def as_new(row, why):
+    """A stored prediction as it was when it was made."""
+    made = NewPrediction(row["id"], row["contextid"], row["sampleid"], row["prediction"], row["predictionscore"], None)
+    made = replace(made, start=row["timestart"], end=row["timeend"], calculations=row["calculations"])
+    if why is None:
+        return made
+    between = (why["low"], why["high"])
+    return replace(
+        made, probability=why["probability"], probability_range=between, reasons=json.loads(why["reasons"])
+    )  # fmt: skip
+
+
+def mails(settings, prepared, code):
+    """What each recipient would be sent about all predictions, if everybody had this language."""
+    with closing(sqlite3.connect(settings.site.removeprefix("sqlite:///"))) as site, site:
+        site.execute("UPDATE mdl_user SET lang = ?", (code,))
+        site.execute("UPDATE mdl_event SET name = 'Задача'")
+
+    def write(ctx):
+        with ctx.workspace.store.read() as connection:
+            explained = {row["predictionid"]: row for row in connection.execute(select(EXPLANATIONS)).mappings()}
+            found = connection.execute(select(PREDICTIONS)).mappings().all()
+            return {
+                model.target.rpartition("\\")[2]: write_messages(
+                    ctx.workspace, ctx.site, model,
+                    [as_new(row, explained.get(row["id"])) for row in found if row["modelid"] == model.id],
+                )
+                for model in models.listed(connection)
+            }  # fmt: skip
+
+    return ask(settings, "manager", write)
+
+
+def test_nothing_in_a_mail_bypasses_the_catalogues(settings, prepared, catalogue):
+    catalogue(PSEUDO, pseudo_messages())
+    sent = mails(settings, prepared, PSEUDO)
+    assert {"course_dropout", "upcoming_activities_due"} <= {target for target, found in sent.items() if found}
+    for message in chain.from_iterable(sent.values()):
+        assert f'<html lang="{PSEUDO}" dir="rtl"><body>' in message.html
+        for text in (message.subject, *message.text.splitlines()):
+            assert not left_in_english(re.sub(r"https?://\S+|mailto:\S+", "", text))
+
+
+@pytest.mark.parametrize(
+    ("code", "greeting", "due", "share", "date"),
+    [
+        ("de", "Guten Tag Ада,", "fällig", r"\d+\xa0% \(\d+\xa0% bis", r"\d\d\.\d\d\.20\d\d, \d\d:\d\d"),
+        ("es_mx", "Hola, Ада:", "venc", r"\d+\xa0% \(entre \d+\xa0%", r"\d{1,2} [a-z]{3,4} 20\d\d, \d{1,2}:\d\d"),
+    ],
+)
+def test_a_mail_is_in_the_language_of_its_recipient(settings, prepared, code, greeting, due, share, date):
+    sent = mails(settings, prepared, code)
+    risk, upcoming = sent["course_dropout"][0].text, sent["upcoming_activities_due"][0]
+    assert greeting in risk
+    assert re.search(share, risk)
+    assert due in upcoming.subject
+    assert re.search(date, upcoming.text)
+    assert not re.search(r"Hello|at risk|course mean|: yes|\d%", risk + upcoming.text)
+
+
+@pytest.mark.parametrize(("code", "decimal"), [("de", ","), ("es", ",")])
+def test_a_teacher_reads_the_language_of_the_profile(settings, prepared, code, decimal):
+    path = settings.site.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as site, site:
+        site.execute("UPDATE mdl_user SET lang = ? WHERE username = 'ana'", (f"{code}_xx",))
+
+    def look(ctx):
+        page = teachers.context(ctx, teachers.InsightsQuery(prepared.course))
+        insight = page.values["sections"][0].insights[0]
+        return page.response(ctx, person_only=True).body.decode(), insight
+
+    text, insight = ask(settings, "ana", look)
+    assert f'<html lang="{code}" dir="ltr">' in text
+    assert any(re.search(rf"\d{decimal}\d", reason.value) for reason in insight.reasons)
+    assert not any("course mean" in reason.value for reason in insight.reasons)
+    with closing(sqlite3.connect(settings.directory + "/store.sqlite")) as store:
+        stored = store.execute("SELECT reasons FROM analytics_explanations WHERE predictionid = ?", (insight.id,))
+        assert any("course mean" in reason["value"] for reason in json.loads(stored.fetchone()[0]))
