@@ -43,6 +43,6 @@ class _Main(CommandGroup):
 def main() -> None:
     """Machine-learning backend for Moodle's learning analytics.
 
-    The first five commands do what Moodle asks of `python -m moodlemlbackend.training` and its like: the last line of
-    standard output is the result and the exit code its status.
+    The first five commands do what Moodle runs as `python -m moodlemlbackend.training` and so on. In a pipe they print
+    what Moodle gets: the last line of standard output is the result and the exit code is its status.
     """

@@ -29,10 +29,19 @@ if TYPE_CHECKING:
 _ABOUT_ARGUMENTS = {
     "MODEL": "The model: its id, its name, or its target, such as course_dropout.",
     "MODELID": "Name of the model: letters, digits, - and _.",
-    "[SAMPLEID]": "Id of a sample of an unlabelled data set.",
-    "DIR": "Directory of the model; the same one for every command on it.",
-    "RUNDIR...": "Folder of a run, as an evaluation names it: DIR/logs/ and a number.",
+    "[SAMPLEID]": "Id of a sample in an unlabelled data set.",
+    "DIR": "Directory of the model; use the same one for every command on it.",
+    "RUNDIR...": "Folder of a run: DIR/logs/ and a number; an evaluation prints it.",
     "DATASET...": "Data set files as Moodle writes them, plain or gzip; - is standard input.",
+    "[DIR]": "Directory where Moodle keeps its models.",
+    "DEMODIR": "Directory for the demo; it is created if need be.",
+    "EXPORTDIR": "Directory to export to.",
+    "IMPORTDIR": "Directory that holds an exported model.",
+    "FILE": "The file to read or write.",
+    "USER": "The user's name or, for insights, Moodle's user id.",
+    "ACTION": "acknowledge, useful, not-useful, not-applicable, take-back, or one of Moodle's own.",
+    "ID": "Id of a prediction; moodlemlbackend insights list shows it.",
+    "ID...": "Ids of predictions; moodlemlbackend insights list shows them.",
     "DATASET": "Data set file as Moodle writes it, plain or gzip; - is standard input.",
 }
 

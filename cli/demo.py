@@ -18,6 +18,8 @@ from moodlemlbackend.interpreter import python_code
 
 from .command import Answer, ExampleCommand
 from .command import command as make
+from .confirmation import confirm
+from .options import YES
 from .output import print_line, working
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ moodlemlbackend demo site -o site.db
 """
 
 MODELID = "demo"
+FOLDERS = ("data", "evaluation", "execution", "exported", "imported")
+"""What a demo makes in its directory."""
+
 MINIMUM_SCORE, ACCEPTED_DEVIATION, ITERATIONS = "0.7", "0.05", "10"  # as Moodle gives them
 
 _CALL = (
@@ -42,7 +47,7 @@ _RESULT_CODES = (0, 4, 8, 12)  # of an evaluation that has a result
 
 
 class _DemoCommand(ExampleCommand):
-    """Either ``demo DIR`` or, with the word ``site`` in front, ``demo site``."""
+    """Either ``demo DEMODIR`` or, with the word ``site`` in front, ``demo site``."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -57,23 +62,24 @@ class _DemoCommand(ExampleCommand):
 
 @make(
     "demo",
-    click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path)),
-    click.option(
-        "--courses", type=click.IntRange(1), default=30, show_default=True, help="Finished courses of a term."
-    ),
-    click.option("--students", type=click.IntRange(1), default=40, show_default=True, help="Students of a course."),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the simulation."),
+    click.argument("folder", metavar="DEMODIR", type=click.Path(file_okay=False, path_type=Path)),
+    click.option("--courses", type=click.IntRange(1), default=30, show_default=True, help="Finished courses per term."),
+    click.option("--students", type=click.IntRange(1), default=40, show_default=True, help="Students per course."),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed for the simulation."),
+    YES,
     examples=EXAMPLES,
     cls=_DemoCommand,
 )
-def command(folder: Path, courses: int, students: int, seed: int) -> Answer:
-    """Simulate courses in DIR, then evaluate, train, predict, export and import as Moodle does.
+def command(folder: Path, courses: int, students: int, seed: int, yes: bool) -> Answer:
+    """Simulate courses in DEMODIR, then evaluate, train, predict, export and import as Moodle does.
 
-    A term of finished courses is evaluated, another one is trained on. The students of ongoing courses are predicted,
-    and the predictions compared with what became of these students.
+    One term of finished courses is used to evaluate, another to train. The model then predicts for students in ongoing
+    courses, and the predictions are compared with how these students really did.
 
-    `demo site` makes a Moodle site in a database instead; a directory of that name is ./site.
+    `demo site` makes a Moodle site in a database instead; for a directory called site, write ./site.
     """
+    there = [str(folder / name) for name in FOLDERS if (folder / name).exists()]
+    confirm(f"This overwrites what is in {', '.join(there)}." if there else "", yes=yes)
     return _Demo(folder, silent=click.get_current_context().params["as_json"]).run(courses, students, seed)
 
 
@@ -91,14 +97,12 @@ class _Demo:
         from moodlemlbackend.storage.model_store import ModelStore
 
         begun = time.perf_counter()
-        evaluation, execution, exported, imported = (
-            self._folder / name for name in ("evaluation", "execution", "exported", "imported")
-        )
+        data, evaluation, execution, exported, imported = (self._folder / name for name in FOLDERS)
         with working("Simulate courses"):
-            files = write_demo(self._folder / "data", courses=courses, students=students, seed=seed)
+            files = write_demo(data, courses=courses, students=students, seed=seed)
             answers = _read_answers(files.answers)
             ModelStore(execution).clear()
-        self._say("Simulate", f"{courses} + {courses} finished courses, and ongoing ones with {len(answers)} students")
+        self._say("Simulate", f"{courses} + {courses} finished courses, ongoing courses with {len(answers)} students")
 
         judged = self._call(
             "Evaluate", "evaluation", evaluation, files.evaluation, MINIMUM_SCORE, ACCEPTED_DEVIATION, ITERATIONS
@@ -108,16 +112,16 @@ class _Demo:
         self._call("Export", "export", execution, exported)
         self._call("Import", "import", imported, exported)
         if self._call("Predict again", "prediction", imported, files.prediction)["predictions"] != predictions:
-            raise BackendError(f"The imported model in {imported} predicts otherwise than that in {execution}.")
+            raise BackendError(f"The imported model in {imported} does not predict the same as the one in {execution}.")
 
         mcc, auc = _rate(predictions, answers)
         warned = sum(label == "1" for _, label, _ in predictions)
         text = (
             f"\nAll done in {time.perf_counter() - begun:.0f} seconds; the imported model predicts the same.\n\n"
-            f"Evaluation   score {judged['score']:.3f} of 0 to 1, where Moodle asks for {MINIMUM_SCORE}: "
+            f"Evaluation   score {judged['score']:.3f} on a scale of 0 to 1; Moodle asks for {MINIMUM_SCORE}: "
             f"Matthews correlation {judged['mcc']:.2f}, AUC {judged['auc']:.2f}\n"
-            f"Prediction   {warned} of {len(predictions)} students of ongoing courses at risk; compared with "
-            f"what became of them: Matthews correlation {mcc:.2f}, AUC {auc:.2f}\n"
+            f"Prediction   {warned} of {len(predictions)} students in ongoing courses are at risk; compared with "
+            f"how they really did: Matthews correlation {mcc:.2f}, AUC {auc:.2f}\n"
             f"Pictures     {Path(judged['dir'], 'roc-curve.png')}\n"
             f"TensorBoard  {sys.executable} -m tensorboard.main --logdir {self._folder}\n"
             f"Model        {execution / 'classifier'}"

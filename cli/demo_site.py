@@ -28,31 +28,31 @@ moodlemlbackend demo site --schema 3.7 --now 2026-03-01 -o mariadb://me:password
     "site",
     click.option(
         "-o", "--output", "url", metavar="URL", required=True,
-        help="Database to make the site in: an SQLAlchemy URL, or the path of an SQLite file.",
+        help="Database for the site: an SQLAlchemy URL, or the path of an SQLite file.",
     ),
     click.option("--courses", type=click.IntRange(1), default=40, show_default=True, help="Number of courses."),
     click.option(
-        "--students", type=click.IntRange(1), default=40, show_default=True, help="Students of a course, on average."
+        "--students", type=click.IntRange(1), default=40, show_default=True, help="Students per course, on average."
     ),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the simulation."),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed for the simulation."),
     NOW,
     PREFIX,
     click.option(
         "--schema", type=click.Choice(["3.7", "4.2", "5.0"]), default="4.2", show_default=True,
-        help="Moodle version whose tables are made.",
+        help="Moodle version whose tables to create.",
     ),
     click.option(
         "--log-rows-factor", "factor", type=click.FloatRange(1), default=1.0, show_default=True,
-        help="Make about so many times as many log rows, to measure with.",
+        help="Multiply the number of log rows by about this, for benchmarks.",
     ),
     examples=EXAMPLES,
 )  # fmt: skip
 def command(
     url: str, courses: int, students: int, seed: int, now: int | None, prefix: str | None, schema: str, factor: float
 ) -> Answer:
-    """Simulate a Moodle site in a database: its tables, with courses, people, activities, grades and the log.
+    """Simulate a Moodle site in a database: tables with courses, people, activities, grades and the log.
 
-    A database that has tables of that prefix is left alone. When something fails, nothing is left behind.
+    A database that already has tables with this prefix is not touched. If something fails, nothing is left behind.
     """
     from moodlemlbackend.settings.analytics import load_analytics_settings
     from moodlemlbackend.simulation.site.build import write_site
@@ -88,7 +88,7 @@ def _stoppable() -> Iterator[None]:
     from moodlemlbackend.errors import InterruptedRunError
 
     def stop(number: int, _frame: object) -> NoReturn:
-        raise InterruptedRunError(f"Stopped by the signal {signal.Signals(number).name}; nothing of the site was kept.")
+        raise InterruptedRunError(f"Stopped by the signal {signal.Signals(number).name}; nothing was kept.")
 
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: signal.signal(number, stop) for number in numbers}

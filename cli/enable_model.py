@@ -21,7 +21,7 @@ moodlemlbackend enable-model --modelid=1 --analysisinterval=quarters
 
 @make(
     "enable-model", MODELID, LIST, ANALYSIS_INTERVAL,
-    click.option("--non-interactive", is_flag=True, help="Do not ask before what was learned is deleted."),
+    click.option("--non-interactive", is_flag=True, help="Do not ask before deleting a trained model."),
     store=True, tables=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(
@@ -29,8 +29,8 @@ def command(
 ) -> Answer:
     """Enable a model with an analysis interval; without --modelid, list the models.
 
-    Another interval deletes predictions and what the model has learned. At a terminal the command asks first;
-    elsewhere, like Moodle's, it does not ask.
+    Another interval deletes the predictions and the trained model. On a terminal the command asks first; elsewhere it
+    does not, just like Moodle's tool.
     """
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import definitions, registry

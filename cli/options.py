@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +22,19 @@ MODEL_NAME = FuncParamType(str)
 MODEL = click.argument("modelid", metavar="MODEL", type=MODEL_NAME)
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def named(kind: str, *endings: str) -> Callable[[click.Context, click.Parameter, str], str]:
+    """A callback for a file to write: it refuses a name whose ending promises another format."""
+
+    def check(_ctx: click.Context, _param: click.Parameter, path: str) -> str:
+        if Path(path).suffix.lower() in ("", *endings):
+            return path
+        raise click.BadParameter(f"{path!r}: {kind} is written as {endings[0]}; end the name with that.")
+
+    return check
+
+
 CSV = click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for spreadsheets.")
 PROCESSOR = click.option(
     "--processor", metavar="NAME", help="Processor that trains; moodlemlbackend models processors lists them."
@@ -44,8 +58,8 @@ INDICATOR = click.option(
     callback=lambda _ctx, _param, given: tuple(
         name.strip() for names in given for name in names.split(",") if name.strip()
     ),
-    help="Indicator; moodlemlbackend models indicators lists them. Repeatable, or several separated by commas.  "
-    "[default: those of the target's core model]",
+    help="Indicator; moodlemlbackend models indicators lists them, and default means those of the target's core "
+    "model. Repeatable, or several separated by commas.",
 )  # fmt: skip
 
 

@@ -17,10 +17,10 @@ openssl rand -base64 24 | tee secret | moodlemlbackend passwd moodle
 
 @make("passwd", click.argument("user", metavar="USER"), examples=EXAMPLES)
 def command(user: str) -> Answer:
-    """Make a user's entry for the setting users of the server.
+    """Make an entry for the server's setting users.
 
-    Asks for the password twice, or reads it from standard input when that is no terminal. Only the entry is printed,
-    which holds a key made of the password by scrypt.
+    Asks for the password twice, or reads it from standard input if that is not a terminal. Prints the entry, which
+    holds a key derived from the password by scrypt, never the password.
     """
     from moodlemlbackend.server.auth.passwords import make_entry
 

@@ -8,6 +8,7 @@ import click
 
 from .command import Answer
 from .command import command as make
+from .output import working
 
 EXAMPLES = """\
 moodlemlbackend report model/logs/1700000000000
@@ -21,10 +22,10 @@ moodlemlbackend report model/logs/*
     examples=EXAMPLES,
 )
 def command(folders: tuple[Path, ...]) -> Answer:
-    """Draw the figures of a run and write its page again.
+    """Draw the figures of a run again and rewrite its page.
 
-    RUNDIR is the folder of an evaluation or training. Its files report.json and report.npz hold all that is needed:
-    neither the data set nor the model has to be there. Prints where the page is.
+    RUNDIR is the folder of an evaluation or training. Its files report.json and report.npz are enough; the data set
+    and the model are not needed. Prints the path of the page.
     """
     from moodlemlbackend.errors import StorageError
     from moodlemlbackend.report.page import PAGE_NAME
@@ -33,7 +34,8 @@ def command(folders: tuple[Path, ...]) -> Answer:
 
     set_library_defaults()
     for folder in folders:
-        trouble = make_report(folder)
+        with working(f"Drawing the figures of {folder}"):
+            trouble = make_report(folder)
         if trouble:
             raise StorageError(trouble)
     pages = [str(folder / PAGE_NAME) for folder in folders]

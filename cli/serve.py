@@ -16,14 +16,14 @@ MOODLEMLBACKEND_SERVER_USERS="$(moodlemlbackend passwd moodle)" moodlemlbackend 
 
 @click.command("serve", cls=ExampleCommand, epilog=EXAMPLES)
 @click.option(
-    "--directory", metavar="PLACE", help="Where models are: a directory, or a URL such as s3://bucket/models."
+    "--directory", metavar="PLACE", help="Where to keep models: a directory, or a URL such as s3://bucket/models."
 )
-@click.option("--host", metavar="ADDRESS", help="Address to listen at; this machine alone can reach the default.")
-@click.option("--port", metavar="NUMBER", help="Port to listen at; 0 takes a free one, which the log names.")
+@click.option("--host", metavar="ADDRESS", help="Address to listen on.  [default: only this machine can connect]")
+@click.option("--port", metavar="NUMBER", help="Port to listen on; 0 picks a free one, which the log names.")
 def command(directory: str | None, host: str | None, port: str | None) -> None:
-    """Serve Moodle's server mode until a signal comes.
+    """Run the server for Moodle's server mode and the pages, until it is stopped.
 
-    Users and limits are settings; see docs/server.md. The log goes to standard error, a line of JSON each.
+    Users and limits are settings; see docs/server.md. The log goes to standard error, one JSON object per line.
     """
     prepare_streams()
     with errors_told(as_json=False):

@@ -10,5 +10,5 @@ from .command import command as make
 
 @make("version")
 def command() -> Answer:
-    """Print the version that Moodle is told; --version is the package's own."""
+    """Print the version reported to Moodle; --version prints the package's own."""
     return Answer({"version": reported_version()}, reported_version())

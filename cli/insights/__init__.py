@@ -16,4 +16,4 @@ NAMES = ("list", "show", "act", "notifications", "preferences", "send")
 
 @click.group("insights", cls=CommandGroup, epilog=EXAMPLES, package=__name__, names=NAMES)
 def command() -> None:
-    """List insights, show why, and do something about them."""
+    """List and explain insights, and act on them."""

@@ -24,10 +24,10 @@ moodlemlbackend insights act not-useful 12
     site=True, store=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(session: Session, action: str, predictions: tuple[int, ...], user: int | None) -> Answer:
-    """Record that somebody has dealt with predictions: acknowledge, not-useful, not-applicable, useful or take-back.
+    """Record that somebody has dealt with predictions.
 
-    With not-useful, the next training makes such predictions less likely, for everybody; rule-based models stay as they
-    are. take-back undoes what the user has said. With --user only what separate groups do not hide from this user.
+    ACTION is acknowledge, useful, not-useful, not-applicable or take-back, which undoes the user's last answer. After
+    not-useful, the next training makes such predictions less likely, for everybody; rule-based models do not change.
     """
     from moodlemlbackend.analytics.insights import actions
 

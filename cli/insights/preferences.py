@@ -12,13 +12,13 @@ from ..session import Session
 @make(
     "preferences",
     click.argument("user", metavar="USER", type=click.IntRange(1)),
-    click.option("--kept/--no-kept", default=None, help="Keep notifications to be read."),
+    click.option("--kept/--no-kept", default=None, help="Keep notifications to read here."),
     click.option("--email/--no-email", default=None, help="Send e-mails."),
-    click.option("--webhook/--no-webhook", default=None, help="Tell the webhook."),
+    click.option("--webhook/--no-webhook", default=None, help="Post to the webhook."),
     store=True, examples="moodlemlbackend insights preferences 453 --no-email",
 )  # fmt: skip
 def command(session: Session, user: int, **given: bool | None) -> Answer:
-    """Show or set how a user is told of insights."""
+    """Show or set how a user is notified of insights; USER is Moodle's user id."""
     from moodlemlbackend.analytics.notifications import channels
 
     with session.workspace.store.write() as connection:

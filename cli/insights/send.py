@@ -9,9 +9,9 @@ from ..session import Session
 
 @make("send", store=True, examples="moodlemlbackend insights send")
 def command(session: Session) -> Answer:
-    """Send what could not be sent before; the tasks predict and cleanup do so, too.
+    """Send notifications that could not be sent before; the tasks predict and cleanup do this too.
 
-    What its recipient has switched off since, here or in Moodle where the site is named, is not sent.
+    A notification is not sent if its recipient has switched it off since then, here or in Moodle.
     """
     from moodlemlbackend.analytics.notifications import outbox
 

@@ -8,7 +8,7 @@ from ..command import Answer
 from ..command import command as make
 from ..options import INDICATOR, INTERVAL, PROCESSOR, TARGET
 from ..session import Session
-from .shared import CONTEXT, NAME, changed
+from .shared import CONTEXT, changed, name_option
 
 EXAMPLES = """\
 moodlemlbackend models create --target course_completion --indicator default --interval quarters --enable
@@ -17,8 +17,8 @@ moodlemlbackend models create --target course_dropout --indicator read_actions,a
 
 
 @make(
-    "create", TARGET, INDICATOR, INTERVAL, PROCESSOR, NAME, CONTEXT,
-    click.option("--enable", is_flag=True, help="Enable it at once."),
+    "create", TARGET, INDICATOR, INTERVAL, PROCESSOR, name_option("[default: the name of its target]"), CONTEXT,
+    click.option("--enable", is_flag=True, help="Also enable it."),
     store=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(
@@ -31,7 +31,7 @@ def command(
     contexts: tuple[int, ...],
     enable: bool,
 ) -> Answer:
-    """Make a model; without --indicator it gets those of its target's core model."""
+    """Create a model; without --indicator it gets the indicators of its target's core model."""
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import definitions, registry
 
@@ -47,4 +47,4 @@ def command(
     )
     if enable:
         made = models.enable(session.workspace, made.id)
-    return changed(made, "made")
+    return changed(made, "created")

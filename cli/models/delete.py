@@ -11,7 +11,7 @@ from ..session import Session
 
 @make("delete", MODEL, YES, store=True, examples="moodlemlbackend models delete 6 --yes")
 def command(session: Session, modelid: int, yes: bool) -> Answer:
-    """Delete a model with everything that belongs to it."""
+    """Delete a model and everything that belongs to it."""
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.lifecycle import losses
 

@@ -11,7 +11,7 @@ from .shared import changed
 
 @make("disable", MODEL, store=True, examples="moodlemlbackend models disable 1")
 def command(session: Session, modelid: int) -> Answer:
-    """Disable a model; its insights are not shown until it is enabled again."""
+    """Disable a model; its insights stay hidden until you enable it again."""
     from moodlemlbackend.analytics import models
 
     return changed(models.edit(session.workspace, modelid, enabled=False), "disabled")

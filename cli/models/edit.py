@@ -9,7 +9,7 @@ from ..command import command as make
 from ..confirmation import confirm
 from ..options import INDICATOR, INTERVAL, MODEL, PROCESSOR, YES
 from ..session import Session
-from .shared import CONTEXT, NAME, changed
+from .shared import CONTEXT, changed, name_option
 
 EXAMPLES = """\
 moodlemlbackend models edit 1 --interval quarters --yes
@@ -18,9 +18,10 @@ moodlemlbackend models edit 1 --name "Pilot" --context 27
 
 
 @make(
-    "edit", MODEL, INDICATOR, INTERVAL, PROCESSOR, NAME, CONTEXT,
-    click.option("--site-processor", is_flag=True, help="Train it with the site's processor, whichever that is."),
-    click.option("--all-contexts", is_flag=True, help="Analyse everything, not only some contexts."),
+    "edit", MODEL, INDICATOR, INTERVAL, PROCESSOR,
+    name_option("An empty text brings back the name of its target."), CONTEXT,
+    click.option("--site-processor", is_flag=True, help="Go back to the site's default processor."),
+    click.option("--all-contexts", is_flag=True, help="Analyse the whole site again."),
     YES, store=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(
@@ -37,7 +38,8 @@ def command(
 ) -> Answer:
     """Change a model.
 
-    Other indicators, another interval or processor delete its predictions and what it has learned; it asks first.
+    New indicators, another interval or another processor delete the predictions and the trained model.
+    You are asked first.
     """
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import definitions, registry
@@ -54,4 +56,4 @@ def command(
     )
     confirm(losses.if_edited(session.workspace, modelid, **changes).sentence, yes=yes)
     edited = models.edit(session.workspace, modelid, **changes)
-    return changed(edited, "changed" if edited.trained or not model.trained else "changed; it is to be trained anew")
+    return changed(edited, "changed" if edited.trained or not model.trained else "changed and has to be trained again")

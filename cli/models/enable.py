@@ -12,10 +12,10 @@ from .shared import changed
 
 @make("enable", MODEL, INTERVAL, YES, store=True, examples="moodlemlbackend models enable 1 --interval quarters")
 def command(session: Session, modelid: int, interval: str | None, yes: bool) -> Answer:
-    """Enable a model: from now on the tasks train it and have it predict.
+    """Enable a model: from now on the scheduled tasks train it and predict with it.
 
-    Another interval deletes its predictions and what it has learned; it asks first, also where an interval cannot help
-    students in time.
+    Another interval deletes the predictions and the trained model. You are asked first, and also if the interval cannot
+    help students in time.
     """
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import definitions, registry

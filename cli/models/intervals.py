@@ -18,8 +18,7 @@ moodlemlbackend models intervals --target course_dropout
 def command(target: str | None) -> Answer:
     """List the analysis intervals: the parts of a course that a model looks at.
 
-    An interval that only looks at whole courses can be evaluated, but a model that warns of risk cannot use it to
-    predict in time.
+    An interval that looks at whole courses cannot predict in time which students are at risk.
     """
     from moodlemlbackend.analytics.features import registry
     from moodlemlbackend.analytics.insights.names import interval_name

@@ -8,21 +8,36 @@ import click
 
 from ..command import Answer
 from ..exit_codes import code_of_run
+from ..options import named
 from ..output import last_part, print_line
 from ..tables import Table, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from moodlemlbackend.analytics.lifecycle import RunResult
     from moodlemlbackend.analytics.models import AnalyticsModel
 
 FILE = click.argument("file", metavar="FILE", type=click.Path(dir_okay=False))
+ZIP_FILE = click.argument(
+    "file", metavar="FILE", type=click.Path(dir_okay=False), callback=named("a model package", ".zip")
+)
+CSV_FILE = click.argument(
+    "file", metavar="FILE", type=click.Path(dir_okay=False), callback=named("training data", ".csv", ".txt")
+)
 WEIGHTS = click.option(
     "--weights/--no-weights",
     default=True,
     show_default=True,
     help="Include what the model has learned, or leave it out.",
 )
-NAME = click.option("--name", metavar="TEXT", help="What to call it; its target's name unless given.")
+
+
+def name_option(meaning: str) -> Callable[[Any], Any]:
+    """The option that names a model, with what happens without it."""
+    return click.option("--name", metavar="TEXT", help=f"The model's name.  {meaning}")
+
+
 CONTEXT = click.option(
     "--context", "contexts", metavar="ID", type=click.IntRange(1), multiple=True,
     help="Analyse only the course or category with this context id. Repeatable.",
@@ -85,7 +100,7 @@ def run_answer(result: RunResult, *, everything: bool) -> Answer:
                 print_line(f"  {analysed.name}: {analysed.reason}")
         if not everything:
             for reason, number in sorted(reasons.items(), key=lambda item: -item[1]):
-                print_line(f"  not used, {number}: {reason}")
+                print_line(f"  {number} not used: {reason}")
 
     facts = {**result.summary(), "analysables": [vars(analysed) for analysed in result.analysables]}
     return Answer(facts, show, code_of_run(result.status), result.info)
@@ -94,7 +109,7 @@ def run_answer(result: RunResult, *, everything: bool) -> Answer:
 def print_figures(result: RunResult) -> None:
     """Print what a run gave, and what there is to say."""
     figures = ", ".join(f"{number} {name}" for name, number in result.figures.items() if number)
-    print_line(f"{result.name} (model {result.modelid}): {figures or 'nothing'}.")
+    print_line(f"{result.name} (model {result.modelid}): {figures or 'nothing new'}.")
     for sentence in result.info:
         print_line(f"  {sentence}")
 

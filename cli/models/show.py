@@ -12,7 +12,7 @@ from .shared import model_facts
 
 @make("show", MODEL, store=True, examples="moodlemlbackend models show 1")
 def command(session: Session, modelid: int) -> Answer:
-    """Show all that is known of a model."""
+    """Show everything about a model."""
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.db import feedback, predictions
     from moodlemlbackend.analytics.lifecycle import most_flagged

@@ -14,4 +14,4 @@ moodlemlbackend site dataset --target course_dropout --interval quarters -o drop
 
 @click.group("site", cls=CommandGroup, epilog=EXAMPLES, package=__name__, names=("check", "dataset"))
 def command() -> None:
-    """Read a Moodle site: nothing is ever written to it."""
+    """Read a Moodle site; nothing is ever written to it."""

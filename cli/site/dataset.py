@@ -8,7 +8,8 @@ import click
 
 from ..command import Answer
 from ..command import command as make
-from ..options import INDICATOR, INTERVAL, TARGET
+from ..confirmation import confirm_overwriting
+from ..options import INDICATOR, INTERVAL, TARGET, YES, named
 from ..output import print_line, progress_of_analysis
 from ..session import Session
 
@@ -22,13 +23,16 @@ moodlemlbackend site dataset --target course_gradetopass --interval deciles --un
     "dataset", TARGET, INTERVAL, INDICATOR,
     click.option(
         "--labelled/--unlabelled", default=True, show_default=True,
-        help="For training and evaluation, or for prediction.",
+        help="Write a data set for training and evaluation, or one for prediction.",
     ),
     click.option(
-        "--jobs", type=click.IntRange(1), help="Courses analysed side by side.  [default: by the log's size]"
+        "--jobs", type=click.IntRange(1), help="How many courses to analyse at once.  [default: depends on the log]"
     ),
-    click.option("-o", "--output", required=True, metavar="FILE", help="Data set to write; - is standard output."),
-    site=True, examples=EXAMPLES,
+    click.option(
+        "-o", "--output", required=True, metavar="FILE", callback=named("a data set", ".csv", ".txt"),
+        help="CSV file to write; - is standard output.",
+    ),
+    YES, site=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(
     session: Session,
@@ -38,12 +42,12 @@ def command(
     labelled: bool,
     jobs: int | None,
     output: str,
+    yes: bool,
 ) -> Answer:
-    """Calculate a data set, equal to the one that Moodle itself would write.
+    """Calculate a data set, identical to the one that Moodle would write.
 
-    Ids are the names of classes in Moodle; the last part is enough for the targets and time splitting methods that
-    Moodle ships. A labelled data set holds every sample whose truth is known at the time, an unlabelled one those to
-    predict.
+    A labelled data set holds every sample whose outcome is known; an unlabelled one holds the samples to predict.
+    Without --indicator, the data set has the indicators of the target's core model.
     """
     from moodlemlbackend.analytics.features import registry
     from moodlemlbackend.analytics.features.analysis import Analysis
@@ -52,20 +56,23 @@ def command(
 
     to_output = output == "-"
     if to_output and click.get_current_context().params["as_json"]:
-        raise UsageError("With --json the data set cannot be on standard output as well; name a file with --output.")
+        raise UsageError("With --json, standard output cannot hold the data set as well; name a file with --output.")
     if interval is None:
         raise UsageError("Name the analysis interval with --interval, such as quarters.")
     learned, method = registry.get_target(target), registry.get_time_splitting(interval)
     chosen = indicators or registry.indicators_of(learned, session.site.modules)
     used = [registry.get_indicator(name) for name in chosen]
     registry.check_fit(learned, used, method)
+    if not to_output:
+        confirm_overwriting(output, yes=yes)
     analysis = Analysis(learned, used, [method], session.now, labelled)
     file = sys.stdout.buffer if to_output else output
     progress = progress_of_analysis(lambda: analysis.analyser.rows(session.site, analysis.contexts))
     written = write_dataset(file, session.site, analysis, jobs=jobs, progress=progress)
     text = (
-        f"{written.rows} rows with {written.columns} features from {written.analysables} analysables, "
-        f"{len(written.refused)} left out, in {'standard output' if to_output else output}."
+        f"Wrote {written.rows:,} rows with {written.columns} features to "
+        f"{'standard output' if to_output else output}; analysed: {written.analysables:,}, left out: "
+        f"{len(written.refused):,}."
     )
     if to_output:
         print_line(text, err=True)

@@ -14,7 +14,7 @@ moodlemlbackend tasks predict --json
 
 @click.group("tasks", cls=CommandGroup, epilog=EXAMPLES, package=__name__, names=("train", "predict", "cleanup"))
 def command() -> None:
-    """Scheduled tasks; each may run while another one does.
+    """Run the scheduled tasks; they may run at the same time.
 
-    The exit code is 1 when a model met an error, else 0: also when there was nothing to do.
+    The exit code is 1 if a model failed. Having nothing to do is not a failure.
     """

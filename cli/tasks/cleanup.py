@@ -10,7 +10,7 @@ from .summary import task_answer
 
 @make("cleanup", site=True, store=True, examples="moodlemlbackend tasks cleanup")
 def command(session: Session) -> Answer:
-    """Remove what belongs to courses and users that are gone, and calculations past their time."""
+    """Remove what belongs to deleted courses and users, and calculations that have expired."""
     from moodlemlbackend.analytics.lifecycle.tasks import clean_up
 
     return task_answer(clean_up(session.workspace, session.site))

@@ -18,7 +18,7 @@ moodlemlbackend tasks predict
 
 @make("predict", DRY_RUN, site=True, store=True, examples=EXAMPLES)
 def command(session: Session, dry_run: bool) -> Answer:
-    """Have every enabled and trained model predict, and notify people if notifications are on."""
+    """Predict with every enabled and trained model, and notify people if notifications are on."""
     from moodlemlbackend.analytics.lifecycle.tasks import predict_models, rehearse_models
 
     shown = progress_of(session.site)

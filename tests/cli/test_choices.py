@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import os
+import re
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -112,3 +114,52 @@ def test_a_model_goes_by_its_id_name_or_target(run):
     )
     assert run("enable-model", "--modelid", "Pilot", "--analysisinterval", "quarters").exit_code == 0
     assert json.loads(run("models", "delete", "pilot", "--yes", "--json").stdout)["deleted"] == pilot
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands_and_options(shell):
+    def completed(*words):
+        line = " ".join(("moodlemlbackend", *words))
+        position = words[-1] if shell == "fish" else str(len(words))
+        env = {"_MOODLEMLBACKEND_COMPLETE": f"{shell}_complete", "COMP_WORDS": line, "COMP_CWORD": position}
+        return CliRunner().invoke(main, (), env=env, prog_name="moodlemlbackend").output
+
+    script = CliRunner().invoke(
+        main, (), env={"_MOODLEMLBACKEND_COMPLETE": f"{shell}_source"}, prog_name="moodlemlbackend"
+    )
+    assert "_moodlemlbackend_completion" in script.output
+    assert "models" in completed("mod")
+    assert {"edit", "enable", "evaluate", "export-data"} <= set(re.split(r"[\n\t,]", completed("models", "e")))
+    assert "--interval" in completed("models", "evaluate", "--int")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("site", "dataset", "--target", "course_dropout", "-o", "x.parquet"),
+         "'x.parquet': a data set is written as .csv; end the name with that."),
+        (("models", "export-data", "1", "x.xlsx"),
+         "'x.xlsx': training data is written as .csv; end the name with that."),
+        (("models", "export", "1", "x.tar"), "'x.tar': a model package is written as .zip; end the name with that."),
+    ],
+)  # fmt: skip
+def test_a_file_name_that_promises_another_format_is_refused(run, words, sentence):
+    done = run(*words)
+    assert done.exit_code == 2
+    assert sentence in done.stderr
+
+
+def test_every_argument_is_explained():
+    from moodlemlbackend.cli.command import _ABOUT_ARGUMENTS, CommandGroup
+
+    def commands(command):
+        if not isinstance(command, CommandGroup):
+            return [command]
+        context = click.Context(command)
+        return [one for name in command.list_commands(context) for one in commands(command.get_command(context, name))]
+
+    for command in commands(main):
+        context = click.Context(command)
+        for parameter in command.params:
+            if isinstance(parameter, click.Argument):
+                assert parameter.make_metavar(context) in _ABOUT_ARGUMENTS, command.name
