@@ -93,7 +93,9 @@ def test_a_page_says_what_the_evaluation_came_to(evaluated):
     assert f"{len(data.labels)}, " in text
     assert "49 in 98 columns" in text
     assert r"\core\analytics\time_splitting\quarters" in text
-    assert re.search(r"of 100 students warned \d+ are truly at risk; \d+ of 100 at risk are warned", text)
+    assert re.search(
+        r"\d+ of 100 flagged students are really at risk, and \d+ of 100 students at risk are " "flagged", text
+    )
     assert "moodlemlbackend evaluate model" in text
     assert "--seed 7" in text
     assert "Samples that belong together" in text, "of one course, and of one student"
@@ -109,7 +111,7 @@ def test_every_kind_of_run_has_a_page(kind, tmp_path):
 
 def test_three_classes(tmp_path):
     text = page_of(record(classes=("early", "late", "never")), tmp_path)
-    assert "of 100 samples named class never" in text
+    assert "of 100 samples predicted as class never" in text
     assert text.count('<tr><th scope="row">late') == 1
 
 
@@ -523,4 +525,4 @@ def test_what_is_in_force_is_the_answer(tmp_path, monkeypatch, switched):
 
 def test_a_model_of_unknown_target_is_described_in_general_words(tmp_path):
     text = render(record(target="TARGET"), [], tmp_path)
-    assert "students" not in text.partition("Who would be warned")[2].partition("</section>")[0]
+    assert "students" not in text.partition("Who would be flagged")[2].partition("</section>")[0]
