@@ -30,7 +30,7 @@ NO_STUDENTS = Refusal(
     "Give its students a role of the archetype student in the course.",
 )  # fmt: skip
 NO_SECTIONS = Refusal(
-    "nocoursesections", "course", "The format of the course has no sections.",
+    "nocoursesections", "course", "The course format has no sections.",
     "Choose a course format with sections, such as topics or weeks.",
 )  # fmt: skip
 NO_END = Refusal(
@@ -38,11 +38,11 @@ NO_END = Refusal(
     "Set an end date in the settings of the course.",
 )  # fmt: skip
 END_BEFORE_START = Refusal(
-    "errorendbeforestart", "course", "The end of the course is before its start.",
+    "errorendbeforestart", "course", "The course ends before it starts.",
     "Correct the dates in the settings of the course.",
 )  # fmt: skip
 TOO_LONG = Refusal(
-    "coursetoolong", "course", "The course takes more than a year and four weeks.",
+    "coursetoolong", "course", "The course is longer than a year and four weeks.",
     "Correct the dates of the course. A course that never ends cannot be compared with others.",
 )  # fmt: skip
 FINISHED = Refusal(
@@ -62,7 +62,7 @@ NO_COMPLETION = Refusal(
     "Turn on completion tracking for the site and the course, and set completion conditions.",
 )  # fmt: skip
 NO_COMPETENCIES = Refusal(
-    "nocompetenciesincourse", "tool_lp", "The course is linked to no competency.",
+    "nocompetenciesincourse", "tool_lp", "The course has no competencies linked to it.",
     "Turn on competencies for the site, and link some to the course.",
 )  # fmt: skip
 NO_GRADE_TO_PASS = Refusal(
