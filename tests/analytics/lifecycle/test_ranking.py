@@ -122,7 +122,8 @@ def test_of_good_scores_the_most_in_time_is_best(site, tmp_path, judged, monkeyp
     result, _, _ = evaluated(tmp_path / "a", site, every)
     assert [one.interval for one in result.evaluations] == [DECILES, QUARTERS, SINGLE_RANGE]
     assert result.info[-1] == (
-        "Of these intervals deciles is recommended: of those that score well enough, it would have flagged students best in time "
+        "Of these intervals deciles is recommended: of those that score well enough, it would have flagged "
+        "students best in time "
         "(F1 score 0.50; with other courses 0.40 to 0.60)."
     )
     judged[DECILES] = (0.6, Status.LOW_SCORE)

@@ -111,7 +111,7 @@ def test_nothing_can_be_written(small):
 
 def test_a_wrong_prefix(small):
     small.commit()
-    with pytest.raises(SiteError, match="no table abc_course; check the prefix"):
+    with pytest.raises(SiteError, match="no table abc_course; check the table prefix"):
         open_site(small.url, prefix="abc_")
     with pytest.raises(UsageError, match="prefix"):
         open_site(small.url, prefix="mdl_; DROP TABLE x")
