@@ -119,7 +119,7 @@ def test_several_models_of_one_target(workspace):
         ({"indicators": []}, "at least one indicator"),
         ({"indicators": [*SHORT, SHORT[0]]}, "twice"),
         ({"interval": r"\core\analytics\time_splitting\upcoming_week"}, "does not accept"),
-        ({"interval": "nothing"}, "no time splitting"),
+        ({"interval": "nothing"}, "no interval"),
         ({"processor": "nothing"}, "no processor"),
         ({"name": "x" * 1334}, "1333"),
         ({"target": NO_TEACHING, "indicators": [r"\core_user\analytics\indicator\user_track_forums"]}, "needs user"),
@@ -387,6 +387,7 @@ def test_the_unique_id_is_moodles(workspace):
 
 
 def test_commands(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(tmp_path))
 
     def run(*arguments, code=0):

@@ -301,7 +301,7 @@ def test_commands(trained, site_url, tmp_path, monkeypatch):
         assert done.exit_code == code, done.output
         return done.output
 
-    assert "is in" in run("export", str(TRAINED), str(tmp_path / "m.zip"))
+    assert "is exported to" in run("export", str(TRAINED), str(tmp_path / "m.zip"))
     assert "Model 7 is created" in run("import", str(tmp_path / "m.zip"), "--name", "Copy")
     assert json.loads(run("import", str(tmp_path / "m.zip"), "--no-weights", "--json"))["model"]["trained"] is False
     assert json.loads(run("export-data", str(TRAINED), str(tmp_path / "d.csv"), "--json"))["rows"] > 0
