@@ -33,6 +33,7 @@ ROOMS = {
         "Babel>=2.12",
         "fastapi>=0.115",
         "fsspec>=2025.5.1",
+        "itsdangerous>=2.1",
         "jinja2>=3.1.2",
         "prometheus-client>=0.20",
         "python-multipart>=0.0.27",

@@ -17,13 +17,18 @@ from moodlemlbackend.interpreter import install_line
 from moodlemlbackend.server.api import openapi
 from moodlemlbackend.server.api.routes import add_calls
 from moodlemlbackend.server.auth.authenticator import Authenticator
+from moodlemlbackend.server.auth.csrf import FormTokens
+from moodlemlbackend.server.auth.sessions import Sessions
+from moodlemlbackend.server.auth.shared import SharedLogins
 from moodlemlbackend.server.health import add_health, watch_store
 from moodlemlbackend.server.jobs.queue import Jobs
 from moodlemlbackend.server.metrics import Metrics
 from moodlemlbackend.server.middleware import RequestMiddleware
+from moodlemlbackend.server.pages.login import add_login
 from moodlemlbackend.server.pages.models import add_pages
 from moodlemlbackend.server.refusals import add_refusals
 from moodlemlbackend.storage import open_storage
+from moodlemlbackend.storage.object_store import open_shared
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,6 +56,9 @@ def create_app(settings: ServerSettings, analytics: AnalyticsSettings | None = N
     app.state.metrics = metrics
     app.state.authenticator = Authenticator(settings.users, settings.people, metrics.failed_logins.inc)
     app.state.storage = open_storage(settings.directory)
+    shared = SharedLogins(open_shared(settings.directory))
+    app.state.sessions = Sessions(shared, app.state.authenticator.fingerprint)
+    app.state.form_tokens = FormTokens(shared)
     app.state.store_reached = False
     app.state.analytics = analytics if analytics and analytics.site else None
     app.state.request_contexts = None
@@ -58,6 +66,7 @@ def create_app(settings: ServerSettings, analytics: AnalyticsSettings | None = N
     add_refusals(app)
     add_calls(app)
     add_health(app)
+    add_login(app)
     add_pages(app)
     if app.state.analytics is not None:
         _add_site_pages(app)

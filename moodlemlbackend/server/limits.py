@@ -86,6 +86,16 @@ FORM_FIELDS = 2048
 FORM_SECONDS = 86_400
 """How long a form that was shown can be sent."""
 
+SESSION_IDLE_SECONDS = 7200
+"""Without a request, until a session ends."""
+SESSION_SECONDS = 43_200
+"""From the login until a session ends, however much it is used."""
+SESSION_RENEWAL_SECONDS = 300
+"""Between two cookies of a session that is used."""
+COOKIE_CHARACTERS = 1024
+ADDRESS_CHARACTERS = 2000
+"""Of the page to which a login leads."""
+
 _CHUNK = MIB
 
 
@@ -128,7 +138,9 @@ class DataSetCheck:
     def _check(self, piece: bytes) -> None:
         self._bytes += len(piece)
         if self._bytes > self._limits.uncompressed_bytes:
-            raise RequestError(f"The data set has more than {size(self._limits.uncompressed_bytes)} unpacked.", 413)
+            raise RequestError(
+                f"The data set has more than {size(self._limits.uncompressed_bytes)} when unpacked.", 413
+            )
         if self._lines < 3:
             self._header = _check_header(self._header + piece, self._limits)
         self._lines += piece.count(b"\n")
@@ -141,7 +153,7 @@ def _check_header(text: bytes, limits: Limits) -> bytes:
     rows = text.split(b"\n", 3)[:3]
     for number, row in enumerate(rows, start=1):
         if len(row) > HEADER_ROW_BYTES:
-            raise RequestError(f"Row {number} of the data set has no line end in {size(HEADER_ROW_BYTES)}.", 413)
+            raise RequestError(f"Row {number} of the data set has no line end within {size(HEADER_ROW_BYTES)}.", 413)
         if row.count(b",") >= limits.columns + 1:
             raise RequestError(f"Row {number} of the data set has more than {limits.columns} columns.", 413)
     return text if len(text) <= 3 * HEADER_ROW_BYTES else b""

@@ -12,6 +12,7 @@ import math
 import os
 import uuid
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,7 +22,6 @@ from moodlemlbackend.interpreter import install_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
@@ -53,6 +53,13 @@ _UNREACHABLE = {
     "EndpointConnectionError", "FSTimeoutError", "HTTPClientError", "ReadTimeoutError", "ServerTimeoutError",
     "TimeoutError", "gaierror",
 }  # fmt: skip
+
+
+def open_shared(base: str | Path) -> Objects:
+    """Return the objects of a base that is a directory or a URL, for small things that its servers share."""
+    if "://" in str(base):
+        return open_objects(str(base))
+    return Objects("file", f"file://{Path(base).absolute()}")
 
 
 def open_objects(url: str) -> Objects:

@@ -100,6 +100,22 @@ def test_a_core_model_that_was_deleted_stays_away_until_it_is_restored(tmp_path)
         assert len(listed(again)) == 6
 
 
+def test_restoring_asks_before_it_adds_a_model_next_to_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(tmp_path))
+    words = ["models", "restore"]
+    with new_workspace(tmp_path) as made:
+        models.remove(made, model_of(made, NO_TEACHING))
+        assert CliRunner().invoke(main, words).exit_code == 0, "nothing of its target is there"
+        dropout = model_of(made, DROPOUT)
+        models.edit(made, dropout, indicators=SHORT)
+        refused = CliRunner().invoke(main, words)
+        assert refused.exit_code == 2
+        assert f"with the same target as model {dropout} (Students at risk of dropping out): nothing" in refused.output
+        assert len(listed(made)) == 5
+        assert CliRunner().invoke(main, [*words, "--yes"]).exit_code == 0
+        assert len(listed(made)) == 6
+
+
 def test_several_models_of_one_target(workspace):
     one = models.create(workspace, DROPOUT, SHORT, interval=QUARTERS, name="A")
     other = models.create(workspace, DROPOUT, SHORT[:1], interval=SINGLE_RANGE, processor="neural_network", name="B")
@@ -118,7 +134,7 @@ def test_several_models_of_one_target(workspace):
         ({"indicators": [r"\nobody\indicator"]}, "no indicator"),
         ({"indicators": []}, "at least one indicator"),
         ({"indicators": [*SHORT, SHORT[0]]}, "twice"),
-        ({"interval": r"\core\analytics\time_splitting\upcoming_week"}, "does not accept"),
+        ({"interval": r"\core\analytics\time_splitting\upcoming_week"}, "does not work with"),
         ({"interval": "nothing"}, "no interval"),
         ({"processor": "nothing"}, "no processor"),
         ({"name": "x" * 1334}, "1333"),
@@ -164,9 +180,9 @@ def test_contexts_limit_what_is_analysed(workspace, site):
 
 def test_a_static_model_keeps_its_assumptions(workspace):
     modelid = model_of(workspace, NO_RECENT_ACCESSES)
-    with pytest.raises(UsageError, match="assumptions"):
+    with pytest.raises(UsageError, match="rule-based"):
         models.edit(workspace, modelid, indicators=SHORT)
-    with pytest.raises(UsageError, match="assumptions"):
+    with pytest.raises(UsageError, match="rule-based"):
         models.edit(workspace, modelid, processor="neural_network")
     edited = models.edit(workspace, modelid, interval=r"\core\analytics\time_splitting\past_week", enabled=False)
     assert (edited.trained, edited.enabled) == (True, False)
@@ -320,7 +336,7 @@ def test_what_loses_nothing_is_not_asked_about(predicted, command):
     command("models", "disable", "6")
     assert number(predicted, PREDICTIONS) == before
     assert "no model 77" in command("models", "delete", "77", code=2)
-    assert "does not accept" in command("models", "enable", "6", "--interval", "upcoming_week", code=2)
+    assert "does not work with" in command("models", "enable", "6", "--interval", "upcoming_week", code=2)
 
 
 def test_moodles_tool_does_not_ask_cron_and_says_what_was_deleted(predicted, command):
@@ -387,8 +403,8 @@ def test_the_unique_id_is_moodles(workspace):
 
 
 def test_commands(tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments, code=0):
         done = CliRunner().invoke(main, ["models", *arguments])

@@ -90,7 +90,8 @@ def cannot_help(target_id: str, interval: str | None) -> str:
         return ""
     return (
         f"The interval {last_part(interval)} cannot help students in time: it learns from whole courses and "
-        "predicts once, of a course that has only begun; choose one that looks at parts of a course, such as quarters."
+        "predicts only once, when a course has just begun; choose one that looks at parts of a course, such "
+        "as quarters."
     )
 
 
@@ -110,7 +111,7 @@ def check_model(target_id: str, indicators: Sequence[str], interval: str | None)
     known = [registry.get_indicator(one) for one in indicators]
     methods = [interval] if interval else intervals_for(target_id)
     if not methods:
-        raise UsageError(f"No analysis interval is installed that the target {target_id} accepts.")
+        raise UsageError(f"No interval installed here works with the target {target_id}.")
     registry.check_fit(chosen, known, registry.get_time_splitting(methods[0]))
 
 

@@ -71,7 +71,7 @@ NO_GRADE_TO_PASS = Refusal(
 )  # fmt: skip
 NOT_MEASURED = Refusal(
     "nomeasuredactivities", "analytics",
-    "The course has activities, but none that can be measured, such as a forum, an assignment or a quiz.",
+    "The course has no activities that can be measured, such as a forum, an assignment or a quiz.",
     "Add an activity of Moodle's own in which students take part.",
 )  # fmt: skip
 

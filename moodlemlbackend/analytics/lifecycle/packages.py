@@ -31,7 +31,7 @@ from moodlemlbackend.settings.backend import load_settings
 from moodlemlbackend.storage import archives
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
@@ -122,8 +122,12 @@ def import_model(
     name: str = "",
     weights: bool = True,
     ignore_versions: bool = False,
+    agree: Callable[[Sequence[AnalyticsModel]], None] | None = None,
 ) -> Imported:
     """Make a model, disabled, of a package that this package or Moodle exported; trained if what it learned came along.
+
+    ``agree`` is called with the models alike that there are, of the same target, indicators and interval, if any; when
+    it raises, no model is made.
 
     Raises
     ------
@@ -154,6 +158,8 @@ def import_model(
                 "This model was trained by Moodle's PHP processor, which cannot be used here; import it "
                 "without weights and train it."
             )
+        if agree and (alike := _alike(workspace, configuration)):
+            agree(alike)
         with ExitStack() as lock:
             with workspace.store.write() as connection:
                 model = models.insert(
@@ -190,6 +196,14 @@ def export_training_data(workspace: Workspace, modelid: int, target: Path) -> in
         target.unlink(missing_ok=True)
         dataset_files.join([file.path for file in files], target)
     return sum(file.rows for file in files)
+
+
+def _alike(workspace: Workspace, configuration: Mapping[str, Any]) -> list[AnalyticsModel]:
+    """The models of the same target, indicators and interval."""
+    wanted = set(configuration["indicators"]), configuration["timesplitting"]
+    with workspace.store.read() as connection:
+        of_target = models.listed(connection, target=configuration["target"])
+    return [model for model in of_target if (set(model.indicators), model.interval) == wanted]
 
 
 def _absent(indicators: Iterable[str], modules: Collection[str] | None) -> list[str]:

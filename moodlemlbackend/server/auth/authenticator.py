@@ -1,4 +1,4 @@
-"""Who is asking: HTTP Basic, with failed logins that cost the client time and not the server."""
+"""Who is asking: a user name and a password, with failed logins that cost the client time and not the server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("moodlemlbackend.server")
 
-_REFUSED = "The user name or the password is not right; correct them in Moodle's settings."
+_REFUSED = "Wrong user name or password; correct them in Moodle's analytics settings."
 
 
 @dataclass
@@ -44,7 +44,6 @@ class Authenticator:
     def __init__(self, users: str, people: str = "", failed: Callable[[], None] = lambda: None) -> None:
         self.replace_users(users, people)
         self._checks: dict[bytes, asyncio.Future[bool]] = {}
-        self._key = secrets.token_bytes(32)
         self._failures: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
         self._failed = failed
         self._threads = ThreadPoolExecutor(2, "password")
@@ -55,16 +54,19 @@ class Authenticator:
         known_users = read_users(users)
         both = {name.casefold() for name in known_users} & {name.casefold() for name in known_people}
         if both:
-            raise UsageError(f"The name {min(both)!r} is there in users and in people; keep one, or choose another.")
+            raise UsageError(
+                f"The name {min(both)!r} is in both users and people; remove it from one, or choose another name."
+            )
         self._people = known_people
         self._users = {**known_users, **known_people}
         self._unusable = unusable(slow=any(password.slow for password in self._users.values()))
+        self._key = secrets.token_bytes(32)
         self._seen: dict[str, bytes] = {}
         plain = sorted(name for name, password in self._users.items() if password.kind == "plain")
         if plain:
             log.warning(
-                "Passwords are stored as plain text in the settings users or people; replace them by what "
-                "moodlemlbackend passwd makes.",
+                "Passwords are stored as plain text in the settings users or people; replace them with the "
+                "output of moodlemlbackend passwd.",
                 extra={"users": plain},
             )
 
@@ -82,25 +84,35 @@ class Authenticator:
         """Whether a name is of the people, who may see pages of the Moodle site only."""
         return user in self._people
 
+    def fingerprint(self, user: str) -> bytes | None:
+        """That of the user's entry, which is another once the password is; None when there is no such user."""
+        password = self._users.get(user)
+        return password.fingerprint if password else None
+
     async def enter(self, authorization: str, client: str) -> str:
-        """Return the user's name.
+        """Return the name of the user whose login the header ``Authorization`` is; RequestError as :meth:`check`."""
+        if not authorization:
+            raise RequestError("Log in with your user name and password for this server.", 401)
+        user, password = _credentials(authorization)
+        await self.check(user, password, client)
+        return user
+
+    async def check(self, user: str, password: str, client: str) -> None:
+        """Let the right password of a user pass.
 
         Raises
         ------
         RequestError
-            401 without the right credentials, after a delay if some were given; 429 while a client has so many
-            such answers of this user outstanding that they take their turn, and these are wrong, too, or many.
+            401 for any other, after a delay; 429 while a client has so many such answers of this user outstanding
+            that they take their turn, and these are wrong, too, or many.
         """
-        if not authorization:
-            raise RequestError("Log in with the user name and password that this server knows.", 401)
-        user, password = _credentials(authorization)
         client_user = client, user[: limits.USER_CHARACTERS]
         failures = self._failures.get(client_user)
         many = failures is not None and failures.delayed >= limits.FAILED_LOGINS_AT_ONCE
         if failures is not None and many:
             await self._take_turn(failures, known=user in self._seen)
         if await self._right(user, password):
-            return user
+            return
         self._failed()
         log.warning("Failed login", extra={"client": client})
         if many:
@@ -135,7 +147,7 @@ class Authenticator:
         check = self._checks.get(mark)
         if check is None:
             if len(self._checks) >= limits.LOGINS_CHECKED_AT_ONCE:
-                raise RequestError("Too many logins at a time; try again in a minute.", 429, retry_after=30)
+                raise RequestError("Too many logins at the same time; try again in a minute.", 429, retry_after=30)
             check = asyncio.get_running_loop().run_in_executor(self._threads, known.matches, password)
             self._checks[mark] = check
             check.add_done_callback(lambda _: self._checks.pop(mark, None))

@@ -1,14 +1,40 @@
-"""What every route that needs a login asks for, and what it may add to the request's line in the log."""
+"""What every route that needs a login asks for, and what it may add to the request's line in the log.
+
+Programs log in by HTTP Basic: Moodle's calls and metrics know nothing else. Pages know it, too, but what a browser has
+is a session, which :func:`begin_session` begins.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import asyncio
+import re
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBasic
 
 from moodlemlbackend.errors import RequestError
+from moodlemlbackend.server import limits
 from moodlemlbackend.server.auth.csrf import check_origin
+from moodlemlbackend.server.auth.sessions import NoSessionError
+
+if TYPE_CHECKING:
+    from moodlemlbackend.server.auth.sessions import Session
+
+_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*", re.ASCII)
+"""A path of this server, with its query: printable, without a backslash, and with one slash at its begin."""
+
+
+class LoginNeededError(Exception):
+    """A page was asked for without a login; ``address`` is to be shown after one.
+
+    ``lost`` when a form was sent, with which nothing is done.
+    """
+
+    def __init__(self, address: str, *, lost: bool) -> None:
+        super().__init__(address)
+        self.address = address
+        self.lost = lost
 
 
 class _Authorization(HTTPBasic):
@@ -18,35 +44,156 @@ class _Authorization(HTTPBasic):
         return request.headers.get("authorization", "")
 
 
-async def login(request: Request, authorization: Annotated[str, Depends(_Authorization())]) -> str:
+async def header_login(request: Request, authorization: Annotated[str, Depends(_Authorization())]) -> str:
     """Return the name of a user or of one of the people; RequestError of 401 or 429."""
-    client = request.client.host if request.client else ""
-    user: str = await request.app.state.authenticator.enter(authorization, client)
+    user: str = await request.app.state.authenticator.enter(authorization, client_of(request))
     logged(request)["user"] = user
     return user
 
 
-AnyLogin = Annotated[str, Depends(login)]
-
-
-async def user_login(request: Request, user: AnyLogin) -> str:
+async def user_login(request: Request, user: Annotated[str, Depends(header_login)]) -> str:
     """Return the user's name; RequestError also of 403 for people, who may see the pages of the site only.
 
     What changes something must not have been asked for by a page of another site, either.
     """
     if request.method == "POST":
         check_origin(request)
-    if request.app.state.authenticator.is_person(user):
-        raise RequestError(
-            "This login is for the insights of the Moodle site, at /insights, and for nothing else.", 403
-        )
-    return user
+    return _no_person(request, user)
 
 
 UserLogin = Annotated[str, Depends(user_login)]
+
+
+async def page_login(request: Request) -> str:
+    """Return who has a session, or logs in by the header; LoginNeededError for nobody, else as header_login."""
+    session = await session_of(request)
+    if session is not None:
+        return session.user
+    authorization = request.headers.get("authorization", "")
+    if authorization:
+        return await header_login(request, authorization)
+    if request.method == "POST":
+        raise LoginNeededError(_referring_page(request), lost=True)
+    raise LoginNeededError(_address(request), lost=False)
+
+
+AnyLogin = Annotated[str, Depends(page_login)]
+
+
+async def page_user_login(request: Request, user: AnyLogin) -> str:
+    """The same for pages that are not for people; RequestError of 403."""
+    return _no_person(request, user)
+
+
+PageUserLogin = Annotated[str, Depends(page_user_login)]
+
+
+async def session_of(request: Request) -> Session | None:
+    """Return the session whose cookie the browser sent, renewed if it is time to; None when there is none."""
+    cookie, sessions = request.cookies.get(_cookie_name(request)), request.app.state.sessions
+    if not cookie:
+        return None
+    try:
+        session: Session = await asyncio.to_thread(sessions.read, cookie)
+    except NoSessionError as error:
+        logged(request)["no_session"] = str(error)
+        return None
+    renewed = sessions.renew(session)
+    if renewed is not None:
+        _set_cookie(request, sessions.cookie(renewed))
+    request.state.session = session
+    logged(request).update(user=session.user, session=session.name)
+    return session
+
+
+def form_token(request: Request, user: str) -> str:
+    """The token of forms of the page that is made now; not for the event loop."""
+    token: str = request.app.state.form_tokens.make(user, _session_id(request))
+    return token
+
+
+def log_out_token(request: Request) -> str:
+    """The same for the button to log out; empty without a session, which has no such button."""
+    session: Session | None = getattr(request.state, "session", None)
+    return form_token(request, session.user) if session else ""
+
+
+def holds(request: Request, user: str, token: str) -> bool:
+    """Whether a form's token was made for this user and session; not for the event loop."""
+    held: bool = request.app.state.form_tokens.hold(user, _session_id(request), token)
+    return held
+
+
+async def begin_session(request: Request, user: str) -> Session:
+    """Have the browser of a user who has just logged in keep a new session; one that it had ends."""
+    former, sessions = await session_of(request), request.app.state.sessions
+    if former is not None:
+        await asyncio.to_thread(sessions.end, former)
+    session: Session = await asyncio.to_thread(sessions.begin, user)
+    _set_cookie(request, sessions.cookie(session))
+    logged(request).update(user=user, session=session.name)
+    return session
+
+
+async def end_session(request: Request, session: Session) -> None:
+    """End a session, and have the browser forget it."""
+    await asyncio.to_thread(request.app.state.sessions.end, session)
+    _set_cookie(request, "", "; Max-Age=0")
+
+
+def local_address(text: str) -> str:
+    """A path of this server as it was given; ``/`` for whatever leads elsewhere."""
+    return text if len(text) <= limits.ADDRESS_CHARACTERS and _PATH.fullmatch(text) else "/"
+
+
+def encrypted(request: Request) -> bool:
+    """Whether the browser speaks TLS, with this server or with a proxy that is believed."""
+    return bool(request.scope["scheme"] == "https")
+
+
+def client_of(request: Request) -> str:
+    """The client's address."""
+    return request.client.host if request.client else ""
 
 
 def logged(request: Request) -> dict[str, Any]:
     """Return what the request's line in the log says beside the usual."""
     facts: dict[str, Any] = request.scope["state"].setdefault("logged", {})
     return facts
+
+
+def _no_person(request: Request, user: str) -> str:
+    if request.app.state.authenticator.is_person(user):
+        raise RequestError("You can use this login only for the Moodle site's insights, at /insights.", 403)
+    return user
+
+
+def _session_id(request: Request) -> str:
+    session: Session | None = getattr(request.state, "session", None)
+    return session.id if session else ""
+
+
+def _cookie_name(request: Request) -> str:
+    """With TLS a name that browsers take from this very host only, with TLS."""
+    return "__Host-moodlemlbackend" if encrypted(request) else "moodlemlbackend"
+
+
+def _set_cookie(request: Request, value: str, more: str = "") -> None:
+    """Have the answer, whatever it will be, set the cookie."""
+    secure = "; Secure" if encrypted(request) else ""
+    request.state.cookie = f"{_cookie_name(request)}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{more}"
+
+
+def _address(request: Request) -> str:
+    path, query = request.scope["raw_path"].decode("latin-1"), request.scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+def _referring_page(request: Request) -> str:
+    """The page of this server that sent a form, as far as the browser says; the one above if a form led there, too."""
+    host, slash, path = request.headers.get("referer", "").partition("://")[2].partition("/")
+    if host.lower() != request.headers.get("host", "").lower():
+        return "/"
+    address = local_address(slash + path)
+    above = address.rpartition("/")[0]
+    return above if above and address == request.scope["path"] else address

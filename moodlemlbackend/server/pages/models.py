@@ -17,11 +17,11 @@ from moodlemlbackend.errors import RequestError
 from moodlemlbackend.language import ENGLISH, choose, language_of
 from moodlemlbackend.operations.trained_models import MODEL_ID
 from moodlemlbackend.server import limits
-from moodlemlbackend.server.auth.login import AnyLogin, UserLogin
+from moodlemlbackend.server.auth.login import AnyLogin, PageUserLogin, log_out_token, session_of
 from moodlemlbackend.server.jobs.job import DIRHASH, RUNID
 from moodlemlbackend.server.pages import model_index
 from moodlemlbackend.server.pages.charts import score_chart
-from moodlemlbackend.server.pages.rendering import render, style
+from moodlemlbackend.server.pages.rendering import HEADERS, render, style
 
 if TYPE_CHECKING:
     from moodlemlbackend.server.jobs.job import Parts
@@ -54,7 +54,7 @@ def add_pages(app: FastAPI) -> None:
         return await _page(request, "index.html", user, entries=entries, queues=_queues(request, user), refresh=30)
 
     @app.get("/models/{uniqueid}/{dirhash}", **_HIDDEN)
-    async def model(request: Request, user: UserLogin, uniqueid: UniqueId, dirhash: DirHash) -> Response:
+    async def model(request: Request, user: PageUserLogin, uniqueid: UniqueId, dirhash: DirHash) -> Response:
         storage, parts = request.app.state.storage, (*_owner(request, user), uniqueid, dirhash)
 
         def look() -> tuple[list[model_index.RunFacts], model_index.ModelFacts | None]:
@@ -71,7 +71,9 @@ def add_pages(app: FastAPI) -> None:
         )  # fmt: skip
 
     @app.get(f"/models/{{uniqueid}}/{{dirhash}}/runs/{{runid}}/{model_index.REPORT}", **_HIDDEN)
-    async def report(request: Request, user: UserLogin, uniqueid: UniqueId, dirhash: DirHash, runid: RunId) -> Response:
+    async def report(
+        request: Request, user: PageUserLogin, uniqueid: UniqueId, dirhash: DirHash, runid: RunId
+    ) -> Response:
         parts = (*_owner(request, user), uniqueid, dirhash)
         storage = request.app.state.storage
         content = await asyncio.to_thread(model_index.content, storage, parts, runid, model_index.REPORT)
@@ -81,7 +83,7 @@ def add_pages(app: FastAPI) -> None:
 
     @app.get("/models/{uniqueid}/{dirhash}/runs/{runid}/{name}", **_HIDDEN)
     async def figure(
-        request: Request, user: UserLogin, uniqueid: UniqueId, dirhash: DirHash, runid: RunId, name: Figure
+        request: Request, user: PageUserLogin, uniqueid: UniqueId, dirhash: DirHash, runid: RunId, name: Figure
     ) -> Response:
         parts = (*_owner(request, user), uniqueid, dirhash)
         content = await asyncio.to_thread(model_index.content, request.app.state.storage, parts, runid, name)
@@ -91,7 +93,8 @@ def add_pages(app: FastAPI) -> None:
 
     @app.get("/docs", **_HIDDEN)
     async def docs(request: Request) -> Response:
-        return await _page(request, "docs.html", None, document=request.app.openapi())
+        session = await session_of(request)
+        return await _page(request, "docs.html", session.user if session else None, document=request.app.openapi())
 
     @app.get("/style.css", **_HIDDEN)
     async def styles() -> Response:
@@ -129,7 +132,12 @@ def _queues(request: Request, user: str) -> list[dict[str, Any]]:
 async def _page(request: Request, template: str, user: str | None, **values: Any) -> Response:
     choose(language_of(ENGLISH))  # administrators', whose templates have no other
     links = navigation(logged_in=user is not None, site=request.app.state.request_contexts is not None)
-    return await asyncio.to_thread(render, template, user=user, links=links, **values)
+
+    def make() -> Response:
+        log_out = log_out_token(request)
+        return render(template, headers=HEADERS if log_out else None, user=user, log_out=log_out, links=links, **values)
+
+    return await asyncio.to_thread(make)
 
 
 def navigation(*, logged_in: bool, site: bool) -> list[tuple[str, str]]:

@@ -14,8 +14,12 @@ from moodlemlbackend.analytics.insights.names import indicator_name, interval_na
 from moodlemlbackend.dataset.words import percent, probability_range
 from moodlemlbackend.language import current
 from moodlemlbackend.language.numbers import MISSING, number
+from moodlemlbackend.server.middleware import CONTENT_POLICY
 from moodlemlbackend.server.texts import counted, say
 from moodlemlbackend.storage.archives import size
+
+HEADERS = {"Content-Security-Policy": f"{CONTENT_POLICY}'self'", "Referrer-Policy": "same-origin"}
+"""Of a page with forms, which may be sent to this server, and say from where."""
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -12,6 +12,23 @@ ENGLISH = {
     "nav notifications": "Notifications",
     "nav analytics": "Models of the site",
     "footer": "Version {version} · times are in {zone}",
+    # Logging in and out.
+    "log in": "Log in",
+    "log out": "Log out",
+    "user name": "User name",
+    "password": "Password",
+    "log in with": (
+        "Use the user name and password that this server's administrator gave you. The password may differ from yours "
+        "in Moodle."
+    ),
+    "wrong login": "Wrong user name or password.",
+    "too many logins": "There were too many failed logins. Wait a minute and try again.",
+    "not encrypted": (
+        "This connection is not encrypted, so others may read your password on its way. Ask the administrator of this "
+        "server for an address that starts with https."
+    ),
+    "notice out": "You are logged out.",
+    "notice lost": "You were logged out, so your changes were not saved. Log in and try again.",
     # Before something is done that cannot be taken back.
     "confirm goes": "This deletes for good:",
     "confirm cancel": "Cancel",

@@ -73,7 +73,7 @@ def test_no_or_wrong_credentials(server, path, login):
     assert found.headers["www-authenticate"].startswith("Basic ")
 
 
-@pytest.mark.parametrize("path", ["/export", "/evaluationlog", "/", "/metrics"])
+@pytest.mark.parametrize("path", ["/export", "/evaluationlog", "/metrics"])
 def test_what_is_fetched_needs_a_login(server, path):
     sentence(httpx.get(f"{server.url}{path}"), 401)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.pages import axe, ids, log_in, log_out, reader, show, violations
+from fixtures.pages import PASSWORD, axe, ids, log_in, log_out, reader, show, violations
 from fixtures.paths import posix
 
 pytestmark = posix
@@ -32,6 +32,7 @@ def addresses(server, prepared):
         "insight": ("ana", f"/insights/{one}"),
         "dealt-with": ("ana", f"{course}&show=done"),
         "notifications": ("manager", "/notifications"),
+        "login": ("ana", "/login"),
         "none": ("sam", "/insights"),
         "refusal": ("sam", "/analytics"),
         "models": ("manager", "/analytics"),
@@ -94,6 +95,31 @@ def test_a_teacher_without_scripts_and_without_a_mouse(server, prepared, window)
     until(lambda: "Dealt with" in window.title)
     window.find_element("css selector", "main button").send_keys(Keys.ENTER)
     until(lambda: "in your list again" in status(window))
+
+
+def test_a_person_logs_in_and_out(server, prepared, window):
+    """With the keyboard alone: a wrong password first, then the page that was asked for, and out by the button."""
+    from selenium.webdriver.common.keys import Keys
+
+    def send(password):
+        window.switch_to.active_element.send_keys(password, Keys.ENTER)
+
+    show(window, 360, dark=False)
+    window.get(f"{server.url}/insights?context={prepared.course}")
+    assert window.find_element("tag name", "h1").text == "Log in"
+    window.switch_to.active_element.send_keys("ana", Keys.TAB)
+    send("wrong")
+    until(lambda: window.find_element("id", "trouble").text == "Wrong user name or password.")
+    assert not violations(window, axe())
+    assert window.find_element("id", "user").get_attribute("value") == "ana"
+    assert window.switch_to.active_element.get_attribute("aria-describedby") == "trouble"
+    send(PASSWORD)
+    until(lambda: window.current_url.endswith(f"/insights?context={prepared.course}"))
+    assert not violations(window, axe())
+    window.find_element("css selector", "header button").send_keys(Keys.ENTER)
+    until(lambda: status(window) == "You are logged out.")
+    window.get(f"{server.url}/insights")
+    assert window.find_element("tag name", "h1").text == "Log in"
 
 
 def test_a_hostile_name_runs_nothing(server, prepared, window):

@@ -116,11 +116,14 @@ def test_in_a_browser(server, browser, tmp_path, width):
         "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     )
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
-    address = server.url.replace("http://", "http://{}:{}@".format(*(part.replace(" ", "%20") for part in LOGIN)))
-    browser.get(address)
+    browser.delete_all_cookies()
+    browser.get(server.url)
+    for name, text in zip(("user", "password"), LOGIN, strict=True):
+        browser.find_element("id", name).send_keys(text)
+    browser.find_element("css selector", "main button").click()
     assert "Models" in browser.find_element("tag name", "h1").text
     look(browser, width, tmp_path / f"index-{width}.png")
-    browser.get(f"{address}/models/{MODELID}/{EVALUATION}")
+    browser.get(f"{server.url}/models/{MODELID}/{EVALUATION}")
     assert len(browser.find_elements("css selector", "svg circle")) == 3
     images = browser.find_elements("css selector", "figure img")
     assert len(images) == 3 * 7

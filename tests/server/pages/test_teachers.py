@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 import pytest
 
-from fixtures.pages import HOSTILE, WWWROOT, add_like, confirm, ids, post, reader, token, told, undo
+from fixtures.pages import HOSTILE, PASSWORD, WWWROOT, add_like, confirm, ids, post, reader, token, told, undo
 from fixtures.paths import posix
 from fixtures.servers import httpx, sentence
 
@@ -74,7 +74,7 @@ def test_everyone_sees_what_the_roles_allow(server, prepared):
     for user, codes in expected.items():
         client = reader(server, user)
         assert {one: client.get(one).status_code for one in addresses} == dict(zip(addresses, codes, strict=True)), user
-    assert httpx.get(f"{server.url}/insights").status_code == 401
+    assert httpx.get(f"{server.url}/insights").headers["location"] == "/login?next=%2Finsights"
 
 
 def test_people_may_not_call_the_server_as_moodle_does(server, teacher, prepared):
@@ -125,6 +125,41 @@ def test_a_name_is_that_of_one_user_to_the_letter(server, prepared):
     change(server.site, "mdl_user", auth="new", username="bert", mnethostid=2)
     told(reader(server, "bert").get("/insights"), 403)
     rows(server.site, "DELETE FROM mdl_user WHERE auth = 'new'")
+
+
+def test_a_form_of_a_session_that_has_ended_does_nothing(server, prepared):
+    """Nor does one of a former session, or of a program's login."""
+    page = place(prepared, prepared.course)
+    with httpx.Client(base_url=server.url) as client:
+
+        def log_in():
+            sent = client.post("/login", data={"user": "ana", "password": PASSWORD, "next": page})
+            assert (sent.status_code, sent.headers["location"]) == (303, page)
+
+        log_in()
+        shown = client.get(page).text
+        assert "Log out" in shown
+        form = {"token": token(client, page), "one": f"fixed-{ids(shown)[0]}"}
+        assert client.post("/logout", data=form).headers["location"] == "/login?done=out"
+        lost = client.post("/insights/act", data=form, headers={"Referer": f"{server.url}{page}"})
+        assert lost.headers["location"] == f"/login?{urlencode({'next': page, 'done': 'lost'})}"
+        form_shown = client.get(lost.headers["location"]).text
+        assert "You were logged out, so your changes were not saved." in form_shown
+        assert f'name="next" value="{page.replace("&", "&amp;")}"' in form_shown
+        for referer in ("https://evil.example/insights", "//", ""):
+            lost = client.post("/insights/act", data=form, headers={"Referer": referer})
+            assert lost.headers["location"] == "/login?next=%2F&done=lost"
+        for path, back in (("/insights/act", "%2Finsights"), ("/notifications", "%2Fnotifications")):
+            lost = client.post(path, data=form, headers={"Referer": f"{server.url}{path}"})
+            assert lost.headers["location"] == f"/login?next={back}&done=lost"
+        log_in()
+        assert "out of date" in told(client.post("/insights/act", data=form), 403)
+        form["token"] = token(reader(server, "ana"), page)
+        assert "out of date" in told(client.post("/insights/act", data=form), 403)
+        assert ids(client.get(page).text) == ids(shown)
+        del form["token"]
+        assert post(client, "/insights/act", page, **form).status_code == 303
+        assert post(client, "/insights/act", page, one=f"takeback-{ids(shown)[0]}").status_code == 303
 
 
 def test_hostile_ids_are_refused(teacher, prepared):
@@ -388,9 +423,9 @@ def test_a_form_needs_a_token_of_its_user(server, teacher, prepared):
     page = place(prepared, prepared.course)
     one = predictions(server, prepared.dropout, prepared.course)[0]
     good, foreign = token(teacher, page), token(reader(server, "manager"), page)
-    until, _, digest = good.partition(".")
+    content, _, digest = good.rpartition(".")
     for bad in (
-        "", foreign, good[:-1], good + "0", f"{int(until) + 1}.{digest}", f".{digest}", "x", f"1.{digest}", "١.é",
+        "", foreign, good[:-1], good + "0", f"{content}0.{digest}", f".{digest}", "x", f"1.{digest}", "١.é",
     ):  # fmt: skip
         answer = teacher.post("/insights/act", data={"token": bad, "one": f"fixed-{one}"})
         assert "out of date" in told(answer, 403), bad
@@ -432,10 +467,13 @@ def test_what_is_no_form_is_refused(teacher):
     assert teacher.get("/insights/act").status_code in (400, 405)
 
 
-def test_tokens_hold_on_another_server_of_the_same_store(prepared, tmp_path_factory):
+def test_tokens_hold_on_another_server_of_the_same_directory(tmp_path):
     from moodlemlbackend.server.auth.csrf import FormTokens
+    from moodlemlbackend.server.auth.shared import SharedLogins
+    from moodlemlbackend.storage.object_store import open_shared
 
-    one, two = FormTokens(b"k" * 32), FormTokens(b"k" * 32)
-    assert two.hold("a", one.make("a"))
-    assert not two.hold("b", one.make("a"))
-    assert not FormTokens(b"l" * 32).hold("a", one.make("a"))
+    one, two, other = (FormTokens(SharedLogins(open_shared(tmp_path / name))) for name in ("a", "a", "b"))
+    assert two.hold("a", "session", one.make("a", "session"))
+    assert not two.hold("b", "session", one.make("a", "session"))
+    assert not two.hold("a", "another", one.make("a", "session"))
+    assert not other.hold("a", "session", one.make("a", "session"))

@@ -73,4 +73,5 @@ async def _body(request: Request) -> bytes:
         body += part
         if len(body) > limits.FORM_BYTES:
             raise RequestError(say("form too large"), 413)
+    request.state.body_read = True
     return body

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from moodlemlbackend.analytics.db import facts
 from moodlemlbackend.analytics.insights.capabilities import MANAGE_MODELS, Capabilities
 from moodlemlbackend.analytics.lifecycle.opening import open_workspace
 from moodlemlbackend.analytics.site import open_site
@@ -20,7 +18,6 @@ from moodlemlbackend.analytics.site.people import languages, user_named
 from moodlemlbackend.errors import BackendError, BusyError, NotTrainedError, RequestError, UsageError
 from moodlemlbackend.language import choose, current, language_of
 from moodlemlbackend.server import limits
-from moodlemlbackend.server.auth.csrf import FormTokens
 from moodlemlbackend.server.hidden_paths import HiddenPaths
 from moodlemlbackend.server.jobs.page_runs import PageRuns
 from moodlemlbackend.server.texts import say
@@ -36,9 +33,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = logging.getLogger("moodlemlbackend.server")
-
-_KEY = "server key"
-_KEY_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,6 @@ class RequestContext:
     site: Site
     capabilities: Capabilities
     manages: bool
-    tokens: FormTokens
     runs: PageRuns
     hidden_paths: HiddenPaths
 
@@ -88,7 +81,6 @@ class RequestContexts:
         self._inside = 0
         self._opening = threading.Lock()
         self._workspace: Workspace | None = None
-        self._tokens: FormTokens | None = None
 
     async def ask(self, user: str, make: Callable[[RequestContext], T]) -> T:
         """Have a function called with the request context of a user, in a thread.
@@ -135,7 +127,7 @@ class RequestContexts:
             raise RequestError(say("nobody"), 403)
         settings = self.settings
         try:
-            workspace, tokens = self._open()
+            workspace = self._open()
             site = open_site(settings.site, prefix=settings.prefix, time_zone=settings.time_zone or None)
         except BackendError as error:
             raise self._lost(error) from error
@@ -147,17 +139,14 @@ class RequestContexts:
             manages = capabilities.may(person.id, MANAGE_MODELS, site.system_context)
             own = replace(workspace, userid=person.id)
             hidden_paths = HiddenPaths({str(workspace.folder): "analytics"})
-            yield RequestContext(user, person, own, site, capabilities, manages, tokens, self.runs, hidden_paths)
+            yield RequestContext(user, person, own, site, capabilities, manages, self.runs, hidden_paths)
 
-    def _open(self) -> tuple[Workspace, FormTokens]:
-        """The store, opened once, and the tokens with the key that it keeps for all servers."""
+    def _open(self) -> Workspace:
+        """The store, opened once."""
         with self._opening:
-            if self._workspace is None or self._tokens is None:
+            if self._workspace is None:
                 self._workspace = open_workspace(self.settings)
-                with self._workspace.store.write() as connection:
-                    key = facts.hold(connection, _KEY, secrets.token_hex(_KEY_BYTES))
-                self._tokens = FormTokens(bytes.fromhex(key))
-            return self._workspace, self._tokens
+            return self._workspace
 
     @staticmethod
     def _lost(error: BackendError) -> RequestError:

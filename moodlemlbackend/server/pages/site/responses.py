@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Any
 from fastapi.responses import RedirectResponse, Response
 
 from moodlemlbackend.language.dates import Dates
-from moodlemlbackend.server.middleware import CONTENT_POLICY
-from moodlemlbackend.server.pages.rendering import render
+from moodlemlbackend.server.pages.rendering import HEADERS, render
 from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
     from moodlemlbackend.server.pages.site.request_context import RequestContext
-
-HEADERS = {"Content-Security-Policy": f"{CONTENT_POLICY}'self'", "Referrer-Policy": "same-origin"}
-"""Forms may be sent to this server, and say from where."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +23,13 @@ class Page:
     values: dict[str, Any] = field(default_factory=dict)
     refresh: int | None = None
 
-    def response(self, ctx: RequestContext, *, person_only: bool) -> Response:
+    def response(self, ctx: RequestContext, *, person_only: bool, token: str = "", log_out: str = "") -> Response:
         """Make the page."""
         headers = {**HEADERS, **({"Refresh": str(self.refresh)} if self.refresh else {})}
         return render(
             f"site/{self.template}", headers=headers, user=ctx.person.name, dates=Dates(ctx.site.zone),
-            links=navigation(person_only=person_only, manages=ctx.manages), token=ctx.tokens.make(ctx.user),
-            **self.values,
+            links=navigation(person_only=person_only, manages=ctx.manages), token=token,
+            log_out=log_out, **self.values,
         )  # fmt: skip
 
 
@@ -42,13 +38,15 @@ def go(address: str) -> Response:
     return RedirectResponse(address, 303, HEADERS)
 
 
-def refusal(sentence: str, code: int, headers: dict[str, str], *, person_only: bool, english: bool = False) -> Response:
+def refusal(
+    sentence: str, code: int, headers: dict[str, str], *, person_only: bool, log_out: str = "", english: bool = False
+) -> Response:
     """A page that says in one sentence why there is no other; the sentence is in the reader's language or English."""
     links = navigation(person_only=person_only, manages=False)
     title = say("not found") if code == 404 else say("refused")
     return render(
-        "site/refusal.html", code, {**HEADERS, **headers}, user=None, links=links, title=title, text=sentence,
-        english=english,
+        "site/refusal.html", code, {**HEADERS, **headers}, user=None, log_out=log_out, links=links, title=title,
+        text=sentence, english=english,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import FastAPI, Query, Request
@@ -10,7 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import Field
 
 from moodlemlbackend.errors import BusyError, NotTrainedError, RequestError, UsageError
-from moodlemlbackend.server.auth.login import AnyLogin, logged
+from moodlemlbackend.server.auth.login import AnyLogin, form_token, holds, log_out_token, logged
 from moodlemlbackend.server.pages.site import managers, notifications, teachers
 from moodlemlbackend.server.pages.site.forms import FIELD, PageForm, read_form
 from moodlemlbackend.server.pages.site.responses import Page, refusal
@@ -113,7 +114,7 @@ async def _take(request: Request, user: str, make: Callable[[RequestContext, Pag
     """Take a form that was sent from a page of ours, and answer."""
 
     def checked(ctx: RequestContext, form: PageForm) -> Response:
-        if not ctx.tokens.hold(user, form.text(FIELD)):
+        if not holds(request, user, form.text(FIELD)):
             raise RequestError(say("stale form"), 403)
         return _response(request, ctx, make(ctx, form))
 
@@ -126,8 +127,11 @@ async def _take(request: Request, user: str, make: Callable[[RequestContext, Pag
 
 
 def _response(request: Request, ctx: RequestContext, made: Page | Response) -> Response:
+    if not isinstance(made, Page):
+        return made
     person_only = request.app.state.authenticator.is_person(ctx.user)
-    return made.response(ctx, person_only=person_only) if isinstance(made, Page) else made
+    token, log_out = form_token(request, ctx.user), log_out_token(request)
+    return made.response(ctx, person_only=person_only, token=token, log_out=log_out)
 
 
 async def _or_refusal(request: Request, user: str, answer: Awaitable[Response]) -> Response:
@@ -140,5 +144,6 @@ async def _or_refusal(request: Request, user: str, answer: Awaitable[Response]) 
         if request.method == "POST":
             headers["Connection"] = "close"  # its form may not have been read
         person_only = request.app.state.authenticator.is_person(user)
+        log_out = await asyncio.to_thread(log_out_token, request)
         english = isinstance(error.__cause__, (BusyError, NotTrainedError, UsageError))  # for administrators
-        return refusal(str(error), error.code, headers, person_only=person_only, english=english)
+        return refusal(str(error), error.code, headers, person_only=person_only, log_out=log_out, english=english)

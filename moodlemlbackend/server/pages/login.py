@@ -1,0 +1,95 @@
+"""The form by which people log in, and the button by which they log out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from moodlemlbackend.errors import RequestError
+from moodlemlbackend.server import limits
+from moodlemlbackend.server.auth.login import (
+    LoginNeededError,
+    begin_session,
+    client_of,
+    encrypted,
+    end_session,
+    holds,
+    local_address,
+    session_of,
+)
+from moodlemlbackend.server.pages.rendering import HEADERS, render
+from moodlemlbackend.server.pages.site.forms import FIELD, read_form
+from moodlemlbackend.server.refusals import read_to_end
+from moodlemlbackend.server.texts import say
+
+log = logging.getLogger("moodlemlbackend.server")
+
+_OWN_MACHINE = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?", re.ASCII | re.IGNORECASE)
+_HIDDEN: dict[str, Any] = {"include_in_schema": False, "response_class": HTMLResponse}
+
+Done = Annotated[Literal["", "out", "lost"], Query()]
+
+
+def add_login(app: FastAPI) -> None:
+    """Add the addresses, and have pages that need a login lead there."""
+    app.add_exception_handler(LoginNeededError, _on_login_needed)
+
+    @app.get("/login", **_HIDDEN)
+    async def show(request: Request, next: str = "/", done: Done = "") -> Response:  # noqa: A002
+        address = local_address(next)
+        if await session_of(request) is not None:
+            return RedirectResponse(address, 303)
+        return await _form(request, address, notice=say(f"notice {done}") if done else "")
+
+    @app.post("/login", **_HIDDEN)
+    async def enter(request: Request) -> Response:
+        address, user = "/", ""
+        try:
+            form = await read_form(request)
+            address, user = local_address(form.text("next")), form.text("user").strip()
+            await request.app.state.authenticator.check(user, form.text("password"), client_of(request))
+        except RequestError as error:
+            trouble = {401: say("wrong login"), 429: say("too many logins")}.get(error.code, str(error))
+            shown = await _form(request, address, user[: limits.USER_CHARACTERS], trouble=trouble, code=error.code)
+            shown.headers["Connection"] = "close"  # the form may not have been read
+            if error.retry_after is not None:
+                shown.headers["Retry-After"] = str(error.retry_after)
+            return shown
+        session = await begin_session(request, user)
+        log.info("Logged in", extra={"user": user, "client": client_of(request), "session": session.name})
+        return RedirectResponse(address, 303)
+
+    @app.post("/logout", **_HIDDEN)
+    async def leave(request: Request) -> Response:
+        session = await session_of(request)
+        if session is not None:
+            form = await read_form(request)
+            if not await asyncio.to_thread(holds, request, session.user, form.text(FIELD)):
+                raise RequestError(say("stale form"), 403)
+            await end_session(request, session)
+            log.info("Logged out", extra={"user": session.user, "client": client_of(request), "session": session.name})
+        return RedirectResponse("/login?done=out", 303)
+
+
+async def _form(
+    request: Request, address: str, user: str = "", *, notice: str = "", trouble: str = "", code: int = 200
+) -> Response:
+    open_to_all = not encrypted(request) and not _OWN_MACHINE.fullmatch(request.headers.get("host", ""))
+    links = [("/docs", "interface")]
+    return await asyncio.to_thread(
+        render, "login.html", code, HEADERS, user=None, log_out="", links=links, next=address, name=user, notice=notice,
+        trouble=trouble, open_to_all=open_to_all,
+    )  # fmt: skip
+
+
+async def _on_login_needed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, LoginNeededError)
+    headers = await read_to_end(request)
+    query = {"next": error.address, **({"done": "lost"} if error.lost else {})}
+    return RedirectResponse(f"/login?{urlencode(query)}", 303, headers)
