@@ -34,7 +34,7 @@ def test_an_evaluation_tells_of_the_past_that_it_reads():
     text = shown(run, {"event": "past", "total": 5, "read": 2, "name": "B"})
     assert "The past of 2 of 5 courses has been read" in text
     assert "Last: B" in text
-    assert "the processor is at work now" in shown(run, {"event": "past", "total": 5, "read": 5, "name": "C"})
+    assert "The processor is working now" in shown(run, {"event": "past", "total": 5, "read": 5, "name": "C"})
 
 
 def test_an_evaluation_shows_what_intervals_give_in_time():
@@ -45,7 +45,7 @@ def test_an_evaluation_shows_what_intervals_give_in_time():
     done = {"event": "done", "info": ["Choose deciles."], "figures": {}, "evaluations": evaluations, "failed": False}
     text = shown(PageRun("evaluate", 1, 2), done)
     assert text.index("tenths of the course: 0.710") < text.index("quarters of the course: 0.600")
-    assert text.count("Warned in time: 23%. Right: –. Warnings a teacher and week: 2.4.") == 1
+    assert text.count("Flagged in time: 23%. Right: –. Warnings per teacher and week: 2.4.") == 1
     assert 'href="/analytics/models/1/backtest"' in text
 
 
