@@ -92,6 +92,8 @@ def settings(prepared, tmp_path):
         roles = dict(site.execute("SELECT archetype, id FROM mdl_role").fetchall())
         place, user = prepared.course, 3
         add_like(site, "mdl_role_assignments", roleid=roles["editingteacher"], contextid=place, userid=user)
+    with closing(sqlite3.connect(tmp_path / "work" / "store.sqlite")) as store, store:
+        store.execute("UPDATE analytics_notifications SET subject = 'Тема', fullmessage = 'Текст'")
     return AnalyticsSettings(
         site=f"sqlite:///{tmp_path / 'site.sqlite'}", directory=str(tmp_path / "work"), wwwroot=WWWROOT
     )
