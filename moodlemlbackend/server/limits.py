@@ -138,7 +138,9 @@ class DataSetCheck:
     def _check(self, piece: bytes) -> None:
         self._bytes += len(piece)
         if self._bytes > self._limits.uncompressed_bytes:
-            raise RequestError(f"The data set has more than {size(self._limits.uncompressed_bytes)} unpacked.", 413)
+            raise RequestError(
+                f"The data set has more than {size(self._limits.uncompressed_bytes)} when unpacked.", 413
+            )
         if self._lines < 3:
             self._header = _check_header(self._header + piece, self._limits)
         self._lines += piece.count(b"\n")
@@ -151,7 +153,7 @@ def _check_header(text: bytes, limits: Limits) -> bytes:
     rows = text.split(b"\n", 3)[:3]
     for number, row in enumerate(rows, start=1):
         if len(row) > HEADER_ROW_BYTES:
-            raise RequestError(f"Row {number} of the data set has no line end in {size(HEADER_ROW_BYTES)}.", 413)
+            raise RequestError(f"Row {number} of the data set has no line end within {size(HEADER_ROW_BYTES)}.", 413)
         if row.count(b",") >= limits.columns + 1:
             raise RequestError(f"Row {number} of the data set has more than {limits.columns} columns.", 413)
     return text if len(text) <= 3 * HEADER_ROW_BYTES else b""

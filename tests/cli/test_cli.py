@@ -257,7 +257,7 @@ def test_a_demo_that_fails_says_where(command, tmp_path):
     (tmp_path / "file").write_text("")
     within = command("demo", tmp_path / "file" / "demo")
     assert within.returncode == 1
-    assert within.stderr.startswith(f"The demo cannot be written into {tmp_path / 'file'}")
+    assert within.stderr.startswith(f"The demo cannot be written to {tmp_path / 'file'}")
     refused = command(
         "demo", tmp_path / "demo", "--courses", "2", "--students", "5", env={"MOODLEMLBACKEND_SCORE": "none"}
     )

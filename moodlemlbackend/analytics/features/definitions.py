@@ -117,7 +117,7 @@ def check_model(target_id: str, indicators: Sequence[str], interval: str | None)
     known = [registry.get_indicator(one) for one in indicators]
     methods = [interval] if interval else intervals_for(target_id)
     if not methods:
-        raise UsageError(f"No analysis interval is installed that the target {target_id} accepts.")
+        raise UsageError(f"No interval installed here works with the target {target_id}.")
     registry.check_fit(chosen, known, registry.get_time_splitting(methods[0]))
 
 

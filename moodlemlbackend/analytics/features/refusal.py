@@ -84,7 +84,7 @@ NO_GRADE_TO_PASS = Refusal(
 )  # fmt: skip
 NOT_MEASURED = Refusal(
     "nomeasuredactivities", "analytics",
-    "The course has activities, but none that can be measured, such as forums, assignments or quizzes.",
+    "The course has no activities that can be measured, such as forums, assignments or quizzes.",
     "Add one of Moodle's own activities in which students take part.",
 )  # fmt: skip
 

@@ -26,6 +26,38 @@ log = logging.getLogger("moodlemlbackend.server")
 
 TASKS = ("evaluate", "backtest", "train", "predict")
 STOP_SECONDS = 10.0
+OF_PROCESSOR = ("training", "evaluation", "backtest")
+"""Stages in which a processor works."""
+
+
+@dataclass(eq=False)
+class Step:
+    """What a run does first, next, and so on: ``stage`` is that of :meth:`.RunResult.stage`, or ``site``.
+
+    Attributes
+    ----------
+    interval, number, of
+        which interval of how many an evaluation judges.
+    done, total
+        how far it has come, in courses or whatever the model's analysables are, or in trainings; ``total`` is 0 as long
+        as nothing is known.
+    element
+        what was done last.
+    phase
+        what the processor is at: ``waits`` until it has started, ``reads``, ``learns`` or ``writes``; empty for stages
+        without one.
+    """
+
+    stage: str
+    interval: str = ""
+    number: int = 0
+    of: int = 0
+    done: int = 0
+    total: int = 0
+    element: str = ""
+    phase: str = ""
+    began: float = field(default_factory=time.time)
+    ended: float | None = None
 
 
 @dataclass(eq=False)
@@ -34,13 +66,8 @@ class PageRun:
 
     Attributes
     ----------
-    stage
-        ``analysis``, or ``past`` while that of the site is gone through.
-    total, analysed
-        courses, or whatever the model's analysables are: how many there are, and how many have been looked at in this
-        stage.
-    element
-        the last of these.
+    steps
+        what it has done and does, the last one now.
     info
         sentences on how it ended.
     figures
@@ -55,10 +82,7 @@ class PageRun:
     userid: int
     options: dict[str, Any] = field(default_factory=dict)
     state: str = "waiting"
-    stage: str = "analysis"
-    total: int = 0
-    analysed: int = 0
-    element: str = ""
+    steps: list[Step] = field(default_factory=list)
     info: list[str] = field(default_factory=list)
     figures: dict[str, int] = field(default_factory=dict)
     evaluations: list[dict[str, Any]] = field(default_factory=list)
@@ -74,7 +98,17 @@ class PageRun:
         """Note how it ended, unless that is known."""
         if self.active:
             self.state, self.ended = state, time.time()
+            self._end_step()
             self.info = [*self.info, *info]
+
+    def begin(self, step: Step) -> None:
+        """Note what it does now."""
+        self._end_step()
+        self.steps.append(step)
+
+    def _end_step(self) -> None:
+        if self.steps and self.steps[-1].ended is None:
+            self.steps[-1].ended = time.time()
 
 
 class PageRuns:
@@ -122,6 +156,7 @@ class PageRuns:
         try:
             async with self._places:
                 run.state = "running"
+                run.begin(Step("site"))
                 await asyncio.wait_for(_follow_process(run), self._time_limit)
         except asyncio.CancelledError:
             run.end("stopped", say("run stopped"))
@@ -163,12 +198,15 @@ def _apply_event(run: PageRun, line: bytes) -> None:
         event = facts["event"]
     except (ValueError, KeyError, TypeError):
         return
-    if event == "total":
-        run.total = facts["total"]
-    elif event == "analysed":
-        run.analysed, run.element = facts["analysed"], facts["name"]
-    elif event == "past":
-        run.stage, run.total, run.analysed, run.element = "past", facts["total"], facts["read"], facts["name"]
+    if event == "stage":
+        which = {name: facts[name] for name in ("interval", "number", "of") if name in facts}
+        run.begin(Step(facts["stage"], phase="waits" if facts["stage"] in OF_PROCESSOR else "", **which))
+    elif event == "phase":
+        run.steps[-1].phase = facts["phase"]
+    elif event == "progress":
+        step = run.steps[-1]
+        step.done, step.total, step.element = facts["done"], facts["total"], facts["name"]
+        step.phase = step.phase and "learns"
     elif event == "done":
         run.figures, run.evaluations = facts["figures"], facts["evaluations"]
         run.end("failed" if facts["failed"] else "done", *facts["info"])

@@ -127,7 +127,7 @@ BROKEN = {
     "has a wrong shape": (METHOD_OF_MINE + "return np.zeros((7, 7))", "no sample"),
     "asks for an unknown event": (
         METHOD_OF_MINE + "course.logs().of_events(['x'])",
-        "name it in the indicator's events",
+        "list it in the indicator's events",
     ),
     "fails": (METHOD_OF_MINE + "return users / nothing", "NameError in line 11 of own.py"),
 }

@@ -225,14 +225,17 @@ MIDDLE = START + 5 * WEEK
     [
         ({"now": MIDDLE, "first": START + A_DAY, "last": MIDDLE - A_DAY}, ""),
         ({"now": MIDDLE}, ""),  # no one came, and all were enrolled when it began
-        ({"now": END + 1, "first": START, "last": END}, "by them it ended on 2024-01-23"),
-        ({"now": START - 1}, "by them it has not begun"),
-        ({"now": MIDDLE, "first": START + 3 * WEEK}, "first came about 2023-12-05, 21 days after its start"),
-        ({"now": MIDDLE, "first": START - 4 * WEEK}, "first came about 2023-10-17, 28 days before its start"),
-        ({"now": MIDDLE, "startdate": START - 9 * WEEK}, "were enrolled about 2023-11-14, 63 days after its start"),
+        ({"now": END + 1, "first": START, "last": END}, "according to them it ended on 23 January 2024"),
+        ({"now": START - 1}, "according to them it has not begun"),
+        ({"now": MIDDLE, "first": START + 3 * WEEK}, "first came around 5 December 2023, 21 days after its start"),
+        ({"now": MIDDLE, "first": START - 4 * WEEK}, "first came around 17 October 2023, 28 days before its start"),
+        (
+            {"now": MIDDLE, "startdate": START - 9 * WEEK},
+            "were enrolled around 14 November 2023, 63 days after its start",
+        ),
         (
             {"now": START + 20 * WEEK, "first": START, "last": START + 8 * WEEK, "enddate": START + 30 * WEEK},
-            "its students came last about 2024-01-09, but it has not ended",
+            "its students last came around 9 January 2024, but it has not ended",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -137,7 +138,14 @@ def progress(ctx: RequestContext, modelid: int, *, refresh: bool) -> Page | Resp
     info = ctx.hidden_paths.hide_in(run.info)
     return Page(
         "run.html",
-        {"model": model, "run": run, "info": info, "refreshes": bool(again), "minimum": backend.MINIMUM_SCORE},
+        {
+            "model": model,
+            "run": run,
+            "info": info,
+            "refreshes": bool(again),
+            "minimum": backend.MINIMUM_SCORE,
+            "now": time.time(),
+        },
         again,
     )
 
