@@ -119,7 +119,15 @@ def test_who_would_be_notified(server, manager, address):
 
 
 def test_who_would_be_notified_while_notifications_are_off():
-    common = {"user": None, "links": [], "dates": Dates(timezone.utc), "page": 1, "more": False, "by_model": []}
+    common = {
+        "user": None,
+        "log_out": False,
+        "links": [],
+        "dates": Dates(timezone.utc),
+        "page": 1,
+        "more": False,
+        "by_model": [],
+    }
     text = bytes(
         render("site/recipients.html", notifications=Switch(False), preview=Preview(), warning="Both.", **common).body
     ).decode()
