@@ -21,7 +21,7 @@ def shown(run: PageRun, *events: dict) -> str:
     for event in events:
         _apply_event(run, json.dumps(event).encode())
     values = {
-        "model": SimpleNamespace(id=1, name="Students at risk"), "run": run, "info": run.info, "refreshes": True,
+        "model": SimpleNamespace(id=1, name="Students at risk"), "run": run, "info": run.info, "refreshes": True, "log_out": "",
         "minimum": 0.7, "now": 1_075.0, "dates": SimpleNamespace(minute=lambda _seconds: "now", zone="UTC"),
     }  # fmt: skip
     page = render("site/run.html", user="Ada", links=[], token="t", **values)
@@ -63,7 +63,7 @@ def test_time_goes_on_until_the_end():
     run.end("done")
     run.ended = 1_012.4
     text = shown(run)
-    assert "Took</dt><dd>12 s" in text
+    assert "Duration</dt><dd>12 s" in text
     assert "<title>Done · Training" in text
 
 
@@ -75,7 +75,7 @@ def test_an_evaluation_shows_what_intervals_give_in_time():
     done = {"event": "done", "info": ["Choose deciles."], "figures": {}, "evaluations": evaluations, "failed": False}
     text = shown(PageRun("evaluate", 1, 2), done)
     assert text.index("tenths of the course: 0.710") < text.index("quarters of the course: 0.600")
-    assert text.count("Warned in time: 23%. Right: –. Warnings a teacher and week: 2.4.") == 1
+    assert text.count("Flagged in time: 23%. Right: –. Warnings per teacher and week: 2.4.") == 1
     assert 'href="/analytics/models/1/backtest"' in text
 
 

@@ -30,7 +30,7 @@ from moodlemlbackend.server.jobs.page_runs import TASKS, PageRun
 from moodlemlbackend.server.pages.charts import calibration_chart, score_chart
 from moodlemlbackend.server.pages.model_index import FIGURE, RunFacts
 from moodlemlbackend.server.pages.site import contexts
-from moodlemlbackend.server.pages.site.confirmations import Question, ask
+from moodlemlbackend.server.pages.site.confirmations import about_loss, ask
 from moodlemlbackend.server.pages.site.responses import Page, go
 from moodlemlbackend.server.texts import say
 
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from moodlemlbackend.analytics.db import Connection
-    from moodlemlbackend.analytics.lifecycle.losses import Losses
     from moodlemlbackend.analytics.lifecycle.most_flagged import MostFlagged
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.server.pages.charts import ScoreChart
+    from moodlemlbackend.server.pages.site.confirmations import Question
     from moodlemlbackend.server.pages.site.forms import PageForm
     from moodlemlbackend.server.pages.site.request_context import RequestContext
 
@@ -104,7 +104,8 @@ def index(ctx: RequestContext, done: str = "") -> Page:
             )
             for model in models.listed(connection)
         ]  # fmt: skip
-    return Page("models.html", {"rows": rows, "notice": say("notice delete") if done == "delete" else ""})
+    notice = say("notice delete") if done == "delete" else ""
+    return Page("models.html", {"rows": rows, "on": ctx.workspace.settings.notifications, "notice": notice})
 
 
 def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
@@ -124,7 +125,7 @@ def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
         "intervals": intervals, "modes": MODES,
         "contexts": contexts.named(ctx, shown.contexts or ()), "minimum": backend.MINIMUM_SCORE,
         "processor": shown.processor or say("processor of the site"),
-        "has_past": definitions.has_past(shown.target),
+        "has_past": definitions.has_past(shown.target), "audience": definitions.audience(shown.target) or "nobody",
         "notice": say(f"notice {done}") if done in NOTICES else "",
         "withheld": _withheld(ctx, shown, withheld),
     }  # fmt: skip
@@ -246,30 +247,22 @@ def change(ctx: RequestContext, modelid: int, action: str, form: PageForm) -> Pa
     elif action == "disable":
         models.edit(ctx.workspace, modelid, enabled=False)
     elif action == "clear":
-        if question := ask(form, _about_loss(model, action, losses.if_cleared(ctx.workspace, modelid))):
+        if question := ask(form, about_loss(model, action, losses.if_cleared(ctx.workspace, modelid))):
             return question
         models.clear(ctx.workspace, modelid)
     elif action == "delete":
-        if question := ask(form, _about_loss(model, action, losses.if_removed(ctx.workspace, modelid))):
+        if question := ask(form, about_loss(model, action, losses.if_removed(ctx.workspace, modelid))):
             return question
         models.remove(ctx.workspace, modelid)
         return go(f"/analytics?done={action}")
     return go(f"/analytics/models/{modelid}?done={action}")
 
 
-def _about_loss(model: AnalyticsModel, action: str, lost: Losses, *sentences: str, **fields: str) -> Question:
-    """The question before a model is cleared, deleted or changed."""
-    here = f"/analytics/models/{model.id}"
-    return Question(
-        say(f"confirm {action}", model=model.name), say(f"confirm button {action}"), f"{here}/{action}", here,
-        [sentence for sentence in sentences if sentence], lost.parts, [*fields.items()],
-    )  # fmt: skip
-
-
 def _about_interval(ctx: RequestContext, model: AnalyticsModel, interval: str) -> Question:
     """The question before a model is enabled with an interval that cannot help, or another one than it has now."""
     lost = losses.if_edited(ctx.workspace, model.id, enabled=True, interval=interval)
-    return _about_loss(model, "enable", lost, definitions.cannot_help(model.target, interval), interval=interval)
+    why_not = definitions.cannot_help(model.target, interval)
+    return about_loss(model, "enable", lost, [why_not] if why_not else [], [("interval", interval)])
 
 
 def _options(model: AnalyticsModel, action: str, form: PageForm) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from moodlemlbackend.errors import BusyError, NotTrainedError, RequestError, Usa
 from moodlemlbackend.server.api.uploads import Scratch, receive
 from moodlemlbackend.server.auth.csrf import check_origin
 from moodlemlbackend.server.auth.login import AnyLogin, form_token, holds, log_out_token, logged
-from moodlemlbackend.server.pages.site import managers, model_forms, notifications, packages, teachers
+from moodlemlbackend.server.pages.site import managers, model_forms, notifications, packages, recipients, teachers
 from moodlemlbackend.server.pages.site.forms import FIELD, PageForm, read_form
 from moodlemlbackend.server.pages.site.responses import Page, refusal
 from moodlemlbackend.server.texts import say
@@ -79,6 +79,10 @@ def _add_models(app: FastAPI) -> None:
     @app.get("/analytics", **_HIDDEN)
     async def models(request: Request, user: AnyLogin, done: Word = "") -> Response:
         return await _show(request, user, lambda ctx: managers.index(ctx, done))
+
+    @app.get("/analytics/notifications", **_HIDDEN)
+    async def list_recipients(request: Request, user: AnyLogin, page: PageNumber = 1) -> Response:
+        return await _show(request, user, lambda ctx: recipients.index(ctx, page))
 
     @app.get("/analytics/models/new", **_HIDDEN)
     async def new(request: Request, user: AnyLogin, target: Target = "") -> Response:
