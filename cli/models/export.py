@@ -8,6 +8,7 @@ from ..command import Answer
 from ..command import command as make
 from ..confirmation import confirm_overwriting
 from ..options import MODEL, YES
+from ..output import working
 from ..session import Session
 from .shared import WEIGHTS, ZIP_FILE
 
@@ -27,5 +28,6 @@ def command(session: Session, modelid: int, file: str, weights: bool, yes: bool)
     confirm_overwriting(file, yes=yes)
     if session.settings.site:
         packages.remember_components(session.workspace, session.site)
-    packages.export_model(session.workspace, modelid, Path(file), weights=weights)
+    with working("Exporting the model"):
+        packages.export_model(session.workspace, modelid, Path(file), weights=weights)
     return Answer({"model": modelid, "file": file}, f"Model {modelid} is exported to {file}.")

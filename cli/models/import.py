@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @make(
     "import", FILE, WEIGHTS, name_option("[default: the name of its target]"),
-    click.option("--ignore-versions", is_flag=True, help="Ignore that the site has other versions."),
+    click.option("--ignore-versions", is_flag=True, help="Import even if component versions differ."),
     YES, site=True, store=True, examples="moodlemlbackend models import dropout.zip",
 )  # fmt: skip
 def command(session: Session, file: str, weights: bool, name: str | None, ignore_versions: bool, yes: bool) -> Answer:

@@ -350,7 +350,7 @@ class Processor(ABC):
             run.log.info("The former model remembers %d distinct rows", len(old))
             known = join_samples(old, samples)
             return known, len(known)
-        run.log.info("The former model remembers no rows: it teaches the new one on the new rows")
+        run.log.info("The former model remembers no rows: the new one learns from its predictions for the new rows")
         return join_samples(taught(model.classifier, model.classes, model.rows, samples), samples), len(samples)
 
     def predict(self, model: TrainedModel, batches: Iterable[DataSet]) -> Iterator[Prediction]:

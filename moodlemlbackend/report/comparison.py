@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from moodlemlbackend.errors import UsageError
+from moodlemlbackend.errors import UsageError, unknown
 from moodlemlbackend.metrics import standard_error
 from moodlemlbackend.report import curves
 from moodlemlbackend.report.record import EVALUATION, Record, read_record
@@ -81,7 +81,7 @@ def compare(folders: Sequence[Path], metric: str = "mcc") -> list[Compared]:
     if len(folders) < 2:
         raise UsageError("A comparison needs at least two runs; name their folders, such as DIR/logs/1700000000000.")
     if metric not in METRICS:
-        raise UsageError(f"There is no metric {metric!r}; choose one of {', '.join(METRICS)}.")
+        raise unknown("metric", metric, METRICS, f"choose one of {', '.join(METRICS)}.")
     records = [read_record(folder) for folder in folders]
     tables = [[curves.figures_of(held) for held in record.held] for record in records]
     differences: dict[int, Difference] = {}

@@ -224,7 +224,7 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     So no more memory is taken than the file is long, whatever it claims.
     """
     if not path.is_file():
-        raise ValueError(f"there is no file {path.name}")
+        raise ValueError(f"the file {path.name} is missing")
     arrays: dict[str, npt.NDArray[Any]] = {}
     left = min(path.stat().st_size, _MOST_CELLS * 4)
     with zipfile.ZipFile(path) as archive:

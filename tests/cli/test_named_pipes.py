@@ -40,7 +40,7 @@ def pipe(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("models", "import", "pipe", "--directory", "work"), "pipe is no file"),
+        (("models", "import", "pipe", "--directory", "work"), "pipe is not a file"),
         (("report", "pipe"), "There is nothing to report on in pipe"),
         (("report", "run"), "There is nothing to report on in run"),
         (("compare", "pipe", "run"), "There is nothing to report on in pipe"),

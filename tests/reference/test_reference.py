@@ -290,7 +290,7 @@ def test_arrays_with_one_missing_or_changed_are_refused(generated, name):
 
 def test_a_data_set_of_other_columns_is_refused(generated):
     network = read_reference_model(generated)
-    with pytest.raises(ModelError, match=r"has 11 feature columns .* trained on at least 12"):
+    with pytest.raises(ModelError, match=r"has 11 feature columns, but .* trained on at least 12"):
         network.probabilities(np.zeros((1, 11), np.float32))
     with pytest.raises(ModelError, match=r"has 13 feature columns .* trained on 12"):
         dataclasses.replace(network, n_features=12).probabilities(np.zeros((1, 13), np.float32))
@@ -330,8 +330,8 @@ def test_a_missing_cut_or_oversized_file_is_named(model, part):
     [
         ({"n_features": 4}, "gives a different number"),
         ({"n_features": "5"}, "lacks"),
-        ({"n_classes": 2}, "tells 3 classes apart"),
-        ({"n_classes": 2**2000}, "tells 3 classes apart"),
+        ({"n_classes": 2}, "has 3 classes, but"),
+        ({"n_classes": 2**2000}, "has 3 classes, but"),
         ({"variable_columns": COLUMNS[:4], "n_features": 4}, "layer 0 has the shapes"),
         ({"variable_columns": COLUMNS - 1}, "uses no columns"),
         ({"variable_columns": COLUMNS[:0], "n_features": 0}, "uses no columns"),
@@ -358,7 +358,7 @@ def changed_variables():
     yield "layer 1 has the shapes", normal | {kernel: np.zeros((4, 6, 1), np.float32)}
     yield "not a tensor of floats", normal | {kernel: np.zeros((4, 6), np.float64)}
     yield "not finite", normal | {kernel: np.full((4, 6), np.nan, np.float32)}
-    yield "3 classes apart|2 classes apart", network_variables((5, 4, 2))
+    yield "3 classes, but|2 classes, but", network_variables((5, 4, 2))
 
 
 def test_variables_that_do_not_fit_are_refused(generated, tmp_path):

@@ -106,7 +106,9 @@ def test_every_kind_of_run_has_a_page(kind, tmp_path):
     made = record(kind=kind, splits=1 if kind == RATING else 10)
     text = page_of(made, tmp_path)
     assert "nan" not in Page(text).text
-    assert {RATING: "rated", TRAINING: "names class 1 from a probability of 0.50 on"}.get(kind, "10 splits") in text
+    assert {RATING: "This is a trained model", TRAINING: "predicts class 1 from a probability of 0.50 upwards"}.get(
+        kind, "10 splits"
+    ) in text
 
 
 def test_three_classes(tmp_path):

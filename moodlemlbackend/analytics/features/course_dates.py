@@ -43,8 +43,8 @@ FAR_SHARE, FAR_SECONDS = 0.25, 14 * DAY
 """Share of a course, and seconds, that most students may come before or after its start if that is right."""
 
 SAME, UNKNOWN, CLASH, TOO_LONG, BY_FORMAT = (
-    "is the one it has", "cannot be guessed", "would be after the end", "would make the course too long",
-    "follows from the format of weeks",
+    "is already set", "cannot be guessed", "would be after the end", "would make the course too long",
+    "follows from the weeks format",
 )  # fmt: skip
 
 TIMEOUT_SECONDS = 30.0

@@ -152,6 +152,6 @@ def full_ids(target_id: str, names: Iterable[str]) -> list[str]:
         ending = "\\" + name.lstrip("\\")
         same = [one for one in every if one == name or one.endswith(ending)]
         if len(same) > 1:
-            raise UsageError(f"The name {name!r} is of several indicators: {', '.join(same)}; give more of it.")
+            raise UsageError(f"The name {name!r} fits several indicators: {', '.join(same)}; give more of the name.")
         found.append(same[0] if same else registry.get_indicator(name).id)
     return list(dict.fromkeys(found))

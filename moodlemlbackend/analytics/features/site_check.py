@@ -36,7 +36,7 @@ class CourseFinding:
     def verdict(self) -> str:
         """What the course serves for, or why it does not."""
         if self.training is None:
-            return "Can be trained on."
+            return "Can be used for training."
         if self.prediction is None:
             return "Can be predicted."
         return " ".join(dict.fromkeys((self.training.text, self.prediction.text)))
@@ -134,4 +134,4 @@ def _warnings(site: Site, findings: SiteFindings) -> Iterable[str]:
     if early:
         yield f"The log begins after the start of {early} courses; what happened in them before that is unknown."
     if not any(course.training is None for course in findings.courses):
-        yield "No course can be trained on yet."
+        yield "No course can be used for training yet."

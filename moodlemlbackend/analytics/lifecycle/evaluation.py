@@ -204,7 +204,7 @@ class _Evaluation:
         figure, bounds = f"F1 score {past['in_time_f1']:.2f}", past["bounds"].get("in_time_f1")
         if bounds:
             figure += "; with other courses {:.2f} to {:.2f}".format(*bounds)
-        return f"of those that score well enough, it would have warned best in time ({figure})"
+        return f"of those that score well enough, it would have flagged students best in time ({figure})"
 
     def _recent(self) -> dict[tuple[int, str], DatasetFile]:
         """The data sets that can be used again, by analysable and interval."""

@@ -143,7 +143,7 @@ class Jobs:
         if len(queue.tickets) >= queue.most:
             self._metrics.jobs.labels(kind, "refused").inc()
             raise RequestError(
-                f"The server has too much to do: {queue.count('running')} jobs running and "
+                f"The server has too much to do: {queue.count('running')} running and "
                 f"{len(queue.tickets) - queue.count('running')} waiting; try again later.",
                 503,
                 retry_after=limits.RETRY_SECONDS,

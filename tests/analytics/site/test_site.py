@@ -111,7 +111,7 @@ def test_nothing_can_be_written(small):
 
 def test_a_wrong_prefix(small):
     small.commit()
-    with pytest.raises(SiteError, match="no table abc_course; check the prefix"):
+    with pytest.raises(SiteError, match="no table abc_course; check the table prefix"):
         open_site(small.url, prefix="abc_")
     with pytest.raises(UsageError, match="prefix"):
         open_site(small.url, prefix="mdl_; DROP TABLE x")
@@ -649,7 +649,7 @@ def test_site_dataset_writes_what_moodle_would(small, command, tmp_path):
     small.commit()
     done = command("site", "dataset", *options, "--unlabelled", "-o", "-")
     assert done.stdout.splitlines()[3].startswith("1-2,0,0,1,0,")
-    assert done.stderr.startswith("3 rows with 98 features")
+    assert done.stderr.startswith("Wrote 3 rows with 98 features")
 
 
 @pytest.mark.parametrize(
@@ -660,7 +660,7 @@ def test_site_dataset_writes_what_moodle_would(small, command, tmp_path):
         (["--target", "course_dropout", "--interval", "upcoming_week"], 2, "does not work with"),
         (["--target", "no_teaching", "--interval", "single_range", "--indicator",
           r"\core\analytics\indicator\any_course_access"], 2, "needs user"),
-        (["--target", "course_dropout", "--interval", "quarters", "--now", "soon"], 2, "is no time"),
+        (["--target", "course_dropout", "--interval", "quarters", "--now", "soon"], 2, "is not a time"),
         (["--target", "course_dropout", "--interval", "quarters", "--now", "2002-01-01"], 2, "has no samples"),
     ],
 )  # fmt: skip

@@ -152,7 +152,7 @@ def test_an_evaluation_with_progress_result_and_figures(server, manager, address
     assert f"{address}/evaluations/{logid}" in manager.get(address).text
     text = manager.get(f"{address}/evaluations/{logid}").text
     assert re.search(r"<th[^>]*>In new courses</th><th[^>]*>In courses it has seen</th>", text)
-    assert "courses that the model has never seen" in text
+    assert "courses the model has never seen" in text
     figures = re.findall(r'src="([^"]+\.png)"', text)
     assert len(figures) >= 2
     found = manager.get(figures[0])
