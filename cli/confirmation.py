@@ -28,8 +28,8 @@ def confirm(*sentences: str, yes: bool) -> None:
     if yes or not said:
         return
     if not sys.stdin.isatty():
-        reasons = "; ".join(sentence.removesuffix(".") for sentence in said)
-        raise UsageError(f"{reasons}: nothing was changed, add --yes to go ahead without being asked.")
+        reasons = "; ".join(sentence[0].lower() + sentence[1:].removesuffix(".") for sentence in said)
+        raise UsageError(f"Nothing was changed; add --yes to go ahead: {reasons}.")
     click.confirm(safe(" ".join([*said, "Go ahead?"])), abort=True, err=True)
 
 

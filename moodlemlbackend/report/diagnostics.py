@@ -263,4 +263,4 @@ def _number(value: Any) -> float:
 
 def _percent(share: float) -> str:
     percent = 100 * share
-    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.1f} %"
+    return f"{percent:.0f}%" if percent >= 10 else f"{percent:.1f}%"

@@ -182,7 +182,7 @@ def score_distribution(record: Record) -> Figure | None:
             [threshold] * 2, [0, top], color=style.BLACK, linewidth=1, label=f"Decision threshold {threshold:.2f}"
         )
     axes.set_ylim(0, (1.1 + 0.12 * len(axes.get_legend_handles_labels()[0])) * top)  # room for the legend
-    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
     axes.legend(loc="upper center")
     return figure
 

@@ -50,8 +50,8 @@ METRICS = {
 }
 
 _SPLITS = {
-    "course": "Trained on whole courses with about 80 % of the samples and measured on the other courses",
-    "row": "Trained on 80 % of the samples and measured on the other 20 %",
+    "course": "Trained on whole courses with about 80% of the samples and measured on the other courses",
+    "row": "Trained on 80% of the samples and measured on the other 20%",
     "time": "Trained on earlier courses and measured on the ones that began next",
 }
 
@@ -61,8 +61,7 @@ CAPTIONS = {
     "upper left, the better.",
     "precision-recall": "How many of the flagged samples are right, depending on how many of the class are found.",
     "score-distribution": "How well the classes are separated. Samples on the wrong side of the threshold are errors.",
-    "calibration": "Whether a predicted 30 % comes true in 30 of 100 cases, and how many samples have each "
-    "probability.",
+    "calibration": "Whether a predicted 30% comes true in 30 of 100 cases, and how many samples have each probability.",
     "confusion-matrix": "Share of each true class, and number of held-out samples in a split.",
     "importance": "How much worse the model is without an indicator. Bars show one standard deviation.",
     "learning-curve": "Whether more samples would help. If the curve is still rising, they would.",

@@ -79,7 +79,8 @@ PAGE_INSIGHTS = 50
 PAGE_SECTIONS = 10
 PAGE_ELEMENTS = 25
 PAGE_NOTIFICATIONS = 50
-"""Entries of a page of insights, of one of invalid elements, and of that of notifications."""
+PAGE_RECIPIENTS = 100
+"""Entries of a page of insights, of one of invalid elements, of that of notifications, and of one of recipients."""
 FORM_BYTES = MIB // 4
 FORM_FIELDS = 2048
 """A form of a page: its body, and its fields."""

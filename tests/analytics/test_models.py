@@ -52,6 +52,8 @@ from moodlemlbackend.analytics.lifecycle import losses
 from moodlemlbackend.analytics.lifecycle.core_models import restore_core_models
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.cli import main
+from moodlemlbackend.cli.evaluate_model import _offer as offer_to_enable
+from moodlemlbackend.cli.session import Session
 from moodlemlbackend.errors import BusyError, UsageError
 
 _ = (site, site_url, trained, trained_folder, workspace)  # fixtures
@@ -110,7 +112,7 @@ def test_restoring_asks_before_it_adds_a_model_next_to_one(tmp_path, monkeypatch
         models.edit(made, dropout, indicators=SHORT)
         refused = CliRunner().invoke(main, words)
         assert refused.exit_code == 2
-        assert f"with the same target as model {dropout} (Students at risk of dropping out): nothing" in refused.output
+        assert f"with the same target as model {dropout} (Students at risk of dropping out)." in refused.output
         assert len(listed(made)) == 5
         assert CliRunner().invoke(main, [*words, "--yes"]).exit_code == 0
         assert len(listed(made)) == 6
@@ -321,8 +323,9 @@ def test_a_static_model_loses_predictions_alone(workspace, site):
 def test_without_a_terminal_a_command_needs_yes(predicted, command, words):
     before = state(predicted)
     refused = command(*words, code=2)
-    assert f"his deletes {'the model' if 'delete' in words else number(predicted, PREDICTIONS)}" in refused
-    assert refused.endswith("and the trained model: nothing was changed, add --yes to go ahead without being asked.\n")
+    assert f"this deletes {'the model' if 'delete' in words else number(predicted, PREDICTIONS)}" in refused
+    assert refused.startswith("Nothing was changed; add --yes to go ahead: ")
+    assert refused.endswith(" and the trained model.\n")
     assert json.loads(command(*words, "--json", code=2).partition("\n}\n")[0] + "}")["errors"] == [refused.strip()]
     assert state(predicted) == before
     command(*words, "--yes")
@@ -367,6 +370,13 @@ def test_at_a_terminal_a_command_asks(predicted, monkeypatch, capsys):
                     main(words, standalone_mode=False)
                 assert f"{sentence} Go ahead? [y/N]" in capsys.readouterr().err
                 assert state(predicted) == before
+        session = Session(None, None)
+        keys.write(b"quarters_accum\nn\n")
+        with pytest.raises(click.Abort):
+            offer_to_enable(session, TRAINED, [f"{QUARTERS}_accum"])
+        session.close()
+        assert f"{sentence} Go ahead? [y/N]" in capsys.readouterr().err
+        assert state(predicted) == before
         keys.write(b"y\n")
         assert main(["models", "clear", "6"], standalone_mode=False) == 0
     assert number(predicted, PREDICTIONS) == 0

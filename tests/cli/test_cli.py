@@ -133,8 +133,9 @@ def test_an_exported_model_predicts_the_same_where_it_is_imported(command, train
     for words in (("import", "other", imported, exported), ("train", "other", imported, courses.training, "--afresh")):
         refused = command(*words)
         assert refused.returncode == 2
-        assert refused.stderr.startswith(f"This replaces the trained model in {imported} and what it has learned: ")
-        assert "add --yes" in refused.stderr
+        assert refused.stderr.endswith(
+            f"add --yes to go ahead: this replaces the trained model in {imported} and what it has learned.\n"
+        )
         assert (imported / "classifier" / "current").read_bytes() == before
     assert result_of(command("import", "other", imported, exported, "--yes")) == "Ok"
     assert (imported / "classifier" / "current").read_bytes() != before
@@ -207,7 +208,7 @@ def test_the_demo_goes_through_everything_and_names_what_it_made(command, tmp_pa
     refused = command(*words, cwd=tmp_path, env=env)
     folders = [str(Path("here", name)) for name in ("data", "evaluation", "execution", "exported", "imported")]
     assert refused.returncode == 2
-    assert refused.stderr.startswith(f"This overwrites what is in {', '.join(folders)}: nothing was changed, add --yes")
+    assert refused.stderr.endswith(f"add --yes to go ahead: this overwrites what is in {', '.join(folders)}.\n")
     for step in ("Simulate", "Evaluate", "Train", "Predict", "Export", "Import"):
         assert f"\n{step}" in f"\n{done.stdout}"
     named = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line)

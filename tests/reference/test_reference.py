@@ -284,7 +284,7 @@ def test_a_data_set_of_other_columns_is_refused(generated):
     network = read_reference_model(generated)
     with pytest.raises(ModelError, match=r"has 11 feature columns, but .* trained on at least 12"):
         network.probabilities(np.zeros((1, 11), np.float32))
-    with pytest.raises(ModelError, match=r"has 13 feature columns .* trained on 12"):
+    with pytest.raises(ModelError, match=r"has 13 feature columns, but .* trained on 12"):
         dataclasses.replace(network, n_features=12).probabilities(np.zeros((1, 13), np.float32))
 
 

@@ -61,7 +61,9 @@ def predict(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | No
         run_result = RunResult("predict", modelid, model.name)
         with recorded(workspace, run_result):
             if withdrawn := switch.follow(workspace):
-                run_result.info.append(f"Notifications were switched: {withdrawn} waiting messages will not be sent.")
+                run_result.info.append(
+                    f"Since notifications were switched on or off, {withdrawn} waiting messages will not be sent."
+                )
             remember_components(workspace, site)
             analysis = analysis_of(workspace, model, [interval], training=False, keeps=True)
             Prediction(Records(workspace, site, model, analysis), run_result).run(shown)

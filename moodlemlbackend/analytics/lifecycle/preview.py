@@ -59,11 +59,19 @@ class Recipients:
     channels: Sequence[str]
 
     @property
+    def shown(self) -> Sequence[str]:
+        """Some names, or all where only one more would be left out."""
+        return self.names if len(self.names) <= _MOST_NAMED + 1 else self.names[:_MOST_NAMED]
+
+    @property
+    def more(self) -> int:
+        """How many names are left out."""
+        return len(self.names) - len(self.shown)
+
+    @property
     def people(self) -> str:
         """Some names, and how many more there are."""
-        more = len(self.names) - _MOST_NAMED
-        shown = ", ".join(self.names[:_MOST_NAMED] if more > 1 else self.names)
-        return f"{shown} and {more} more" if more > 1 else shown
+        return ", ".join(self.shown) + (f" and {self.more} more" if self.more else "")
 
 
 @dataclass(frozen=True)
@@ -85,11 +93,12 @@ class Preview:
     def by_model(self) -> dict[str, list[Recipients]]:
         """The people of each model, by course and role."""
         found: dict[str, list[Recipients]] = {}
-        for recipients in self._recipients():
+        for recipients in self.recipients():
             found.setdefault(f"{recipients.model} (model {recipients.modelid})", []).append(recipients)
         return found
 
-    def _recipients(self) -> list[Recipients]:
+    def recipients(self) -> list[Recipients]:
+        """The people, by model, course and role."""
         groups: dict[tuple[int, int, str], list[PlannedMessage]] = {}
         for message in self.messages:
             groups.setdefault((message.modelid, message.courseid, message.role), []).append(message)

@@ -15,12 +15,16 @@ import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.interpreter import python_command
+from moodlemlbackend.language.numbers import number
 from moodlemlbackend.server.texts import say
 from moodlemlbackend.storage.archives import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = logging.getLogger("moodlemlbackend.server")
 
@@ -69,7 +73,9 @@ class PageRun:
     steps
         what it has done and does, the last one now.
     info
-        sentences on how it ended.
+        sentences on what it came to.
+    cause
+        says, in the reader's language, why it ended before it was done; None for any other end.
     figures
         what was counted.
     evaluations
@@ -84,6 +90,7 @@ class PageRun:
     state: str = "waiting"
     steps: list[Step] = field(default_factory=list)
     info: list[str] = field(default_factory=list)
+    cause: Callable[[], str] | None = None
     figures: dict[str, int] = field(default_factory=dict)
     evaluations: list[dict[str, Any]] = field(default_factory=list)
     began: float = field(default_factory=time.time)
@@ -94,10 +101,10 @@ class PageRun:
         """Whether it has not ended."""
         return self.ended is None
 
-    def end(self, state: str, *info: str) -> None:
+    def end(self, state: str, *info: str, cause: Callable[[], str] | None = None) -> None:
         """Note how it ended, unless that is known."""
         if self.active:
-            self.state, self.ended = state, time.time()
+            self.state, self.ended, self.cause = state, time.time(), cause
             self._end_step()
             self.info = [*self.info, *info]
 
@@ -159,12 +166,12 @@ class PageRuns:
                 run.begin(Step("site"))
                 await asyncio.wait_for(_follow_process(run), self._time_limit)
         except asyncio.CancelledError:
-            run.end("stopped", say("run stopped"))
+            run.end("stopped", cause=lambda: say("run stopped"))
         except asyncio.TimeoutError:
-            run.end("failed", say("run too long", seconds=f"{self._time_limit:g}"))
+            run.end("failed", cause=lambda: say("run too long", seconds=number(self._time_limit, "g")))
         except OSError as error:
             log.error("A run cannot be started", extra={"fault": type(error).__name__})
-            run.end("failed", say("run ended"))
+            run.end("failed", cause=lambda: say("run ended"))
         log.info("Run", extra={"task": run.task, "model": run.modelid, "user": run.userid, "result": run.state,
                                "seconds": round((run.ended or 0.0) - run.began, 3)})  # fmt: skip
 
@@ -188,7 +195,7 @@ async def _follow_process(run: PageRun) -> None:
         await process.wait()
     finally:
         await _end_process(process)
-    run.end("failed", say("run ended"))
+    run.end("failed", cause=lambda: say("run ended"))
 
 
 def _apply_event(run: PageRun, line: bytes) -> None:
@@ -214,15 +221,15 @@ def _apply_event(run: PageRun, line: bytes) -> None:
         run.end("failed", facts["sentence"])
     elif event == "fault":
         log.error("A run failed", extra={"task": run.task, "model": run.modelid, "fault": facts["fault"]})
-        run.end("failed", say("run fault"))
+        run.end("failed", cause=lambda: say("run fault"))
 
 
 async def _end_process(process: asyncio.subprocess.Process) -> None:
     """End what is left of the process and of those that it started."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    for signum in (signal.SIGTERM, signal.SIGKILL):
         if process.returncode is not None:
             return
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
+            os.killpg(process.pid, signum)
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(process.wait(), STOP_SECONDS)

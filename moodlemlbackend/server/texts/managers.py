@@ -154,7 +154,7 @@ ENGLISH = {
     "step writes": "writing the report",
     "step counted": "{done} of {total}",
     "step learned": "{done} of {total} trainings",
-    "step uncounted": "How long this takes is not known yet.",
+    "step uncounted": "We don't know yet how long this will take.",
     "run element": "Last: {name}",
     "run refreshes": "This page reloads every few seconds.",
     "run refresh off": "Stop reloading",

@@ -36,6 +36,7 @@ def addresses(server, prepared):
         "none": ("sam", "/insights"),
         "refusal": ("sam", "/analytics"),
         "models": ("manager", "/analytics"),
+        "recipients": ("manager", "/analytics/notifications"),
         "model": ("manager", model),
         "static": ("manager", f"/analytics/models/{prepared.static}"),
         "log": ("manager", f"{model}/log"),

@@ -29,7 +29,7 @@ from moodlemlbackend.analytics.insights.messages import NewPrediction, write_mes
 from moodlemlbackend.analytics.models import backtest_fact, most_flagged_fact
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.language import preferred, speaking
-from moodlemlbackend.server.jobs.page_runs import PageRun
+from moodlemlbackend.server.jobs.page_runs import PageRun, Step
 from moodlemlbackend.server.pages.rendering import TEMPLATES
 from moodlemlbackend.server.pages.site import managers, notifications, responses, teachers
 from moodlemlbackend.server.pages.site.forms import PageForm
@@ -142,8 +142,9 @@ def pages_of(ctx, prepared):
     yield managers.backtest(ctx, model)
     yield managers.evaluation(ctx, model, logid)
     for run in (
-        PageRun("backtest", model, 3, stage="past", total=4, analysed=2, element="Курс"),
-        PageRun("evaluate", model, 3, total=4, analysed=4),
+        PageRun("evaluate", model, 3, steps=[Step("site", ended=2e9), Step("evaluation", QUARTERS, of=2)]),
+        PageRun("train", model, 3, state="running", steps=[Step("training", total=4, done=1, element="Курс")]),
+        PageRun("train", model, 3, state="failed", ended=2e9, cause=lambda: managers.say("run fault")),
         PageRun("evaluate", model, 3, ended=2e9, figures={"samples": 2, "rows": 1},
                 evaluations=[{"interval": QUARTERS, "score": 0.7, "past": BACKTEST}]),
     ):  # fmt: skip

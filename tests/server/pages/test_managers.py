@@ -8,6 +8,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+from datetime import timezone
 from html import unescape
 from pathlib import Path
 
@@ -16,6 +17,10 @@ import pytest
 from fixtures.pages import QUARTERS, axe, confirm, log_in, log_out, pages, post, reader, show, told, violations
 from fixtures.paths import posix
 from fixtures.servers import wait_for
+from moodlemlbackend.analytics.lifecycle.preview import Preview
+from moodlemlbackend.analytics.notifications.switch import Switch
+from moodlemlbackend.language.dates import Dates
+from moodlemlbackend.server.pages.rendering import render
 
 pytestmark = posix
 
@@ -89,6 +94,50 @@ def test_a_model_and_what_is_said_of_it(manager, address):
     assert "rule-based model" in static
     assert "/evaluate" not in static
     told(manager.get("/analytics/models/99"), 404)
+
+
+def test_who_would_be_notified(server, manager, address):
+    text = manager.get("/analytics/notifications").text
+    [(people, messages)] = store(server, "SELECT COUNT(DISTINCT useridto), COUNT(*) FROM analytics_notifications")
+    counts = re.search(r"People: (\d+). Students among them: (\d+). Messages: (\d+).", text)
+    assert (int(counts[1]), int(counts[3])) == (people, messages)
+    assert 0 < int(counts[2]) < people
+    for part in (
+        "Notifications have been on since",
+        "tasks predict --dry-run",
+        "Students at risk of",
+        "teacher",
+        "about themselves",
+    ):
+        assert part in text, part
+    assert "<script>" not in text
+    assert 'href="/analytics/notifications"' in manager.get("/analytics").text
+    assert "<dd>teachers</dd>" in manager.get(address).text
+    assert reader(server, "ana").get("/analytics/notifications").status_code == 403
+    assert 'rel="prev" href="?page=98"' in manager.get("/analytics/notifications?page=99").text
+    assert len(store(server, "SELECT 1 FROM analytics_notifications")) == messages
+
+
+def test_who_would_be_notified_while_notifications_are_off():
+    common = {
+        "user": None,
+        "log_out": False,
+        "links": [],
+        "dates": Dates(timezone.utc),
+        "page": 1,
+        "more": False,
+        "by_model": [],
+    }
+    text = bytes(
+        render("site/recipients.html", notifications=Switch(False), preview=Preview(), warning="Both.", **common).body
+    ).decode()
+    for part in (
+        "Notifications are off: nobody is notified.",
+        "notifications = on",
+        "Both.",
+        "Nobody would get a message",
+    ):
+        assert part in text, part
 
 
 @pytest.fixture

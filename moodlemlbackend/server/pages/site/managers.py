@@ -102,7 +102,8 @@ def index(ctx: RequestContext, done: str = "") -> Page:
             )
             for model in models.listed(connection)
         ]  # fmt: skip
-    return Page("models.html", {"rows": rows, "notice": say("notice delete") if done == "delete" else ""})
+    notice = say("notice delete") if done == "delete" else ""
+    return Page("models.html", {"rows": rows, "on": ctx.workspace.settings.notifications, "notice": notice})
 
 
 def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
@@ -122,7 +123,7 @@ def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
         "intervals": intervals, "modes": MODES,
         "contexts": contexts.named(ctx, shown.contexts or ()), "minimum": backend.MINIMUM_SCORE,
         "processor": shown.processor or say("processor of the site"),
-        "has_past": definitions.has_past(shown.target),
+        "has_past": definitions.has_past(shown.target), "audience": definitions.audience(shown.target) or "nobody",
         "notice": say(f"notice {done}") if done in ("enable", "disable", "clear", "stop") else "",
         "withheld": _withheld(ctx, shown, withheld),
     }  # fmt: skip

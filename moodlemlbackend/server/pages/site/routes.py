@@ -12,7 +12,7 @@ from pydantic import Field
 
 from moodlemlbackend.errors import BusyError, NotTrainedError, RequestError, UsageError
 from moodlemlbackend.server.auth.login import AnyLogin, form_token, holds, log_out_token, logged
-from moodlemlbackend.server.pages.site import managers, notifications, teachers
+from moodlemlbackend.server.pages.site import managers, notifications, recipients, teachers
 from moodlemlbackend.server.pages.site.forms import FIELD, PageForm, read_form
 from moodlemlbackend.server.pages.site.responses import Page, refusal
 from moodlemlbackend.server.texts import say
@@ -75,6 +75,10 @@ def _add_models(app: FastAPI) -> None:
     @app.get("/analytics", **_HIDDEN)
     async def models(request: Request, user: AnyLogin, done: Word = "") -> Response:
         return await _show(request, user, lambda ctx: managers.index(ctx, done))
+
+    @app.get("/analytics/notifications", **_HIDDEN)
+    async def list_recipients(request: Request, user: AnyLogin, page: PageNumber = 1) -> Response:
+        return await _show(request, user, lambda ctx: recipients.index(ctx, page))
 
     @app.get("/analytics/models/{modelid}", **_HIDDEN)
     async def model(request: Request, user: AnyLogin, modelid: Id, done: Word = "") -> Response:
