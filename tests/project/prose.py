@@ -54,8 +54,9 @@ def texts_of(path: Path) -> str:
 
 
 def literals(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Line and text of the string literals of a module, without docstrings; a placeholder is ``…``."""
+    """Line and text of the string literals of a module, without docstrings and keys; a placeholder is ``…``."""
     skip = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    skip.update(id(key) for node in ast.walk(tree) if isinstance(node, ast.Dict) for key in node.keys)
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             skip.update(id(part) for part in node.values)

@@ -181,7 +181,7 @@ ENGLISH = {
     "export untrained": "The model has not learned anything yet: the package has its settings only.",
     # Courses about which no one was notified.
     "withheld": "No one was notified about these courses",
-    "withheld why": "{flagged} of {predicted} students were flagged on {time}, probably because {reason}.",
+    "withheld why": "{flagged} of {predicted} students were flagged on {time}. Likely reason:",
     "withheld means": (
         "If the model flags more than half of a course, it is probably wrong about the course. You can still read "
         "these insights. Set notify_when_most_flagged to notify teachers anyway."
