@@ -144,7 +144,7 @@ ENGLISH = {
     "indicators static": "This model is rule-based: its indicators cannot be changed.",
     "indicators needed": "Choose at least one indicator.",
     "group cognitive_depth": "Work on activities",
-    "group social_breadth": "Exchange with others in activities",
+    "group social_breadth": "Interaction with others in activities",
     "group core": "What students do",
     "group core_course": "The course",
     "group core_user": "The student",
