@@ -31,7 +31,7 @@ from moodlemlbackend.errors import RequestError
 from moodlemlbackend.language import preferred, speaking
 from moodlemlbackend.server.jobs.page_runs import PageRun, Step
 from moodlemlbackend.server.pages.rendering import TEMPLATES
-from moodlemlbackend.server.pages.site import managers, notifications, responses, teachers
+from moodlemlbackend.server.pages.site import managers, notifications, recipients, responses, teachers
 from moodlemlbackend.server.pages.site.forms import PageForm
 from moodlemlbackend.server.pages.site.request_context import RequestContexts
 from moodlemlbackend.server.pages.site.responses import Page
@@ -132,6 +132,7 @@ def pages_of(ctx, prepared):
     yield teachers.insight(ctx, ids[0], "takeback")
     yield notifications.index(ctx, "read")
     yield managers.index(ctx)
+    yield recipients.index(ctx, 1)
     for modelid in (model, prepared.static):
         yield managers.model(ctx, modelid, "stop")
         yield managers.invalid(ctx, modelid, 1)
