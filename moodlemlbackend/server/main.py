@@ -91,7 +91,7 @@ def run_server(settings: ServerSettings) -> None:
     host, port = listener.getsockname()[:2]
     if settings.host not in ("127.0.0.1", "::1", "localhost"):
         log.warning(
-            "This address can be reached from elsewhere, and HTTP Basic without TLS can be read on the way; "
+            "This address can be reached from elsewhere, and passwords sent without TLS can be read on the way; "
             "put a proxy with TLS in front."
         )
     log.info("Listening", extra={"host": host, "port": port, "remote": not place.startswith("the directory")})
