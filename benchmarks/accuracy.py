@@ -212,7 +212,7 @@ def load_libraries(*, peers: bool) -> None:
 
 def go_on(title: str, samples: TrainingRows, splits: list[Split], seed: int) -> None:
     """Print what is left of one half of the rows after training goes on with the other half."""
-    courses = ("one half", "the other half after it", "the same, from an exported model", "both at once")
+    courses = ("one half", "then the other half", "the same, from an exported model", "both at once")
     mcc = np.array([list(_course(samples, split, seed)) for split in splits])
     print(f"\n{title}, training that goes on: mean of {len(splits)} splits\n\n| trained on | MCC |\n|---|---|")
     for name, value in zip(courses, mcc.mean(axis=0), strict=True):

@@ -298,7 +298,7 @@ def stages(path: Path, splits: int | None) -> list[Stage]:
     return [
         Stage("import", imported, tensorflow),
         Stage("read", read, pyarrow),
-        Stage("encode columns, deal rows", training - begun),
+        Stage("encode columns, divide rows", training - begun),
         Stage("encode rows, build the graph, first step", first_step - training),
         Stage("train", last_step - first_step, training_floor),
         Stage("rate", rating - last_step, rating_floor),

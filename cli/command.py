@@ -34,7 +34,7 @@ _ABOUT_ARGUMENTS = {
     "RUNDIR...": "Folder of a run: DIR/logs/ and a number; an evaluation prints it.",
     "DATASET...": "Data set files as Moodle writes them, plain or gzip; - is standard input.",
     "[DIR]": "Directory where Moodle keeps its models.",
-    "DEMODIR": "Directory for the demo; it is created if need be.",
+    "DEMODIR": "Directory for the demo; it is created if needed.",
     "EXPORTDIR": "Directory to export to.",
     "IMPORTDIR": "Directory that holds an exported model.",
     "FILE": "The file to read or write.",

@@ -67,4 +67,4 @@ def _table(compared: list[Compared]) -> Table:
 def _figure(mean: float, deviation: float, splits: int) -> str:
     if math.isnan(mean):
         return "–"
-    return f"{mean:.3f} ± {deviation:.3f}" if splits > 1 else f"{mean:.3f}"
+    return f"{mean:.3f} ±{deviation:.3f}" if splits > 1 else f"{mean:.3f}"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from moodlemlbackend.errors import UsageError
+from moodlemlbackend.errors import BackendError, UsageError
 
+from .errors import errors_told
 from .output import safe
 
 
@@ -27,8 +28,8 @@ def confirm(*sentences: str, yes: bool) -> None:
     if yes or not said:
         return
     if not sys.stdin.isatty():
-        reasons = "; ".join(sentence.removesuffix(".") for sentence in said)
-        raise UsageError(f"{reasons}: nothing was changed, add --yes to go ahead without being asked.")
+        reasons = "; ".join(sentence[0].lower() + sentence[1:].removesuffix(".") for sentence in said)
+        raise UsageError(f"Nothing was changed; add --yes to go ahead: {reasons}.")
     click.confirm(safe(" ".join([*said, "Go ahead?"])), abort=True, err=True)
 
 
@@ -39,3 +40,21 @@ def confirm_overwriting(path: str | Path, *, yes: bool) -> None:
         if not (file.is_file() and file.stat().st_size):
             return
     confirm(f"This overwrites {path}.", yes=yes)
+
+
+def confirm_replacing(outputdir: str, *, yes: bool, as_json: bool) -> None:
+    """Ask before the trained model in a directory is replaced; ends the command as :func:`.errors_told` does."""
+    with errors_told(as_json=as_json):
+        if not yes and outputdir and _is_trained(Path(outputdir)):
+            confirm(f"This replaces the trained model in {outputdir} and what it has learned.", yes=yes)
+
+
+def _is_trained(outputdir: Path) -> bool:
+    """Whether there is a model in a directory, whatever its state."""
+    from moodlemlbackend.reference import is_reference_model
+    from moodlemlbackend.storage.model_store import ModelStore
+
+    store = ModelStore(outputdir)
+    with suppress(BackendError):
+        return store.published() is not None or is_reference_model(store.folder)
+    return False

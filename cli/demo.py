@@ -18,6 +18,8 @@ from moodlemlbackend.interpreter import python_code
 
 from .command import Answer, ExampleCommand
 from .command import command as make
+from .confirmation import confirm
+from .options import YES
 from .output import print_line, working
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ moodlemlbackend demo site -o site.db
 """
 
 MODELID = "demo"
+FOLDERS = ("data", "evaluation", "execution", "exported", "imported")
+"""What a demo makes in its directory."""
+
 MINIMUM_SCORE, ACCEPTED_DEVIATION, ITERATIONS = "0.7", "0.05", "10"  # as Moodle gives them
 
 _CALL = (
@@ -61,10 +66,11 @@ class _DemoCommand(ExampleCommand):
     click.option("--courses", type=click.IntRange(1), default=30, show_default=True, help="Finished courses per term."),
     click.option("--students", type=click.IntRange(1), default=40, show_default=True, help="Students per course."),
     click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed for the simulation."),
+    YES,
     examples=EXAMPLES,
     cls=_DemoCommand,
 )
-def command(folder: Path, courses: int, students: int, seed: int) -> Answer:
+def command(folder: Path, courses: int, students: int, seed: int, yes: bool) -> Answer:
     """Simulate courses in DEMODIR, then evaluate, train, predict, export and import as Moodle does.
 
     One term of finished courses is used to evaluate, another to train. The model then predicts for students in ongoing
@@ -72,6 +78,8 @@ def command(folder: Path, courses: int, students: int, seed: int) -> Answer:
 
     `demo site` makes a Moodle site in a database instead; for a directory called site, write ./site.
     """
+    there = [str(folder / name) for name in FOLDERS if (folder / name).exists()]
+    confirm(f"This overwrites what is in {', '.join(there)}." if there else "", yes=yes)
     return _Demo(folder, silent=click.get_current_context().params["as_json"]).run(courses, students, seed)
 
 
@@ -89,11 +97,9 @@ class _Demo:
         from moodlemlbackend.storage.model_store import ModelStore
 
         begun = time.perf_counter()
-        evaluation, execution, exported, imported = (
-            self._folder / name for name in ("evaluation", "execution", "exported", "imported")
-        )
+        data, evaluation, execution, exported, imported = (self._folder / name for name in FOLDERS)
         with working("Simulate courses"):
-            files = write_demo(self._folder / "data", courses=courses, students=students, seed=seed)
+            files = write_demo(data, courses=courses, students=students, seed=seed)
             answers = _read_answers(files.answers)
             ModelStore(execution).clear()
         self._say("Simulate", f"{courses} + {courses} finished courses, ongoing courses with {len(answers)} students")

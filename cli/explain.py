@@ -10,7 +10,7 @@ import click
 from .command import Answer
 from .command import command as make
 from .options import DATASET, OUTPUTDIR
-from .output import print_line
+from .output import print_line, working
 from .tables import Coloured, Table, print_table
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def command(
     set_library_defaults()
     if figure is not None:
         explanation.check_format(figure)
-    explained = explain(outputdir, dataset, sampleid, row)
+    with working("Explaining the prediction"):
+        explained = explain(outputdir, dataset, sampleid, row)
     if figure is not None:
         explanation.save(explained, figure, top=top)
     table = _table(explained, top)

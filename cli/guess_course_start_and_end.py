@@ -9,7 +9,7 @@ import click
 
 from .command import Answer
 from .command import command as make
-from .output import moment, print_line
+from .output import moment, print_line, working
 from .session import Session
 from .tables import Table, print_table
 
@@ -62,9 +62,10 @@ def command(
         courses = {int(number) for number in only.split(",") if number.strip()}
     except ValueError:
         raise UsageError(f"The filter {only!r} must be a list of course ids separated by commas.") from None
-    proposals = [
-        *course_dates.propose(session.site, session.now, start=start, end=end, everything=everything, only=courses)
-    ]
+    with working("Reading enrolments and visits"):
+        proposals = [
+            *course_dates.propose(session.site, session.now, start=start, end=end, everything=everything, only=courses)
+        ]
     info: list[str] = []
     if update:
         info += course_dates.update_by_web_service(

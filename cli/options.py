@@ -37,7 +37,7 @@ def named(kind: str, *endings: str) -> Callable[[click.Context, click.Parameter,
 
 CSV = click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for spreadsheets.")
 PROCESSOR = click.option(
-    "--processor", metavar="NAME", help="Processor that trains; moodlemlbackend models processors lists them."
+    "--processor", metavar="NAME", help="Processor to train with; moodlemlbackend models processors lists them."
 )
 SEED = click.option("--seed", metavar="NUMBER", help="Seed for every random choice; the same seed repeats a run.")
 

@@ -82,9 +82,7 @@ def writing(stream: str) -> Iterator[None]:
         if error.errno == errno.EPIPE:
             raise OutputError from error
         name = "Standard output" if stream == "stdout" else "Standard error"
-        raise OutputError(
-            f"{name} cannot be written to: {error.strerror or error}; what the command was to print is lost."
-        ) from error
+        raise OutputError(f"{name} cannot be written to: {error.strerror or error}; the output is lost.") from error
 
 
 # ---- text ----

@@ -47,7 +47,7 @@ class Session:
             if not self.settings.site:
                 raise UsageError(
                     f"Name the Moodle site with --site, {SETTINGS['site'].variable} or the setting site: "
-                    "a database's URL, or a folder."
+                    "a database URL, an SQLite file, or a folder of tables."
                 )
             self._site = open_site(
                 self.settings.site, prefix=self.settings.prefix, time_zone=self.settings.time_zone or None

@@ -128,16 +128,17 @@ def _widths(table: Table, screen: int) -> list[int]:
     from rich.cells import cell_len
 
     lines = [[*table.columns], *([_text(cell) for cell in row] for row in table.rows)]
-    widths = [max(map(cell_len, cells)) for cells in zip(*lines, strict=True)]
-    least = [
+    natural = [max(map(cell_len, cells)) for cells in zip(*lines, strict=True)]
+    widths = [
         max(cell_len(word) for cell in cells for word in cell.split() or [""]) for cells in zip(*lines, strict=True)
     ]
-    available = screen - _PADDING * (len(widths) - 1)
-    if sum(least) > available:
+    left = screen - _PADDING * (len(widths) - 1) - sum(widths)
+    if left < 0:
         return []
-    while sum(widths) > available:
-        _, at = max((width, at) for at, width in enumerate(widths) if width > least[at])
-        widths[at] -= 1
+    while left and widths != natural:  # the column that needs most lines gets one more
+        at = max(range(len(widths)), key=lambda at: (widths[at] < natural[at], natural[at] / (widths[at] or 1)))
+        widths[at] += 1
+        left -= 1
     return widths
 
 

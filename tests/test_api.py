@@ -236,7 +236,7 @@ def test_probabilities_have_a_range_where_the_courses_are_known(training):
     assert (chances < high).all()
     [one] = explain(model, training, rows=[3])
     assert one.probability_range == pytest.approx((low[3], high[3]))
-    words = f"({100 * low[3]:.0f} to {100 * high[3]:.0f} % in 8 of 10 courses); it is predicted from"
+    words = f"({100 * low[3]:.0f}% to {100 * high[3]:.0f}% in 8 of 10 courses); it is predicted from"
     assert words in str(one)
     few = fit(training, processor="logistic_regression", groups=courses % 4)
     assert few.predict_range(training) is None

@@ -13,18 +13,19 @@ from importlib import import_module
 from babel.messages import Catalog
 from babel.messages.pofile import read_po, write_po
 
-from moodlemlbackend.analytics.features import targets
+from moodlemlbackend.analytics.features import refusal, targets
 from moodlemlbackend.language import CATALOGUES
 from moodlemlbackend.language.texts import EVERY
 
 MODULES = (
+    "moodlemlbackend.analytics.features.definitions",
     "moodlemlbackend.analytics.insights.names",
     "moodlemlbackend.analytics.insights.texts",
     "moodlemlbackend.dataset.words",
     "moodlemlbackend.language.dates",
     "moodlemlbackend.server.texts",
 )
-"""They have all the texts that are translated, beside the titles of targets."""
+"""They have all texts that are translated, but for titles of targets and reasons why something is not analysed."""
 
 _OMITTED = ("# ", '"POT-Creation', '"PO-Revision', '"Report-', '"Last-Translator', '"Language-Team', '"Generated-By')
 """Begins of lines that no reader needs, and that would differ at every merge."""
@@ -42,6 +43,10 @@ def every_text() -> Catalog:
                 catalog.add(text if one is None else (one, text), context=name)
     for target in targets.CORE:
         catalog.add(target.title, context=f"target {target.id}")
+    for one in vars(refusal).values():
+        if isinstance(one, refusal.Refusal):
+            catalog.add(one.text, context=f"refusal {one.identifier}")
+            catalog.add(one.advice, context=f"advice {one.identifier}")
     return catalog
 
 

@@ -35,14 +35,13 @@ def command(session: Session, action: str, predictions: tuple[int, ...], user: i
         check_groups(session, user, predictions)
     if action == "take-back":
         number = actions.take_back(session.workspace, predictions)
-        text = f"Taken back; {number} of these predictions will be unlearned."
+        text = "Taken back." + (f" The model will forget {number} of these answers." if number else "")
         undo = ""
     else:
         number = actions.perform(session.workspace, action, predictions)
-        text = f"Recorded; {number} of these predictions will be learned from."
+        text = "Recorded." + (f" The model will learn from {number} of these answers." if number else "")
         undo = _undo(predictions, user) if actions.is_undone(action) else ""
     facts = {"action": action, "predictions": [*predictions], "learned": number, "user": user, "undo": undo}
-    text = text if number else text.partition(";")[0] + "."
     return Answer(facts, f"{text}\nTo undo: {undo}" if undo else text)
 
 

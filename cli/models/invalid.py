@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..command import Answer
 from ..command import command as make
 from ..options import MODEL
+from ..output import working
 from ..session import Session
 from ..tables import Table
 
@@ -14,7 +15,8 @@ def command(session: Session, modelid: int) -> Answer:
     """List what a model cannot use on the site, why, and what to do about it."""
     from moodlemlbackend.analytics.features.invalid import invalid_elements
 
-    elements = [*invalid_elements(session.site, session.model(modelid), session.now)]
+    with working("Checking the site"):
+        elements = [*invalid_elements(session.site, session.model(modelid), session.now)]
     facts = [
         {
             "id": element.id,

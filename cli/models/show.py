@@ -9,6 +9,8 @@ from ..output import moment, print_facts, print_line
 from ..session import Session
 from .shared import model_facts
 
+_ABSENT = {"interval": "none yet", "processor": "the site's", "contexts": "the whole site"}
+
 
 @make("show", MODEL, store=True, examples="moodlemlbackend models show 1")
 def command(session: Session, modelid: int) -> Answer:
@@ -34,7 +36,8 @@ def command(session: Session, modelid: int) -> Answer:
 
     def show() -> None:
         times = {key: moment(facts[key]) for key in ("created", "modified")}
-        print_facts([(key, value) for key, value in {**facts, **times}.items() if key != "indicators"])
+        shown = {key: value for key, value in {**facts, **times}.items() if key != "indicators"}
+        print_facts([(key.replace("_", " "), _in_words(key, value)) for key, value in shown.items()])
         print_line("indicators")
         for indicator in model.indicators:
             print_line(f"  {indicator}")
@@ -44,3 +47,9 @@ def command(session: Session, modelid: int) -> Answer:
 
     not_notified = [vars(course) for course in withheld]
     return Answer({"model": {**facts, "not_notified": not_notified}, "notifications": vars(notifications)}, show)
+
+
+def _in_words(key: str, value: object) -> object:
+    if value is None:
+        return _ABSENT.get(key, "none")
+    return ("yes" if value else "no") if isinstance(value, bool) else value

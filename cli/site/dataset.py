@@ -8,7 +8,8 @@ import click
 
 from ..command import Answer
 from ..command import command as make
-from ..options import INDICATOR, INTERVAL, TARGET, named
+from ..confirmation import confirm_overwriting
+from ..options import INDICATOR, INTERVAL, TARGET, YES, named
 from ..output import print_line, progress_of_analysis
 from ..session import Session
 
@@ -31,7 +32,7 @@ moodlemlbackend site dataset --target course_gradetopass --interval deciles --un
         "-o", "--output", required=True, metavar="FILE", callback=named("a data set", ".csv", ".txt"),
         help="CSV file to write; - is standard output.",
     ),
-    site=True, examples=EXAMPLES,
+    YES, site=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(
     session: Session,
@@ -41,6 +42,7 @@ def command(
     labelled: bool,
     jobs: int | None,
     output: str,
+    yes: bool,
 ) -> Answer:
     """Calculate a data set, identical to the one that Moodle would write.
 
@@ -61,6 +63,8 @@ def command(
     chosen = indicators or registry.indicators_of(learned, session.site.modules)
     used = [registry.get_indicator(name) for name in chosen]
     registry.check_fit(learned, used, method)
+    if not to_output:
+        confirm_overwriting(output, yes=yes)
     analysis = Analysis(learned, used, [method], session.now, labelled)
     file = sys.stdout.buffer if to_output else output
     progress = progress_of_analysis(lambda: analysis.analyser.rows(session.site, analysis.contexts))

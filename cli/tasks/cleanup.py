@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..command import Answer
 from ..command import command as make
+from ..output import working
 from ..session import Session
 from .summary import task_answer
 
@@ -13,4 +14,6 @@ def command(session: Session) -> Answer:
     """Remove what belongs to deleted courses and users, and calculations that have expired."""
     from moodlemlbackend.analytics.lifecycle.tasks import clean_up
 
-    return task_answer(clean_up(session.workspace, session.site))
+    with working("Cleaning up"):
+        summary = clean_up(session.workspace, session.site)
+    return task_answer(summary)

@@ -34,7 +34,7 @@ MOODLE_VERSIONS = {
 def check_python() -> Finding:
     """Whether this Python is one that the package is tested with."""
     low, high = TESTED_PYTHONS
-    text = f"{platform.python_version()} at {sys.executable}, the path to enter in Moodle"
+    text = f"{platform.python_version()} at {sys.executable}, the path to give Moodle"
     if low <= sys.version_info[:2] <= high:
         return Finding("Python", Level.OK, text)
     return Finding(

@@ -45,7 +45,7 @@ def check_interpreter() -> Finding:
         return Finding(
             topic,
             Level.PROBLEM,
-            f"this user may not execute {sys.executable}",
+            f"this user is not allowed to execute {sys.executable}",
             "Let everyone enter its parent directories and execute it (chmod a+rx), or install the "
             "environment somewhere this user can, such as /opt.",
         )

@@ -109,7 +109,7 @@ def _store(settings: AnalyticsSettings) -> Iterator[Finding]:
         days = int((time.time() - max(begun)) / 86_400)
         yield Finding("Schedule", Level.WARNING, f"the last prediction was {days} days ago", advice)
     else:
-        yield Finding("Schedule", Level.OK, "models have predicted within two days")
+        yield Finding("Schedule", Level.OK, "models have made predictions in the last two days")
 
 
 def _mail(settings: AnalyticsSettings) -> Iterator[Finding]:

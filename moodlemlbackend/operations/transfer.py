@@ -41,7 +41,7 @@ def export_model(reporter: Reporter, modelid: str, modeldir: str, exportdir: str
 
 
 def import_model(reporter: Reporter, modelid: str, modeldir: str, importdir: str, *, settings: Settings) -> str:
-    """Put an exported model in force."""
+    """Start using an exported model."""
     from moodlemlbackend.reference import is_reference_model
     from moodlemlbackend.storage.layout import CLASSIFIER
     from moodlemlbackend.storage.stored_model import read_model

@@ -99,7 +99,7 @@ def verdict(
         status |= Status.NOT_ENOUGH_DATA
         info.append(
             f"The scores of the {len(judged)} evaluations differ too much: their standard deviation is "
-            f"{judged.std():.4f} and should be {accepted_deviation:g} or less; more data is needed."
+            f"{judged.std():.4f} but should be at most {accepted_deviation:g}; more data is needed."
         )
     if of_seen is not None:
         result["seen"] = {name: float(values.mean()) for name, values in of_seen[0].items()}

@@ -350,7 +350,7 @@ class Processor(ABC):
             run.log.info("The former model remembers %d distinct rows", len(old))
             known = join_samples(old, samples)
             return known, len(known)
-        run.log.info("The former model remembers no rows: it teaches the new one on the new rows")
+        run.log.info("The former model remembers no rows: the new one learns from its predictions for the new rows")
         return join_samples(taught(model.classifier, model.classes, model.rows, samples), samples), len(samples)
 
     def predict(self, model: TrainedModel, batches: Iterable[DataSet]) -> Iterator[Prediction]:
@@ -372,7 +372,7 @@ class Processor(ABC):
 
         ``split`` is one of :data:`~.splits.SPLITS`; rows are dealt one by one where the samples cannot be parted so.
         Beside splits by course or time, half as many by row are rated, to compare. For a learning curve, some
-        trainings on parts of the rows are added; they are no part of the verdict.
+        trainings on parts of the rows are added; they are no part of the verdict. ``progress`` counts trainings.
 
         Raises
         ------
@@ -384,7 +384,11 @@ class Processor(ABC):
         seen = [] if split == ROW else row_splits(samples, (iterations + 1) // 2, seed)
         smaller = smaller_splits(samples, split, splits, seed) if learning_curve else []
         trainings = [*(one.training for one in (*splits, *seen)), *(rows for _, rows in smaller)]
-        fits = self.fit_splits(samples, trainings, seed=seed, progress=progress)
+
+        def show(done: int, total: int) -> None:
+            progress(done * len(trainings) // total, len(trainings))
+
+        fits = self.fit_splits(samples, trainings, seed=seed, progress=show)
 
         def rate(split: Split, fitted: Fitted) -> Rating:
             probabilities = fitted.classifier.probabilities_of_coded(samples.coded.take(split.held_out))

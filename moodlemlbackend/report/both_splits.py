@@ -9,10 +9,12 @@ SEEN = "In courses it has seen"
 
 _NEW = {"course": "In new courses", "time": "In later courses"}
 _EXPECT = {
-    "course": "Expect the figures for new courses: warnings are given in courses that the model has never seen.",
-    "time": "Expect the figures for later courses: the model learns from courses that came before those it warns in.",
+    "course": "Expect the figures for new courses: insights are about courses the model has never seen.",
+    "time": "Expect the figures for later courses: a model learns from courses that came before the ones it makes "
+    "predictions for.",
     "row": (
-        "Expect less in new courses: single rows were held out, so the model had seen other rows of the same courses."
+        "Expect lower figures in new courses: single rows were held out, so the model had seen other rows "
+        "from the same courses."
     ),
 }
 _ROWS = {"score": "Score", "mcc": "Matthews correlation", "auc": "AUC of class 1"}

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from moodlemlbackend.errors import UsageError
+from moodlemlbackend.errors import UsageError, unknown
 from moodlemlbackend.metrics import standard_error
 from moodlemlbackend.report import curves
 from moodlemlbackend.report.record import EVALUATION, Record, read_record
@@ -79,9 +79,9 @@ def compare(folders: Sequence[Path], metric: str = "mcc") -> list[Compared]:
         A report is damaged.
     """
     if len(folders) < 2:
-        raise UsageError("A comparison needs two runs or more; name their folders, such as DIR/logs/1700000000000.")
+        raise UsageError("A comparison needs at least two runs; name their folders, such as DIR/logs/1700000000000.")
     if metric not in METRICS:
-        raise UsageError(f"There is no metric {metric!r}; choose one of {', '.join(METRICS)}.")
+        raise unknown("metric", metric, METRICS, f"choose one of {', '.join(METRICS)}.")
     records = [read_record(folder) for folder in folders]
     tables = [[curves.figures_of(held) for held in record.held] for record in records]
     differences: dict[int, Difference] = {}
@@ -93,7 +93,7 @@ def compare(folders: Sequence[Path], metric: str = "mcc") -> list[Compared]:
             sign = -1 if metric in LOWER_IS_BETTER else 1
             found = corrected_t_test([sign * (other - one) for one, other in pairs])
             if found is None:
-                reason = f"the {metric} is not defined in some split"
+                reason = f"the {metric} is undefined in some split"
             else:
                 differences[number] = found
         if reason is not None:
@@ -120,14 +120,14 @@ def compare(folders: Sequence[Path], metric: str = "mcc") -> list[Compared]:
 def not_comparable(first: Record, other: Record) -> str | None:
     """Why no paired test of two runs is possible; None if one is."""
     if first.kind != EVALUATION or other.kind != EVALUATION:
-        return "only evaluations that train have splits to compare"
+        return "it has no splits to compare; only evaluations that train have"
     if first.facts.get("digest") != other.facts.get("digest"):
-        return "it is of another data set than the first run"
+        return "it uses a different data set from the first run"
     one, two = (_HELD_OUT.get(str(record.result.get("split")), _HELD_OUT["row"]) for record in (other, first))
     if one != two:
-        return f"it holds out {one}, and the first run {two}; evaluate both with the same --evaluation-split"
+        return f"it holds out {one}, but the first run {two}; evaluate both with the same --evaluation-split"
     if [held.rows for held in first.held] != [held.rows for held in other.held]:
-        return "its splits are others than those of the first run; evaluate both with the same seed and iterations"
+        return "its splits differ from those of the first run; evaluate both with the same seed and iterations"
     if len(first.held) < 2:
         return "one split is not enough"
     return None

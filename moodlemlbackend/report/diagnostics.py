@@ -53,8 +53,8 @@ def _few(record: Record) -> Iterator[Diagnostic]:
         counts = "; ".join(f"{count} of class {name}" for name, count in small.items())
         yield Diagnostic(
             True, "Too few samples of a class",
-            f"There are only {counts}. With fewer than {FEW_OF_A_CLASS} the figures move by chance: "
-            "wait for more courses to finish before you rely on them.",
+            f"There are only {counts}. With fewer than {FEW_OF_A_CLASS}, the figures depend largely on "
+            "chance; wait for more courses to finish before you rely on them.",
         )  # fmt: skip
 
 
@@ -64,12 +64,12 @@ def _repeated(record: Record) -> Iterator[Diagnostic]:
     if not share >= MANY_REPEATED:
         return
     here, there = _number(record.result.get("auc")), _number(found.get("auc of the others"))
-    others = "" if math.isnan(there) else f" On the others alone the AUC is {there:.3f} instead of {here:.3f}."
+    others = "" if math.isnan(there) else f" On the other samples alone, the AUC is {there:.3f} instead of {here:.3f}."
     yield Diagnostic(
         math.isnan(there) or here - there > 0.02, "The same samples in training and test",
-        f"{_percent(share)} of the samples held out equal one of the training in every indicator.{others} "
-        "This is harmless where many students share few values, such as no activity at all; where one student or "
-        "course occurs twice, the figures are too good.",
+        f"{_percent(share)} of the held-out samples are identical to a training sample in every indicator.{others} "
+        "This is harmless if many students share a few values, such as no activity at all. If the same "
+        "student or course occurs twice, the figures are too good.",
     )  # fmt: skip
 
 
@@ -77,9 +77,9 @@ def _alone(record: Record) -> Iterator[Diagnostic]:
     alone = record.facts.get("alone") or {}
     for name, share in list(alone.items())[:3]:
         yield Diagnostic(
-            True, "One column predicts the class alone",
-            f"{name} takes away {_percent(share)} of the errors of always naming the commonest class. "
-            "Check that it is known before the outcome is, and is not made from it.",
+            True, "One column predicts the class by itself",
+            f"{name} alone avoids {_percent(share)} of the errors you would make by always predicting the "
+            "most common class. Check that it is known before the outcome, and not derived from it.",
         )  # fmt: skip
 
 
@@ -87,14 +87,15 @@ def _after_end(record: Record) -> Iterator[Diagnostic]:
     for name in record.facts.get("after_end") or ():
         yield Diagnostic(
             True, "Known only after the end",
-            f"The column {name} is always −1 while a course runs, and gives part of the outcome away once it has "
-            "ended. A model that learns from it promises more than it can keep: take the indicator out of the model.",
+            f"The column {name} is always −1 while a course is running, and gives away part of the outcome "
+            "once it has ended. A model that learns from it promises more than it can deliver; remove the "
+            "indicator from the model.",
         )  # fmt: skip
     for name in record.facts.get("masked") or ():
         yield Diagnostic(
-            False, "Left out while learning",
-            f"The column {name} is known only after the end of a course, so nothing was learned from "
-            "it. The setting learn_after_end changes that.",
+            False, "Left out of the training",
+            f"The column {name} is only known after a course has ended, so the model did not learn from it. "
+            "You can change this with the setting learn_after_end.",
         )  # fmt: skip
 
 
@@ -103,7 +104,7 @@ def _varies(record: Record) -> Iterator[Diagnostic]:
         yield Diagnostic(
             True, "Results vary too much",
             f"The standard deviation of the score over the splits is {_number(record.result['score_deviation']):.3f}; "
-            f"{_number(record.result['accepted_deviation']):g} was accepted. More samples make it smaller.",
+            f"{_number(record.result['accepted_deviation']):g} was accepted. More samples would reduce it.",
         )  # fmt: skip
 
 
@@ -111,9 +112,9 @@ def _implausible(record: Record) -> Iterator[Diagnostic]:
     auc, mcc = (_mean_of(record, name) for name in ("auc", "mcc"))
     if auc >= IMPLAUSIBLE_AUC or mcc >= IMPLAUSIBLE_MCC:
         yield Diagnostic(
-            True, "Better than plausible",
-            f"An AUC of {auc:.3f} and a Matthews correlation of {mcc:.3f} are hardly ever reached on what people do. "
-            "Look for an indicator that knows the outcome, or for the same samples in training and test.",
+            True, "Too good to be true",
+            f"An AUC of {auc:.3f} and a Matthews correlation of {mcc:.3f} are very rare for human behaviour. "
+            "Look for an indicator that already knows the outcome, or for samples that are in both training and test.",
         )  # fmt: skip
 
 
@@ -123,8 +124,8 @@ def _chance(record: Record) -> Iterator[Diagnostic]:
     areas = np.array([curves.figures_of(held)["auc"] for held in record.held])
     if not np.isnan(areas).any() and areas.mean() - 2 * metrics.standard_error(areas) < 0.5:
         yield Diagnostic(
-            True, "Not told apart from chance",
-            f"The AUC is {areas.mean():.3f}, and within two standard errors of 0.5, which guessing has.",
+            True, "No better than chance",
+            f"The AUC is {areas.mean():.3f}, which is within two standard errors of 0.5, the AUC of guessing.",
         )  # fmt: skip
 
 
@@ -133,8 +134,9 @@ def _calibration(record: Record) -> Iterator[Diagnostic]:
     if worst[0] > POOR_CALIBRATION and worst[0] > 2 * worst[1]:
         yield Diagnostic(
             True, "Poor calibration",
-            f"Predicted probabilities and observed shares differ by {_percent(worst[0])} on average, where chance "
-            f"explains {_percent(worst[1])}. Order samples by them, but do not read them as chances.",
+            f"Predicted probabilities and observed shares differ by {_percent(worst[0])} on average; chance "
+            f"explains only {_percent(worst[1])}. Use the probabilities to rank samples, but don't take them "
+            "literally.",
         )  # fmt: skip
 
 
@@ -155,14 +157,14 @@ def miscalibration(record: Record, k: int) -> tuple[float, float]:
 def _splits(record: Record) -> Iterator[Diagnostic]:
     if record.kind == RATING:
         yield Diagnostic(
-            False, "A trained model was rated",
-            "If some of these samples, or their courses, were among those that it learned from, the figures are too "
-            "good. They have no deviation, because there is one model.",
+            False, "This is a trained model",
+            "If the model learned from some of these samples or their courses, the figures are too good. "
+            "They have no deviation, because there is only one model.",
         )  # fmt: skip
     elif record.kind != TRAINING and len(record.held) < FEW_SPLITS:
         yield Diagnostic(
             False, "Few splits",
-            f"The deviations are those of {len(record.held)} splits only; ten give a better idea of them.",
+            f"The deviations come from only {len(record.held)} splits; ten would give a better estimate.",
         )  # fmt: skip
 
 
@@ -171,11 +173,11 @@ def _dependent(record: Record) -> Iterator[Diagnostic]:
     if record.kind == RATING or record.result.get("split") in ("course", "time") or not (parts or means):
         return
     reasons = [f"a student occurs in up to {len(parts)} parts of a course"] if parts else []
-    reasons += ["samples of a course share its means"] if means else []
+    reasons += ["samples from one course share its means"] if means else []
     yield Diagnostic(
         False, "Samples that belong together",
-        f"Splits part samples, not courses, as Moodle's do; but {' and '.join(reasons)}. "
-        "Expect somewhat lower figures for courses that the model has never seen.",
+        f"As in Moodle, the splits separate samples, not courses, but {' and '.join(reasons)}. Expect "
+        "somewhat lower figures for courses the model has never seen.",
     )  # fmt: skip
 
 
@@ -183,9 +185,9 @@ def _contradicted(record: Record) -> Iterator[Diagnostic]:
     share = _number(record.facts.get("contradicted"))
     if share >= MANY_CONTRADICTED:
         yield Diagnostic(
-            False, "Samples that no model can tell apart",
-            f"{_percent(share)} of the samples equal one of another class in every indicator. "
-            "Only other indicators can part them.",
+            False, "Samples no model can tell apart",
+            f"{_percent(share)} of the samples are identical to a sample of another class in every indicator. "
+            "Only other indicators can tell them apart.",
         )  # fmt: skip
 
 
@@ -193,7 +195,9 @@ def _columns(record: Record) -> Iterator[Diagnostic]:
     constant, columns = int(record.facts.get("constant", 0)), max(1, int(record.facts.get("columns", 1)))
     if constant > columns / 2:
         yield Diagnostic(
-            False, "Many columns tell nothing", f"{constant} of the {columns} columns have the same value everywhere."
+            False,
+            "Many columns are constant",
+            f"{constant} of the {columns} columns have the same value in every sample.",
         )
     empty = _number(record.facts.get("empty"))
     if empty > MANY_EMPTY:
@@ -207,8 +211,9 @@ def _rare(record: Record) -> Iterator[Diagnostic]:
     if name and counts[name] / total < RARE_CLASS:
         yield Diagnostic(
             False, "A rare class",
-            f"{_percent(counts[name] / total)} of the samples are of class {name}: naming another one always is right "
-            f"in {_percent(1 - counts[name] / total)}. Read the Matthews correlation, not the accuracy.",
+            f"{_percent(counts[name] / total)} of the samples are in class {name}. Always predicting another "
+            f"class would be right for {_percent(1 - counts[name] / total)}. Look at the Matthews "
+            "correlation, not the accuracy.",
         )  # fmt: skip
 
 
@@ -219,8 +224,8 @@ def _one_indicator(record: Record) -> Iterator[Diagnostic]:
         label = max(falls, key=lambda name: falls[name])
         if falls[label] / total > NEARLY_ALL:
             yield Diagnostic(
-                False, "One indicator does nearly all",
-                f"The predictions rest on {label}; shuffling any other one hardly matters.",
+                False, "One indicator does almost all the work",
+                f"The predictions depend on {label}; shuffling any other indicator makes little difference.",
             )  # fmt: skip
 
 
@@ -235,8 +240,8 @@ def _rising(record: Record) -> Iterator[Diagnostic]:
     if now and float(np.mean(now)) - before > max(0.01, deviation):
         yield Diagnostic(
             False, "More samples will help",
-            f"The Matthews correlation rose from {before:.3f} to {np.mean(now):.3f} since there were {most} samples "
-            "to train on, and has not levelled off.",
+            f"The Matthews correlation rose from {before:.3f} to {np.mean(now):.3f} with more than {most} "
+            "training samples, and has not levelled off.",
         )  # fmt: skip
 
 
@@ -258,4 +263,4 @@ def _number(value: Any) -> float:
 
 def _percent(share: float) -> str:
     percent = 100 * share
-    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.1f} %"
+    return f"{percent:.0f}%" if percent >= 10 else f"{percent:.1f}%"

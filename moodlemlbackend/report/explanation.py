@@ -104,7 +104,7 @@ def _mark_probabilities(axes: Axes, explained: str) -> None:
     for percent in _PERCENT:
         at = float(np.log(percent / (100 - percent)))
         if low <= at <= high and all(abs(at - other) > 0.11 * (high - low) for other in marked):
-            marked[at] = f"{percent:g} %"
+            marked[at] = f"{percent:g}%"
     top = axes.secondary_xaxis("top")
     top.set_xticks([*marked], [*marked.values()])
     top.set_xlabel(f"probability of class {explained}")

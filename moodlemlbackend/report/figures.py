@@ -65,7 +65,7 @@ def roc_curve(record: Record) -> Figure | None:
     if record.kind == TRAINING:
         return None
     figure, axes = _square("ROC curve")
-    axes.set(xlabel="False alarms: share of the others taken for it", ylabel="Found: share of the class")
+    axes.set(xlabel="False alarms: share of the other class", ylabel="Found: share of the class")
     for k in _shown(record):
         heights = curves.roc_heights(record, k)
         if len(heights):
@@ -85,7 +85,7 @@ def precision_recall(record: Record) -> Figure | None:
     if record.kind == TRAINING:
         return None
     figure, axes = _square("Precision and recall")
-    axes.set(xlabel="Found: share of the class (recall)", ylabel="Right: share of those named (precision)")
+    axes.set(xlabel="Found: share of the class (recall)", ylabel="Right: share of those predicted (precision)")
     for k in _shown(record):
         heights = curves.precision_heights(record, k)
         if len(heights):
@@ -141,9 +141,9 @@ def learning_curve(record: Record) -> Figure | None:
     rows = sorted(by_rows)
     mean, deviation = np.array([curves.mean_and_deviation(by_rows[n]) for n in rows]).T
     figure, axes = _axes("Learning curve", 0.8)
-    axes.set(xlabel="Samples trained on", ylabel="Matthews correlation", xscale="log")
+    axes.set(xlabel="Training samples", ylabel="Matthews correlation", xscale="log")
     axes.fill_between(rows, mean - deviation, mean + deviation, color=style.SKY, alpha=0.35, linewidth=0)
-    axes.plot(rows, mean, color=style.BLUE, marker="o", label="Mean, and one standard deviation")
+    axes.plot(rows, mean, color=style.BLUE, marker="o", label="Mean and one standard deviation")
     for n in rows:
         axes.plot([n] * len(by_rows[n]), by_rows[n], "_", color=style.GREY, markersize=5, zorder=1)
     axes.plot([], [], "_", color=style.GREY, markersize=5, label="Each split")
@@ -182,7 +182,7 @@ def score_distribution(record: Record) -> Figure | None:
             [threshold] * 2, [0, top], color=style.BLACK, linewidth=1, label=f"Decision threshold {threshold:.2f}"
         )
     axes.set_ylim(0, (1.1 + 0.12 * len(axes.get_legend_handles_labels()[0])) * top)  # room for the legend
-    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
     axes.legend(loc="upper center")
     return figure
 
@@ -233,7 +233,7 @@ def importance(record: Record) -> Figure | None:
     )  # fmt: skip
     axes.set_yticks(places, labels, linespacing=0.95)
     axes.set_ylim(at, -0.25)
-    axes.set_xlabel("Fall of the AUC when shuffled")
+    axes.set_xlabel("Drop in AUC when shuffled")
     axes.locator_params(axis="x", nbins=4)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")

@@ -50,22 +50,22 @@ METRICS = {
 }
 
 _SPLITS = {
-    "course": "Trained on whole courses with about 80 % of the samples and measured on the other courses",
-    "row": "Trained on 80 % of the samples and measured on the other 20 %",
-    "time": "Trained on the earlier courses and measured on those that began next",
+    "course": "Trained on whole courses with about 80% of the samples and measured on the other courses",
+    "row": "Trained on 80% of the samples and measured on the other 20%",
+    "time": "Trained on earlier courses and measured on the ones that began next",
 }
 
 CAPTIONS = {
-    "roc-curve": "How many of the class are found, and at the price of how many false alarms. "
-    "The further to the upper left, the better.",
-    "precision-recall": "How many of those named are right, the more of the class are to be found.",
-    "score-distribution": "How far the classes lie apart; what lies on the wrong side of the threshold is an error.",
-    "calibration": "Whether a predicted 30 % comes true in 30 of 100 cases, "
-    "and how many samples have each probability.",
-    "confusion-matrix": "Shares of each true class, and samples held out in a split.",
-    "importance": "How much worse the model is without an indicator; bars are one standard deviation.",
-    "learning-curve": "Whether more samples would help: a curve that still rises says yes.",
-    "course-of-training": "Held-out loss that rises again would mean too long a training.",
+    "roc-curve": "How many of the class are found, and how many false alarms that costs. The closer the curve is to "
+    "the "
+    "upper left, the better.",
+    "precision-recall": "How many of the flagged samples are right, depending on how many of the class are found.",
+    "score-distribution": "How well the classes are separated. Samples on the wrong side of the threshold are errors.",
+    "calibration": "Whether a predicted 30% comes true in 30 of 100 cases, and how many samples have each probability.",
+    "confusion-matrix": "Share of each true class, and number of held-out samples in a split.",
+    "importance": "How much worse the model is without an indicator. Bars show one standard deviation.",
+    "learning-curve": "Whether more samples would help. If the curve is still rising, they would.",
+    "course-of-training": "If the held-out loss rises again, the training was too long.",
 }
 
 
@@ -139,14 +139,14 @@ def _verdict(record: Record, warnings: int) -> str:
     if record.kind == TRAINING:
         return _outcome_of_training(record) + more
     score, deviation = _float(result.get("score")), _float(result.get("score_deviation"))
-    asked = f"{_float(result.get('min_score')):g} or more was asked for"
+    asked = f"{_float(result.get('min_score')):g} is the minimum"
     over = f" ± {deviation:.3f} over {len(record.held)} splits" if len(record.held) > 1 else ""
-    subject = "This model" if record.kind == RATING else "What is learned here"
+    subject = "This model" if record.kind == RATING else "A model trained on this data"
     if status & Status.LOW_SCORE:
         judged = f"{subject} does not predict well enough: the score is {score:.3f}{over}, and {asked}."
     elif status & Status.NOT_ENOUGH_DATA:
         judged = (
-            f"{subject} cannot be relied on yet: the score is {score:.3f}{over}, which differs too much between splits."
+            f"{subject} is not reliable yet: the score is {score:.3f}{over}, which differs too much between splits."
         )
     else:
         judged = f"{subject} predicts well enough: the score is {score:.3f}{over}, and {asked}."
@@ -159,7 +159,7 @@ def _outcome_of_training(record: Record) -> str:
         return f"{text}."
     held = record.held[0]
     if len(record.classes) == 2:
-        text += f" and names class {record.classes[1]} from a probability of {held.threshold:.2f} on"
+        text += f" and predicts class {record.classes[1]} from a probability of {held.threshold:.2f} upwards"
     mcc = curves.figures_of(held)["mcc"]
     return f"{text}. On samples that parts of it had not seen, its Matthews correlation is {mcc:.3f}."
 
@@ -172,10 +172,10 @@ def _facts(record: Record) -> list[tuple[str, str]]:
         ("Samples", f"{_thousands(total)}, {_thousands(facts.get('distinct_rows', 0))} of them distinct"),
         ("Classes", "; ".join(f"{name}: {_thousands(n)} ({n / total:.1%})" for name, n in counts.items())),
         ("Indicators", f"{_thousands(facts.get('indicators', 0))} in {_thousands(facts.get('columns', 0))} columns"),
-        ("Columns without use", f"{facts.get('constant', 0)} constant, {facts.get('repeated', 0)} equal to another"),
+        ("Unused columns", f"{facts.get('constant', 0)} constant, {facts.get('repeated', 0)} equal to another"),
         ("Empty cells", f"{_float(facts.get('empty')):.1%}"),
         ("Target", str(about.get("target") or "not named")),
-        ("Analysis interval", str(about.get("time splitting") or "not named")),
+        ("Interval", str(about.get("time splitting") or "not named")),
     ]
     parts = facts.get("parts") or {}
     if parts:
@@ -194,13 +194,13 @@ def _facts(record: Record) -> list[tuple[str, str]]:
         if facts.get("courses"):
             rows.append(("Courses", _thousands(facts["courses"])))
         times = f"{_thousands(len(record.held[0].labels))}, {len(record.held)} times"
-        rows.append(("Samples trained on, and held out", f"{_thousands(facts.get('training_rows', 0))} and {times}"))
+        rows.append(("Samples for training, and held out", f"{_thousands(facts.get('training_rows', 0))} and {times}"))
     return rows
 
 
 def _measured(record: Record) -> str:
     if record.kind == TRAINING:
-        return "Measured on every sample with that part of the model that had not seen it; an evaluation is stricter."
+        return "Each sample was measured with the part of the model that had not seen it. An evaluation is stricter."
     if record.kind == RATING:
         return "Measured once, on all samples of the data set."
     split = _SPLITS.get(str(record.result.get("split")), _SPLITS["row"])
@@ -224,7 +224,7 @@ def _metrics(record: Record) -> dict[str, Any]:
             low, high = (numbers.min(), numbers.max()) if len(numbers) else (math.nan, math.nan)
             cells += [_figure(deviation), _figure(low), _figure(high), f"± {_figure(2 * error)}"]
         rows.append((name, cells))
-    columns = ["Mean", "Deviation", "Smallest", "Largest", "Mean's uncertainty"] if several else ["Value"]
+    columns = ["Mean", "Deviation", "Smallest", "Largest", "Uncertainty of the mean"] if several else ["Value"]
     what = "the Matthews correlation scaled to 0 … 1" if chosen == "mcc" else "the weighted F1"
     note = f"The score is {what}."
     if several:
@@ -243,7 +243,7 @@ def _classes(record: Record) -> dict[str, Any]:
         found, right = (hits / whole if whole else math.nan for whole in (true, said))
         area = curves.mean_and_deviation(curves.areas(record, k)[0])[0]
         rows.append((name, [_one_decimal(true), _figure(found), _figure(right), _figure(area)]))
-    return {"columns": ["Samples held out", "Found (recall)", "Right when named (precision)", "AUC"], "rows": rows}
+    return {"columns": ["Held-out samples", "Found (recall)", "Right when predicted (precision)", "AUC"], "rows": rows}
 
 
 def _thresholds(record: Record) -> list[dict[str, Any]]:
@@ -265,17 +265,17 @@ def _threshold_table(record: Record, k: int) -> dict[str, Any]:
     rows = [(one.chosen, [f"{one.threshold:.2f}", cell(one.warned), cell(one.right), cell(one.found)]) for one in found]
     if students:
         columns = [
-            "Warned from a probability of",
-            "Of 100 students, warned",
-            "Of 100 warned, truly at risk",
-            "Of 100 at risk, warned",
+            "Flagged from a probability of",
+            "Of 100 students, flagged",
+            "Of 100 flagged, really at risk",
+            "Of 100 at risk, flagged",
         ]
     else:
         columns = [
-            "Named from a probability of",
-            "Of 100 samples, named",
-            f"Of 100 named, truly of class {name}",
-            f"Of 100 of class {name}, named",
+            "Predicted from a probability of",
+            "Of 100 samples, predicted",
+            f"Of 100 predicted, really in class {name}",
+            f"Of 100 in class {name}, predicted",
         ]
     return {
         "title": f"Class {name}",
@@ -290,18 +290,24 @@ def _threshold_sentence(found: list[curves.Warned], name: str, students: bool) -
     where = "At the model's threshold" if one.chosen else f"At a probability of {one.threshold:g}"
     right, of = one.right[0], one.found[0]
     if math.isnan(right) or math.isnan(of):
-        return f"{where}, nobody would be warned." if students else f"{where}, no sample would be named."
+        return f"{where}, nobody would be flagged." if students else f"{where}, the class would never be predicted."
     right, of = 100 * right, 100 * of
     if students:
-        return f"{where}, of 100 students warned {right:.0f} are truly at risk; {of:.0f} of 100 at risk are warned."
-    return f"{where}, of 100 samples named class {name} {right:.0f} truly are; {of:.0f} of 100 of the class are named."
+        return (
+            f"{where}, {right:.0f} of 100 flagged students are really at risk, and {of:.0f} of 100 students at "
+            "risk are flagged."
+        )
+    return (
+        f"{where}, {right:.0f} of 100 samples predicted as class {name} really are, and {of:.0f} of 100 samples "
+        "in the class are predicted."
+    )
 
 
 def _thresholds_note(record: Record) -> str:
-    note = "A lower threshold finds more and is wrong more often; choose the one whose price you can pay."
+    note = "A lower threshold finds more but is wrong more often; choose the one you can afford."
     if len(record.classes) == 2:
-        note += " The marked row is the model's own threshold, where the Matthews correlation is largest."
-    return note + (" ± is a standard deviation over the splits." if len(record.held) > 1 else "")
+        note += " The marked row is the model's own threshold, where the Matthews correlation is highest."
+    return note + (" ± is one standard deviation over the splits." if len(record.held) > 1 else "")
 
 
 def _importances(record: Record) -> list[tuple[str, str, str]]:

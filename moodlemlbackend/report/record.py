@@ -171,7 +171,7 @@ def _read(folder: Path, make: Callable[[Mapping[str, Any]], T]) -> T:
     path = folder / JSON_NAME
     if not path.is_file():
         raise UsageError(
-            f"There is nothing to make a report of in {folder}: it has no {JSON_NAME}. Name the folder of a training "
+            f"There is nothing to report on in {folder}: it has no {JSON_NAME}. Name the folder of a training "
             "or evaluation, such as DIR/logs/1700000000000."
         )
     with storage_errors(path):
@@ -180,7 +180,7 @@ def _read(folder: Path, make: Callable[[Mapping[str, Any]], T]) -> T:
                 raise ValueError(f"{JSON_NAME} is longer than {_JSON_BYTES >> 20} MiB")
             content = json.loads(path.read_bytes())
             if content["format"] != FORMAT:
-                raise ValueError(f"its format is {content['format']}, and not {FORMAT}")
+                raise ValueError(f"its format is {content['format']}, not {FORMAT}")
             return make(content)
         except OSError as error:
             if error.errno != errno.EINVAL:  # that is a place before the beginning of the file
@@ -197,7 +197,7 @@ def _damaged(folder: Path, error: Exception) -> ModelError:
 
 def _record(content: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Record:
     if content["kind"] not in (EVALUATION, RATING, TRAINING):
-        raise ValueError(f"no kind {content['kind']!r} is known")
+        raise ValueError(f"the kind {content['kind']!r} is unknown")
     classes = tuple(map(str, content["classes"]))
     held = []
     for number, about in enumerate(content["held"]):
@@ -206,7 +206,7 @@ def _record(content: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) 
         weights = arrays.get(f"weights-{number}", np.ones(len(labels), np.float32))
         fits = probabilities.shape == (len(labels), len(classes)) and weights.shape == labels.shape == (len(labels),)
         if not fits or not len(labels) or labels.min() < 0 or labels.max() >= len(classes):
-            raise ValueError(f"the arrays of split {number + 1} do not fit")
+            raise ValueError(f"the arrays of split {number + 1} do not match")
         held.append(Held(labels, probabilities, weights, float(about["threshold"]), str(about["rows"])))
     histories = [[_numbers(figures) for figures in epochs] for epochs in content["histories"]]
     importances = [
@@ -224,7 +224,7 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     So no more memory is taken than the file is long, whatever it claims.
     """
     if not path.is_file():
-        raise ValueError(f"there is no file {path.name}")
+        raise ValueError(f"the file {path.name} is missing")
     arrays: dict[str, npt.NDArray[Any]] = {}
     left = min(path.stat().st_size, _MOST_CELLS * 4)
     with zipfile.ZipFile(path) as archive:
@@ -233,7 +233,7 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
                 raise ValueError(f"{entry.filename[:80]!r} is compressed")
             with archive.open(entry) as file:
                 if np.lib.format.read_magic(file) != (1, 0):
-                    raise ValueError(f"{entry.filename[:80]!r} is of another format")
+                    raise ValueError(f"{entry.filename[:80]!r} has an unknown format")
                 shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
                 size = math.prod(shape) * dtype.itemsize
                 left -= size

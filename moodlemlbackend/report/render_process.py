@@ -67,7 +67,7 @@ class RenderProcess:
         code = self._process.returncode
         self._process = None
         if code:
-            return f"The process that draws them ended with the code {code}."
+            return f"The process that draws them ended with exit code {code}."
         return answer.decode(errors="replace").strip() or None
 
     def _send(self, line: str) -> None:

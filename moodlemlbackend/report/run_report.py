@@ -45,7 +45,7 @@ LIBRARIES_OF_EVENTS = ("tensorboard.summary.writer.record_writer", "tensorboard.
 LIBRARIES_OF_REPORTS = (*LIBRARIES, *LIBRARIES_OF_EVENTS)
 """Modules slow to import: what event files need, and what a process needs that draws for itself, too."""
 
-_NOT_COMPLETE = "The figures of this run are not complete."
+_NOT_COMPLETE = "Some figures of this run are missing."
 
 if TYPE_CHECKING:
     from moodlemlbackend.metrics import Rating
@@ -208,7 +208,7 @@ class RunReport:
         except OSError as error:
             self._run.tell(f"{_NOT_COMPLETE} {explain(error, self._run.dir)}")
         except (Exception, SystemExit):
-            self._run.log.exception("The report cannot be made")
+            self._run.log.exception("The report cannot be created")
             self._run.tell(f"{_NOT_COMPLETE} The details are in {self._run.log_file}")
 
 

@@ -6,8 +6,7 @@ import io
 import os
 import sys
 from contextlib import suppress
-from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +45,9 @@ class QuietReporter:
     def __init__(self, reply: Reply | None = None) -> None:
         self.run: Run | None = None
         self._reply = reply
+
+    def stage(self, name: str, **about: Any) -> None:
+        """A run of many operations has come to a stage; ``about`` says which of several."""
 
     def started(self, run: Run) -> None:
         """Keep the run, and leave word of it."""
@@ -155,10 +157,19 @@ def reporter_at(terminal: int | None, reply: Reply | None = None) -> QuietReport
     return QuietReporter(reply) if terminal is None else TerminalReporter(terminal, reply)
 
 
-@cache
+_OF_PROCESS: list[QuietReporter] = []
+
+
+def report_to(reporter: QuietReporter) -> None:
+    """Have another reporter hear of this process's runs than the person at its terminal."""
+    _OF_PROCESS[:] = [reporter]
+
+
 def reporter_of_process() -> QuietReporter:
-    """The one reporter to the person at this process's standard error, if that is a terminal."""
-    return reporter_at(2 if os.isatty(2) else None)
+    """Who hears of this process's runs: the person at its standard error, if that is a terminal."""
+    if not _OF_PROCESS:
+        _OF_PROCESS.append(reporter_at(2 if os.isatty(2) else None))
+    return _OF_PROCESS[0]
 
 
 def stage(reporter: Reporter, name: str) -> Callable[[int, int], None]:

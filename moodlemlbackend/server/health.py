@@ -30,12 +30,13 @@ def add_health(app: FastAPI) -> None:
         return "live"
 
     @app.get(
-        "/health/ready", response_class=PlainTextResponse, tags=["Operation"], summary="Work is taken",
-        responses={503: {"description": "Workers are starting, the store is out of reach, or the server stops"}},
+        "/health/ready", response_class=PlainTextResponse, tags=["Operation"], summary="The server accepts work",
+        responses={503: {"description": "Workers are starting, the store cannot be reached, "
+                   "or the server is being stopped"}},
     )  # fmt: skip
     async def ready() -> Response:
         if not app.state.jobs.ready:
-            return PlainTextResponse("The workers are not there yet, or the server is being stopped.", 503)
+            return PlainTextResponse("The workers are not ready yet, or the server is being stopped.", 503)
         if not app.state.store_reached:
             return PlainTextResponse(STORE_OUT_OF_REACH, 503)
         return PlainTextResponse("ready")
@@ -57,5 +58,5 @@ async def watch_store(app: FastAPI) -> None:
             app.state.store_reached = True
         except BackendError as error:
             app.state.store_reached = False
-            log.error("The store of models cannot be reached", extra={"fault": type(error).__name__})
+            log.error("The model store cannot be reached", extra={"fault": type(error).__name__})
         await asyncio.sleep(STORE_CHECK_SECONDS)

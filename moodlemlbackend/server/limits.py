@@ -79,7 +79,10 @@ PAGE_INSIGHTS = 50
 PAGE_SECTIONS = 10
 PAGE_ELEMENTS = 25
 PAGE_NOTIFICATIONS = 50
-"""Entries of a page of insights, of one of invalid elements, and of that of notifications."""
+PAGE_RECIPIENTS = 100
+"""Entries of a page of insights, of one of invalid elements, of that of notifications, and of one of recipients."""
+PAGE_CONTEXTS = 20
+"""Courses and categories that a search shows."""
 FORM_BYTES = MIB // 4
 FORM_FIELDS = 2048
 """A form of a page: its body, and its fields."""
@@ -138,7 +141,9 @@ class DataSetCheck:
     def _check(self, piece: bytes) -> None:
         self._bytes += len(piece)
         if self._bytes > self._limits.uncompressed_bytes:
-            raise RequestError(f"The data set has more than {size(self._limits.uncompressed_bytes)} unpacked.", 413)
+            raise RequestError(
+                f"The data set has more than {size(self._limits.uncompressed_bytes)} when unpacked.", 413
+            )
         if self._lines < 3:
             self._header = _check_header(self._header + piece, self._limits)
         self._lines += piece.count(b"\n")
@@ -151,7 +156,7 @@ def _check_header(text: bytes, limits: Limits) -> bytes:
     rows = text.split(b"\n", 3)[:3]
     for number, row in enumerate(rows, start=1):
         if len(row) > HEADER_ROW_BYTES:
-            raise RequestError(f"Row {number} of the data set has no line end in {size(HEADER_ROW_BYTES)}.", 413)
+            raise RequestError(f"Row {number} of the data set has no line end within {size(HEADER_ROW_BYTES)}.", 413)
         if row.count(b",") >= limits.columns + 1:
             raise RequestError(f"Row {number} of the data set has more than {limits.columns} columns.", 413)
     return text if len(text) <= 3 * HEADER_ROW_BYTES else b""

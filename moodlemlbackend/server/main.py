@@ -61,7 +61,7 @@ class _Server(uvicorn.Server):
             settings = load_server_settings(directory=state.settings.directory)
             state.authenticator.replace_users(settings.users, settings.people)
         except BackendError as error:
-            log.error("Users not read; the former ones may still log in", extra={"reason": str(error)})
+            log.error("Users not read; the previous ones may still log in", extra={"reason": str(error)})
             return
         state.jobs.users = state.authenticator.users
         log.info("Users read", extra={"users": state.jobs.users, "people": state.authenticator.people})
@@ -91,8 +91,8 @@ def run_server(settings: ServerSettings) -> None:
     host, port = listener.getsockname()[:2]
     if settings.host not in ("127.0.0.1", "::1", "localhost"):
         log.warning(
-            "This address can be reached from elsewhere, and passwords sent without TLS can be read on the way; "
-            "put a proxy with TLS in front."
+            "This address can be reached from other machines, and passwords sent without TLS can be read on "
+            "the way; put a proxy with TLS in front."
         )
     log.info("Listening", extra={"host": host, "port": port, "remote": not place.startswith("the directory")})
     allow_files()
@@ -133,6 +133,6 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, UnicodeError) as error:
         reason = explain(error) if isinstance(error, OSError) and not error.strerror else getattr(error, "strerror", "")
-        raise UsageError(f"The server cannot listen at {host} port {port}: {reason}; set host and port.") from error
+        raise UsageError(f"The server cannot listen on {host}, port {port}: {reason}; set host and port.") from error
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

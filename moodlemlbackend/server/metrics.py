@@ -30,7 +30,7 @@ class Metrics:
             "moodlemlbackend_workers_replaced", "Workers replaced", ["pool", "reason"], registry=self._registry
         )
         self._queue = Gauge("moodlemlbackend_queue", "Requests now", ["pool", "state"], registry=self._registry)
-        self._workers = Gauge("moodlemlbackend_workers", "Workers that are up", ["pool"], registry=self._registry)
+        self._workers = Gauge("moodlemlbackend_workers", "Workers that are running", ["pool"], registry=self._registry)
 
     def show_pool(self, pool: str, workers: int, requests: dict[str, int]) -> None:
         """Note how many workers of a pool are up now, and how many requests are in each state."""

@@ -77,7 +77,7 @@ class RequestMiddleware:
         except Exception as error:
             log.error("Unexpected error", exc_info=error)
             if not code:
-                sentence = "An unexpected error ended the request; its number in the server's log is "
+                sentence = "An unexpected error ended the request; find it in the server's log under the number "
                 await PlainTextResponse(f"{sentence}{request_id}.", 500)(scope, receive, count_sent)
         finally:
             route = scope.get("route")

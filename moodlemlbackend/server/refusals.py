@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DRAIN_BYTES, DRAIN_SECONDS = 16 * MIB, 5.0
 """Of a body that is refused: read to its end within these, lest the client miss the answer."""
 
-STORE_OUT_OF_REACH = "The server cannot reach its store of models; its administrator finds more in the log."
+STORE_OUT_OF_REACH = "The server cannot reach its model store; its administrator can find out more in the log."
 
 
 def add_refusals(app: FastAPI) -> None:
@@ -48,9 +48,9 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     sentences = {
         404: "There is nothing at this address.",
-        405: "This address does not know the method of the request.",
+        405: "This address does not support this request method.",
     }
-    text = sentences.get(error.status_code, "The request cannot be understood.")
+    text = sentences.get(error.status_code, "The request is not valid.")
     return await _sentence(request, text, error.status_code, dict(error.headers or {}))
 
 

@@ -176,14 +176,14 @@ def write_demo(folder: Path, *, courses: int = 30, students: int = 40, seed: int
             answers.writerows(zip(ongoing.sample_ids, ongoing.labels.tolist(), strict=True))
     except OSError as error:
         reason = error.strerror or error
-        raise StorageError(f"The demo cannot be written into {folder} ({reason}); choose another directory.") from error
+        raise StorageError(f"The demo cannot be written to {folder} ({reason}); choose another directory.") from error
     return files
 
 
 def _check_size(courses: int, students: int) -> None:
     if min(courses, students) < 1:
         raise UsageError(
-            f"A simulation needs at least one course and one student a course, not {courses} and {students}."
+            f"A simulation needs at least one course and one student per course, not {courses} and {students}."
         )
 
 

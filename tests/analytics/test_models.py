@@ -52,6 +52,8 @@ from moodlemlbackend.analytics.lifecycle import losses
 from moodlemlbackend.analytics.lifecycle.core_models import restore_core_models
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.cli import main
+from moodlemlbackend.cli.evaluate_model import _offer as offer_to_enable
+from moodlemlbackend.cli.session import Session
 from moodlemlbackend.errors import BusyError, UsageError
 
 _ = (site, site_url, trained, trained_folder, workspace)  # fixtures
@@ -100,6 +102,22 @@ def test_a_core_model_that_was_deleted_stays_away_until_it_is_restored(tmp_path)
         assert len(listed(again)) == 6
 
 
+def test_restoring_asks_before_it_adds_a_model_next_to_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(tmp_path))
+    words = ["models", "restore"]
+    with new_workspace(tmp_path) as made:
+        models.remove(made, model_of(made, NO_TEACHING))
+        assert CliRunner().invoke(main, words).exit_code == 0, "nothing of its target is there"
+        dropout = model_of(made, DROPOUT)
+        models.edit(made, dropout, indicators=SHORT)
+        refused = CliRunner().invoke(main, words)
+        assert refused.exit_code == 2
+        assert f"with the same target as model {dropout} (Students at risk of dropping out)." in refused.output
+        assert len(listed(made)) == 5
+        assert CliRunner().invoke(main, [*words, "--yes"]).exit_code == 0
+        assert len(listed(made)) == 6
+
+
 def test_several_models_of_one_target(workspace):
     one = models.create(workspace, DROPOUT, SHORT, interval=QUARTERS, name="A")
     other = models.create(workspace, DROPOUT, SHORT[:1], interval=SINGLE_RANGE, processor="neural_network", name="B")
@@ -118,8 +136,8 @@ def test_several_models_of_one_target(workspace):
         ({"indicators": [r"\nobody\indicator"]}, "no indicator"),
         ({"indicators": []}, "at least one indicator"),
         ({"indicators": [*SHORT, SHORT[0]]}, "twice"),
-        ({"interval": r"\core\analytics\time_splitting\upcoming_week"}, "does not accept"),
-        ({"interval": "nothing"}, "no time splitting"),
+        ({"interval": r"\core\analytics\time_splitting\upcoming_week"}, "does not work with"),
+        ({"interval": "nothing"}, "no interval"),
         ({"processor": "nothing"}, "no processor"),
         ({"name": "x" * 1334}, "1333"),
         ({"target": NO_TEACHING, "indicators": [r"\core_user\analytics\indicator\user_track_forums"]}, "needs user"),
@@ -164,9 +182,9 @@ def test_contexts_limit_what_is_analysed(workspace, site):
 
 def test_a_static_model_keeps_its_assumptions(workspace):
     modelid = model_of(workspace, NO_RECENT_ACCESSES)
-    with pytest.raises(UsageError, match="assumptions"):
+    with pytest.raises(UsageError, match="rule-based"):
         models.edit(workspace, modelid, indicators=SHORT)
-    with pytest.raises(UsageError, match="assumptions"):
+    with pytest.raises(UsageError, match="rule-based"):
         models.edit(workspace, modelid, processor="neural_network")
     edited = models.edit(workspace, modelid, interval=r"\core\analytics\time_splitting\past_week", enabled=False)
     assert (edited.trained, edited.enabled) == (True, False)
@@ -305,8 +323,9 @@ def test_a_static_model_loses_predictions_alone(workspace, site):
 def test_without_a_terminal_a_command_needs_yes(predicted, command, words):
     before = state(predicted)
     refused = command(*words, code=2)
-    assert f"his deletes {'the model' if 'delete' in words else number(predicted, PREDICTIONS)}" in refused
-    assert refused.endswith("and the trained model: nothing was changed, add --yes to go ahead without being asked.\n")
+    assert f"this deletes {'the model' if 'delete' in words else number(predicted, PREDICTIONS)}" in refused
+    assert refused.startswith("Nothing was changed; add --yes to go ahead: ")
+    assert refused.endswith(" and the trained model.\n")
     assert json.loads(command(*words, "--json", code=2).partition("\n}\n")[0] + "}")["errors"] == [refused.strip()]
     assert state(predicted) == before
     command(*words, "--yes")
@@ -320,7 +339,7 @@ def test_what_loses_nothing_is_not_asked_about(predicted, command):
     command("models", "disable", "6")
     assert number(predicted, PREDICTIONS) == before
     assert "no model 77" in command("models", "delete", "77", code=2)
-    assert "does not accept" in command("models", "enable", "6", "--interval", "upcoming_week", code=2)
+    assert "does not work with" in command("models", "enable", "6", "--interval", "upcoming_week", code=2)
 
 
 def test_moodles_tool_does_not_ask_cron_and_says_what_was_deleted(predicted, command):
@@ -351,6 +370,13 @@ def test_at_a_terminal_a_command_asks(predicted, monkeypatch, capsys):
                     main(words, standalone_mode=False)
                 assert f"{sentence} Go ahead? [y/N]" in capsys.readouterr().err
                 assert state(predicted) == before
+        session = Session(None, None)
+        keys.write(b"quarters_accum\nn\n")
+        with pytest.raises(click.Abort):
+            offer_to_enable(session, TRAINED, [f"{QUARTERS}_accum"])
+        session.close()
+        assert f"{sentence} Go ahead? [y/N]" in capsys.readouterr().err
+        assert state(predicted) == before
         keys.write(b"y\n")
         assert main(["models", "clear", "6"], standalone_mode=False) == 0
     assert number(predicted, PREDICTIONS) == 0
@@ -388,6 +414,7 @@ def test_the_unique_id_is_moodles(workspace):
 
 def test_commands(tmp_path, monkeypatch):
     monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments, code=0):
         done = CliRunner().invoke(main, ["models", *arguments])
@@ -416,7 +443,7 @@ def test_commands(tmp_path, monkeypatch):
     listed = json.loads(run("list", "--json"))
     assert (listed["status"], listed["info"], len(listed["models"])) == (0, [], 5)
     assert "no model 6" in run("show", "6", code=2)
-    assert "of several indicators" in run(
+    assert "fits several indicators" in run(
         "create", "--target", "course_dropout", "--indicator", "cognitive_depth", code=2
     )
     assert "Name the Moodle site" in run("train", "1", code=2)

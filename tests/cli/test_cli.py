@@ -129,6 +129,16 @@ def test_an_exported_model_predicts_the_same_where_it_is_imported(command, train
         for model in (("dropout", trained), ("other", imported))
     )
     assert here == there
+    before = (imported / "classifier" / "current").read_bytes()
+    for words in (("import", "other", imported, exported), ("train", "other", imported, courses.training, "--afresh")):
+        refused = command(*words)
+        assert refused.returncode == 2
+        assert refused.stderr.endswith(
+            f"add --yes to go ahead: this replaces the trained model in {imported} and what it has learned.\n"
+        )
+        assert (imported / "classifier" / "current").read_bytes() == before
+    assert result_of(command("import", "other", imported, exported, "--yes")) == "Ok"
+    assert (imported / "classifier" / "current").read_bytes() != before
 
 
 def test_the_options_of_an_evaluation(command, courses, tmp_path):
@@ -191,9 +201,14 @@ def test_progress_is_shown_on_a_terminal_only(courses, tmp_path):
 
 def test_the_demo_goes_through_everything_and_names_what_it_made(command, tmp_path):
     env = {"MOODLEMLBACKEND_PROCESSOR": "logistic_regression", "MOODLEMLBACKEND_SEED": "1"}
-    for _ in range(2):
-        done = command("demo", "here", "--courses", "8", "--students", "20", cwd=tmp_path, env=env)
+    words = ("demo", "here", "--courses", "8", "--students", "20")
+    for yes in ((), ("--yes",)):
+        done = command(*words, *yes, cwd=tmp_path, env=env)
         assert (done.returncode, done.stderr) == (0, "")
+    refused = command(*words, cwd=tmp_path, env=env)
+    folders = [str(Path("here", name)) for name in ("data", "evaluation", "execution", "exported", "imported")]
+    assert refused.returncode == 2
+    assert refused.stderr.endswith(f"add --yes to go ahead: this overwrites what is in {', '.join(folders)}.\n")
     for step in ("Simulate", "Evaluate", "Train", "Predict", "Export", "Import"):
         assert f"\n{step}" in f"\n{done.stdout}"
     named = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line)
@@ -243,7 +258,7 @@ def test_a_demo_that_fails_says_where(command, tmp_path):
     (tmp_path / "file").write_text("")
     within = command("demo", tmp_path / "file" / "demo")
     assert within.returncode == 1
-    assert within.stderr.startswith(f"The demo cannot be written into {tmp_path / 'file'}")
+    assert within.stderr.startswith(f"The demo cannot be written to {tmp_path / 'file'}")
     refused = command(
         "demo", tmp_path / "demo", "--courses", "2", "--students", "5", env={"MOODLEMLBACKEND_SCORE": "none"}
     )

@@ -96,7 +96,7 @@ def test_labels_of_figures_are_text_and_never_mathematics():
     assert label.startswith(r"cost $\frac{")
     assert label.endswith("…")
     long = Explanation("1-0", "0", "a name " * 20, 0.2, 0.4, 0.7, -0.9, -1.4, "the average " * 20, True, (reason,), 0.8)
-    assert "(10 to 36 % in 8 of 10 courses)" in " ".join(long.sentences())
+    assert "(10% to 36% in 8 of 10 courses)" in " ".join(long.sentences())
     figure = draw(long)
     lines = figure.get_suptitle().split("\n")
     assert max(map(len, lines)) <= 102, "sentences are wrapped, and have room"

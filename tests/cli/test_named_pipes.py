@@ -40,11 +40,11 @@ def pipe(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("models", "import", "pipe", "--directory", "work"), "pipe is no file"),
-        (("report", "pipe"), "There is nothing to make a report of in pipe"),
-        (("report", "run"), "There is nothing to make a report of in run"),
-        (("compare", "pipe", "run"), "There is nothing to make a report of in pipe"),
-        (("compare", "run", "pipe"), "There is nothing to make a report of in run"),
+        (("models", "import", "pipe", "--directory", "work"), "pipe is not a file"),
+        (("report", "pipe"), "There is nothing to report on in pipe"),
+        (("report", "run"), "There is nothing to report on in run"),
+        (("compare", "pipe", "run"), "There is nothing to report on in pipe"),
+        (("compare", "run", "pipe"), "There is nothing to report on in run"),
         (("models", "list", "--directory", "pipe"), "there is a file where a directory is needed"),
         (("models", "list", "--directory", "work", "--store", "sqlite:///pipe"), "sqlite:///pipe cannot be used"),
         (("site", "check", "--site", "pipe"), "There is no SQLite database"),

@@ -254,7 +254,7 @@ def test_an_interpreter_that_this_user_may_not_execute(monkeypatch, tmp_path):
     python.chmod(0o644)
     monkeypatch.setattr(sys, "executable", str(python))
     findings = {finding.topic: finding for finding in examine()}
-    assert f"this user may not execute {python}" in findings["Python in a separate process"].text
+    assert f"this user is not allowed to execute {python}" in findings["Python in a separate process"].text
     assert findings["Python in a separate process"].level is Level.PROBLEM
     assert "TensorFlow" not in findings
 

@@ -314,9 +314,7 @@ def test_a_disk_too_full_for_figures_does_not_cost_the_verdict(trained, tmp_path
     reply = answer(run("evaluation", MODELID, outputdir, labelled, *LIMITS, trained, prefix=prefix))
     assert (reply["status"], reply["score"]) == (0, 1)
     (text,) = reply["info"]
-    assert re.search(
-        r"The figures of this run are not complete\. Cannot use .*: No space left on device; free some", text
-    )
+    assert re.search(r"Some figures of this run are missing\. Cannot use .*: No space left on device; free some", text)
 
 
 def test_a_disk_that_is_full_before_the_run_starts(tmp_path):

@@ -154,7 +154,7 @@ def test_few_courses_differ_too_much(backend):
     labels[::5] = 1 - labels[::5]
     result = backend.evaluate(features, labels, iterations=5)
     assert result["status"] & 8
-    assert re.search(rf"{result['score_deviation']:.4f} and should be 0.05 or less", result["info"][-2])
+    assert re.search(rf"{result['score_deviation']:.4f} but should be at most 0.05", result["info"][-2])
 
 
 def test_two_samples_of_two_classes(backend):

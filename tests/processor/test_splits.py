@@ -80,7 +80,7 @@ def test_what_cannot_be_split_by_course_says_why(samples):
     lone = np.zeros((len(samples), 2), np.float32)
     lone[:, 0] = 1
     lone[samples.courses.groups == 4] = [0, 1]
-    with pytest.raises(CannotSplitError, match="class 1 occurs in 1 of 11 courses only"):
+    with pytest.raises(CannotSplitError, match="class 1 occurs in only 1 of 11 courses"):
         course_splits(replace(samples, targets=lone), 10, seed=1)
 
 

@@ -85,7 +85,7 @@ def test_documents_are_found_and_have_blocks():
 def test_links_lead_somewhere(document):
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", document.read_text("utf-8")):
         name, _, anchor = target.partition("#")
-        path = document.parent / name
+        path = document.parent / name if name else document
         assert path.is_file(), target
         headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE) if anchor else []
         assert not anchor or anchor in {re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings}

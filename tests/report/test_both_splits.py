@@ -37,7 +37,7 @@ def test_the_page_has_both_in_one_table(split, new, tmp_path):
     assert table.index(f">{new}<") < table.index(f">{SEEN}<")
     assert table.index(f">{made.result['score']:.3f}<") < table.index(">0.912<")
     assert expectation(made.result) in table
-    assert "Trained on 80 %" not in text
+    assert "Trained on 80%" not in text
 
 
 def test_the_table_needs_no_arrays(tmp_path):
@@ -55,8 +55,8 @@ def test_the_table_needs_no_arrays(tmp_path):
 def test_the_page_of_single_rows_says_what_they_are(tmp_path):
     text = render(judged("row"), [], tmp_path)
     assert 'id="new-and-seen"' not in text
-    assert "Expect less in new courses: single rows were held out" in text
-    assert "Trained on 80 % of the samples" in text
+    assert "Expect lower figures in new courses: single rows were held out" in text
+    assert "Trained on 80% of the samples" in text
 
 
 def test_what_was_not_judged_by_splits_promises_nothing():
@@ -100,7 +100,7 @@ def test_a_comparison_shows_both_and_tests_equal_splits_only(tmp_path):
     assert (first.held_out, first.seen, third.seen) == ("whole courses", SEEN_FIGURES, {})
     assert second.difference.p == 1
     assert third.why_not == (
-        "it holds out single rows, and the first run whole courses; evaluate both with the same --evaluation-split"
+        "it holds out single rows, but the first run whole courses; evaluate both with the same --evaluation-split"
     )
     shown = CliRunner().invoke(command, [str(folder) for folder in folders]).output
     assert "whole courses" in shown

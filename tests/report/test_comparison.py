@@ -70,7 +70,7 @@ def test_a_lower_brier_score_is_better(runs):
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
-        (lambda: record(seed=1), "another data set"),
+        (lambda: record(seed=1), "a different data set"),
         (lambda: record(splits=9), "same seed and iterations"),
         (lambda: record(kind=RATING, splits=1), "only evaluations"),
     ],
@@ -93,10 +93,10 @@ def test_the_command(runs):
     shown = CliRunner().invoke(command, folders)
     assert shown.exit_code == 0, shown.output
     assert "Run 2 is worse than run 1: mcc −0." in shown.output
-    assert "Run 3 cannot be tested against run 1: it is of another data set" in shown.output
+    assert "Run 3 cannot be tested against run 1: it uses a different data set" in shown.output
     found = json.loads(CliRunner().invoke(command, ["--json", *folders]).output)
     assert [run["splits"] for run in found["runs"]] == [10, 10, 10]
     assert found["runs"][1]["difference"]["p"] < 0.001
     alone = CliRunner().invoke(command, folders[:1])
     assert alone.exit_code == 2
-    assert "needs two runs or more" in alone.output
+    assert "needs at least two runs" in alone.output

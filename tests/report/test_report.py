@@ -93,7 +93,9 @@ def test_a_page_says_what_the_evaluation_came_to(evaluated):
     assert f"{len(data.labels)}, " in text
     assert "49 in 98 columns" in text
     assert r"\core\analytics\time_splitting\quarters" in text
-    assert re.search(r"of 100 students warned \d+ are truly at risk; \d+ of 100 at risk are warned", text)
+    assert re.search(
+        r"\d+ of 100 flagged students are really at risk, and \d+ of 100 students at risk are " "flagged", text
+    )
     assert "moodlemlbackend evaluate model" in text
     assert "--seed 7" in text
     assert "Samples that belong together" in text, "of one course, and of one student"
@@ -104,12 +106,14 @@ def test_every_kind_of_run_has_a_page(kind, tmp_path):
     made = record(kind=kind, splits=1 if kind == RATING else 10)
     text = page_of(made, tmp_path)
     assert "nan" not in Page(text).text
-    assert {RATING: "rated", TRAINING: "names class 1 from a probability of 0.50 on"}.get(kind, "10 splits") in text
+    assert {RATING: "This is a trained model", TRAINING: "predicts class 1 from a probability of 0.50 upwards"}.get(
+        kind, "10 splits"
+    ) in text
 
 
 def test_three_classes(tmp_path):
     text = page_of(record(classes=("early", "late", "never")), tmp_path)
-    assert "of 100 samples named class never" in text
+    assert "of 100 samples predicted as class never" in text
     assert text.count('<tr><th scope="row">late') == 1
 
 
@@ -186,22 +190,22 @@ def test_nothing_to_warn_of():
     ("title", "changes"),
     [
         ("Too few samples of a class", {"facts": {"classes": {"0": 1000, "1": 12}}}),
-        ("One column predicts the class alone", {"facts": {"alone": {"final grade": 0.99}}}),
+        ("One column predicts the class by itself", {"facts": {"alone": {"final grade": 0.99}}}),
         ("Known only after the end", {"facts": {"after_end": ["came back"]}}),
-        ("Left out while learning", {"facts": {"masked": ["came back"]}}),
+        ("Left out of the training", {"facts": {"masked": ["came back"]}}),
         (
             "The same samples in training and test",
             {"facts": {"held_out_repeats": {"share": 0.5, "auc of the others": 0.6}}},
         ),
-        ("Better than plausible", {"skill": 6.0}),
-        ("Not told apart from chance", {"skill": 0.001, "seed": 1}),
+        ("Too good to be true", {"skill": 6.0}),
+        ("No better than chance", {"skill": 0.001, "seed": 1}),
         ("Results vary too much", {"rows": 12, "skill": 1.0}),
         ("Poor calibration", {"distortion": 4.0, "skill": 1.0}),
         ("Few splits", {"splits": 2}),
-        ("Samples that no model can tell apart", {"facts": {"contradicted": 0.3}}),
+        ("Samples no model can tell apart", {"facts": {"contradicted": 0.3}}),
         ("Samples that belong together", {"facts": {"course_means": True}}),
         ("A rare class", {"facts": {"classes": {"0": 9900, "1": 100}}}),
-        ("Many columns tell nothing", {"facts": {"constant": 9}}),
+        ("Many columns are constant", {"facts": {"constant": 9}}),
         ("Many empty cells", {"facts": {"empty": 0.9}}),
     ],
 )
@@ -440,7 +444,7 @@ def test_a_report_never_fails_a_run(tmp_path, monkeypatch, error):
     monkeypatch.setattr(run_report, "write_record", fail)
     result = Backend(tmp_path, "logistic_regression").evaluate(*course_rows(60), iterations=2)
     assert result["score"] == 1
-    assert "The figures of this run are not complete." in " ".join(result["info"])
+    assert "Some figures of this run are missing." in " ".join(result["info"])
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ZeroDivisionError("nothing"), SystemExit(3)])
@@ -456,7 +460,7 @@ def test_a_report_never_fails_a_training(tmp_path, monkeypatch, place, error):
     features, labels = course_rows(40)
     result = backend.train(features, labels)
     assert result["status"] == 0
-    assert "The figures of this run are not complete." in " ".join(result["info"])
+    assert "Some figures of this run are missing." in " ".join(result["info"])
     assert len(backend.classes(features)) == 40
 
 
@@ -523,4 +527,4 @@ def test_what_is_in_force_is_the_answer(tmp_path, monkeypatch, switched):
 
 def test_a_model_of_unknown_target_is_described_in_general_words(tmp_path):
     text = render(record(target="TARGET"), [], tmp_path)
-    assert "students" not in text.partition("Who would be warned")[2].partition("</section>")[0]
+    assert "students" not in text.partition("Who would be flagged")[2].partition("</section>")[0]

@@ -317,7 +317,7 @@ def test_an_expected_error_is_told_word_for_word(tmp_path, error, status, lazy):
 def test_missing_arguments(tmp_path):
     names = ("modelid", "outputdir", "dataset")
     text = failure(run(f"take_arguments('training', ['1'], {names})", tmp_path))
-    assert text == "Missing arguments: training needs modelid, outputdir, dataset; it was given 1 of 3."
+    assert text == "Missing arguments: training needs modelid, outputdir, dataset, but got only 1 of 3."
     taken = run(f"return {{'status': 0, 'got': take_arguments('x', list('abcde'), {names}, ['more'])}}", tmp_path)
     assert answer(taken)["got"] == {"modelid": "a", "outputdir": "b", "dataset": "c", "more": "d"}
 

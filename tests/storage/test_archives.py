@@ -135,7 +135,7 @@ def test_an_entry_that_begins_outside_the_file(tmp_path, offset):
 def test_what_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
-        with pytest.raises(ArchiveError, match="is no file"):
+        with pytest.raises(ArchiveError, match="is not a file"):
             unpack(path, tmp_path / "out")
     with pytest.raises(StorageError, match=r"nothing\.zip"):
         unpack(tmp_path / "nothing.zip", tmp_path / "out")

@@ -218,7 +218,7 @@ def test_a_link_that_leads_out_of_the_base(tmp_path):
 
 def test_a_base_that_is_a_file(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="is no directory"):
+    with pytest.raises(StorageError, match="is not a directory"):
         open_storage(tmp_path / "file").describe()
 
 
@@ -495,7 +495,7 @@ def test_a_lease_that_never_changes_ends_too(memory, server, monkeypatch, conten
 def test_a_training_whose_model_is_removed_publishes_nothing(memory, server):
     storage = server("memory://base")
     train(storage, 1)
-    with pytest.raises(StorageError, match=r"^The model was removed, .*\.$"):
+    with pytest.raises(StorageError, match=r"^Nothing was published, because meanwhile the model was removed .*\.$"):
         train(storage, 2, then=lambda: server("memory://base").remove(MODEL[:1]))
     assert number(storage) is None
     assert memory.names() == []

@@ -315,7 +315,7 @@ def test_wrong_credentials(s3, server, tmp_path, monkeypatch):
 def test_no_credentials(s3, server, monkeypatch):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    assert "access is refused" in told(server(f"s3://{BUCKET}"))
+    assert "access is denied" in told(server(f"s3://{BUCKET}"))
 
 
 def test_a_store_that_does_not_answer(s3, server, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, select
 
 from moodlemlbackend.analytics.db.database import upsert
-from moodlemlbackend.analytics.db.schema import EXPLANATIONS, INSIGHTS, PREDICTION_ACTIONS, PREDICTIONS
+from moodlemlbackend.analytics.db.schema import EXPLANATIONS, INSIGHTS, PREDICTION_ACTIONS, PREDICTIONS, RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -77,6 +77,20 @@ def find(connection: Connection, predictionid: int) -> PredictionRow | None:
     """Read a prediction, None when there is none of this id."""
     row = connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id == predictionid)).one_or_none()
     return None if row is None else PredictionRow(**row._asdict())
+
+
+def newest(connection: Connection, modelid: int) -> list[PredictionRow]:
+    """The predictions of a model's last run that made any, oldest first."""
+    of_model = PREDICTIONS.c.modelid == modelid
+    last = connection.execute(select(func.max(PREDICTIONS.c.timecreated)).where(of_model)).scalar()
+    if last is None:
+        return []
+    begun = select(func.max(RUNS.c.timestarted)).where(
+        RUNS.c.modelid == modelid, RUNS.c.task == "predict", RUNS.c.timestarted <= last
+    )
+    since = connection.execute(begun).scalar() or last
+    query = select(PREDICTIONS).where(of_model, PREDICTIONS.c.timecreated >= since).order_by(PREDICTIONS.c.id)
+    return [PredictionRow(**row._asdict()) for row in connection.execute(query)]
 
 
 def count(connection: Connection, modelid: int) -> int:

@@ -56,7 +56,7 @@ MODELS = _table(
     _class("timesplitting", null=True),
     _class("predictionsprocessor", null=True),
     _whole("version"),
-    Column("contextids", LONG, comment="JSON: contexts that limit the analysables"),
+    Column("contextids", LONG, comment="JSON: the contexts that the model is limited to"),
     _whole("timecreated", null=True),
     _whole("timemodified"),
     _whole("usermodified"),

@@ -51,15 +51,13 @@ class AnalysisStatus(IntEnum):
 
 
 ANALYSED = Refusal("successfullyanalysed", "analytics", "Analysed.")
-WRONG_DATES = Refusal(
-    "invalidanalysablefortimesplitting", "analytics", "Its dates do not allow for this time splitting method."
-)
+WRONG_DATES = Refusal("invalidanalysablefortimesplitting", "analytics", "Its dates don't suit this interval.")
 NO_SAMPLES = Refusal("nodata", "analytics", "It has no samples.")
-NO_RANGES = Refusal("noranges", "analytics", "No range of it can be used yet.")
-NO_NEW_SAMPLES = Refusal("nonewdata", "analytics", "All its samples were used before.")
-NO_NEW_RANGES = Refusal("nonewranges", "analytics", "All its samples in this range were predicted before.")
-IN_PROGRESS = Refusal("analysisinprogress", "analytics", "Another process analyses it.")
-NO_VALID_SAMPLES = Refusal("novalidsamples", "analytics", "None of its samples can be judged.")
+NO_RANGES = Refusal("noranges", "analytics", "No part of it is complete yet.")
+NO_NEW_SAMPLES = Refusal("nonewdata", "analytics", "All its samples have been used already.")
+NO_NEW_RANGES = Refusal("nonewranges", "analytics", "All its samples in this part have been predicted already.")
+IN_PROGRESS = Refusal("analysisinprogress", "analytics", "Another process is analysing it.")
+NO_VALID_SAMPLES = Refusal("novalidsamples", "analytics", "The outcome of none of its samples is known.")
 NO_VALID_DATA = Refusal("novaliddata", "analytics", "None of its samples has a value.")
 OUT_OF_RANGE = "indicatoroutofrange"
 

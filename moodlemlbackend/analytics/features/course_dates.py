@@ -43,8 +43,8 @@ FAR_SHARE, FAR_SECONDS = 0.25, 14 * DAY
 """Share of a course, and seconds, that most students may come before or after its start if that is right."""
 
 SAME, UNKNOWN, CLASH, TOO_LONG, BY_FORMAT = (
-    "is the one it has", "cannot be guessed", "would be after the end", "would make the course too long",
-    "follows from the format of weeks",
+    "is already set", "cannot be guessed", "would be after the end", "would make the course too long",
+    "follows from the weeks format",
 )  # fmt: skip
 
 TIMEOUT_SECONDS = 30.0
@@ -126,11 +126,11 @@ def doubt_dates(course: Course) -> str:
     enrolled, more than a quarter of the course before or after its start.
     """
     if course.is_finished:
-        return f"its dates are wrong: by them it ended on {_day(course, course.end)}"
+        return f"its dates are wrong: according to them it ended on {_day(course, course.end)}"
     if not course.was_started:
-        return "its dates are wrong: by them it has not begun"
+        return "its dates are wrong: according to them it has not begun"
     if last := guess_end(course):
-        return f"its dates are wrong: its students came last about {_day(course, last)}, but it has not ended"
+        return f"its dates are wrong: its students last came around {_day(course, last)}, but it has not ended"
     firsts = _first_visits(course)
     known = 2 * len(firsts) > len(course.students)
     arrivals = firsts if known else _enrolled(course)
@@ -140,7 +140,7 @@ def doubt_dates(course: Course) -> str:
     if abs(late) <= max(FAR_SHARE * ((course.end or course.now) - course.start), FAR_SECONDS):
         return ""
     return (
-        f"its dates are wrong: most of its students {'first came' if known else 'were enrolled'} about "
+        f"its dates are wrong: most of its students {'first came' if known else 'were enrolled'} around "
         f"{_day(course, _median(arrivals))}, {abs(late) // DAY} days {'after' if late > 0 else 'before'} its start"
     )
 
@@ -166,7 +166,7 @@ def update_by_web_service(wwwroot: str, token: str, proposals: Sequence[Proposal
         Moodle cannot be reached, or refuses.
     """
     if not wwwroot or not token:
-        raise UsageError("To have Moodle set dates, give its address (wwwroot) and a token of its web service.")
+        raise UsageError("To let Moodle set dates, give its address (wwwroot) and a token for its web service.")
     fields = {"wstoken": token, "wsfunction": _WEB_SERVICE, "moodlewsrestformat": "json"}
     for number, one in enumerate(one for one in proposals if one.changes):
         fields[f"courses[{number}][id]"] = str(one.courseid)
@@ -182,7 +182,8 @@ def update_by_web_service(wwwroot: str, token: str, proposals: Sequence[Proposal
     if not isinstance(found, dict) or "exception" in found:
         said = found.get("message", "") if isinstance(found, dict) else found
         raise SiteError(
-            f"Moodle's web service refuses: {said}; check the token, and that its service has {_WEB_SERVICE}."
+            f"Moodle's web service refused the request: {said}; check the token, and that its service has "
+            f"{_WEB_SERVICE}."
         )
     return [str(warning.get("message", warning)) for warning in found.get("warnings", [])]
 
@@ -240,7 +241,8 @@ def _enrolled(course: Course) -> Integers:
 
 
 def _day(course: Course, time: int) -> str:
-    return datetime.fromtimestamp(time, course.site.zone).strftime("%Y-%m-%d")
+    day = datetime.fromtimestamp(time, course.site.zone)
+    return f"{day.day} {day:%B %Y}"
 
 
 def _median(times: Integers) -> int:

@@ -76,7 +76,7 @@ def write_dataset(
             rows += len(result.features)
             analysables += 1
         if not rows:
-            raise NoDataSetError(f"{site.name} gives no sample for {analysis.target.id}: {_reasons(refused)}.")
+            raise NoDataSetError(f"{site.name} has no samples for {analysis.target.id}: {_reasons(refused)}.")
     return Written(rows, len(columns), analysables, refused)
 
 

@@ -11,12 +11,22 @@ from moodlemlbackend.analytics.features.analysers import ANALYSERS
 from moodlemlbackend.analytics.site.people import ENROLMENTS
 from moodlemlbackend.errors import UsageError
 from moodlemlbackend.language import translate
+from moodlemlbackend.language.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from moodlemlbackend.analytics.features.analysers import Analyser
     from moodlemlbackend.analytics.features.targets import Target
+
+ENGLISH = {
+    "too late": (
+        "The interval {interval} cannot help students in time: it learns from whole courses and predicts only once, "
+        "when a course has just started. Choose an interval that looks at parts of a course, such as quarters."
+    ),
+}
+
+say = Texts(ENGLISH).say
 
 _COMPONENT = re.compile(r"\\(\w+)\\.+", re.ASCII)
 
@@ -88,10 +98,7 @@ def cannot_help(target_id: str, interval: str | None) -> str:
     """Why an interval cannot help with a target about students at risk, in a sentence; empty when it can."""
     if not interval or not target(target_id).warns_in_time or not registry.get_time_splitting(interval).whole:
         return ""
-    return (
-        f"The interval {last_part(interval)} cannot help students in time: it learns from whole courses and "
-        "predicts once, of a course that has only begun; choose one that looks at parts of a course, such as quarters."
-    )
+    return say("too late", interval=last_part(interval))
 
 
 def could_be_known(indicator: str, course_end: int, time: int) -> bool:
@@ -110,7 +117,7 @@ def check_model(target_id: str, indicators: Sequence[str], interval: str | None)
     known = [registry.get_indicator(one) for one in indicators]
     methods = [interval] if interval else intervals_for(target_id)
     if not methods:
-        raise UsageError(f"No analysis interval is installed that the target {target_id} accepts.")
+        raise UsageError(f"No interval installed here works with the target {target_id}.")
     registry.check_fit(chosen, known, registry.get_time_splitting(methods[0]))
 
 
@@ -145,6 +152,6 @@ def full_ids(target_id: str, names: Iterable[str]) -> list[str]:
         ending = "\\" + name.lstrip("\\")
         same = [one for one in every if one == name or one.endswith(ending)]
         if len(same) > 1:
-            raise UsageError(f"The name {name!r} is of several indicators: {', '.join(same)}; give more of it.")
+            raise UsageError(f"The name {name!r} fits several indicators: {', '.join(same)}; give more of the name.")
         found.append(same[0] if same else registry.get_indicator(name).id)
     return list(dict.fromkeys(found))

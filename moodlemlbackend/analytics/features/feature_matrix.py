@@ -110,7 +110,7 @@ def check_values(indicators: Sequence[Indicator], values: Mapping[str, Values], 
         first = int(outside.any(axis=(1, 2)).argmax())
         raise IndicatorError(
             f"The indicator {bounded[first]} gives {stack[first][outside[first]][0]:g} for {analysable}, "
-            "outside of -1 to 1."
+            "which is outside -1 to 1."
         )
 
 

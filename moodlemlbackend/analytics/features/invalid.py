@@ -29,13 +29,13 @@ class Invalid:
     @property
     def reasons(self) -> list[str]:
         """Why not, in sentences: for training, then for prediction if that is another one."""
-        found = [refusal.text for refusal in (self.training, self.prediction) if refusal]
+        found = [refusal.sentence for refusal in (self.training, self.prediction) if refusal]
         return [*dict.fromkeys(found)]
 
     @property
     def advice(self) -> str:
         """What to do about it."""
-        return decisive(self.training, self.prediction).advice
+        return decisive(self.training, self.prediction).what_to_do
 
 
 def invalid_elements(site: Site, model: AnalyticsModel, now: int) -> Iterator[Invalid]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from moodlemlbackend.language import translate
+
 
 class Refusal(NamedTuple):
     """Why something is not analysed: the identifier of Moodle's message, its component, and a sentence.
@@ -16,10 +18,20 @@ class Refusal(NamedTuple):
     text: str
     advice: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """The text in the reader's language."""
+        return translate(f"refusal {self.identifier}", self.text)
+
+    @property
+    def what_to_do(self) -> str:
+        """The advice in the reader's language."""
+        return translate(f"advice {self.identifier}", self.advice) if self.advice else ""
+
 
 NOT_YET_STARTED = Refusal(
-    "coursenotyetstarted", "course", "The course has not begun yet.",
-    "Nothing to do until the course begins. If it has begun, correct its start date.",
+    "coursenotyetstarted", "course", "The course has not started yet.",
+    "Nothing to do until the course starts. If it has started, correct its start date.",
 )  # fmt: skip
 HIDDEN = Refusal(
     "hiddenfromstudents", "moodle", "The course is hidden from its students.",
@@ -27,23 +39,23 @@ HIDDEN = Refusal(
 )  # fmt: skip
 NO_STUDENTS = Refusal(
     "nocoursestudents", "course", "The course has no students.",
-    "Give its students a role of the archetype student in the course.",
+    "Give its students a role with the archetype student in the course.",
 )  # fmt: skip
 NO_SECTIONS = Refusal(
-    "nocoursesections", "course", "The format of the course has no sections.",
+    "nocoursesections", "course", "The course format has no sections.",
     "Choose a course format with sections, such as topics or weeks.",
 )  # fmt: skip
 NO_END = Refusal(
     "nocourseendtime", "course", "The course has no end date.",
-    "Set an end date in the settings of the course.",
+    "Set an end date in the course settings.",
 )  # fmt: skip
 END_BEFORE_START = Refusal(
-    "errorendbeforestart", "course", "The end of the course is before its start.",
-    "Correct the dates in the settings of the course.",
+    "errorendbeforestart", "course", "The course ends before it starts.",
+    "Correct the dates in the course settings.",
 )  # fmt: skip
 TOO_LONG = Refusal(
-    "coursetoolong", "course", "The course takes more than a year and four weeks.",
-    "Correct the dates of the course. A course that never ends cannot be compared with others.",
+    "coursetoolong", "course", "The course is longer than a year and four weeks.",
+    "Correct its dates. A course that never ends can't be compared with others.",
 )  # fmt: skip
 FINISHED = Refusal(
     "coursealreadyfinished", "course", "The course is over.",
@@ -51,19 +63,20 @@ FINISHED = Refusal(
 )  # fmt: skip
 NOT_YET_FINISHED = Refusal(
     "coursenotyetfinished", "course", "The course is not over yet.",
-    "Nothing to do: models can learn from it when it is over.",
+    "Nothing to do: models can learn from it once it is over.",
 )  # fmt: skip
 NO_ACTIVITY = Refusal(
     "nocourseactivity", "course", "Students did too little between the start and the end of the course.",
-    "Check that its dates are right, and that Moodle's log still has that time.",
+    "Check that its dates are right and that Moodle's log goes back that far.",
 )  # fmt: skip
 NO_COMPLETION = Refusal(
-    "completionnotenabledforcourse", "completion", "Completion of the course is not tracked, or has no criteria.",
+    "completionnotenabledforcourse", "completion",
+    "The course doesn't track completion, or has no completion conditions.",
     "Turn on completion tracking for the site and the course, and set completion conditions.",
 )  # fmt: skip
 NO_COMPETENCIES = Refusal(
-    "nocompetenciesincourse", "tool_lp", "The course is linked to no competency.",
-    "Turn on competencies for the site, and link some to the course.",
+    "nocompetenciesincourse", "tool_lp", "No competencies are linked to the course.",
+    "Turn on competencies for the site and link some to the course.",
 )  # fmt: skip
 NO_GRADE_TO_PASS = Refusal(
     "gradetopassnotset", "course", "The course has no grade to pass.",
@@ -71,8 +84,8 @@ NO_GRADE_TO_PASS = Refusal(
 )  # fmt: skip
 NOT_MEASURED = Refusal(
     "nomeasuredactivities", "analytics",
-    "The course has activities, but none that can be measured, such as a forum, an assignment or a quiz.",
-    "Add an activity of Moodle's own in which students take part.",
+    "The course has no activities that can be measured, such as forums, assignments or quizzes.",
+    "Add one of Moodle's own activities in which students take part.",
 )  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def absent_modules(indicators: Iterable[str], modules: Collection[str]) -> list[
 def check_fit(target: Target, chosen: Sequence[Indicator], method: TimeSplitting) -> None:
     """Raise :class:`UsageError` when these cannot make a model together."""
     if not target.accepts(method):
-        raise UsageError(f"The target {target.id} does not accept the time splitting {method.id}; choose another one.")
+        raise UsageError(f"The target {target.id} does not work with the interval {method.id}; choose another one.")
     if not chosen:
         raise UsageError("A data set needs at least one indicator.")
     provided = ANALYSERS[target.analyser].provides
@@ -106,7 +106,7 @@ def check_fit(target: Target, chosen: Sequence[Indicator], method: TimeSplitting
                 f"which the samples of {target.id} do not have; leave it out."
             )
     if len({indicator.id for indicator in chosen}) != len(chosen):
-        raise UsageError("An indicator is named twice; name each once.")
+        raise UsageError("An indicator is named twice; name each only once.")
 
 
 def _find(id: str, core: dict[str, Any], group: str, kind: type[Any], word: str) -> Any:  # noqa: A002
@@ -140,7 +140,9 @@ def _installed(group: str, kind: type[Any], word: str) -> list[Any]:
                 f"The {word} of the entry point {entry.value} cannot be loaded ({error}); install its package again."
             ) from error
         if not isinstance(made, kind) or not str(getattr(made, "id", "")).startswith("\\"):
-            raise UsageError(f"The entry point {entry.value} is no {word} with an id that begins with a backslash.")
+            raise UsageError(
+                f"The entry point {entry.value} does not name a valid {word}; its id must begin with a backslash."
+            )
         found.append(made)
     return found
 

@@ -36,7 +36,7 @@ class CourseFinding:
     def verdict(self) -> str:
         """What the course serves for, or why it does not."""
         if self.training is None:
-            return "Can be trained on."
+            return "Can be used for training."
         if self.prediction is None:
             return "Can be predicted."
         return " ".join(dict.fromkeys((self.training.text, self.prediction.text)))
@@ -85,7 +85,7 @@ def check_site(site: Site, target: Target, now: int) -> SiteFindings:
     """Look a site over for a target of students or courses; raises :class:`UsageError` for other targets."""
     analyser = ANALYSERS[target.analyser]
     if not isinstance(analyser, StudentEnrolments):
-        raise UsageError(f"The target {target.id} does not judge courses one by one; check another one.")
+        raise UsageError(f"The target {target.id} does not look at single courses; choose another one to check.")
     indicators = [get_indicator(one) for one in indicators_of(target, site.modules)]
     courses: list[CourseFinding] = []
     students: set[int] = set()
@@ -114,24 +114,24 @@ def _examine(course: Course, target: Target, indicators: Sequence[Indicator]) ->
 
 def _warnings(site: Site, findings: SiteFindings) -> Iterable[str]:
     if findings.version == "0":
-        yield "The site's version is not known: it is not among the settings; 4.2 is assumed."
+        yield "The site's version is not in its settings; 4.2 is assumed."
     if lost := site.courses_without_context:
         yield (
-            f"{len(lost)} courses have no row in the table of contexts and are left out ({', '.join(lost[:5])}); "
-            "open each of them in Moodle, which makes the row, or copy the table whole."
+            f"{len(lost)} courses have no row in the context table and are left out ({', '.join(lost[:5])}); "
+            "open each of them in Moodle, which creates the row, or copy the whole table."
         )
     if not len(site.roles("student")):
-        yield "No role has the archetype student, so everybody with a role counts as a student; set the archetype."
+        yield "No role has the archetype student, so everyone with a role counts as a student; set the archetype."
     if not findings.log_rows:
         yield "The log is empty; enable the standard log store in Moodle."
     longest = max((course.end - course.start for course in findings.courses if course.start and course.end), default=0)
     if findings.log_kept_days and findings.log_kept_days * SECONDS_A_DAY < longest:
         yield (
-            f"The site deletes its log after {findings.log_kept_days} days, and a course lasts longer; "
-            "keep the log for longer than your courses last."
+            f"The site deletes its log after {findings.log_kept_days} days, but courses last longer; keep the "
+            "log for longer than your courses last."
         )
     early = sum(0 < course.start < findings.log_first for course in findings.courses)
     if early:
-        yield f"The log begins after the start of {early} courses; what happened there before is not known."
+        yield f"The log begins after the start of {early} courses; what happened in them before that is unknown."
     if not any(course.training is None for course in findings.courses):
-        yield "No course can be trained on yet."
+        yield "No course can be used for training yet."

@@ -226,7 +226,7 @@ def _facts(model: AnalyticsModel, one: NewPrediction, sample: SampleInfo | None)
 
 
 def _text(greeting: str, body: str, lines: Sequence[str], offered: Sequence[tuple[str, str]]) -> str:
-    parts = [greeting, body[:1].upper() + body[1:]]
+    parts = [greeting, body]
     if lines:
         parts.append("\n".join(f"- {line}" for line in lines))
     parts += [f"{label}: {url}" for label, url in offered]
@@ -234,7 +234,7 @@ def _text(greeting: str, body: str, lines: Sequence[str], offered: Sequence[tupl
 
 
 def _html(greeting: str, body: str, lines: Sequence[str], offered: Sequence[tuple[str, str]]) -> str:
-    parts = [f"<p>{escape(greeting)}</p>", f"<p>{escape(body[:1].upper() + body[1:])}</p>"]
+    parts = [f"<p>{escape(greeting)}</p>", f"<p>{escape(body)}</p>"]
     if lines:
         parts.append("<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>")
     parts += [f'<p><a href="{escape(url)}">{escape(label)}</a></p>' for label, url in offered]

@@ -25,33 +25,35 @@ ENGLISH = {
     f"class 0 {_COURSE}no_access_since_course_start": "has visited the course",
     f"class 1 {_COURSE}no_access_since_course_start": "has not visited the course yet",
     f"class 0 {_COURSE}no_teaching": "has teachers and students",
-    f"class 1 {_COURSE}no_teaching": "has no teacher or no student",
+    f"class 1 {_COURSE}no_teaching": "has no teacher or no students",
     f"class 0 {_USER}upcoming_activities_due": "nothing is due soon",
     f"class 1 {_USER}upcoming_activities_due": "activities are due soon",
     "class": "class {label}",
     # Subjects and first sentences of notifications.
     "subject": "Insights for {context}",
-    "body": "there are new insights for {context}.",
+    "body": "There are new insights for {context}.",
     f"subject {_COURSE}course_dropout": "Students at risk in {context}",
-    f"body {_COURSE}course_dropout": "some students of {context} are at risk of dropping out.",
+    f"body {_COURSE}course_dropout": "Some students in {context} are at risk of dropping out.",
     f"subject {_COURSE}course_completion": "Students at risk in {context}",
-    f"body {_COURSE}course_completion": "some students of {context} are at risk of not completing it.",
+    f"body {_COURSE}course_completion": "Some students in {context} are at risk of not completing the course.",
     f"subject {_COURSE}course_competencies": "Students at risk in {context}",
-    f"body {_COURSE}course_competencies": "some students of {context} are at risk of not achieving its competencies.",
+    f"body {_COURSE}course_competencies": (
+        "Some students in {context} are at risk of not achieving the competencies of the course."
+    ),
     f"subject {_COURSE}course_gradetopass": "Students at risk in {context}",
-    f"body {_COURSE}course_gradetopass": "some students of {context} are at risk of not reaching the grade to pass.",
-    f"subject {_COURSE}no_recent_accesses": "Students at risk in {context}",
-    f"body {_COURSE}no_recent_accesses": "some students have not visited {context} recently.",
-    f"subject {_COURSE}no_access_since_course_start": "Students at risk in {context}",
-    f"body {_COURSE}no_access_since_course_start": "some students have not visited {context} since it began.",
-    f"subject {_COURSE}no_teaching": "Courses about to begin without teaching",
-    f"body {_COURSE}no_teaching": "some courses that begin about now have no teacher or no student.",
+    f"body {_COURSE}course_gradetopass": "Some students in {context} are at risk of not reaching the grade to pass.",
+    f"subject {_COURSE}no_recent_accesses": "Students not seen recently in {context}",
+    f"body {_COURSE}no_recent_accesses": "Some students have not visited {context} recently.",
+    f"subject {_COURSE}no_access_since_course_start": "Students not yet seen in {context}",
+    f"body {_COURSE}no_access_since_course_start": "Some students have not visited {context} since it began.",
+    f"subject {_COURSE}no_teaching": "Courses about to begin without teachers or students",
+    f"body {_COURSE}no_teaching": "Some courses that begin soon have no teacher or no students.",
     f"subject {_USER}upcoming_activities_due": "You have activities due soon",
-    f"body {_USER}upcoming_activities_due": "you have activities that are due soon.",
+    f"body {_USER}upcoming_activities_due": "You have activities due soon.",
     "greeting": "Hello {name},",
     "more": "and {count} more",
-    "because": "above all because of: {reasons}",
-    "view": "See all of them",
+    "because": "main reasons: {reasons}",
+    "view": "See all insights",
     "view course": "Open the course in Moodle",
     "reason": "{label}: {value}",
     # Actions.
@@ -67,7 +69,7 @@ ENGLISH = {
     "action notapplicable": "Not applicable",
     "action incorrectlyflagged": "Not useful",
     # What a model's log says of them.
-    "feedback trained": "{count} predictions marked as not useful were trained with, each as {weights} samples.",
+    "feedback trained": "Learned from {count} predictions marked as not useful, each counted as {weights} samples.",
     # What is deleted with a model, or with what it has learned.
     "loss": "This deletes {losses}.",
     "loss and": "{first} and {last}",
@@ -89,31 +91,29 @@ ENGLISH = {
     "loss trained": "the trained model",
     # Why no one is notified about a course.
     "withheld": (
-        "No one is notified about {course}, where {flagged} of {predicted} students are flagged, probably because "
-        "{reason} (the setting notify_when_most_flagged lifts this)."
+        "No one was notified about {course}: {flagged} of {predicted} students are flagged, probably because {reason}. "
+        "Set notify_when_most_flagged to notify teachers anyway."
     ),
     "because of interval": "the model looks at whole courses ({interval}), and this one has not ended",
     "because of indicators": (
-        "its indicators are mostly empty: {found} of them differ between its students, {usual} do in most courses that "
-        "the model learned from"
+        "its indicators are mostly empty: {found} of them differ between its students, compared with {usual} in most "
+        "courses the model learned from"
     ),
     "because of all indicators": "its indicators are empty: none of them differs between its students",
     "because of its size": (
-        "it is another kind of course than those that the model learned from: it has {number} students, they have "
-        "{least} to {most}"
+        "it is unlike the courses the model learned from: it has {number} students, they have {least} to {most}"
     ),
     "because of values": (
-        "it is another kind of course than those that the model learned from: values such as those of most of its "
-        "students did not occur there ({indicators})"
+        "it is unlike the courses the model learned from: most of its students have values that did not occur there "
+        "({indicators})"
     ),
     "because of its kind": (
-        "it is another kind of course than those that the model learned from, for neither its dates nor its indicators "
-        "look wrong"
+        "it is unlike the courses the model learned from, as neither its dates nor its indicators look wrong"
     ),
     "message subject": "{course}",
     "message greeting": "Hello {name},",
     "site": "the site",
-    "unknown": "(no longer there)",
+    "unknown": "(deleted)",
 }
 
 

@@ -63,15 +63,15 @@ def install_core_models(workspace: Workspace) -> None:
 
 def restore_core_models(workspace: Workspace) -> list[AnalyticsModel]:
     """Make the core models again for which there is none with the same target and set of indicators."""
-    made = []
     with workspace.store.write() as connection:
         facts.hold(connection, _INSTALLED, [])
-        modules = facts.read(connection, MODULES_FACT)
-        for one in CORE_MODELS:
-            present = models.listed(connection, target=one.target)
-            if all(set(model.indicators) != set(one.indicators(modules)) for model in present):
-                made.append(_insert(workspace, connection, one))
-    return made
+        return [_insert(workspace, connection, one) for one in _missing(connection)]
+
+
+def restored_next_to(workspace: Workspace) -> list[AnalyticsModel]:
+    """The models that have the target of a core model which :func:`restore_core_models` would make again."""
+    with workspace.store.read() as connection:
+        return [model for one in _missing(connection) for model in models.listed(connection, target=one.target)]
 
 
 def fit_core_model(workspace: Workspace, site: Site, modelid: int) -> None:
@@ -86,6 +86,17 @@ def fit_core_model(workspace: Workspace, site: Site, modelid: int) -> None:
     wanted = definitions.core_indicators(model.target, site.modules)
     if wanted and set(wanted) < set(model.indicators) == set(definitions.core_indicators(model.target)):
         models.edit(workspace, modelid, indicators=wanted)
+
+
+def _missing(connection: Connection) -> list[Declared]:
+    """The core models for which there is none with the same target and set of indicators."""
+    modules = facts.read(connection, MODULES_FACT)
+
+    def present(one: Declared) -> bool:
+        wanted = set(one.indicators(modules))
+        return any(set(model.indicators) == wanted for model in models.listed(connection, target=one.target))
+
+    return [one for one in CORE_MODELS if not present(one)]
 
 
 def _insert(workspace: Workspace, connection: Connection, one: Declared) -> AnalyticsModel:

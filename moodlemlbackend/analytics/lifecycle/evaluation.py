@@ -152,7 +152,10 @@ class _Evaluation:
                     files[result.method.id].append(self._keep(result))
         judged = self._run_result.evaluations
         past = self._go_through_past([interval for interval, parts in files.items() if parts], shown_past)
-        judged += [self._judge(interval, parts, past.get(interval, {})) for interval, parts in files.items()]
+        judged += [
+            self._judge(interval, parts, past.get(interval, {}), number)
+            for number, (interval, parts) in enumerate(files.items(), start=1)
+        ]
         judged.sort(key=self._rank, reverse=True)
         best = judged[0]
         self._run_result.status, self._run_result.info = best.status, [*self._run_result.info, *best.info]
@@ -201,7 +204,7 @@ class _Evaluation:
         figure, bounds = f"F1 score {past['in_time_f1']:.2f}", past["bounds"].get("in_time_f1")
         if bounds:
             figure += "; with other courses {:.2f} to {:.2f}".format(*bounds)
-        return f"of those that score well enough, it would have warned best in time ({figure})"
+        return f"of those that score well enough, it would have flagged students best in time ({figure})"
 
     def _recent(self) -> dict[tuple[int, str], DatasetFile]:
         """The data sets that can be used again, by analysable and interval."""
@@ -236,7 +239,7 @@ class _Evaluation:
         dataset_files.remove(former)
         return dataset_files.DatasetFile(fileid, path, interval, analysable, rows, workspace.clock(), {})
 
-    def _judge(self, interval: str, parts: Sequence[DatasetFile], past: dict[str, Any]) -> Evaluated:
+    def _judge(self, interval: str, parts: Sequence[DatasetFile], past: dict[str, Any], number: int) -> Evaluated:
         """Have the processor judge one interval, and log what it says."""
         if not parts:
             reasons = sorted({one.reason for one in self._run_result.refused if one.interval in ("", interval)})
@@ -245,7 +248,8 @@ class _Evaluation:
         path = dataset_files.new_path(self._workspace, self._model, EVALUATION, interval)
         dataset_files.join([part.path for part in parts], path)
         try:
-            with self._run_result.stage(f"evaluation {definitions.last_part(interval)}"):
+            which = {"interval": interval, "number": number, "of": len(self._intervals)}
+            with self._run_result.stage(f"evaluation {definitions.last_part(interval)}", **which):
                 verdict = backend.evaluate(
                     self._workspace, self._model, interval, path, trained=self._mode == TRAINED_MODEL
                 )  # fmt: skip

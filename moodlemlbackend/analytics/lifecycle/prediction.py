@@ -6,37 +6,35 @@ their explanations, the messages and the registers of use are one transaction. O
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from moodlemlbackend.analytics import models
-from moodlemlbackend.analytics.db import dataset_files
-from moodlemlbackend.analytics.db import predictions as stored_predictions
-from moodlemlbackend.analytics.db.dataset_files import PREDICTED, UNLABELLED
 from moodlemlbackend.analytics.features.definitions import could_be_known
 from moodlemlbackend.analytics.features.feature_matrix import headers
 from moodlemlbackend.analytics.features.static_predictions import predict_static
-from moodlemlbackend.analytics.insights.messages import NewPrediction, write_messages
 from moodlemlbackend.analytics.lifecycle import backend, most_flagged
-from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis, write_part
+from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis
 from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.php_json import to_json
+from moodlemlbackend.analytics.lifecycle.records import Outcome, Records, Rehearsal
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult, recorded
-from moodlemlbackend.analytics.lifecycle.used_samples import PREDICTION, UsedSamples
-from moodlemlbackend.analytics.notifications import outbox, switch
+from moodlemlbackend.analytics.notifications import switch
 from moodlemlbackend.errors import ModelError, NotTrainedError, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.db.dataset_files import DatasetFile
-    from moodlemlbackend.analytics.features.analysis import Analysis, Result
+    from moodlemlbackend.analytics.features.analysis import Result
     from moodlemlbackend.analytics.features.targets import Target
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
     from moodlemlbackend.analytics.lifecycle.most_flagged import Moment, MostFlagged
     from moodlemlbackend.analytics.models import AnalyticsModel
+    from moodlemlbackend.analytics.notifications.message import Message
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
     from moodlemlbackend.operations.predict import PredictedSamples
@@ -59,32 +57,57 @@ def predict(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | No
         Another run works on the model.
     """
     with workspace.lock(modelid):
-        with workspace.store.read() as connection:
-            model = models.get(connection, modelid)
-        interval = model.require()
-        if not model.trained:
-            raise NotTrainedError(f"Model {modelid} has not been trained yet; train it first.")
+        model, interval = _required(workspace, modelid)
         run_result = RunResult("predict", modelid, model.name)
         with recorded(workspace, run_result):
             if withdrawn := switch.follow(workspace):
-                run_result.info.append(f"Notifications were switched: {withdrawn} waiting messages will not be sent.")
+                run_result.info.append(
+                    f"Since notifications were switched on or off, {withdrawn} waiting messages will not be sent."
+                )
             remember_components(workspace, site)
             analysis = analysis_of(workspace, model, [interval], training=False, keeps=True)
-            run = _Prediction(workspace, site, model, analysis, run_result)
-            run.by_assumption(shown) if model.static else run.by_processor(interval, shown)
+            Prediction(Records(workspace, site, model, analysis), run_result).run(shown)
         return run_result
 
 
-class _Prediction:
-    """One prediction of a model."""
+def rehearse(
+    workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None = None
+) -> tuple[RunResult, list[Message]]:
+    """What :func:`predict` would give now, and the messages that it would write; nothing is kept or marked as used.
 
-    def __init__(
-        self, workspace: Workspace, site: Site, model: AnalyticsModel, analysis: Analysis, run_result: RunResult
-    ) -> None:
-        self._workspace, self._site, self._model, self._analysis = workspace, site, model, analysis
-        self._target: Target = analysis.target
-        self._run_result = run_result
-        self._used_samples = UsedSamples(workspace, model, analysis.target, PREDICTION)
+    Calculations that the run of another model would have stored by then are made anew. Raises as :func:`predict`.
+    """
+    with workspace.lock(modelid), tempfile.TemporaryDirectory(prefix="moodlemlbackend-") as folder:
+        model, interval = _required(workspace, modelid)
+        run_result = RunResult("predict", modelid, model.name)
+        analysis = analysis_of(workspace, model, [interval], training=False, keeps=False)
+        records = Rehearsal(workspace, site, model, analysis, Path(folder))
+        Prediction(records, run_result).run(shown)
+        return run_result, records.messages
+
+
+def _required(workspace: Workspace, modelid: int) -> tuple[AnalyticsModel, str]:
+    """A model that can predict, and its interval."""
+    with workspace.store.read() as connection:
+        model = models.get(connection, modelid)
+    interval = model.require()
+    if not model.trained:
+        raise NotTrainedError(f"Model {modelid} has not been trained yet; train it first.")
+    return model, interval
+
+
+class Prediction:
+    """One prediction of a model; its records keep what comes of it, or only look at it."""
+
+    def __init__(self, records: Records | Rehearsal, run_result: RunResult) -> None:
+        self._records, self._run_result = records, run_result
+        self._workspace, self._site, self._model = records.workspace, records.site, records.model
+        self._analysis = records.analysis
+        self._target: Target = records.analysis.target
+
+    def run(self, shown: Shown | None) -> None:
+        """Predict what is new."""
+        self.by_assumption(shown) if self._model.static else self.by_processor(self._model.require(), shown)
 
     # Static models.
 
@@ -93,15 +116,13 @@ class _Prediction:
         results: list[Result] = []
         with self._run_result.stage("analysis"):
             for result in self._results(shown):
-                self._used_samples.analysed(result)
                 if is_data(result):
                     results.append(result)
                     self._count(result)
         with self._run_result.stage("prediction"):
             rows = [row for found in predict_static(self._target, results) for row in self._assumed(found)]
-        with self._run_result.stage("insights"), self._workspace.store.write() as connection:
-            self._used_samples.write(connection, results)
-            self._store(connection, rows, {})
+        with self._run_result.stage("insights"):
+            self._keep(Outcome(rows, results=results))
         if not results:
             self._nothing()
 
@@ -135,13 +156,12 @@ class _Prediction:
         """Write the new samples, then have all that wait predicted."""
         with self._run_result.stage("analysis"):
             for result in self._results(shown):
-                self._used_samples.analysed(result)
                 if is_data(result):
-                    self._keep(result, interval)
+                    self._records.keep_part(result)
                     self._count(result)
-            with self._workspace.store.write() as connection:
-                self._used_samples.write(connection)
-        merged = self._merge(interval)
+            self._records.register()
+        with self._run_result.stage("merge"):
+            merged = self._records.merge(interval)
         if merged is None:
             self._nothing()
             return
@@ -149,43 +169,13 @@ class _Prediction:
             predicted = backend.predict(self._workspace, self._model, merged.path)
             rows, positions, moments = self._predicted(merged, predicted)
             withheld = self._withheld(predicted, moments, positions)
-        with self._run_result.stage("explanation"):
-            explanations = self._explain(rows, predicted, positions)
-        with self._run_result.stage("insights"), self._workspace.store.write() as connection:
-            self._store(connection, rows, explanations, withheld)
+        explanations: dict[int, dict[str, Any]] = {}
+        if self._records.explains:
+            with self._run_result.stage("explanation"):
+                explanations = self._explain(rows, predicted, positions)
+        with self._run_result.stage("insights"):
             contexts = {context for context, _ in moments}
-            most_flagged.remember(connection, self._model.id, contexts, withheld, self._workspace.clock())
-            dataset_files.use(connection, self._workspace, self._model, merged.id, PREDICTED)
-
-    def _keep(self, result: Result, interval: str) -> None:
-        """Write one analysable's samples with what a prediction of them will need to know."""
-        assert result.samples is not None
-        assert result.ranges is not None
-        assert result.features is not None
-        path = write_part(self._workspace, self._site, self._model, self._analysis, UNLABELLED, result)
-        bounds = zip(result.ranges.starts.tolist(), result.ranges.ends.tolist(), strict=True)
-        details = {
-            "ranges": dict(zip(map(str, result.ranges.indexes.tolist()), bounds, strict=True)),
-            "contexts": dict(zip(map(str, result.samples.ids.tolist()), result.samples.contexts.tolist(), strict=True)),
-        }
-        with self._workspace.store.write() as connection:
-            dataset_files.add(
-                connection, self._workspace, self._model, UNLABELLED, interval, path, len(result.features),
-                int(result.analysable.id), details,
-            )  # fmt: skip
-            self._used_samples.write(connection, [result])
-
-    def _merge(self, interval: str) -> DatasetFile | None:
-        workspace, model = self._workspace, self._model
-        with self._run_result.stage("merge"):
-            with workspace.store.write() as connection:
-                new = dataset_files.of_analysables(connection, workspace, model, UNLABELLED, interval, merged=False)
-                waiting = dataset_files.pending(connection, workspace, model, UNLABELLED, interval, PREDICTED)
-                if not new and len(waiting) < 2:
-                    return waiting[0] if waiting else None
-                merged = dataset_files.merge(connection, workspace, model, UNLABELLED, new, waiting)
-            dataset_files.remove(waiting)
-            return merged
+            self._keep(Outcome(rows, explanations, merged=merged, contexts=contexts, withheld=withheld))
 
     def _predicted(
         self, merged: DatasetFile, predicted: PredictedSamples
@@ -193,12 +183,11 @@ class _Prediction:
         """Rows of the predictions that are news, which of those predicted they are, and context and range of each."""
         contexts: dict[int, int] = {}
         ranges: dict[str, tuple[int, int]] = {}
-        with self._workspace.store.read() as connection:
-            for part in dataset_files.parts_of(connection, self._workspace, merged):
-                for sample, context in part.details["contexts"].items():
-                    contexts[int(sample)] = context
-                    for index, bounds in part.details["ranges"].items():
-                        ranges[f"{sample}-{index}"] = bounds
+        for part in self._records.parts_of(merged):
+            for sample, context in part.details["contexts"].items():
+                contexts[int(sample)] = context
+                for index, bounds in part.details["ranges"].items():
+                    ranges[f"{sample}-{index}"] = bounds
         rows, positions, moments = [], [], []
         for position, (unique, label, decision_score) in enumerate(predicted.predictions):
             prediction, score = float(label), float(decision_score)
@@ -264,11 +253,17 @@ class _Prediction:
 
     # What both have in common.
 
-    def _results(self, shown: Shown | None) -> Any:
-        limit = self._workspace.settings.model_time_limit
-        return run_analysis(
-            self._site, self._analysis, self._used_samples, self._run_result, time_limit=limit, shown=shown
-        )
+    def _results(self, shown: Shown | None) -> Iterator[Result]:
+        limit, hooks = self._workspace.settings.model_time_limit, self._records.used_samples
+        for result in run_analysis(self._site, self._analysis, hooks, self._run_result, time_limit=limit, shown=shown):
+            hooks.analysed(result)
+            yield result
+
+    def _keep(self, outcome: Outcome) -> None:
+        self._run_result.count("predictions", len(outcome.rows))
+        notifications = self._records.keep(outcome)
+        if notifications is not None:
+            self._run_result.count("notifications", notifications)
 
     def _count(self, result: Result) -> None:
         assert result.samples is not None
@@ -310,34 +305,6 @@ class _Prediction:
             "timestart": bounds[0],
             "timeend": bounds[1],
         }
-
-    def _store(
-        self,
-        connection: Connection,
-        rows: Sequence[dict[str, Any]],
-        explanations: dict[int, dict[str, Any]],
-        withheld: Collection[int] = (),
-    ) -> None:
-        """Write predictions, their explanations, and the messages to those who are to be told.
-
-        Of the contexts ``withheld`` nobody is told.
-        """
-        stored = []
-        for position, row in enumerate(rows):
-            explanation = explanations.get(position, {"probability": None, "probability_range": None, "reasons": []})
-            predictionid = stored_predictions.insert(connection, row, **explanation)
-            stored.append(
-                NewPrediction(
-                    predictionid, row["contextid"], row["sampleid"], row["prediction"], row["predictionscore"],
-                    **explanation, start=row["timestart"] or 0, end=row["timeend"] or 0,
-                    calculations=row["calculations"],
-                )
-            )  # fmt: skip
-        self._run_result.count("predictions", len(stored))
-        if self._workspace.settings.notifications:
-            told = [one for one in stored if one.contextid not in withheld]
-            messages = write_messages(self._workspace, self._site, self._model, told)
-            self._run_result.count("notifications", outbox.put(connection, self._workspace, messages))
 
 
 def _plain(cell: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from moodlemlbackend.analytics.db import history
 from moodlemlbackend.analytics.features.analysis import AnalysisStatus
 from moodlemlbackend.errors import BackendError, Status
+from moodlemlbackend.runtime.progress import reporter_of_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,8 +97,9 @@ class RunResult:
         self.figures[name] = self.figures.get(name, 0) + number
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a stage."""
+    def stage(self, name: str, **about: Any) -> Iterator[None]:
+        """Time a stage and report it; ``about`` says which of several."""
+        reporter_of_process().stage(name.partition(" ")[0], **about)
         begun = time.perf_counter()
         try:
             yield

@@ -11,6 +11,7 @@ from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db import calculations, dataset_files, history, notifications, predictions, used_samples
 from moodlemlbackend.analytics.db import models as rows_of_models
 from moodlemlbackend.analytics.features import definitions
+from moodlemlbackend.analytics.lifecycle.preview import PlannedMessage, Preview, rehearse_model
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult
 from moodlemlbackend.analytics.notifications import outbox, switch
 from moodlemlbackend.analytics.site.contexts import context_ids
@@ -75,6 +76,18 @@ def predict_models(workspace: Workspace, site: Site, *, shown: Shown | None = No
     if workspace.settings.notifications and (warning := switch.also_by_moodle(site, on=True)):
         summary.info.append(warning)
     return summary
+
+
+def rehearse_models(workspace: Workspace, site: Site, *, shown: Shown | None = None) -> tuple[TaskSummary, Preview]:
+    """What :func:`predict_models` would give now, and who would be notified; nothing is kept, and nobody notified."""
+    messages: list[PlannedMessage] = []
+
+    def run(workspace: Workspace, site: Site, modelid: int, *, shown: Any) -> RunResult:
+        run_result, preview = rehearse_model(workspace, site, modelid, shown=shown)
+        messages.extend(preview.messages)
+        return run_result
+
+    return _each(workspace, site, "predict", run, shown), Preview(messages)
 
 
 def clean_up(workspace: Workspace, site: Site) -> TaskSummary:

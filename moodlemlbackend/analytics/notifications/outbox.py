@@ -21,7 +21,7 @@ from moodlemlbackend.analytics.site.people import named_users
 from moodlemlbackend.errors import DeliveryError, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.db.notifications import Delivery
@@ -47,19 +47,29 @@ class Delivered:
     problems: list[str] = field(default_factory=list)
 
 
-def put(connection: Connection, workspace: Workspace, messages: Iterable[Message]) -> int:
-    """Write notifications in the caller's transaction, for the channels that each person wants; returns how many."""
+def addressed(
+    connection: Connection, workspace: Workspace, messages: Iterable[Message]
+) -> Iterator[tuple[Message, list[str]]]:
+    """The messages that somebody gets, each with the channels that the site has and its reader wants."""
     offered = available(workspace.settings)
     off = notifications.unwanted(connection)
+    for message in messages:
+        channels = [
+            channel
+            for channel in offered
+            if channel in message.channels
+            and (message.to.id, channel) not in off
+            and (channel != EMAIL or message.to.email)
+        ]
+        if channels:
+            yield message, channels
+
+
+def put(connection: Connection, workspace: Workspace, messages: Iterable[Message]) -> int:
+    """Write notifications in the caller's transaction, for the channels that each person wants; returns how many."""
     now = workspace.clock()
     written = 0
-    for message in messages:
-        channels = [channel for channel in offered if channel in message.channels]
-        channels = [channel for channel in channels if (message.to.id, channel) not in off]
-        if EMAIL in channels and not message.to.email:
-            channels.remove(EMAIL)
-        if not channels:
-            continue
+    for message, channels in addressed(connection, workspace, messages):
         addresses = {EMAIL: message.to.email, WEBHOOK: workspace.settings.webhook_url}
         notifications.insert(
             connection,
@@ -79,6 +89,13 @@ def put(connection: Connection, workspace: Workspace, messages: Iterable[Message
         )
         written += 1
     return written
+
+
+def waiting(workspace: Workspace) -> int:
+    """How many messages of earlier runs the next run would send; none while notifications are off."""
+    with workspace.store.read() as connection:
+        state = switch.read(connection, workspace.settings)
+        return notifications.waiting(connection, ATTEMPTS) if state.on and state.since is not None else 0
 
 
 def deliver(workspace: Workspace, site: Site | None) -> Delivered:

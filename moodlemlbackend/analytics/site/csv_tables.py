@@ -49,7 +49,7 @@ class CsvDialect(NamedTuple):
         given = dict(parse_qsl(query, keep_blank_values=True, separator="&"))
         if unknown := given.keys() - set(cls._fields):
             raise UsageError(
-                f"A folder of tables has no option {min(unknown)[:40]!r}; it has {', '.join(cls._fields)}."
+                f"A folder of tables has no option {min(unknown)[:40]!r}; the options are {', '.join(cls._fields)}."
             )
         delimiter = {"tab": "\t"}.get(given.get("delimiter", ","), given.get("delimiter", ","))
         if len(delimiter) != 1 or delimiter in '"\r\n':

@@ -10,21 +10,21 @@ from moodlemlbackend.operations.trained_models import MODEL_ID
 from moodlemlbackend.server.jobs.job import DIRHASH
 
 ABOUT = (
-    "The server mode of Moodle's learning analytics. Every answer but 200 is one sentence of plain text; "
-    "every one but those of version, health and this document needs HTTP Basic."
+    "The server mode of Moodle's learning analytics. Every answer other than 200 is one sentence of plain "
+    "text. All addresses except version, health and this document need HTTP Basic."
 )
 
 _DESCRIPTIONS = {
-    400: "A field or a file cannot be used",
-    401: "No user name and password, or not the right ones",
+    400: "A field or file cannot be used",
+    401: "User name and password are missing or wrong",
     404: "There is no such model or run",
-    408: "Nothing more of the upload came",
-    413: "The request brings more than the server takes",
-    415: "The body is no form",
+    408: "The upload stopped",
+    413: "The request is larger than the server accepts",
+    415: "The body is not a form",
     429: "Too many failed logins",
-    500: "The work failed",
+    500: "The job failed",
     503: "Too much to do, or the server is being stopped; see Retry-After",
-    504: "The work took too long",
+    504: "The job took too long",
     507: "The server has no room for the upload",
 }
 
@@ -53,11 +53,11 @@ _OPTIONAL = {"trainedmodeldirhash"}
 _SUMMARIES = {
     "training": "Train a model, or continue training one",
     "prediction": "Predict samples",
-    "evaluation": "Judge what can be learned from samples, or a trained model",
+    "evaluation": "Evaluate what can be learned from samples, or a trained model",
     "evaluationlog": "The log folder of an evaluation",
     "export": "The trained model, for another site",
-    "import": "Put an exported model in force",
-    "deletemodel": "Remove everything of a model id",
+    "import": "Start using an exported model",
+    "deletemodel": "Remove everything that belongs to a model id",
 }
 
 _RESULT = {
@@ -95,7 +95,7 @@ def call(kind: str) -> dict[str, Any]:
         "summary": _SUMMARIES[kind],
         "response_class": PlainTextResponse if "text/plain" in content else Response,
         "responses": {
-            200: {"description": "What the work came to", "content": content},
+            200: {"description": "The result", "content": content},
             **errors(400, 401, 404, 408, 413, 415, 429, 500, 503, 504, 507),
         },
     }

@@ -35,7 +35,7 @@ RunId = Annotated[str, Query(pattern=f"^{RUNID.pattern}$", description="runid of
 def add_calls(app: FastAPI) -> None:
     """Add them to the application."""
 
-    @app.get("/version", response_class=PlainTextResponse, tags=["Moodle"], summary="Version that Moodle is told")
+    @app.get("/version", response_class=PlainTextResponse, tags=["Moodle"], summary="Version reported to Moodle")
     async def version() -> str:
         return reported_version()
 
@@ -176,5 +176,5 @@ def _number(form: UploadForm, name: str) -> float:
     except ValueError:
         number = math.nan
     if not 0 <= number < 1e9:
-        raise RequestError(f"The field {name!r} cannot be used; it must be a number of 0 or more.")
+        raise RequestError(f"The field {name!r} cannot be used; use a number of 0 or more.")
     return number

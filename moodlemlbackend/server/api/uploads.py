@@ -69,7 +69,7 @@ async def receive(request: Request, scratch: Scratch, *, files: Collection[str],
         return await _receive_urlencoded(request, most)
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not boundary:
-        raise RequestError("The request is no form of the type multipart/form-data with a boundary.", 415)
+        raise RequestError("The request is not a form of the type multipart/form-data with a boundary.", 415)
     reader = _Reader(scratch.folder, files)
     try:
         parser = MultipartParser(
@@ -88,7 +88,7 @@ async def receive(request: Request, scratch: Scratch, *, files: Collection[str],
         raise RequestError("The form is damaged or incomplete; send it again.") from error
     except OSError as error:
         raise RequestError(
-            "The server cannot keep the upload; its administrator finds more in the log.", 507
+            "The server cannot store the upload; its administrator can find out more in the log.", 507
         ) from error
     finally:
         reader.close()
@@ -107,13 +107,13 @@ async def _chunks(request: Request, most: int) -> AsyncIterator[bytes]:
             message: Message = await asyncio.wait_for(request.receive(), min(limits.IDLE_SECONDS, left))
         except asyncio.TimeoutError:
             if left >= limits.IDLE_SECONDS:
-                text = f"Nothing of the upload came for {limits.IDLE_SECONDS:g} seconds."
+                text = f"The upload stopped for {limits.IDLE_SECONDS:g} seconds."
             else:
-                text = f"The upload is too slow; it has to bring {limits.UPLOAD_BYTES_A_SECOND} bytes a second."
+                text = f"The upload is too slow; it must send at least {limits.UPLOAD_BYTES_A_SECOND} bytes a second."
             raise RequestError(text, 408) from None
         waited += time.monotonic() - began
         if message["type"] == "http.disconnect":
-            raise RequestError("The client has gone.", 499)
+            raise RequestError("The client has disconnected.", 499)
         chunk = message.get("body", b"")
         total += len(chunk)
         if total > most:
@@ -142,12 +142,12 @@ async def _receive_urlencoded(request: Request, most: int) -> UploadForm:
 
 def _add(values: dict[str, str], name: str, value: str) -> None:
     if name in values:
-        raise RequestError(f"The field {name[:40]!r} is there twice; send it once.")
+        raise RequestError(f"The field {name[:40]!r} was sent twice; send it once.")
     values[name] = value
 
 
 def _too_large(most: int) -> RequestError:
-    return RequestError(f"The request is larger than {size(most)}, the most that this server takes.", 413)
+    return RequestError(f"The request is larger than {size(most)}, the most this server accepts.", 413)
 
 
 class _Reader:
@@ -207,7 +207,7 @@ class _Reader:
         if kind != b"form-data" or not self._name:
             raise RequestError("A part of the form has no name; send it again.")
         if b"filename" in options and self._name not in self._files:
-            raise RequestError(f"The field {self._name[:40]!r} is a file, but must not be one.")
+            raise RequestError(f"The field {self._name[:40]!r} is a file; send it as text.")
         if self._name in self._files:
             _add(self.form.values, self._name, "")
             self._file = (self._folder / self._name).open("xb", buffering=0)
@@ -231,7 +231,7 @@ class _Reader:
         try:
             _add(self.form.values, self._name, self._value.decode("utf-8"))
         except UnicodeDecodeError:
-            raise RequestError(f"The field {self._name[:40]!r} is no UTF-8 text.") from None
+            raise RequestError(f"The field {self._name[:40]!r} is not UTF-8 text.") from None
 
     def _finish(self) -> None:
         self.ended = True

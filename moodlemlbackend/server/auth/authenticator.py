@@ -54,7 +54,9 @@ class Authenticator:
         known_users = read_users(users)
         both = {name.casefold() for name in known_users} & {name.casefold() for name in known_people}
         if both:
-            raise UsageError(f"The name {min(both)!r} is there in users and in people; keep one, or choose another.")
+            raise UsageError(
+                f"The name {min(both)!r} is in both users and people; remove it from one, or choose another name."
+            )
         self._people = known_people
         self._users = {**known_users, **known_people}
         self._unusable = unusable(slow=any(password.slow for password in self._users.values()))
@@ -63,8 +65,8 @@ class Authenticator:
         plain = sorted(name for name, password in self._users.items() if password.kind == "plain")
         if plain:
             log.warning(
-                "Passwords are stored as plain text in the settings users or people; replace them by what "
-                "moodlemlbackend passwd makes.",
+                "Passwords are stored as plain text in the settings users or people; replace them with the "
+                "output of moodlemlbackend passwd.",
                 extra={"users": plain},
             )
 
@@ -90,7 +92,7 @@ class Authenticator:
     async def enter(self, authorization: str, client: str) -> str:
         """Return the name of the user whose login the header ``Authorization`` is; RequestError as :meth:`check`."""
         if not authorization:
-            raise RequestError("Log in with the user name and password that this server knows.", 401)
+            raise RequestError("Log in with your user name and password for this server.", 401)
         user, password = _credentials(authorization)
         await self.check(user, password, client)
         return user
@@ -145,7 +147,7 @@ class Authenticator:
         check = self._checks.get(mark)
         if check is None:
             if len(self._checks) >= limits.LOGINS_CHECKED_AT_ONCE:
-                raise RequestError("Too many logins at a time; try again in a minute.", 429, retry_after=30)
+                raise RequestError("Too many logins at the same time; try again in a minute.", 429, retry_after=30)
             check = asyncio.get_running_loop().run_in_executor(self._threads, known.matches, password)
             self._checks[mark] = check
             check.add_done_callback(lambda _: self._checks.pop(mark, None))

@@ -164,9 +164,7 @@ def logged(request: Request) -> dict[str, Any]:
 
 def _no_person(request: Request, user: str) -> str:
     if request.app.state.authenticator.is_person(user):
-        raise RequestError(
-            "This login is for the insights of the Moodle site, at /insights, and for nothing else.", 403
-        )
+        raise RequestError("You can use this login only for the Moodle site's insights, at /insights.", 403)
     return user
 
 

@@ -72,16 +72,17 @@ def read_users(text: str, setting: str = "users") -> dict[str, Password]:
     users: dict[str, Password] = {}
     entries = [entry.strip() for entry in text.split(",") if entry.strip()]
     if not entries:
-        raise UsageError(f"There is no user; set {setting} to the output of moodlemlbackend passwd.")
+        raise UsageError(f"There are no users; set {setting} to the output of moodlemlbackend passwd.")
     for number, entry in enumerate(entries, start=1):
         user, colon, rest = entry.partition(":")
         place = f"Entry {number} of {setting}"
         if not colon or not rest:
-            raise UsageError(f"{place} is not user:password; a password holds no comma.")
+            raise UsageError(f"{place} is not user:password; a password cannot contain a comma.")
         _check_user(user, setting)
         if user.casefold() in {name.casefold() for name in users}:
             raise UsageError(
-                f"The user {user!r} is there twice in {setting}; keep one, names differ in more than case."
+                f"The user {user!r} is in {setting} twice; keep one, as names must differ in more than upper "
+                "and lower case."
             )
         users[user] = replace(_read(rest, place), fingerprint=hashlib.sha256(entry.encode()).digest())
     return users
@@ -97,8 +98,8 @@ def unusable(*, slow: bool) -> Password:
 def _check_user(user: str, setting: str = "users") -> None:
     if not _USER.fullmatch(user):
         raise UsageError(
-            f"The name of a user in {setting} has other than letters, digits and . _ @ -, begins with one of these, "
-            "or has more than 64 characters; choose another."
+            f"A user name in {setting} is not allowed; use at most 64 letters, digits and . _ @ -, and begin "
+            "with a letter or digit."
         )
 
 
@@ -117,7 +118,7 @@ def _read(rest: str, place: str) -> Password:
         except (binascii.Error, ValueError):
             usable, salt, key = False, b"", b""
         if not usable or len(key) < 16:
-            raise UsageError(f"{place} is damaged; make it again with moodlemlbackend passwd.")
+            raise UsageError(f"{place} is damaged; create it again with moodlemlbackend passwd.")
         return Password("scrypt", salt, key, cost)
     salt = secrets.token_bytes(SALT_BYTES)
     return Password("plain", salt, hashlib.sha256(salt + rest.encode("utf-8", "surrogatepass")).digest())

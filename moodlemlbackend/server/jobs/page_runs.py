@@ -15,17 +15,53 @@ import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.interpreter import python_command
+from moodlemlbackend.language.numbers import number
 from moodlemlbackend.server.texts import say
 from moodlemlbackend.storage.archives import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = logging.getLogger("moodlemlbackend.server")
 
 TASKS = ("evaluate", "backtest", "train", "predict")
 STOP_SECONDS = 10.0
+OF_PROCESSOR = ("training", "evaluation", "backtest")
+"""Stages in which a processor works."""
+
+
+@dataclass(eq=False)
+class Step:
+    """What a run does first, next, and so on: ``stage`` is that of :meth:`.RunResult.stage`, or ``site``.
+
+    Attributes
+    ----------
+    interval, number, of
+        which interval of how many an evaluation judges.
+    done, total
+        how far it has come, in courses or whatever the model's analysables are, or in trainings; ``total`` is 0 as long
+        as nothing is known.
+    element
+        what was done last.
+    phase
+        what the processor is at: ``waits`` until it has started, ``reads``, ``learns`` or ``writes``; empty for stages
+        without one.
+    """
+
+    stage: str
+    interval: str = ""
+    number: int = 0
+    of: int = 0
+    done: int = 0
+    total: int = 0
+    element: str = ""
+    phase: str = ""
+    began: float = field(default_factory=time.time)
+    ended: float | None = None
 
 
 @dataclass(eq=False)
@@ -34,15 +70,12 @@ class PageRun:
 
     Attributes
     ----------
-    stage
-        ``analysis``, or ``past`` while that of the site is gone through.
-    total, analysed
-        courses, or whatever the model's analysables are: how many there are, and how many have been looked at in this
-        stage.
-    element
-        the last of these.
+    steps
+        what it has done and does, the last one now.
     info
-        sentences on how it ended.
+        sentences on what it came to.
+    cause
+        says, in the reader's language, why it ended before it was done; None for any other end.
     figures
         what was counted.
     evaluations
@@ -55,11 +88,9 @@ class PageRun:
     userid: int
     options: dict[str, Any] = field(default_factory=dict)
     state: str = "waiting"
-    stage: str = "analysis"
-    total: int = 0
-    analysed: int = 0
-    element: str = ""
+    steps: list[Step] = field(default_factory=list)
     info: list[str] = field(default_factory=list)
+    cause: Callable[[], str] | None = None
     figures: dict[str, int] = field(default_factory=dict)
     evaluations: list[dict[str, Any]] = field(default_factory=list)
     began: float = field(default_factory=time.time)
@@ -70,11 +101,21 @@ class PageRun:
         """Whether it has not ended."""
         return self.ended is None
 
-    def end(self, state: str, *info: str) -> None:
+    def end(self, state: str, *info: str, cause: Callable[[], str] | None = None) -> None:
         """Note how it ended, unless that is known."""
         if self.active:
-            self.state, self.ended = state, time.time()
+            self.state, self.ended, self.cause = state, time.time(), cause
+            self._end_step()
             self.info = [*self.info, *info]
+
+    def begin(self, step: Step) -> None:
+        """Note what it does now."""
+        self._end_step()
+        self.steps.append(step)
+
+    def _end_step(self) -> None:
+        if self.steps and self.steps[-1].ended is None:
+            self.steps[-1].ended = time.time()
 
 
 class PageRuns:
@@ -122,14 +163,15 @@ class PageRuns:
         try:
             async with self._places:
                 run.state = "running"
+                run.begin(Step("site"))
                 await asyncio.wait_for(_follow_process(run), self._time_limit)
         except asyncio.CancelledError:
-            run.end("stopped", say("run stopped"))
+            run.end("stopped", cause=lambda: say("run stopped"))
         except asyncio.TimeoutError:
-            run.end("failed", say("run too long", seconds=f"{self._time_limit:g}"))
+            run.end("failed", cause=lambda: say("run too long", seconds=number(self._time_limit, "g")))
         except OSError as error:
             log.error("A run cannot be started", extra={"fault": type(error).__name__})
-            run.end("failed", say("run ended"))
+            run.end("failed", cause=lambda: say("run ended"))
         log.info("Run", extra={"task": run.task, "model": run.modelid, "user": run.userid, "result": run.state,
                                "seconds": round((run.ended or 0.0) - run.began, 3)})  # fmt: skip
 
@@ -153,7 +195,7 @@ async def _follow_process(run: PageRun) -> None:
         await process.wait()
     finally:
         await _end_process(process)
-    run.end("failed", say("run ended"))
+    run.end("failed", cause=lambda: say("run ended"))
 
 
 def _apply_event(run: PageRun, line: bytes) -> None:
@@ -163,12 +205,15 @@ def _apply_event(run: PageRun, line: bytes) -> None:
         event = facts["event"]
     except (ValueError, KeyError, TypeError):
         return
-    if event == "total":
-        run.total = facts["total"]
-    elif event == "analysed":
-        run.analysed, run.element = facts["analysed"], facts["name"]
-    elif event == "past":
-        run.stage, run.total, run.analysed, run.element = "past", facts["total"], facts["read"], facts["name"]
+    if event == "stage":
+        which = {name: facts[name] for name in ("interval", "number", "of") if name in facts}
+        run.begin(Step(facts["stage"], phase="waits" if facts["stage"] in OF_PROCESSOR else "", **which))
+    elif event == "phase":
+        run.steps[-1].phase = facts["phase"]
+    elif event == "progress":
+        step = run.steps[-1]
+        step.done, step.total, step.element = facts["done"], facts["total"], facts["name"]
+        step.phase = step.phase and "learns"
     elif event == "done":
         run.figures, run.evaluations = facts["figures"], facts["evaluations"]
         run.end("failed" if facts["failed"] else "done", *facts["info"])
@@ -176,15 +221,15 @@ def _apply_event(run: PageRun, line: bytes) -> None:
         run.end("failed", facts["sentence"])
     elif event == "fault":
         log.error("A run failed", extra={"task": run.task, "model": run.modelid, "fault": facts["fault"]})
-        run.end("failed", say("run fault"))
+        run.end("failed", cause=lambda: say("run fault"))
 
 
 async def _end_process(process: asyncio.subprocess.Process) -> None:
     """End what is left of the process and of those that it started."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    for signum in (signal.SIGTERM, signal.SIGKILL):
         if process.returncode is not None:
             return
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
+            os.killpg(process.pid, signum)
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(process.wait(), STOP_SECONDS)

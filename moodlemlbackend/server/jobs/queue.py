@@ -46,7 +46,7 @@ ALONE = frozenset({"training", "import", "deletemodel"})
 STATES = ("uploading", "waiting", "running")
 """Of a request that has been let in."""
 
-_STOPPING = "The server is being stopped; ask again in a minute."
+_STOPPING = "The server is being stopped; try again in a minute."
 
 
 @dataclass(eq=False)
@@ -143,8 +143,8 @@ class Jobs:
         if len(queue.tickets) >= queue.most:
             self._metrics.jobs.labels(kind, "refused").inc()
             raise RequestError(
-                f"The server has too much to do: {queue.count('running')} at work and "
-                f"{len(queue.tickets) - queue.count('running')} waiting; ask again later.",
+                f"The server has too much to do: {queue.count('running')} running and "
+                f"{len(queue.tickets) - queue.count('running')} waiting; try again later.",
                 503,
                 retry_after=limits.RETRY_SECONDS,
             )
@@ -152,7 +152,8 @@ class Jobs:
         if self.users > 1 and of_user >= queue.most_of_user:
             self._metrics.jobs.labels(kind, "refused").inc()
             raise RequestError(
-                f"{of_user} requests of this user are here, half of what the server takes; ask again later.",
+                f"{of_user} requests from this user are running or waiting, half of what the server accepts; "
+                "try again later.",
                 503,
                 retry_after=limits.RETRY_SECONDS,
             )
@@ -184,7 +185,7 @@ class Jobs:
             self._metrics.jobs.labels(job.kind, "abandoned").inc()
             if ended.done():
                 raise RequestError(_STOPPING, 503, retry_after=limits.RETRY_SECONDS)
-            raise RequestError("The client has gone.", 499)
+            raise RequestError("The client has disconnected.", 499)
         finally:
             for task in (work, left, ended):
                 task.cancel()

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from moodlemlbackend.errors import BackendError, InterruptedRunError, Status
+from moodlemlbackend.runtime.progress import READING, WRITING, QuietReporter, report_to
 from moodlemlbackend.server.logs import describe_fault
 
 if TYPE_CHECKING:
@@ -21,13 +22,21 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.lifecycle import RunResult
 
 PROGRESS_SECONDS = 0.2
+PHASES = {READING: "reads", WRITING: "writes"}
+"""What a processor does before and after it learns."""
+
+SENDING = "sending"
+"""The stage after a prediction."""
+
 GRACE_SECONDS = 5.0
 
 
-class RunEvents:
-    """Writes what happens."""
+class RunEvents(QuietReporter):
+    """Writes what happens: the stages of the run, and how far each has come."""
 
     def __init__(self) -> None:
+        super().__init__()
+        self._total = 0
         self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)  # what else is printed is not for the server
         self._seen: set[int] = set()
@@ -38,25 +47,42 @@ class RunEvents:
         self._out.write(json.dumps({"event": event, **facts}) + "\n")
         self._out.flush()
 
+    def stage(self, name: str, **about: Any) -> None:
+        """Write that a stage begins."""
+        self.write("stage", stage=name, **about)
+        self._last = 0.0
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Write what the processor is at, and how far it has come."""
+        if total:
+            self.write_progress(done, total)
+        elif stage in PHASES:
+            self.write("phase", phase=PHASES[stage])
+
+    def write_progress(self, done: int, total: int, name: str = "") -> None:
+        """Write how far the stage has come, now and then and at its end; ``name`` is what was done last."""
+        if done >= total or time.monotonic() - self._last >= PROGRESS_SECONDS:
+            self._last = time.monotonic()
+            self.write("progress", done=done, total=total, name=name)
+
+    def expect(self, total: int) -> None:
+        """Note how much there is to be analysed."""
+        self._total = total
+
     def count_analysed(self, result: Result) -> None:
         """Count what has been analysed."""
         self._seen.add(int(result.analysable.id))
-        if time.monotonic() - self._last >= PROGRESS_SECONDS:
-            self._last = time.monotonic()
-            self.write_progress(result.analysable.name)
-
-    def write_progress(self, name: str = "") -> None:
-        """Write how much has been analysed."""
-        self.write("analysed", analysed=len(self._seen), name=name)
+        self.write_progress(len(self._seen), self._total, result.analysable.name)
 
     def count_past(self, name: str, number: int, courses: int) -> None:
         """Write of how many courses the past has been read."""
-        self.write("past", total=courses, read=number, name=name)
+        self.write_progress(number, courses, name)
 
 
 def main() -> None:
     """Do what the line says."""
     events = RunEvents()
+    report_to(events)
     order = json.loads(sys.stdin.buffer.readline())
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with_input, daemon=True).start()
@@ -91,12 +117,13 @@ def _perform(events: RunEvents, task: str, modelid: int, userid: int, **options:
         with workspace.store.read() as connection:
             model = models.get(connection, modelid)
         analysables = definitions.analyser(model.target).rows(site, model.contexts or ())
-        events.write("total", total=len(analysables))
+        events.expect(len(analysables))
         shown: dict[str, Any] = {"shown": events.count_past if task == "backtest" else events.count_analysed}
         if task == "evaluate":
             shown["shown_past"] = events.count_past
         result: RunResult = getattr(lifecycle, task)(workspace, site, modelid, **shown, **options)
         if task == "predict":
+            events.stage(SENDING)
             delivered = outbox.deliver(workspace, site)
             result.info += [delivered.switch, *delivered.problems]
     return result

@@ -122,7 +122,7 @@ class Worker:
         except Exception as error:
             return WorkerReply(
                 500,
-                f"An unexpected error ended {job.kind}; the server's log names it.".encode(),
+                f"An unexpected error ended {job.kind}; see the server's log.".encode(),
                 fault=describe_fault(error),
             )
         finally:
@@ -196,7 +196,7 @@ class Worker:
         parts = (*job.model, "logs", job.values["runid"])
         with self._storage.checkout(parts, write=False) as folder:
             if not folder.is_dir():
-                raise RequestError("There is no run of this number.", 404)
+                raise RequestError("There is no run with this number.", 404)
             archives.pack(folder, ANSWER, alter=lambda _, log: self._cleaned(log))
         return _reply_of_file(ZIP)
 
@@ -208,7 +208,7 @@ class Worker:
             try:
                 self._models.find(ModelStore(Path(model)))
             except NotTrainedError:
-                raise RequestError("There is no trained model to be exported; train it first.", 404) from None
+                raise RequestError("There is no trained model to export; train it first.", 404) from None
             export_model(QuietReporter(), job.uniqueid, model, "exported", settings=load_settings())
         archives.pack(Path("exported"), ANSWER)
         return _reply_of_file(ZIP)

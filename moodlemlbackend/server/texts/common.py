@@ -30,39 +30,42 @@ ENGLISH = {
     "notice out": "You are logged out.",
     "notice lost": "You were logged out, so your changes were not saved. Log in and try again.",
     # Before something is done that cannot be taken back.
-    "confirm goes": "This deletes for good:",
+    "confirm goes": "This permanently deletes:",
     "confirm cancel": "Cancel",
     # What is refused.
-    "refused": "This cannot be shown or done",
-    "not found": "There is nothing here",
-    "to insights": "To your insights",
+    "refused": "You don't have access to this page",
+    "failed": "That didn't work",
+    "not found": "Page not found",
+    "to insights": "Go to your insights",
     "nobody": (
-        "The Moodle site has no user of this name who may log in there, so there is nothing to see here; "
-        "the administrator of this server gives a login the user name that the person has in Moodle."
+        "No active Moodle user has this user name, so there is nothing to show. Ask the administrator of this server "
+        "to give you a login with your Moodle user name."
     ),
     "no manager": (
-        "Managing models needs the capability moodle/analytics:managemodels in Moodle, which your roles do not give."
+        "To manage models you need the capability moodle/analytics:managemodels in Moodle, and your roles don't "
+        "include it."
     ),
-    "no insights there": "There are no insights for you in this place.",
-    "no insight": "There is no such insight for you.",
+    "no insights there": "There are no insights for you here.",
+    "no insight": "This insight doesn't exist, or you don't have access to it.",
     "no model": "There is no model {id}.",
-    "no evaluation": "There is no such evaluation of this model.",
-    "no such file": "There is no such file; the evaluation may have been cleared away.",
-    "site lost": "The Moodle site or the store of models cannot be reached now; try again in a minute.",
-    "too much": "There is too much to do at the moment; try again in a minute.",
-    "bad id": "An id in the form is no number; go back and load the page again.",
-    "no form": "What was sent is not a form of these pages.",
-    "form too large": "The form is too large; select fewer entries.",
-    "form stopped": "The form did not arrive as a whole; send it again.",
-    "from elsewhere": "The form was not sent from a page of this server, so nothing was done.",
-    "stale form": "The form is out of date, so nothing was done; go back, load the page again and repeat.",
-    "nothing selected": "Nothing was selected; go back and check the box of at least one entry.",
-    "too many selected": "Too many were selected; at most {count} at a time.",
-    "several contexts": "What was selected belongs to different courses; do it one course at a time.",
-    "no addresses": "None of those who were selected has an e-mail address in Moodle.",
-    "bad interval": "This interval or mode cannot be used with the model; load the page again and choose another.",
+    "no evaluation": "This model has no such evaluation.",
+    "no such file": "This file doesn't exist. The evaluation may have been deleted.",
+    "site lost": "The server can't reach the Moodle site or its own store. Try again in a minute.",
+    "too much": "The server is busy. Try again in a minute.",
+    "bad id": "The form contains an id that is not a number. Go back, reload the page and try again.",
+    "no form": "This is not a form from these pages.",
+    "form too large": "The form is too large. Select fewer entries.",
+    "form stopped": "The form arrived incomplete. Send it again.",
+    "from elsewhere": "The form was not sent from a page of this server, so nothing was changed.",
+    "stale form": "The form has expired, so nothing was changed. Go back, reload the page and try again.",
+    "nothing selected": "Nothing is selected. Go back and tick at least one entry.",
+    "too many selected": "Too many entries are selected. Select at most {count} at a time.",
+    "several contexts": "The selected entries belong to different courses. Select entries of one course at a time.",
+    "no addresses": "None of the selected students has an e-mail address in Moodle.",
+    "bad interval": "The model can't use this interval or mode. Reload the page and choose another.",
     # Places.
-    "yourself": "About yourself",
-    "person": "Person {id}",
+    "yourself": "About you",
+    "person": "User {id}",
     "whole site": "The whole site",
+    "category": "Category {name}",
 }

@@ -58,7 +58,7 @@ def write_site(
     number. Raises UsageError and StorageError; then nothing is left behind.
     """
     if min(courses, students) < 1:
-        raise UsageError(f"A site needs at least one course and one student a course, not {courses} and {students}.")
+        raise UsageError(f"A site needs at least one course and one student per course, not {courses} and {students}.")
     now = int(current_time()) if now is None else now
     site = plan_site(courses, students, seed, now)
     kinds = [name for name in KINDS if name in tables(schema)]

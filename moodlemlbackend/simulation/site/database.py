@@ -35,7 +35,7 @@ def new_site(url: str, prefix: str = "mdl_", schema: str = "4.2") -> Iterator[Lo
     used, StorageError when the database cannot be reached or written, or has a table of that prefix.
     """
     if not PREFIX.fullmatch(prefix):
-        raise UsageError(f"The prefix {prefix!r} cannot be used; take lower-case letters, digits and _, 16 at most.")
+        raise UsageError(f"The prefix {prefix!r} cannot be used; use at most 16 lower-case letters, digits and _.")
     target = _parse(url)
     path = _new_file(target)
     if path is None:
@@ -53,7 +53,7 @@ def new_site(url: str, prefix: str = "mdl_", schema: str = "4.2") -> Iterator[Lo
             yield loader
         with storage_errors(path):
             if path.exists() and path.stat().st_size:
-                raise StorageError(f"Another file has become {path} meanwhile; move it away, or choose another name.")
+                raise StorageError(f"Meanwhile another file was created at {path}; move it, or choose another name.")
             unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -89,7 +89,7 @@ def _written(
             _drop(engine, made)
         if _is_of_database(error):
             raise StorageError(
-                f"Cannot write the site into {shown}: {said(error, target.password)}; nothing of it was kept."
+                f"Cannot write the site into {shown}: {said(error, target.password)}; nothing was kept."
             ) from error
         raise
     finally:
@@ -143,8 +143,8 @@ def _refuse_tables(connection: Connection, prefix: str, shown: str) -> None:
     there = sorted(name for name in names if name.lower().startswith(prefix))
     if there:
         raise StorageError(
-            f"{shown} already has tables with the prefix {prefix!r} ({there[0]}, {len(there)} in all), maybe of a real "
-            "site; nothing was changed. Choose another database or --prefix."
+            f"{shown} already has tables with the prefix {prefix!r} ({there[0]}, {len(there)} in all), "
+            "perhaps from a real site; nothing was changed. Choose another database or --prefix."
         )
 
 

@@ -221,7 +221,7 @@ def test_the_newest_migration_is_the_head():
 @pytest.mark.parametrize(
     ("store_url", "said"),
     [
-        ("nonsense", "no URL"),
+        ("nonsense", "must be a database URL"),
         ("sqlite://", "needs a file"),
         ("oracle://scott:tiger@host/db", "cannot be in 'oracle'"),
         ("postgresql://nobody:secret@127.0.0.1:1/none", "cannot be used"),

@@ -197,11 +197,11 @@ def test_enrolments_must_be_active_for_most_of_a_range(small, begins, stops, act
 @pytest.mark.parametrize(
     ("target", "method", "indicators", "said"),
     [
-        ("no_teaching", "quarters", [READS], "does not accept"),
-        ("no_recent_accesses", "quarters", [READS], "does not accept"),
-        ("no_access_since_course_start", "past_week", [READS], "does not accept"),
-        ("upcoming_activities_due", "single_range", [READS], "does not accept"),
-        ("course_dropout", "no_splitting", [READS], "does not accept"),
+        ("no_teaching", "quarters", [READS], "does not work with"),
+        ("no_recent_accesses", "quarters", [READS], "does not work with"),
+        ("no_access_since_course_start", "past_week", [READS], "does not work with"),
+        ("upcoming_activities_due", "single_range", [READS], "does not work with"),
+        ("course_dropout", "no_splitting", [READS], "does not work with"),
         ("course_dropout", "quarters", [], "at least one indicator"),
         ("course_dropout", "quarters", [READS, READS], "named twice"),
         ("upcoming_activities_due", "upcoming_week", [WRITES], "needs course"),

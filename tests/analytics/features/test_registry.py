@@ -122,12 +122,12 @@ def test_targets_and_time_splitting_methods_are_registered_likewise(small, comma
 METHOD_OF_MINE = "{base}\n    def of_course(self, course, users, ranges):\n        "
 BROKEN = {
     "cannot be imported": ("raise RuntimeError('no luck')", "cannot be loaded"),
-    "is something else": ("Mine = 5", "is no indicator with an id"),
+    "is something else": ("Mine = 5", "does not name a valid indicator"),
     "is out of range": (METHOD_OF_MINE + "return np.full((len(ranges), len(users)), 2.0)", "no sample"),
     "has a wrong shape": (METHOD_OF_MINE + "return np.zeros((7, 7))", "no sample"),
     "asks for an unknown event": (
         METHOD_OF_MINE + "course.logs().of_events(['x'])",
-        "name it in the indicator's events",
+        "list it in the indicator's events",
     ),
     "fails": (METHOD_OF_MINE + "return users / nothing", "NameError in line 11 of own.py"),
 }

@@ -301,10 +301,23 @@ def test_commands(trained, site_url, tmp_path, monkeypatch):
         assert done.exit_code == code, done.output
         return done.output
 
-    assert "is in" in run("export", str(TRAINED), str(tmp_path / "m.zip"))
-    assert "Model 7 is created" in run("import", str(tmp_path / "m.zip"), "--name", "Copy")
-    assert json.loads(run("import", str(tmp_path / "m.zip"), "--no-weights", "--json"))["model"]["trained"] is False
+    assert "is exported to" in run("export", str(TRAINED), str(tmp_path / "m.zip"))
+    refused = run("import", str(tmp_path / "m.zip"), code=2)
+    alike = "the same target, indicators and interval as model 6 (Students at risk of dropping out)"
+    assert refused == f"Nothing was changed; add --yes to go ahead: this adds a model with {alike}.\n"
+    assert "no model 7" in run("show", "7", code=2)
+    assert "Model 7 is created" in run("import", str(tmp_path / "m.zip"), "--name", "Copy", "--yes")
+    plain = ("import", str(tmp_path / "m.zip"), "--no-weights", "--yes", "--json")
+    assert json.loads(run(*plain))["model"]["trained"] is False
     assert json.loads(run("export-data", str(TRAINED), str(tmp_path / "d.csv"), "--json"))["rows"] > 0
+    for word, path in (("export", tmp_path / "m.zip"), ("export-data", tmp_path / "d.csv")):
+        before = path.read_bytes()
+        refused = run(word, str(TRAINED), str(path), code=2)
+        assert refused == f"Nothing was changed; add --yes to go ahead: this overwrites {path}.\n"
+        assert path.read_bytes() == before
+        run(word, str(TRAINED), str(path), "--yes")
+    (tmp_path / "empty.zip").touch()
+    assert "is exported to" in run("export", str(TRAINED), str(tmp_path / "empty.zip"))
     (tmp_path / "bad.zip").write_bytes(b"x")
     assert "not a zip archive" in run("import", str(tmp_path / "bad.zip"), code=1)
 

@@ -122,7 +122,8 @@ def test_of_good_scores_the_most_in_time_is_best(site, tmp_path, judged, monkeyp
     result, _, _ = evaluated(tmp_path / "a", site, every)
     assert [one.interval for one in result.evaluations] == [DECILES, QUARTERS, SINGLE_RANGE]
     assert result.info[-1] == (
-        "Of these intervals deciles is recommended: of those that score well enough, it would have warned best in time "
+        "Of these intervals deciles is recommended: of those that score well enough, it would have flagged "
+        "students best in time "
         "(F1 score 0.50; with other courses 0.40 to 0.60)."
     )
     judged[DECILES] = (0.6, Status.LOW_SCORE)
@@ -148,7 +149,7 @@ def test_none_is_recommended_when_each_flags_most(site, tmp_path, judged, monkey
 def test_a_past_of_one_course_has_no_bounds(site, tmp_path, judged, monkeypatch):  # noqa: F811
     go_through(monkeypatch, quarters={**past(0.4), "bounds": {}}, deciles=past(0.3))
     result, _, _ = evaluated(tmp_path, site, [QUARTERS, DECILES])
-    assert result.info[-1].endswith("it would have warned best in time (F1 score 0.40).")
+    assert result.info[-1].endswith("it would have flagged students best in time (F1 score 0.40).")
 
 
 def test_one_interval_is_not_tested_on_the_past(site, tmp_path, judged):  # noqa: F811

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -25,9 +26,10 @@ from fixtures.trained_sites import (
     trained_folder,
 )
 from moodlemlbackend.analytics import lifecycle
-from moodlemlbackend.analytics.db.schema import DELIVERIES, INSIGHTS, NOTIFICATIONS, PREDICTIONS
-from moodlemlbackend.analytics.lifecycle import tasks
-from moodlemlbackend.analytics.notifications import outbox, switch
+from moodlemlbackend.analytics.db.schema import DELIVERIES, INSIGHTS, METADATA, NOTIFICATIONS, PREDICTIONS
+from moodlemlbackend.analytics.lifecycle import records, tasks
+from moodlemlbackend.analytics.lifecycle.preview import PlannedMessage, Preview, newest, rehearse_model
+from moodlemlbackend.analytics.notifications import channels, outbox, switch
 from moodlemlbackend.analytics.notifications.message import Message, Recipient
 from moodlemlbackend.analytics.site.moodle_models import PREDICTING_TASK, predicting_targets
 from moodlemlbackend.cli import main
@@ -118,7 +120,7 @@ def test_a_run_says_what_it_withdraws(trained, site):
     outbox.deliver(on, None)
     put(on)
     result = lifecycle.predict(switched(trained, False, **mailing), site, TRAINED)
-    assert "Notifications were switched: 1 waiting messages will not be sent." in result.info
+    assert "Since notifications were switched on or off, 1 waiting messages will not be sent." in result.info
 
 
 def test_commands_say_whether_they_are_on_and_how_to_switch(trained, site_url, monkeypatch):
@@ -148,6 +150,115 @@ def test_commands_say_whether_they_are_on_and_how_to_switch(trained, site_url, m
     assert shown["model"]["notifies"] == "teachers"
     by_target = {one["target"]: one["notifies"] for one in json.loads(run("models", "list", "--json"))["models"]}
     assert (by_target[NO_TEACHING], by_target[ACTIVITIES_DUE]) == ("managers", "students")
+
+
+# ---- dry runs ----
+
+
+def everything(workspace):
+    """All rows of the store, and all files beside it with their content."""
+    tables = {table.name: rows(workspace, table) for table in METADATA.sorted_tables}
+    store = {path for path in workspace.folder.iterdir() if path.name.startswith("store.sqlite")}
+    paths = [
+        path for path in sorted(workspace.folder.rglob("*")) if path.is_file() and not store & {path, *path.parents}
+    ]
+    return tables, [(str(path), path.stat().st_mtime_ns, path.read_bytes()) for path in paths]
+
+
+def written(workspace):
+    """Who was notified by which model, of which course and about how many predictions."""
+    return Counter(
+        (row["modelid"], row["courseid"], row["useridto"], len(json.loads(row["data"])["predictions"]))
+        for row in rows(workspace, NOTIFICATIONS)
+    )
+
+
+def planned(preview):
+    return Counter((one.modelid, one.courseid, one.userid, one.predictions) for one in preview.messages)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_dry_run_says_what_the_next_run_writes_and_changes_nothing(trained, site, monkeypatch, killed):
+    """Also after a run that was killed between two of its steps, whose samples wait."""
+    if killed:
+        for step in ("merge", "keep"):
+            with monkeypatch.context() as patched:
+                patched.setattr(records.Records, step, explode)
+                with pytest.raises(ZeroDivisionError):
+                    lifecycle.predict(trained, site, TRAINED)
+    before = everything(trained)
+    rehearsed, preview = tasks.rehearse_models(trained, site)
+    _, alone = rehearse_model(trained, site, TRAINED)
+    assert everything(trained) == before
+    summary = tasks.predict_models(trained, site)
+    assert planned(preview) == written(trained)
+    assert planned(alone) == Counter(key for key in planned(preview).elements() if key[0] == TRAINED) != Counter()
+    made = [[one.figures.get(name, 0) for name in ("predictions", "samples")] for one in rehearsed.results]
+    assert made == [[one.figures.get(name, 0) for name in ("predictions", "samples")] for one in summary.results]
+    students = {row["useridto"] for row in rows(trained, NOTIFICATIONS) if row["predictionid"]}
+    assert preview.students == len(students) > 0
+    assert tasks.rehearse_models(trained, site)[1].messages == []
+    assert planned(newest(trained, site)) == written(trained)
+    assert newest(trained, site).people == preview.people
+
+
+def explode(*_, **__):
+    raise ZeroDivisionError
+
+
+def test_a_dry_run_says_through_which_channels(trained, site):
+    """Without those that a person has switched off."""
+    mailing = switched(trained, True, smtp_host="127.0.0.1")
+    _, preview = rehearse_model(mailing, site, TRAINED)
+    first, other = preview.messages[0], preview.messages[-1]
+    assert first.channels == ("kept", "email")
+    assert (first.role, first.courseid != other.courseid) == ("teacher", True)
+    with trained.store.write() as connection:
+        channels.choose(connection, first.userid, {"kept": False})
+        channels.choose(connection, other.userid, {"kept": False, "email": False})
+    _, fewer = rehearse_model(mailing, site, TRAINED)
+    assert {message.channels for message in fewer.messages if message.userid == first.userid} == {("email",)}
+    assert other.userid not in {message.userid for message in fewer.messages}
+
+
+def test_the_commands_print_a_table_of_recipients(trained, site_url, monkeypatch):
+    monkeypatch.setenv("MOODLEMLBACKEND_SITE", site_url)
+    monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(trained.folder))
+
+    def run(*arguments):
+        done = CliRunner().invoke(main, [*arguments, "--dry-run", "--now", str(NOW)])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    found = json.loads(run("tasks", "predict", "--json"))
+    people = {one["userid"] for one in found["messages"]}
+    assert (found["dry_run"], found["people"]) == (True, len(people))
+    counts = (
+        f"{len(people)} people would get {len(found['messages'])} messages; {found['students']} of them are students."
+    )
+    text = run("tasks", "predict")
+    assert text.splitlines()[:2] == [
+        "Dry run: nothing is stored, marked as used or sent.", f"If notifications were on, {counts}",
+    ]  # fmt: skip
+    assert switch.Switch(False).sentence in text
+    for part in ("Students at risk of dropping out (model 6)", "Channels", "teacher", "student", "Course ONGOING"):
+        assert part in text, part
+    monkeypatch.setenv("MOODLEMLBACKEND_NOTIFICATIONS", "on")
+    assert run("tasks", "predict").splitlines()[1] == counts
+    one = json.loads(run("models", "predict", str(TRAINED), "--json"))
+    assert {message["modelid"] for message in one["messages"]} == {TRAINED}
+    assert rows(trained, PREDICTIONS) == rows(trained, NOTIFICATIONS) == []
+    refused = CliRunner().invoke(main, ["models", "predict", "1", "--dry-run"])
+    assert (refused.exit_code, "is disabled" in refused.output) == (2, True)
+
+
+def test_counts_are_in_plain_words():
+    message = PlannedMessage(1, "M", 0, "", 7, "Ana", "student", 1, ("kept",))
+    assert Preview([message]).sentence(on=True) == "1 person would get 1 message; 1 of them is a student."
+    assert Preview().sentence(on=True) == "Nobody would get a message."
+    many = Preview([replace(message, userid=user, name=f"P{user}") for user in range(6)])
+    [group] = many.by_model()["M (model 1)"]
+    assert group.people == "P0, P1, P2 and 3 more"
 
 
 # ---- Moodle's own analytics ----

@@ -110,7 +110,7 @@ def test_slow_uploads_of_one_user_leave_places_to_others(server, connect, tmp_pa
         connect(UPLOAD)
     wait_for(lambda: 'moodlemlbackend_queue{pool="training",state="uploading"} 2.0' in server.metrics())
     with server.client() as client, server.client(OTHER) as other:
-        assert "half of what the server takes" in sentence(train(client, labelled), 503)
+        assert "half of what the server accepts" in sentence(train(client, labelled), 503)
         assert train(other, labelled).json()["status"] == 0
 
 

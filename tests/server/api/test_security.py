@@ -140,7 +140,7 @@ def test_a_declared_length_of_ten_gigabytes(server, more):
         connection.sendall(head.encode() + more)
         told = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
     assert told.startswith("HTTP/1.1 413 ")
-    assert told.endswith("the most that this server takes.")
+    assert told.endswith("the most this server accepts.")
 
 
 def test_a_body_without_a_declared_length(client):
@@ -308,8 +308,8 @@ def test_users_are_added_and_removed_without_a_restart(server_of_file, settings_
     settings_file.write_text(users + "people = moodle:twice\n")
     server.process.send_signal(signal.SIGHUP)
     assert (
-        "'moodle' is there in users and in people"
-        in server.record("Users not read; the former ones may still log in", level="error")["reason"]
+        "'moodle' is in both users and people"
+        in server.record("Users not read; the previous ones may still log in", level="error")["reason"]
     )
     assert httpx.get(f"{server.url}/metrics", auth=LOGIN).status_code == 200
     settings_file.write_text("[server]\nusers = added:by hand,another:by hand\npeople = ana:by hand\n")

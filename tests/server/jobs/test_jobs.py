@@ -103,7 +103,7 @@ def test_more_than_the_queue_holds_is_refused_at_once(server, client, files, thr
         began = time.monotonic()
         refused = train(client, b"0" * 1_000_000, uniqueid="queue2")
         assert time.monotonic() - began < 2
-        assert "1 at work and 1 waiting" in sentence(refused, 503)
+        assert "1 running and 1 waiting" in sentence(refused, 503)
         assert int(refused.headers["retry-after"]) > 0
         assert predict(client, files[1], uniqueid="queue2").json()["status"] == 2
     finally:

@@ -36,6 +36,7 @@ def addresses(server, prepared):
         "none": ("sam", "/insights"),
         "refusal": ("sam", "/analytics"),
         "models": ("manager", "/analytics"),
+        "recipients": ("manager", "/analytics/notifications"),
         "model": ("manager", model),
         "static": ("manager", f"/analytics/models/{prepared.static}"),
         "log": ("manager", f"{model}/log"),
@@ -91,7 +92,7 @@ def test_a_teacher_without_scripts_and_without_a_mouse(server, prepared, window)
     until(lambda: "in your list again" in status(window))
     window.find_element("css selector", ".insight .actions button").send_keys(Keys.ENTER)
     until(lambda: "no longer in your list" in status(window))
-    window.find_element("partial link text", "What you have dealt with").send_keys(Keys.ENTER)
+    window.find_element("partial link text", "Dealt with (").send_keys(Keys.ENTER)
     until(lambda: "Dealt with" in window.title)
     window.find_element("css selector", "main button").send_keys(Keys.ENTER)
     until(lambda: "in your list again" in status(window))
@@ -160,7 +161,7 @@ def test_a_manager_enables_and_looks_at_a_run(server, prepared, window):
     window.find_element("css selector", "form[action$=predict] button").click()
     until(lambda: window.current_url.endswith(f"/analytics/models/{prepared.static}/run"))
     assert "Prediction: " in window.find_element("tag name", "h1").text
-    until(lambda: "is at work" not in window.find_element("tag name", "main").text)
+    until(lambda: "running" not in window.find_element("tag name", "main").text)
     assert "done" in window.find_element("css selector", "dl").text
 
 

@@ -29,9 +29,9 @@ from moodlemlbackend.analytics.insights.messages import NewPrediction, write_mes
 from moodlemlbackend.analytics.models import backtest_fact, most_flagged_fact
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.language import preferred, speaking
-from moodlemlbackend.server.jobs.page_runs import PageRun
+from moodlemlbackend.server.jobs.page_runs import PageRun, Step
 from moodlemlbackend.server.pages.rendering import TEMPLATES
-from moodlemlbackend.server.pages.site import managers, notifications, responses, teachers
+from moodlemlbackend.server.pages.site import managers, notifications, recipients, responses, teachers
 from moodlemlbackend.server.pages.site.forms import PageForm
 from moodlemlbackend.server.pages.site.request_context import RequestContexts
 from moodlemlbackend.server.pages.site.responses import Page
@@ -43,6 +43,7 @@ pytestmark = posix
 _ = catalogue  # a fixture
 
 QUARTERS = r"\core\analytics\time_splitting\quarters"
+SINGLE_RANGE = r"\core\analytics\time_splitting\single_range"
 ATTRIBUTES = {"aria-label", "alt", "title", "placeholder", "data-name"}
 RATINGS = {"precision": 0.5, "in_time": 0.5, "mcc": 0.5, "auc": 0.5, "brier": 0.1, "promised": 1.5, "real": 2}
 BACKTEST = {
@@ -91,6 +92,8 @@ def settings(prepared, tmp_path):
         roles = dict(site.execute("SELECT archetype, id FROM mdl_role").fetchall())
         place, user = prepared.course, 3
         add_like(site, "mdl_role_assignments", roleid=roles["editingteacher"], contextid=place, userid=user)
+    with closing(sqlite3.connect(tmp_path / "work" / "store.sqlite")) as store, store:
+        store.execute("UPDATE analytics_notifications SET subject = 'Тема', fullmessage = 'Текст'")
     return AnalyticsSettings(
         site=f"sqlite:///{tmp_path / 'site.sqlite'}", directory=str(tmp_path / "work"), wwwroot=WWWROOT
     )
@@ -115,29 +118,34 @@ def fill(ctx, prepared):
 def pages_of(ctx, prepared):
     """Every page of the site, with all that it can show."""
     logid, model = fill(ctx, prepared), prepared.dropout
-    query = teachers.InsightsQuery(prepared.course, done="hidden", number=2)
     yield teachers.index(ctx)
-    yield (first := teachers.context(ctx, query))
+    yield (first := teachers.context(ctx, teachers.InsightsQuery(prepared.course)))
     ids = [one.id for section in first.values["sections"] for one in section.insights]
     mail = PageForm({"action": ["studentmessage"], "id": [str(one) for one in ids[:2]]})
     yield teachers.act(ctx, mail)
     for predictionid in ids:
         yield teachers.insight(ctx, predictionid)
+    yield teachers.act(ctx, PageForm({"one": [f"incorrectlyflagged-{ids[0]}"]}))
     teachers.act(ctx, PageForm({"one": [f"notapplicable-{ids[0]}"]}))
+    yield teachers.context(ctx, teachers.InsightsQuery(prepared.course, done="notapplicable", about=ids))
     yield teachers.dealt_with(ctx, prepared.course)
-    yield teachers.insight(ctx, ids[0], "takeback", 1)
+    yield teachers.insight(ctx, ids[0], "takeback")
     yield notifications.index(ctx, "read")
     yield managers.index(ctx)
+    yield recipients.index(ctx, 1)
     for modelid in (model, prepared.static):
         yield managers.model(ctx, modelid, "stop")
         yield managers.invalid(ctx, modelid, 1)
         yield managers.predictions(ctx, modelid)
         yield managers.log(ctx, modelid)
+    for action, fields in {"enable": {"interval": [SINGLE_RANGE]}, "clear": {}, "delete": {}}.items():
+        yield managers.change(ctx, model, action, PageForm(fields))
     yield managers.backtest(ctx, model)
     yield managers.evaluation(ctx, model, logid)
     for run in (
-        PageRun("backtest", model, 3, stage="past", total=4, analysed=2, element="Курс"),
-        PageRun("evaluate", model, 3, total=4, analysed=4),
+        PageRun("evaluate", model, 3, steps=[Step("site", ended=2e9), Step("evaluation", QUARTERS, of=2)]),
+        PageRun("train", model, 3, state="running", steps=[Step("training", total=4, done=1, element="Курс")]),
+        PageRun("train", model, 3, state="failed", ended=2e9, cause=lambda: managers.say("run fault")),
         PageRun("evaluate", model, 3, ended=2e9, figures={"samples": 2, "rows": 1},
                 evaluations=[{"interval": QUARTERS, "score": 0.7, "past": BACKTEST}]),
     ):  # fmt: skip

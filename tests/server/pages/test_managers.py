@@ -8,6 +8,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+from datetime import timezone
 from html import unescape
 from pathlib import Path
 
@@ -16,6 +17,10 @@ import pytest
 from fixtures.pages import QUARTERS, axe, confirm, log_in, log_out, pages, post, reader, show, told, violations
 from fixtures.paths import posix
 from fixtures.servers import wait_for
+from moodlemlbackend.analytics.lifecycle.preview import Preview
+from moodlemlbackend.analytics.notifications.switch import Switch
+from moodlemlbackend.language.dates import Dates
+from moodlemlbackend.server.pages.rendering import render
 
 pytestmark = posix
 
@@ -76,7 +81,7 @@ def about(pid):
 def test_the_list_has_every_model_with_its_state(manager, address):
     text = manager.get("/analytics").text
     assert text.count('data-name="Model"') == 5
-    for part in (f'href="{address}"', "enabled, trained", "enabled, by assumption", "quarters of the course", "never"):
+    for part in (f'href="{address}"', "enabled, trained", "enabled, rule-based", "quarters of the course", "never"):
         assert part in text
     assert "<script" not in text
 
@@ -86,9 +91,53 @@ def test_a_model_and_what_is_said_of_it(manager, address):
     for part in ("Students at risk of dropping out", "work on assignments", "Indicators (49)", "Evaluate", "Clear"):
         assert part in text
     static = manager.get("/analytics/models/2").text
-    assert "rests on assumptions" in static
+    assert "rule-based model" in static
     assert "/evaluate" not in static
     told(manager.get("/analytics/models/99"), 404)
+
+
+def test_who_would_be_notified(server, manager, address):
+    text = manager.get("/analytics/notifications").text
+    [(people, messages)] = store(server, "SELECT COUNT(DISTINCT useridto), COUNT(*) FROM analytics_notifications")
+    counts = re.search(r"People: (\d+). Students among them: (\d+). Messages: (\d+).", text)
+    assert (int(counts[1]), int(counts[3])) == (people, messages)
+    assert 0 < int(counts[2]) < people
+    for part in (
+        "Notifications have been on since",
+        "tasks predict --dry-run",
+        "Students at risk of",
+        "teacher",
+        "about themselves",
+    ):
+        assert part in text, part
+    assert "<script>" not in text
+    assert 'href="/analytics/notifications"' in manager.get("/analytics").text
+    assert "<dd>teachers</dd>" in manager.get(address).text
+    assert reader(server, "ana").get("/analytics/notifications").status_code == 403
+    assert 'rel="prev" href="?page=98"' in manager.get("/analytics/notifications?page=99").text
+    assert len(store(server, "SELECT 1 FROM analytics_notifications")) == messages
+
+
+def test_who_would_be_notified_while_notifications_are_off():
+    common = {
+        "user": None,
+        "log_out": False,
+        "links": [],
+        "dates": Dates(timezone.utc),
+        "page": 1,
+        "more": False,
+        "by_model": [],
+    }
+    text = bytes(
+        render("site/recipients.html", notifications=Switch(False), preview=Preview(), warning="Both.", **common).body
+    ).decode()
+    for part in (
+        "Notifications are off: nobody is notified.",
+        "notifications = on",
+        "Both.",
+        "Nobody would get a message",
+    ):
+        assert part in text, part
 
 
 @pytest.fixture
@@ -104,7 +153,8 @@ def withheld(server, prepared):
 
 def test_a_manager_sees_about_which_courses_no_one_was_notified(server, manager, address, prepared, withheld):
     text = manager.get(address).text
-    assert text.count("14 of 20 students were flagged on 18 Nov 2026, probably because its dates &lt;b&gt;are") == 2
+    flagged = '14 of 20 students were flagged on 18 Nov 2026. Likely reason: <span lang="en">its dates &lt;b&gt;are'
+    assert text.count(flagged) == 2
     assert f'<a href="/insights?context={prepared.other}&amp;model={prepared.dropout}">' in text
     assert "notify_when_most_flagged" in text
     assert f'<a href="{address}#withheld">no one was notified about 3 courses</a>' in manager.get("/analytics").text
@@ -135,16 +185,24 @@ def test_an_evaluation_with_progress_result_and_figures(server, manager, address
     shown = manager.get(f"{address}/run")
     assert shown.headers["refresh"] == "3"
     assert "refresh" not in manager.get(f"{address}/run?refresh=off").headers
-    assert "under way" in told(post(manager, f"{address}/train", address), 409)
-    wait_for(lambda: "<progress" in manager.get(f"{address}/run").text)
-    text = ended(manager, address)
-    assert "from the start of the course to its end: 0." in text
+    assert "already running" in told(post(manager, f"{address}/train", address), 409)
+    seen = []
+
+    def looked_on():
+        answer = manager.get(f"{address}/run")
+        seen.append(re.search("<title>(.*?)(?: [0-9]+%)? · ", answer.text)[1])
+        return "refresh" not in answer.headers
+
+    wait_for(looked_on, 180)
+    assert [*dict.fromkeys(seen)][-2:] == ["Evaluating: the whole course", "Done"]
+    text = manager.get(f"{address}/run").text
+    assert "the whole course: 0." in text
     [(logid, userid)] = store(server, "SELECT id, usermodified FROM analytics_models_log")
     assert userid == 3
     assert f"{address}/evaluations/{logid}" in manager.get(address).text
     text = manager.get(f"{address}/evaluations/{logid}").text
     assert re.search(r"<th[^>]*>In new courses</th><th[^>]*>In courses it has seen</th>", text)
-    assert "courses that the model has never seen" in text
+    assert "courses the model has never seen" in text
     figures = re.findall(r'src="([^"]+\.png)"', text)
     assert len(figures) >= 2
     found = manager.get(figures[0])
@@ -166,7 +224,7 @@ def test_the_last_evaluation_is_that_of_the_interval_in_use(server, manager, add
     store(server, "UPDATE analytics_models_log SET score = 0.8125 WHERE id = 0")
     try:
         for page in ("/analytics", address):
-            assert re.search(r"0\.812 on 20\d\d-", manager.get(page).text)
+            assert re.search(r"0\.81[23] on ", manager.get(page).text)
             assert "never with this interval" not in manager.get(page).text
     finally:
         store(server, "DELETE FROM analytics_models_log WHERE id = 0")
@@ -183,7 +241,7 @@ def test_an_evaluation_in_a_browser(server, address, browser):
         wait_for(lambda: all(int(one.get_property("naturalWidth")) > 100 for one in images))
         assert browser.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["width"] <= 360
         assert not violations(browser, axe())
-        browser.find_element("link text", "The whole report").click()
+        browser.find_element("link text", "Full report").click()
         wait_for(lambda: browser.current_url.endswith("/report.html"))
         assert (
             browser.find_element("css selector", "h1").value_of_css_property("font-size") == "24px"
@@ -212,7 +270,7 @@ def test_figures_come_from_the_folder_of_the_model_alone(server, manager, addres
 def test_a_report_is_shown_as_it_is_without_scripts(server, manager, address):
     [(logid, folder)] = store(server, "SELECT id, dir FROM analytics_models_log")
     report = (server.folder / "work" / folder / "report.html").read_text("utf-8")
-    assert "The whole report" in manager.get(f"{address}/evaluations/{logid}").text
+    assert "Full report" in manager.get(f"{address}/evaluations/{logid}").text
     found = manager.get(f"{address}/evaluations/{logid}/report.html")
     assert found.headers["content-type"] == "text/html; charset=utf-8"
     assert re.search(r"<h1>Evaluation: [^<]+ \(model \d+\)</h1>", found.text)
@@ -226,7 +284,7 @@ def test_a_report_is_shown_as_it_is_without_scripts(server, manager, address):
 
 
 def test_a_backtest_with_progress_and_figures(server, manager, address):
-    assert "has not been tested on the past" in manager.get(f"{address}/backtest").text
+    assert "There is no backtest of this model yet" in manager.get(f"{address}/backtest").text
     begin(manager, address, "backtest", interval=QUARTERS)
     text = ended(manager, address)
     sentence = re.search(r"<p>(Had this model run with quarters from [^<]+)</p>", text)[1]
@@ -239,7 +297,7 @@ def test_a_backtest_with_progress_and_figures(server, manager, address):
     load = found["load"]
     for part in (
         f"{load['warnings_a_teacher_and_week']:.1f}</td>", f"In {load['courses_flagged_by_more_than_half']} of ",
-        f"{found['in_time_f1']:.3f} <span", f"factor between the two is {found['calibration_factor']:.3f}",
+        f"{found['in_time_f1']:.3f} <span", f"differ by a factor of {found['calibration_factor']:.3f}",
     ):  # fmt: skip
         assert part in text
     [chart] = re.findall(r'<svg class="chart square".*?</svg>', text, re.DOTALL)
@@ -247,9 +305,9 @@ def test_a_backtest_with_progress_and_figures(server, manager, address):
     assert all(f'<th scope="row">{one["name"]}</th>' in text for one in found["by_course"])
     ranges = re.search(r"<h3>By range</h3>.*?</table>", text, re.DOTALL)[0]
     assert [int(one) for one in re.findall(r'<th scope="row">(\d+)</th>', ranges)] == [1, 2, 3]
-    assert "has been changed" not in text
+    assert "has changed since" not in text
     store(server, "UPDATE analytics_models SET version = version + 1 WHERE id = ?", int(address.rpartition("/")[2]))
-    assert "The model has been changed since then" in manager.get(f"{address}/backtest").text
+    assert "The model has changed since then" in manager.get(f"{address}/backtest").text
     store(server, "UPDATE analytics_models SET version = version - 1 WHERE id = ?", int(address.rpartition("/")[2]))
     told(reader(server, "ana").get(f"{address}/backtest"), 403)
     assert 'data-name="Task">Backtest' in manager.get(f"{address}/log").text
@@ -304,7 +362,7 @@ def test_a_run_that_is_stopped_or_killed_leaves_the_model_as_it_was(server, mana
         else:
             os.kill(children(server)[0], signal.SIGKILL)
         text = ended(manager, address)
-        assert ("The run was stopped; what was complete stays" if how == "stop" else "ended without a result") in text
+        assert ("The run was stopped. Completed parts are kept" if how == "stop" else "ended without a result") in text
         wait_for(lambda: not children(server))
     assert manager.get(address).status_code == 200
 
@@ -351,7 +409,7 @@ def test_another_interval_is_asked_about_with_what_goes(server, manager, prepare
     assert "<script" not in text
     told(manager.post(f"{address}/enable", data={"interval": SINGLE_RANGE, "confirmed": "yes"}), 403)
     again = post(manager, f"{address}/enable", address, interval=SINGLE_RANGE, confirmed="yes")
-    assert "This deletes for good:" in again.text
+    assert "This permanently deletes:" in again.text
     assert store(server, "SELECT * FROM analytics_models") == before
 
 
@@ -366,7 +424,7 @@ def test_clearing_is_confirmed_for_what_was_shown(server, manager, prepared, add
     assert store(server, counted, prepared.dropout) != [(0,)]
     assert "The model is cleared." in manager.get(confirm(manager, again).headers["location"]).text
     assert store(server, counted, prepared.dropout) == [(0,)]
-    assert "has not predicted anything" in manager.get(f"{address}/predictions").text
+    assert "has no insights yet" in manager.get(f"{address}/predictions").text
     answer = post(manager, f"{address}/enable", address, interval=SINGLE_RANGE)
     assert "This deletes" not in answer.text, "there is nothing left to go"
     assert confirm(manager, answer).status_code == 303

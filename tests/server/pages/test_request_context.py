@@ -123,7 +123,7 @@ def test_separate_groups_hold_on_the_page_of_an_insight_and_of_what_was_dealt_wi
 
 
 def test_a_site_or_a_store_out_of_reach_is_one_sentence(settings, tmp_path):
-    assert "cannot be reached now" in refused(503, replace(settings, site="sqlite:////nowhere/site.db"), "ana")
+    assert "can't reach the Moodle site" in refused(503, replace(settings, site="sqlite:////nowhere/site.db"), "ana")
     damaged = tmp_path / "damaged.sqlite"
     damaged.write_bytes(b"this is no database" * 100)
     refused(503, replace(settings, store=f"sqlite:///{damaged}"), "ana")

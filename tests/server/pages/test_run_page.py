@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("jinja2", reason="needs the extra server")
 
-from moodlemlbackend.server.jobs.page_runs import PageRun, _apply_event
+from moodlemlbackend.server.jobs.page_runs import PageRun, Step, _apply_event
 from moodlemlbackend.server.pages.rendering import render
 
 QUARTERS, DECILES = (f"\\core\\analytics\\time_splitting\\{name}" for name in ("quarters", "deciles"))
@@ -21,20 +22,50 @@ def shown(run: PageRun, *events: dict) -> str:
         _apply_event(run, json.dumps(event).encode())
     values = {
         "model": SimpleNamespace(id=1, name="Students at risk"), "run": run, "info": run.info, "refreshes": True,
-        "minimum": 0.7, "dates": SimpleNamespace(minute=lambda _seconds: "now", zone="UTC"),
+        "log_out": "", "minimum": 0.7, "now": 1_075.0,
+        "dates": SimpleNamespace(minute=lambda _seconds: "now", zone="UTC"),
     }  # fmt: skip
     page = render("site/run.html", user="Ada", links=[], token="t", **values)
     return page.body.decode()
 
 
-def test_an_evaluation_tells_of_the_past_that_it_reads():
+def test_each_stage_is_named_with_how_far_it_has_come():
     run = PageRun("evaluate", 1, 2, state="running")
-    analysed = {"event": "analysed", "analysed": 3, "name": "A"}
-    assert "3 of 8 analysed" in shown(run, {"event": "total", "total": 8}, analysed)
-    text = shown(run, {"event": "past", "total": 5, "read": 2, "name": "B"})
-    assert "The past of 2 of 5 courses has been read" in text
-    assert "Last: B" in text
-    assert "the processor is at work now" in shown(run, {"event": "past", "total": 5, "read": 5, "name": "C"})
+    run.begin(Step("site"))
+    text = shown(run)
+    assert "Reading the site" in text
+    assert '<progress id="progress"></progress>' in text
+    analysed = {"event": "progress", "done": 3, "total": 8, "name": "A"}
+    text = shown(run, {"event": "stage", "stage": "analysis"}, analysed)
+    assert "<title>Calculating indicators 38% · " in text
+    assert '<progress id="progress" value="3" max="8">' in text
+    assert "Last: A" in text
+    assert re.search(r'role="status">\s*<p><strong>Calculating indicators</strong>', text)
+    assert "<li>Reading the site" in text
+    text = shown(run, {"event": "stage", "stage": "past"}, {"event": "progress", "done": 2, "total": 5, "name": "B"})
+    assert "<title>Reading the past of courses 40%" in text
+
+
+def test_an_evaluation_says_which_interval_and_training_of_how_many():
+    run = PageRun("evaluate", 1, 2, state="running")
+    text = shown(run, {"event": "stage", "stage": "evaluation", "interval": DECILES, "number": 2, "of": 3})
+    assert "Evaluating: tenths of the course (interval 2 of 3)</strong>: waiting for the processor to start" in text
+    text = shown(run, {"event": "progress", "done": 4, "total": 16, "name": ""})
+    assert "4 of 16 trainings (25%)" in text
+    assert "the data set" not in text
+    text = shown(run, {"event": "progress", "done": 16, "total": 16, "name": ""}, {"event": "phase", "phase": "writes"})
+    assert "(interval 2 of 3)</strong>: writing the report" in text
+    assert 'value="16" max="16"' in text
+
+
+def test_time_goes_on_until_the_end():
+    run = PageRun("train", 1, 2, state="running", began=1_000.0)
+    assert "Time so far</dt><dd>1 min 15 s" in shown(run)
+    run.end("done")
+    run.ended = 1_012.4
+    text = shown(run)
+    assert "Duration</dt><dd>12 s" in text
+    assert "<title>Done · Training" in text
 
 
 def test_an_evaluation_shows_what_intervals_give_in_time():
@@ -45,7 +76,7 @@ def test_an_evaluation_shows_what_intervals_give_in_time():
     done = {"event": "done", "info": ["Choose deciles."], "figures": {}, "evaluations": evaluations, "failed": False}
     text = shown(PageRun("evaluate", 1, 2), done)
     assert text.index("tenths of the course: 0.710") < text.index("quarters of the course: 0.600")
-    assert text.count("Warned in time: 23%. Right: –. Warnings a teacher and week: 2.4.") == 1
+    assert text.count("Flagged in time: 23%. Right: –. Warnings per teacher and week: 2.4.") == 1
     assert 'href="/analytics/models/1/backtest"' in text
 
 

@@ -87,7 +87,7 @@ def test_people_may_not_call_the_server_as_moodle_does(server, teacher, prepared
 
 def test_a_user_whom_the_site_does_not_know_sees_one_sentence_and_the_models(server):
     client = reader(server, "moodle")
-    assert "no user of this name" in told(client.get("/insights"), 403)
+    assert "No active Moodle user has this user name" in told(client.get("/insights"), 403)
     assert "<h1>Models</h1>" in client.get("/").text
 
 
@@ -181,7 +181,7 @@ def test_students_are_sorted_by_risk_with_reasons_and_links(teacher, prepared, s
     assert chances == sorted(chances, reverse=True)
     assert len(chances) == len(ids(text)) >= 2
     assert sorted(ids(text)) == predictions(server, prepared.dropout, prepared.course)
-    for part in (TITLE, "at risk of dropping out", "speaks for it", "Not useful", "Acknowledge", "Not applicable"):
+    for part in (TITLE, "at risk of dropping out", "raises the risk", "Not useful", "Acknowledge", "Not applicable"):
         assert part in text
     links = [one.replace("&amp;", "&") for one in re.findall(r'href="([^"]+)"', text)]
     assert any(one.startswith(f"{WWWROOT}/course/view.php?id=") for one in links)
@@ -199,7 +199,7 @@ def test_a_probability_has_its_range_and_what_that_means(teacher, prepared, serv
         assert found
         assert all(int(low) <= int(chance) <= int(high) for chance, low, high in found)
         assert text.count('<rect class="between"') == len(found)
-        assert "that lies in the range in brackets" in text
+        assert "lies in the range shown in brackets" in text
 
 
 def test_hostile_names_are_text(teacher, prepared):
@@ -214,7 +214,7 @@ def test_hostile_names_are_text(teacher, prepared):
 def test_one_insight_in_full(server, teacher, prepared):
     one = predictions(server, prepared.dropout, prepared.course)[0]
     text = teacher.get(f"/insights/{one}").text
-    assert "Everything that was calculated" in text
+    assert "All indicators" in text
     assert text.count('class="effect ') >= 4
     assert "<script" not in text
 
@@ -260,7 +260,7 @@ def test_many_students_are_shown_page_by_page(server, teacher, prepared):
 
 def test_notifications_are_kept_marked_and_chosen(server, teacher, prepared):
     [(ana,)] = rows(server.site, "SELECT id FROM mdl_user WHERE username = 'ana'")
-    assert "You have not been told of anything." in teacher.get("/notifications").text
+    assert "You have no notifications." in teacher.get("/notifications").text
     for url in ("javascript:alert(1)", "https://moodle.example/x"):
         change(server.store, "analytics_notifications", useridto=ana, subject=HOSTILE, contexturl=url, timeread=None)
     text = teacher.get("/notifications").text
@@ -288,7 +288,7 @@ def test_what_is_dealt_with_is_hidden_from_one_and_can_be_taken_back(server, tea
     answer = post(teacher, "/insights/act", page, one=f"fixed-{before[0]}", model=str(prepared.dropout))
     assert answer.status_code == 303
     text = teacher.get(answer.headers["location"]).text
-    assert "Recorded. The insight is no longer in your list" in text
+    assert "Saved. The insight is no longer in your list" in text
     assert ids(text) == before[1:]
     assert ids(reader(server, "manager").get(page).text) == before
     assert before[0] not in ids(teacher.get(page).text)
@@ -312,7 +312,7 @@ def test_the_notice_undoes_this_action_on_these_insights(server, teacher, prepar
     told(teacher.post("/insights/act", data={"action": "takeback", "of": "fixed", "id": chosen}), 403)
     answer = undo(teacher, text)
     back = teacher.get(answer.headers["location"]).text
-    assert "Taken back. The insight is in your list again." in back
+    assert "Undone. The insight is in your list again." in back
     assert "Undo" not in back
     assert answer.headers["location"].startswith(page)
     said = "SELECT predictionid, actionname FROM analytics_prediction_actions WHERE predictionid IN (?, ?) ORDER BY id"
@@ -333,7 +333,7 @@ def test_several_at_once_and_not_useful_is_asked_once_learned_and_unlearned(serv
     marks = "SELECT predictionid, timereverted IS NULL FROM analytics_feedback ORDER BY predictionid"
     asked = post(teacher, "/insights/act", page, action="incorrectlyflagged", id=chosen, model=str(prepared.dropout))
     assert "<h1>Mark 2 insights as not useful?</h1>" in asked.text
-    assert "This changes the model for everybody: the next training learns from it" in asked.text
+    assert "This changes the model for everyone: the next training learns from it" in asked.text
     assert f'href="{page.replace("&", "&amp;")}">Cancel</a>' in asked.text
     assert rows(server.store, marks) == []
     answer = confirm(teacher, asked)
@@ -361,11 +361,11 @@ def test_not_useful_promises_nothing_of_a_rule(server, prepared):
     assert "training" not in text
     answer = post(manager, "/insights/act", f"/insights/{one}", one=f"incorrectlyflagged-{one}", back="one")
     text = manager.get(answer.headers["location"]).text
-    assert "Recorded. The insight is no longer in your list" in text
+    assert "Saved. The insight is no longer in your list" in text
     assert "in your list again" in manager.get(undo(manager, text).headers["location"]).text
     of_dropout = predictions(server, prepared.dropout, prepared.course)[0]
     assert (
-        "It is wrong. The next training makes such predictions less likely, for everybody."
+        "It is wrong. The next training makes such predictions less likely, for everyone."
         in manager.get(f"/insights/{of_dropout}").text
     )
 

@@ -53,7 +53,7 @@ def test_every_text_is_used():
 
 def test_texts_are_filled_in_and_count():
     assert say("section number", count=1) == "One insight."
-    assert say("section number", count=2) == "2 insights, the highest probability first."
+    assert say("section number", count=2) == "2 insights, highest probability first."
     with pytest.raises(KeyError):
         say("there is no such text")
 

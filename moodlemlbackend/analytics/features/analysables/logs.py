@@ -52,7 +52,9 @@ class Logs:
         wanted = np.zeros(len(self._event_codes) + 1, bool)
         for event in events:
             if event not in self._event_codes:
-                raise SiteError(f"The event {event} is not told apart in the logs; name it in the indicator's events.")
+                raise SiteError(
+                    f"The event {event} is not distinguished in the logs; list it in the indicator's events."
+                )
             wanted[self._event_codes[event]] = True
         return wanted[self._codes]
 

@@ -71,8 +71,8 @@ class _CommunityOfInquiry(CourseIndicator):
         due = found.due[:, where]
         if self.cognitive and not self.module.lists_events and (found.seen[:, where] & due[:, :, None]).any():
             raise IndicatorError(
-                f"The indicator {self.id} cannot be calculated in the course {course.name}: Moodle has no rule for it "
-                "where students used the activity, and fails as well; leave the indicator out."
+                f"The indicator {self.id} cannot be calculated in the course {course.name}: Moodle has no "
+                "rule for it if students used the activity, and fails too; leave the indicator out."
             )
         return _score(levels[:, where], potentials[where], due)
 

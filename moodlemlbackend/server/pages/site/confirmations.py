@@ -11,10 +11,13 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.server.pages.site.responses import Page
+from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from moodlemlbackend.analytics.lifecycle.losses import Losses
+    from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.server.pages.site.forms import PageForm
 
 CONFIRMED = "confirmed"
@@ -47,6 +50,19 @@ class Question:
     def key(self) -> str:
         """Stands for all that is asked."""
         return sha256("\0".join([self.title, *self.sentences, "", *self.goes]).encode()).hexdigest()[:16]
+
+
+def about_loss(
+    model: AnalyticsModel,
+    action: str,
+    lost: Losses,
+    sentences: Sequence[str] = (),
+    fields: Sequence[tuple[str, object]] = (),
+) -> Question:
+    """The question before an action on a model that deletes something; Cancel leads to the page of the model."""
+    page = f"/analytics/models/{model.id}"
+    title, button = say(f"confirm {action}", model=model.name), say(f"confirm button {action}")
+    return Question(title, button, f"{page}/{action}", page, sentences, lost.parts, fields)
 
 
 def ask(form: PageForm, question: Question) -> Page | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -29,7 +30,7 @@ from moodlemlbackend.server.jobs.page_runs import TASKS, PageRun
 from moodlemlbackend.server.pages.charts import calibration_chart, score_chart
 from moodlemlbackend.server.pages.model_index import FIGURE, RunFacts
 from moodlemlbackend.server.pages.site import contexts
-from moodlemlbackend.server.pages.site.confirmations import Question, ask
+from moodlemlbackend.server.pages.site.confirmations import about_loss, ask
 from moodlemlbackend.server.pages.site.responses import Page, go
 from moodlemlbackend.server.texts import say
 
@@ -37,15 +38,17 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from moodlemlbackend.analytics.db import Connection
-    from moodlemlbackend.analytics.lifecycle.losses import Losses
     from moodlemlbackend.analytics.lifecycle.most_flagged import MostFlagged
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.server.pages.charts import ScoreChart
+    from moodlemlbackend.server.pages.site.confirmations import Question
     from moodlemlbackend.server.pages.site.forms import PageForm
     from moodlemlbackend.server.pages.site.request_context import RequestContext
 
 REFRESH_SECONDS = 3
 REPORT = "report.html"
+NOTICES = ("enable", "disable", "clear", "stop", "create", "edit", "import")
+"""What has just been done to a model, that its page can say."""
 SHOWN_EVALUATIONS = 6
 """Latest evaluations on the page of a model; all are on that of its log."""
 
@@ -101,12 +104,13 @@ def index(ctx: RequestContext, done: str = "") -> Page:
             )
             for model in models.listed(connection)
         ]  # fmt: skip
-    return Page("models.html", {"rows": rows, "notice": say("notice delete") if done == "delete" else ""})
+    notice = say("notice delete") if done == "delete" else ""
+    return Page("models.html", {"rows": rows, "on": ctx.workspace.settings.notifications, "notice": notice})
 
 
 def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
     """One model: what it is, what can be done with it, and how its evaluations went."""
-    shown = _model(ctx, modelid)
+    shown = model_for_manager(ctx, modelid)
     intervals = definitions.intervals_for(shown.target)
     with ctx.workspace.store.read() as connection:
         log = _evaluations(ctx, connection, modelid)
@@ -121,8 +125,8 @@ def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
         "intervals": intervals, "modes": MODES,
         "contexts": contexts.named(ctx, shown.contexts or ()), "minimum": backend.MINIMUM_SCORE,
         "processor": shown.processor or say("processor of the site"),
-        "has_past": definitions.has_past(shown.target),
-        "notice": say(f"notice {done}") if done in ("enable", "disable", "clear", "stop") else "",
+        "has_past": definitions.has_past(shown.target), "audience": definitions.audience(shown.target) or "nobody",
+        "notice": say(f"notice {done}") if done in NOTICES else "",
         "withheld": _withheld(ctx, shown, withheld),
     }  # fmt: skip
     return Page("model.html", values)
@@ -130,21 +134,28 @@ def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
 
 def progress(ctx: RequestContext, modelid: int, *, refresh: bool) -> Page | Response:
     """What a run is doing, or came to; refreshes itself while it goes on, unless that is not wanted."""
-    model, run = _model(ctx, modelid), ctx.runs.latest(modelid)
+    model, run = model_for_manager(ctx, modelid), ctx.runs.latest(modelid)
     if run is None:
         return go(f"/analytics/models/{modelid}")
     again = REFRESH_SECONDS if run.active and refresh else None
     info = ctx.hidden_paths.hide_in(run.info)
     return Page(
         "run.html",
-        {"model": model, "run": run, "info": info, "refreshes": bool(again), "minimum": backend.MINIMUM_SCORE},
+        {
+            "model": model,
+            "run": run,
+            "info": info,
+            "refreshes": bool(again),
+            "minimum": backend.MINIMUM_SCORE,
+            "now": time.time(),
+        },
         again,
     )
 
 
 def predictions(ctx: RequestContext, modelid: int) -> Page:
     """Where a model has predicted, and how much; with a link where the person may read."""
-    model = _model(ctx, modelid)
+    model = model_for_manager(ctx, modelid)
     with ctx.workspace.store.read() as connection:
         counted = stored_predictions.by_context(connection, modelid)
         withheld = {one.context: one for one in most_flagged.listed(connection, modelid, ctx.workspace.clock())}
@@ -159,7 +170,7 @@ def predictions(ctx: RequestContext, modelid: int) -> Page:
 
 def backtest(ctx: RequestContext, modelid: int) -> Page:
     """What a model would have done in the past of the site: the figures of its last backtest."""
-    model = _model(ctx, modelid)
+    model = model_for_manager(ctx, modelid)
     with ctx.workspace.store.read() as connection:
         kept = facts.read(connection, models.backtest_fact(modelid)) or {"intervals": {}, "time": 0, "version": 0}
     intervals = kept["intervals"]
@@ -171,7 +182,7 @@ def backtest(ctx: RequestContext, modelid: int) -> Page:
 
 def invalid(ctx: RequestContext, modelid: int, page: int) -> Page:
     """What on the site a model can neither learn from nor predict, and why."""
-    model = _model(ctx, modelid)
+    model = model_for_manager(ctx, modelid)
     first = (page - 1) * limits.PAGE_ELEMENTS
     elements = invalid_elements(ctx.site, model, ctx.workspace.clock())
     shown = [*islice(elements, first, first + limits.PAGE_ELEMENTS + 1)]
@@ -181,7 +192,7 @@ def invalid(ctx: RequestContext, modelid: int, page: int) -> Page:
 
 def log(ctx: RequestContext, modelid: int) -> Page:
     """Everything that has been done with a model."""
-    model = _model(ctx, modelid)
+    model = model_for_manager(ctx, modelid)
     with ctx.workspace.store.read() as connection:
         judged, past_runs = _evaluations(ctx, connection, modelid), runs(connection, modelid)
         marks = feedback.listed(connection, modelid)
@@ -193,7 +204,7 @@ def log(ctx: RequestContext, modelid: int) -> Page:
 
 def evaluation(ctx: RequestContext, modelid: int, logid: int) -> Page:
     """One evaluation with its figures."""
-    model = _model(ctx, modelid)
+    model = model_for_manager(ctx, modelid)
     evaluation = _evaluation(ctx, modelid, logid)
     folder = _folder(ctx, model, evaluation)
     names = sorted(path.name for path in folder.iterdir() if path.is_file()) if folder else []
@@ -207,7 +218,7 @@ def evaluation(ctx: RequestContext, modelid: int, logid: int) -> Page:
 
 def evaluation_file(ctx: RequestContext, modelid: int, logid: int, name: str) -> Response:
     """A figure or the report of an evaluation."""
-    model = _model(ctx, modelid)
+    model = model_for_manager(ctx, modelid)
     folder = _folder(ctx, model, _evaluation(ctx, modelid, logid))
     path = folder / name if folder else None
     if path is None or not path.is_file() or path.is_symlink():
@@ -220,7 +231,7 @@ def evaluation_file(ctx: RequestContext, modelid: int, logid: int, name: str) ->
 
 def change(ctx: RequestContext, modelid: int, action: str, form: PageForm) -> Page | Response:
     """Do what a form says; what deletes something is asked about first."""
-    model = _model(ctx, modelid)
+    model = model_for_manager(ctx, modelid)
     if action in TASKS:
         ctx.runs.start(PageRun(action, modelid, ctx.person.id, _options(model, action, form)))
         return go(f"/analytics/models/{modelid}/run")
@@ -236,30 +247,22 @@ def change(ctx: RequestContext, modelid: int, action: str, form: PageForm) -> Pa
     elif action == "disable":
         models.edit(ctx.workspace, modelid, enabled=False)
     elif action == "clear":
-        if question := ask(form, _about_loss(model, action, losses.if_cleared(ctx.workspace, modelid))):
+        if question := ask(form, about_loss(model, action, losses.if_cleared(ctx.workspace, modelid))):
             return question
         models.clear(ctx.workspace, modelid)
     elif action == "delete":
-        if question := ask(form, _about_loss(model, action, losses.if_removed(ctx.workspace, modelid))):
+        if question := ask(form, about_loss(model, action, losses.if_removed(ctx.workspace, modelid))):
             return question
         models.remove(ctx.workspace, modelid)
         return go(f"/analytics?done={action}")
     return go(f"/analytics/models/{modelid}?done={action}")
 
 
-def _about_loss(model: AnalyticsModel, action: str, lost: Losses, *sentences: str, **fields: str) -> Question:
-    """The question before a model is cleared, deleted or changed."""
-    here = f"/analytics/models/{model.id}"
-    return Question(
-        say(f"confirm {action}", model=model.name), say(f"confirm button {action}"), f"{here}/{action}", here,
-        [sentence for sentence in sentences if sentence], lost.parts, [*fields.items()],
-    )  # fmt: skip
-
-
 def _about_interval(ctx: RequestContext, model: AnalyticsModel, interval: str) -> Question:
     """The question before a model is enabled with an interval that cannot help, or another one than it has now."""
     lost = losses.if_edited(ctx.workspace, model.id, enabled=True, interval=interval)
-    return _about_loss(model, "enable", lost, definitions.cannot_help(model.target, interval), interval=interval)
+    why_not = definitions.cannot_help(model.target, interval)
+    return about_loss(model, "enable", lost, [why_not] if why_not else [], [("interval", interval)])
 
 
 def _options(model: AnalyticsModel, action: str, form: PageForm) -> dict[str, Any]:
@@ -274,7 +277,7 @@ def _options(model: AnalyticsModel, action: str, form: PageForm) -> dict[str, An
     return {"mode": mode, "interval": None if mode == TRAINED_MODEL else interval or None}
 
 
-def _model(ctx: RequestContext, modelid: int) -> AnalyticsModel:
+def model_for_manager(ctx: RequestContext, modelid: int) -> AnalyticsModel:
     """A model for a manager; RequestError of 403 or 404."""
     ctx.require_manager()
     with ctx.workspace.store.read() as connection:

@@ -43,7 +43,7 @@ def refusal(
 ) -> Response:
     """A page that says in one sentence why there is no other; the sentence is in the reader's language or English."""
     links = navigation(person_only=person_only, manages=False)
-    title = say("not found") if code == 404 else say("refused")
+    title = say("refused") if code == 403 else say("not found") if code == 404 else say("failed")
     return render(
         "site/refusal.html", code, {**HEADERS, **headers}, user=None, log_out=log_out, links=links, title=title,
         text=sentence, english=english,

@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("timesplitting", sa.String(length=255), nullable=True),
         sa.Column("predictionsprocessor", sa.String(length=255), nullable=True),
         sa.Column("version", WHOLE, nullable=False),
-        sa.Column("contextids", LONG, nullable=True, comment="JSON: contexts that limit the analysables"),
+        sa.Column("contextids", LONG, nullable=True, comment="JSON: the contexts that the model is limited to"),
         sa.Column("timecreated", WHOLE, nullable=True),
         sa.Column("timemodified", WHOLE, nullable=False),
         sa.Column("usermodified", WHOLE, nullable=False),

@@ -1,0 +1,204 @@
+"""What a prediction keeps: registers of use, data sets, predictions and messages.
+
+:class:`Records` keep it in the store, :class:`Rehearsal` in memory and a temporary folder, for a dry run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from moodlemlbackend.analytics.db import dataset_files
+from moodlemlbackend.analytics.db import predictions as stored_predictions
+from moodlemlbackend.analytics.db.dataset_files import PREDICTED, UNLABELLED, DatasetFile
+from moodlemlbackend.analytics.insights.messages import NewPrediction, write_messages
+from moodlemlbackend.analytics.lifecycle import most_flagged
+from moodlemlbackend.analytics.lifecycle.analysing import write_part
+from moodlemlbackend.analytics.lifecycle.used_samples import PREDICTION, UsedSamples
+from moodlemlbackend.analytics.notifications import outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from moodlemlbackend.analytics.features.analysis import Analysis, Result
+    from moodlemlbackend.analytics.lifecycle.most_flagged import MostFlagged
+    from moodlemlbackend.analytics.models import AnalyticsModel
+    from moodlemlbackend.analytics.notifications.message import Message
+    from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.workspace import Workspace
+
+NOT_EXPLAINED: dict[str, Any] = {"probability": None, "probability_range": None, "reasons": []}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run predicted.
+
+    Attributes
+    ----------
+    rows, explanations
+        predictions that are news, by column, and why, by position.
+    results
+        analysables that are registered with their predictions.
+    merged, contexts
+        the data set that was predicted, and the contexts in it.
+    withheld
+        courses about which no one is notified, by context.
+    """
+
+    rows: Sequence[dict[str, Any]]
+    explanations: Mapping[int, dict[str, Any]] = field(default_factory=dict)
+    results: Sequence[Result] = ()
+    merged: DatasetFile | None = None
+    contexts: Collection[int] = ()
+    withheld: Mapping[int, MostFlagged] = field(default_factory=dict)
+
+    def explanation(self, position: int) -> dict[str, Any]:
+        """Why a row is predicted so, as a prediction is stored."""
+        return self.explanations.get(position, NOT_EXPLAINED)
+
+
+class Records:
+    """Keeps what comes of a prediction in the store."""
+
+    explains = True
+
+    def __init__(self, workspace: Workspace, site: Site, model: AnalyticsModel, analysis: Analysis) -> None:
+        self.workspace, self.site, self.model, self.analysis = workspace, site, model, analysis
+        self.used_samples = UsedSamples(workspace, model, analysis.target, PREDICTION)
+
+    def keep_part(self, result: Result) -> None:
+        """Keep one analysable's samples with what a prediction of them will need to know."""
+        assert result.method is not None
+        path = write_part(self.workspace, self.site, self.model, self.analysis, UNLABELLED, result)
+        part = _part(result, path)
+        with self.workspace.store.write() as connection:
+            dataset_files.add(
+                connection, self.workspace, self.model, UNLABELLED, part.interval, path, part.rows, part.analysable,
+                part.details,
+            )  # fmt: skip
+            self.used_samples.write(connection, [result])
+
+    def register(self) -> None:
+        """Register what was looked at and gave nothing."""
+        with self.workspace.store.write() as connection:
+            self.used_samples.write(connection)
+
+    def merge(self, interval: str) -> DatasetFile | None:
+        """Merge all samples that wait for a prediction into one data set; None when there are none."""
+        workspace, model = self.workspace, self.model
+        with workspace.store.write() as connection:
+            new = dataset_files.of_analysables(connection, workspace, model, UNLABELLED, interval, merged=False)
+            waiting = dataset_files.pending(connection, workspace, model, UNLABELLED, interval, PREDICTED)
+            if not new and len(waiting) < 2:
+                return waiting[0] if waiting else None
+            merged = dataset_files.merge(connection, workspace, model, UNLABELLED, new, waiting)
+        dataset_files.remove(waiting)
+        return merged
+
+    def parts_of(self, merged: DatasetFile) -> Sequence[DatasetFile]:
+        """The data sets of single analysables in a merged one."""
+        with self.workspace.store.read() as connection:
+            return dataset_files.parts_of(connection, self.workspace, merged)
+
+    def keep(self, outcome: Outcome) -> int | None:
+        """Write predictions, explanations, messages and registers in one transaction; returns how many messages.
+
+        With notifications off there are none.
+        """
+        workspace, modelid = self.workspace, self.model.id
+        with workspace.store.write() as connection:
+            self.used_samples.write(connection, outcome.results)
+            predictions = []
+            for at, row in enumerate(outcome.rows):
+                explanation = outcome.explanation(at)
+                predictionid = stored_predictions.insert(connection, row, **explanation)
+                predictions.append(_new(predictionid, row, explanation))
+            written = None
+            if workspace.settings.notifications:
+                messages = _messages(workspace, self.site, self.model, predictions, outcome.withheld)
+                written = outbox.put(connection, workspace, messages)
+            if outcome.merged:
+                most_flagged.remember(connection, modelid, outcome.contexts, outcome.withheld, workspace.clock())
+                dataset_files.use(connection, workspace, self.model, outcome.merged.id, PREDICTED)
+        return written
+
+
+class Rehearsal:
+    """Keeps the messages that would be written, and nothing in the store; files go to a temporary folder."""
+
+    explains = False
+
+    def __init__(
+        self, workspace: Workspace, site: Site, model: AnalyticsModel, analysis: Analysis, folder: Path
+    ) -> None:
+        self.workspace, self.site, self.model, self.analysis = workspace, site, model, analysis
+        self.used_samples = UsedSamples(workspace, model, analysis.target, PREDICTION)
+        self.messages: list[Message] = []
+        self._aside = replace(workspace, folder=folder)
+        self._parts: list[DatasetFile] = []
+
+    def keep_part(self, result: Result) -> None:
+        """Write one analysable's samples to the temporary folder."""
+        path = write_part(self._aside, self.site, self.model, self.analysis, UNLABELLED, result)
+        self._parts.append(_part(result, path))
+
+    def register(self) -> None:
+        """Register nothing."""
+
+    def merge(self, interval: str) -> DatasetFile | None:
+        """Merge what :class:`Records` would merge, in the temporary folder."""
+        workspace, model = self.workspace, self.model
+        with workspace.store.read() as connection:
+            left = dataset_files.of_analysables(connection, workspace, model, UNLABELLED, interval, merged=False)
+            waiting = dataset_files.pending(connection, workspace, model, UNLABELLED, interval, PREDICTED)
+            merged_before = [part for file in waiting for part in dataset_files.parts_of(connection, workspace, file)]
+        files = [*left, *self._parts, *waiting]
+        self._parts = [*left, *self._parts, *merged_before]
+        if not files:
+            return None
+        path = dataset_files.new_path(self._aside, model, UNLABELLED, interval)
+        dataset_files.join([file.path for file in files], path)
+        return DatasetFile(0, path, interval, None, sum(file.rows for file in files), workspace.clock(), {})
+
+    def parts_of(self, _merged: DatasetFile) -> Sequence[DatasetFile]:
+        """The data sets of single analysables in the merged one."""
+        return self._parts
+
+    def keep(self, outcome: Outcome) -> None:
+        """Write the messages, and send none."""
+        predictions = [_new(at + 1, row, outcome.explanation(at)) for at, row in enumerate(outcome.rows)]
+        self.messages = _messages(self.workspace, self.site, self.model, predictions, outcome.withheld)
+
+
+def _part(result: Result, path: Path) -> DatasetFile:
+    """The data set of one analysable, as the store will know it."""
+    assert result.method is not None
+    assert result.samples is not None
+    assert result.ranges is not None
+    assert result.features is not None
+    bounds = zip(result.ranges.starts.tolist(), result.ranges.ends.tolist(), strict=True)
+    details = {
+        "ranges": dict(zip(map(str, result.ranges.indexes.tolist()), bounds, strict=True)),
+        "contexts": dict(zip(map(str, result.samples.ids.tolist()), result.samples.contexts.tolist(), strict=True)),
+    }
+    return DatasetFile(0, path, result.method.id, int(result.analysable.id), len(result.features), 0, details)
+
+
+def _new(predictionid: int, row: Mapping[str, Any], explanation: Mapping[str, Any]) -> NewPrediction:
+    return NewPrediction(
+        predictionid, row["contextid"], row["sampleid"], row["prediction"], row["predictionscore"],
+        **explanation, start=row["timestart"] or 0, end=row["timeend"] or 0, calculations=row["calculations"],
+    )  # fmt: skip
+
+
+def _messages(
+    workspace: Workspace,
+    site: Site,
+    model: AnalyticsModel,
+    predictions: Sequence[NewPrediction],
+    withheld: Collection[int],
+) -> list[Message]:
+    """The messages about predictions, but those in the contexts ``withheld``."""
+    return write_messages(workspace, site, model, [one for one in predictions if one.contextid not in withheld])
