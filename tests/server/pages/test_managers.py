@@ -261,7 +261,7 @@ def test_figures_come_from_the_folder_of_the_model_alone(server, manager, addres
     for place in (outside, f"{folder}/{up}outside", f"{up}outside", "/etc", "x", ""):
         store(server, "UPDATE analytics_models_log SET dir = ?", str(place))
         told(manager.get(f"{address}/evaluations/{logid}/roc-curve.png"), 404)
-        assert "left no figures" in manager.get(f"{address}/evaluations/{logid}").text
+        assert "has no figures" in manager.get(f"{address}/evaluations/{logid}").text
     store(server, "UPDATE analytics_models_log SET dir = ?", folder)
     (server.folder / "work" / folder / "link.png").symlink_to(outside / "roc-curve.png")
     told(manager.get(f"{address}/evaluations/{logid}/link.png"), 404)
@@ -383,7 +383,7 @@ def test_predictions_by_course_and_invalid_elements(manager, prepared, address):
     assert f'href="/insights?context={prepared.course}&model={prepared.dropout}"' in text
     text = manager.get(f"{address}/invalid").text
     assert "The course has no students." in text
-    assert 'data-name="What to do in Moodle">Give its students a role of the archetype student' in text
+    assert 'data-name="What to do in Moodle">Give its students a role with the archetype student' in text
     assert 'data-name="Not for training"' in text
 
 
