@@ -13,10 +13,10 @@ HAS_CPU_WHEEL = 'platform_machine in "x86_64 AMD64" and sys_platform in "linux w
 NO_CPU_WHEEL = 'platform_machine not in "x86_64 AMD64" or sys_platform not in "linux win32"'
 
 CORE = [
-    "click>=8.1.3",
+    "click>=8.2",
     "filelock>=3.13",
     "jinja2>=3.1.2",
-    "matplotlib>=3.8",
+    "matplotlib>=3.10.8",
     "numpy>=1.26",
     "pyarrow>=17",
     "rich>=13.9.4",
@@ -31,7 +31,7 @@ CORE = [
 ROOMS = {
     "server": [
         "Babel>=2.12",
-        "fastapi>=0.115",
+        "fastapi>=0.115.4",
         "fsspec>=2025.5.1",
         "itsdangerous>=2.1",
         "jinja2>=3.1.2",

@@ -140,7 +140,7 @@ def insert(
         id=0,
         enabled=enabled,
         trained=definitions.is_static(target),
-        given_name=_name(name),
+        given_name=checked_name(name),
         target=target,
         indicators=tuple(indicators),
         interval=interval,
@@ -176,7 +176,7 @@ def planned(workspace: Workspace, model: AnalyticsModel, changes: Changes) -> An
     if "contexts" in given:
         given["contexts"] = _contexts(given["contexts"])
     if "name" in given:
-        given["given_name"] = _name(given.pop("name"))
+        given["given_name"] = checked_name(given.pop("name"))
     now = workspace.clock()
     plan = replace(model, **given, modified=now, modified_by=workspace.userid)
     if model.static and (plan.indicators, plan.processor) != (model.indicators, model.processor):
@@ -299,7 +299,8 @@ def _contexts(contexts: Iterable[int] | None) -> tuple[int, ...] | None:
     return tuple(sorted({int(one) for one in contexts or ()})) or None
 
 
-def _name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """A name as it is kept; UsageError when it is too long."""
     text = " ".join(name.split())
     if len(text) > MODEL_NAME:
         raise UsageError(f"The name is too long; a model's name may have at most {MODEL_NAME} characters.")

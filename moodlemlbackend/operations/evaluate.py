@@ -167,7 +167,7 @@ def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, result: Map
     new = "later" if evaluation.kind == TIME else "new"
     return (
         f"{held_out[evaluation.kind]}: the score in {new} courses is {result['score']:.4f}; in courses the "
-        f"model has seen it would be {result['seen']['score']:.4f}. {expectation(result)}"
+        f"model has seen, it would be {result['seen']['score']:.4f}. {expectation(result)}"
     )
 
 

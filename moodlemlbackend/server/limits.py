@@ -81,6 +81,8 @@ PAGE_ELEMENTS = 25
 PAGE_NOTIFICATIONS = 50
 PAGE_RECIPIENTS = 100
 """Entries of a page of insights, of one of invalid elements, of that of notifications, and of one of recipients."""
+PAGE_CONTEXTS = 20
+"""Courses and categories that a search shows."""
 FORM_BYTES = MIB // 4
 FORM_FIELDS = 2048
 """A form of a page: its body, and its fields."""

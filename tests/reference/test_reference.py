@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import types
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +31,21 @@ VARIABLES = Path("model.ckpt", "variables", "variables")
 COLUMNS = np.array([0, 2, 3, 7, 11])
 WIDTHS = (COLUMNS.size, 4, 6, 3)
 RESTARTS = struct.pack("<II", 0, 1)  # how a block of one restart point, its start, ends
-SECONDS = 2  # no input may keep the reader busy for longer, even on a loaded machine
+SECONDS = 2  # of the processor; no input may keep the reader busy for longer
 
 fuzzed = settings(
     max_examples=300,
-    deadline=SECONDS * 1000,
+    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     database=None,
 )
+
+
+@contextmanager
+def in_time():
+    start = time.process_time()
+    yield
+    assert time.process_time() - start < SECONDS
 
 
 # Generated models
@@ -167,9 +175,9 @@ def test_the_left_model_says_what_it_was_trained_on():
 
 @needs_shared
 def test_reading_the_left_model_is_quick():
-    start = time.perf_counter()
+    start = time.process_time()
     read_reference_model(REFERENCE / "classifier")
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 def test_a_generated_model_predicts_as_tensorflow_does(generated):
@@ -284,7 +292,7 @@ def test_a_data_set_of_other_columns_is_refused(generated):
     network = read_reference_model(generated)
     with pytest.raises(ModelError, match=r"has 11 feature columns, but .* trained on at least 12"):
         network.probabilities(np.zeros((1, 11), np.float32))
-    with pytest.raises(ModelError, match=r"has 13 feature columns, but .* trained on 12"):
+    with pytest.raises(ModelError, match=r"has 13 feature columns, .* trained on 12"):
         dataclasses.replace(network, n_features=12).probabilities(np.zeros((1, 13), np.float32))
 
 
@@ -389,7 +397,8 @@ def test_a_flipped_pickle_is_read_or_refused(tmp_path, generated, flips):
     file = tmp_path / "classifier.pkl"
     file.write_bytes(flip((generated / "classifier.pkl").read_bytes(), flips))
     try:
-        read_attributes(file)
+        with in_time():
+            read_attributes(file)
     except ModelError as error:
         assert "classifier.pkl" in str(error)  # noqa: PT017 - it may also be read
 
@@ -399,7 +408,8 @@ def test_a_flipped_pickle_is_read_or_refused(tmp_path, generated, flips):
 def test_a_flipped_index_is_read_or_refused(model, generated, flips):
     index_of(model).write_bytes(flip(index_of(generated).read_bytes(), flips))
     try:
-        network = read_reference_model(model)
+        with in_time():
+            network = read_reference_model(model)
     except ModelError as error:
         assert str(model) in str(error)  # noqa: PT017 - it may also be read
     else:
@@ -448,7 +458,8 @@ def data_block(folder):
 def test_a_flipped_index_with_right_checksums_is_read_or_refused(model, generated, flips):
     index_of(model).write_bytes(table(flip(data_block(generated), flips)))
     try:
-        read_reference_model(model)
+        with in_time():
+            read_reference_model(model)
     except ModelError as error:
         assert str(model) in str(error)  # noqa: PT017 - it may also be read
 
@@ -484,7 +495,5 @@ def test_a_table_written_anew_is_admitted(model):
 @pytest.mark.parametrize("reason", HOSTILE_TABLES)
 def test_hostile_tables_are_refused(model, reason):
     index_of(model).write_bytes(HOSTILE_TABLES[reason])
-    start = time.perf_counter()
-    with pytest.raises(ModelError, match=reason):
+    with in_time(), pytest.raises(ModelError, match=reason):
         read_reference_model(model)
-    assert time.perf_counter() - start < SECONDS

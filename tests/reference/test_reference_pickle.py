@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from moodlemlbackend.errors import ModelError
 from moodlemlbackend.reference.pickled import read_attributes
 
-SECONDS = 2  # no input may keep the reader busy for longer, even on a loaded machine
+SECONDS = 2  # of the processor; no input may keep the reader busy for longer
 GLOBAL_TF = b"cmoodlemlbackend.model.tensor\nTF\n"
 NEW_TF = b"\x80\x03" + GLOBAL_TF + b")\x81"
 WRAPPER = b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81"
@@ -127,10 +127,10 @@ def test_the_hand_made_array_is_admitted(tmp_path):
 def test_hostile_pickles_are_refused(tmp_path, case):
     file = tmp_path / "classifier.pkl"
     file.write_bytes(HOSTILE[case])
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ModelError, match=r"classifier\.pkl") as refusal:
         read_attributes(file)
-    assert time.perf_counter() - start < SECONDS
+    assert time.process_time() - start < SECONDS
     assert len(str(refusal.value)) < 400 + len(str(file))
 
 
@@ -167,7 +167,7 @@ def test_a_bomb_is_not_unpacked(tmp_path):
 
 @settings(
     max_examples=300,
-    deadline=SECONDS * 1000,
+    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     database=None,
 )

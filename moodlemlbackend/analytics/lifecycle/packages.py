@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ from moodlemlbackend.settings.backend import load_settings
 from moodlemlbackend.storage import archives
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
@@ -46,6 +46,31 @@ CONFIGURATION_BYTES = 1 << 20
 NO_TIME = "1970-01-01T00:00:00+00:00"
 _ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
 _COMPONENTS = "components"
+
+
+@dataclass(frozen=True)
+class Package:
+    """What a package holds that has been looked at.
+
+    Attributes
+    ----------
+    learned
+        The folder with what the model has learned, None where that is not in it.
+    of_php
+        Whether Moodle's PHP processor trained it.
+    notes
+        What was noticed.
+    alike
+        The models of the same target, indicators and interval that there are.
+    """
+
+    target: str
+    interval: str
+    indicators: Sequence[str]
+    learned: Path | None
+    of_php: bool
+    notes: list[str]
+    alike: Sequence[AnalyticsModel]
 
 
 @dataclass(frozen=True)
@@ -115,6 +140,36 @@ def export_model(workspace: Workspace, modelid: int, archive: Path, *, weights: 
                     file.writestr(entry, path.read_bytes())
 
 
+@contextmanager
+def opened(workspace: Workspace, archive: Path, *, ignore_versions: bool = False) -> Iterator[Package]:
+    """Unpack a package and look at it, without changing anything; errors as of :func:`import_model`."""
+    with tempfile.TemporaryDirectory(prefix="moodlemlbackend-") as scratch:
+        folder = Path(scratch) / "package"
+        with storage_errors(archive):
+            archive.stat()
+        archives.unpack(archive, folder)
+        configuration = _read_configuration(folder)
+        with workspace.store.read() as connection:
+            known = facts.read(connection, _COMPONENTS) or {}
+            modules = facts.read(connection, MODULES_FACT)
+        notes = _check(configuration, known, ignore_versions=ignore_versions)
+        if absent := _absent(configuration["indicators"], modules):
+            raise PackageError(
+                f"The package has indicators of activities that the site does not have: {', '.join(absent)}; "
+                "export it again without them."
+            )
+        learned = folder / WEIGHTS
+        yield Package(
+            configuration["target"],
+            configuration["timesplitting"],
+            configuration["indicators"],
+            learned if learned.is_dir() else None,
+            configuration["processor"] == PHP_PROCESSOR,
+            notes,
+            _alike(workspace, configuration),
+        )
+
+
 def import_model(
     workspace: Workspace,
     archive: Path,
@@ -136,47 +191,32 @@ def import_model(
     ModelError
         The trained model in it cannot be used.
     """
-    with tempfile.TemporaryDirectory(prefix="moodlemlbackend-") as scratch:
-        folder = Path(scratch) / "package"
-        with storage_errors(archive):
-            archive.stat()
-        archives.unpack(archive, folder)
-        configuration = _read_configuration(folder)
-        with workspace.store.read() as connection:
-            known = facts.read(connection, _COMPONENTS) or {}
-            modules = facts.read(connection, MODULES_FACT)
-        notes = _check(configuration, known, ignore_versions=ignore_versions)
-        if absent := _absent(configuration["indicators"], modules):
-            raise PackageError(
-                f"The package has indicators of activities that the site does not have: {', '.join(absent)}; "
-                "export it again without them."
-            )
-        learned = folder / WEIGHTS
-        wanted = weights and learned.is_dir()
-        if wanted and configuration["processor"] == PHP_PROCESSOR:
+    with opened(workspace, archive, ignore_versions=ignore_versions) as package:
+        wanted = weights and package.learned is not None
+        if wanted and package.of_php:
             raise PackageError(
                 "This model was trained by Moodle's PHP processor, which cannot be used here; import it "
                 "without weights and train it."
             )
-        if agree and (alike := _alike(workspace, configuration)):
-            agree(alike)
+        if agree and package.alike:
+            agree(package.alike)
         with ExitStack() as lock:
             with workspace.store.write() as connection:
                 model = models.insert(
                     connection,
                     workspace,
-                    configuration["target"],
-                    configuration["indicators"],
-                    interval=configuration["timesplitting"],
-                    processor="logistic_regression" if configuration["processor"] == PHP_PROCESSOR else None,
+                    package.target,
+                    package.indicators,
+                    interval=package.interval,
+                    processor="logistic_regression" if package.of_php else None,
                     name=name,
                 )
                 if wanted:
                     lock.enter_context(workspace.lock(model.id))
                     unfinished.begin_import(connection, model.id)
-            if wanted:
-                model = _import_weights(workspace, model, learned)
-        return Imported(model, notes)
+            if wanted and package.learned:
+                model = _import_weights(workspace, model, package.learned)
+        return Imported(model, package.notes)
 
 
 def export_training_data(workspace: Workspace, modelid: int, target: Path) -> int:

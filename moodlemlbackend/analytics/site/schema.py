@@ -100,6 +100,7 @@ TABLES: dict[str, Table] = {
     "groups_members": _table("groupid userid", timeadded=_NEVER, dated="timeadded"),
     "groups": Table(dict.fromkeys(("id", "courseid"), REQUIRED), rare=True),
     "groupings_groups": Table(dict.fromkeys(("groupingid", "groupid"), REQUIRED), rare=True),
+    "course_categories": Table(dict.fromkeys(("id", "name"), REQUIRED), rare=True),
     "analytics_models": Table(dict.fromkeys(("id", "enabled", "trained", "target"), REQUIRED), rare=True),
     "task_scheduled": Table(dict.fromkeys(("classname", "disabled"), REQUIRED), rare=True),
     "course_modules_completion": _table(

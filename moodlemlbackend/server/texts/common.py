@@ -67,4 +67,5 @@ ENGLISH = {
     "yourself": "About you",
     "person": "User {id}",
     "whole site": "The whole site",
+    "category": "Category {name}",
 }

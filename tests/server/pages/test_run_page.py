@@ -22,7 +22,8 @@ def shown(run: PageRun, *events: dict) -> str:
         _apply_event(run, json.dumps(event).encode())
     values = {
         "model": SimpleNamespace(id=1, name="Students at risk"), "run": run, "info": run.info, "refreshes": True,
-        "minimum": 0.7, "now": 1_075.0, "dates": SimpleNamespace(minute=lambda _seconds: "now", zone="UTC"),
+        "log_out": "", "minimum": 0.7, "now": 1_075.0,
+        "dates": SimpleNamespace(minute=lambda _seconds: "now", zone="UTC"),
     }  # fmt: skip
     page = render("site/run.html", user="Ada", links=[], token="t", log_out="", **values)
     return page.body.decode()

@@ -160,6 +160,7 @@ def test_a_form_of_a_session_that_has_ended_does_nothing(server, prepared):
         del form["token"]
         assert post(client, "/insights/act", page, **form).status_code == 303
         assert post(client, "/insights/act", page, one=f"takeback-{ids(shown)[0]}").status_code == 303
+    assert (server.base / ".logins" / "key").stat().st_mode & 0o077 == 0
 
 
 def test_hostile_ids_are_refused(teacher, prepared):

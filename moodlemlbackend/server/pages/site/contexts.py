@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS
+from moodlemlbackend.analytics.site.categories import categories
 from moodlemlbackend.analytics.site.contexts import COURSE, USER, read_contexts
 from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.site.roles import assignments_of
@@ -29,6 +31,7 @@ class NamedContext:
 def named(ctx: RequestContext, contextids: Collection[int]) -> dict[int, NamedContext]:
     """The contexts that there are still, by id."""
     courses = {course.context: course for course in ctx.site.courses}
+    of_categories = categories(ctx.site)
     found = {}
     for context in read_contexts(ctx.site, contextids):
         course = next((courses[above] for above in reversed(context.path) if above in courses), None)
@@ -39,10 +42,23 @@ def named(ctx: RequestContext, contextids: Collection[int]) -> dict[int, NamedCo
             name = say("person", id=context.instance)
         elif context.level >= COURSE and course:
             name = format_name(course.fullname or course.shortname, ctx.site.language)
+        elif context.id in of_categories:
+            name = say("category", name=of_categories[context.id])
         else:
             name = say("whole site")
         found[context.id] = NamedContext(context.id, name, own)
     return found
+
+
+def search(ctx: RequestContext, text: str, most: int) -> list[NamedContext]:
+    """Categories and courses whose name has a text, categories first; one more than ``most`` where there are more."""
+    wanted = text.casefold()
+    names = {context: say("category", name=name) for context, name in categories(ctx.site).items()}
+    for course in ctx.site.courses:
+        full, short = (format_name(name, ctx.site.language) for name in (course.fullname, course.shortname))
+        names[course.context] = f"{full or short} ({short})" if short not in ("", full) else full
+    found = (NamedContext(context, name) for context, name in names.items() if wanted in name.casefold())
+    return [*islice(found, most + 1)]
 
 
 def concerning(ctx: RequestContext, contextids: Collection[int]) -> set[int]:

@@ -29,6 +29,10 @@ class PageForm:
         """The first value of a field; empty when there is none."""
         return self._values.get(name, [""])[0]
 
+    def texts(self, name: str) -> list[str]:
+        """All values of a field."""
+        return self._values.get(name, [])
+
     def number(self, name: str) -> int | None:
         """A field that is an id; None when it is empty, RequestError when it is something else."""
         return whole(self.text(name)) if self.text(name) else None

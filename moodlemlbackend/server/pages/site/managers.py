@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 3
 REPORT = "report.html"
+NOTICES = ("enable", "disable", "clear", "stop", "create", "edit", "import")
+"""What has just been done to a model, that its page can say."""
 SHOWN_EVALUATIONS = 6
 """Latest evaluations on the page of a model; all are on that of its log."""
 
@@ -108,7 +110,7 @@ def index(ctx: RequestContext, done: str = "") -> Page:
 
 def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
     """One model: what it is, what can be done with it, and how its evaluations went."""
-    shown = _model(ctx, modelid)
+    shown = model_for_manager(ctx, modelid)
     intervals = definitions.intervals_for(shown.target)
     with ctx.workspace.store.read() as connection:
         log = _evaluations(ctx, connection, modelid)
@@ -124,7 +126,7 @@ def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
         "contexts": contexts.named(ctx, shown.contexts or ()), "minimum": backend.MINIMUM_SCORE,
         "processor": shown.processor or say("processor of the site"),
         "has_past": definitions.has_past(shown.target), "audience": definitions.audience(shown.target) or "nobody",
-        "notice": say(f"notice {done}") if done in ("enable", "disable", "clear", "stop") else "",
+        "notice": say(f"notice {done}") if done in NOTICES else "",
         "withheld": _withheld(ctx, shown, withheld),
     }  # fmt: skip
     return Page("model.html", values)
@@ -132,7 +134,7 @@ def model(ctx: RequestContext, modelid: int, done: str = "") -> Page:
 
 def progress(ctx: RequestContext, modelid: int, *, refresh: bool) -> Page | Response:
     """What a run is doing, or came to; refreshes itself while it goes on, unless that is not wanted."""
-    model, run = _model(ctx, modelid), ctx.runs.latest(modelid)
+    model, run = model_for_manager(ctx, modelid), ctx.runs.latest(modelid)
     if run is None:
         return go(f"/analytics/models/{modelid}")
     again = REFRESH_SECONDS if run.active and refresh else None
@@ -153,7 +155,7 @@ def progress(ctx: RequestContext, modelid: int, *, refresh: bool) -> Page | Resp
 
 def predictions(ctx: RequestContext, modelid: int) -> Page:
     """Where a model has predicted, and how much; with a link where the person may read."""
-    model = _model(ctx, modelid)
+    model = model_for_manager(ctx, modelid)
     with ctx.workspace.store.read() as connection:
         counted = stored_predictions.by_context(connection, modelid)
         withheld = {one.context: one for one in most_flagged.listed(connection, modelid, ctx.workspace.clock())}
@@ -168,7 +170,7 @@ def predictions(ctx: RequestContext, modelid: int) -> Page:
 
 def backtest(ctx: RequestContext, modelid: int) -> Page:
     """What a model would have done in the past of the site: the figures of its last backtest."""
-    model = _model(ctx, modelid)
+    model = model_for_manager(ctx, modelid)
     with ctx.workspace.store.read() as connection:
         kept = facts.read(connection, models.backtest_fact(modelid)) or {"intervals": {}, "time": 0, "version": 0}
     intervals = kept["intervals"]
@@ -180,7 +182,7 @@ def backtest(ctx: RequestContext, modelid: int) -> Page:
 
 def invalid(ctx: RequestContext, modelid: int, page: int) -> Page:
     """What on the site a model can neither learn from nor predict, and why."""
-    model = _model(ctx, modelid)
+    model = model_for_manager(ctx, modelid)
     first = (page - 1) * limits.PAGE_ELEMENTS
     elements = invalid_elements(ctx.site, model, ctx.workspace.clock())
     shown = [*islice(elements, first, first + limits.PAGE_ELEMENTS + 1)]
@@ -190,7 +192,7 @@ def invalid(ctx: RequestContext, modelid: int, page: int) -> Page:
 
 def log(ctx: RequestContext, modelid: int) -> Page:
     """Everything that has been done with a model."""
-    model = _model(ctx, modelid)
+    model = model_for_manager(ctx, modelid)
     with ctx.workspace.store.read() as connection:
         judged, past_runs = _evaluations(ctx, connection, modelid), runs(connection, modelid)
         marks = feedback.listed(connection, modelid)
@@ -202,7 +204,7 @@ def log(ctx: RequestContext, modelid: int) -> Page:
 
 def evaluation(ctx: RequestContext, modelid: int, logid: int) -> Page:
     """One evaluation with its figures."""
-    model = _model(ctx, modelid)
+    model = model_for_manager(ctx, modelid)
     evaluation = _evaluation(ctx, modelid, logid)
     folder = _folder(ctx, model, evaluation)
     names = sorted(path.name for path in folder.iterdir() if path.is_file()) if folder else []
@@ -216,7 +218,7 @@ def evaluation(ctx: RequestContext, modelid: int, logid: int) -> Page:
 
 def evaluation_file(ctx: RequestContext, modelid: int, logid: int, name: str) -> Response:
     """A figure or the report of an evaluation."""
-    model = _model(ctx, modelid)
+    model = model_for_manager(ctx, modelid)
     folder = _folder(ctx, model, _evaluation(ctx, modelid, logid))
     path = folder / name if folder else None
     if path is None or not path.is_file() or path.is_symlink():
@@ -229,7 +231,7 @@ def evaluation_file(ctx: RequestContext, modelid: int, logid: int, name: str) ->
 
 def change(ctx: RequestContext, modelid: int, action: str, form: PageForm) -> Page | Response:
     """Do what a form says; what deletes something is asked about first."""
-    model = _model(ctx, modelid)
+    model = model_for_manager(ctx, modelid)
     if action in TASKS:
         ctx.runs.start(PageRun(action, modelid, ctx.person.id, _options(model, action, form)))
         return go(f"/analytics/models/{modelid}/run")
@@ -275,7 +277,7 @@ def _options(model: AnalyticsModel, action: str, form: PageForm) -> dict[str, An
     return {"mode": mode, "interval": None if mode == TRAINED_MODEL else interval or None}
 
 
-def _model(ctx: RequestContext, modelid: int) -> AnalyticsModel:
+def model_for_manager(ctx: RequestContext, modelid: int) -> AnalyticsModel:
     """A model for a manager; RequestError of 403 or 404."""
     ctx.require_manager()
     with ctx.workspace.store.read() as connection:

@@ -11,14 +11,17 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import Field
 
 from moodlemlbackend.errors import BusyError, NotTrainedError, RequestError, UsageError
+from moodlemlbackend.server.api.uploads import Scratch, receive
+from moodlemlbackend.server.auth.csrf import check_origin
 from moodlemlbackend.server.auth.login import AnyLogin, form_token, holds, log_out_token, logged
-from moodlemlbackend.server.pages.site import managers, notifications, recipients, teachers
+from moodlemlbackend.server.pages.site import managers, model_forms, notifications, packages, recipients, teachers
 from moodlemlbackend.server.pages.site.forms import FIELD, PageForm, read_form
 from moodlemlbackend.server.pages.site.responses import Page, refusal
 from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from moodlemlbackend.server.pages.site.request_context import RequestContext, RequestContexts
 
@@ -28,6 +31,7 @@ AskedId = Annotated[int | None, Query(ge=1, le=_MOST_ID)]
 PageNumber = Annotated[int, Query(ge=1, le=10_000)]
 Word = Annotated[str, Query(pattern="^[a-z]{0,20}$")]
 Ids = Annotated[list[Annotated[int, Field(ge=1, le=_MOST_ID)]] | None, Query(alias="id")]
+Target = Annotated[str, Query(max_length=255)]
 File = Annotated[str, InPath(pattern=r"^(report\.html|[a-z0-9-]{1,64}\.png)$")]
 Part = Literal["backtest", "predictions", "invalid", "log"]
 Change = Literal["enable", "disable", "clear", "delete", "evaluate", "backtest", "train", "predict", "stop"]
@@ -80,6 +84,38 @@ def _add_models(app: FastAPI) -> None:
     async def list_recipients(request: Request, user: AnyLogin, page: PageNumber = 1) -> Response:
         return await _show(request, user, lambda ctx: recipients.index(ctx, page))
 
+    @app.get("/analytics/models/new", **_HIDDEN)
+    async def new(request: Request, user: AnyLogin, target: Target = "") -> Response:
+        return await _show(request, user, lambda ctx: model_forms.new(ctx, target))
+
+    @app.post("/analytics/models/new", **_HIDDEN)
+    async def create(request: Request, user: AnyLogin) -> Response:
+        return await _take(request, user, model_forms.create)
+
+    @app.get("/analytics/import", **_HIDDEN)
+    async def upload(request: Request, user: AnyLogin) -> Response:
+        return await _show(request, user, packages.upload)
+
+    @app.post("/analytics/import", **_HIDDEN)
+    async def receive_package(request: Request, user: AnyLogin) -> Response:
+        return await _take_file(request, user, packages.FILE, packages.receive)
+
+    @app.post("/analytics/import/take", **_HIDDEN)
+    async def take_package(request: Request, user: AnyLogin) -> Response:
+        return await _take(request, user, packages.take)
+
+    @app.get("/analytics/models/{modelid}/edit", **_HIDDEN)
+    async def edit(request: Request, user: AnyLogin, modelid: Id) -> Response:
+        return await _show(request, user, lambda ctx: model_forms.edit(ctx, modelid))
+
+    @app.post("/analytics/models/{modelid}/edit", **_HIDDEN)
+    async def change_model(request: Request, user: AnyLogin, modelid: Id) -> Response:
+        return await _take(request, user, lambda ctx, form: model_forms.change(ctx, modelid, form))
+
+    @app.get("/analytics/models/{modelid}/package", **_HIDDEN)
+    async def export(request: Request, user: AnyLogin, modelid: Id, weights: Word = "") -> Response:
+        return await _show(request, user, lambda ctx: packages.export(ctx, modelid, weights=weights == "yes"))
+
     @app.get("/analytics/models/{modelid}", **_HIDDEN)
     async def model(request: Request, user: AnyLogin, modelid: Id, done: Word = "") -> Response:
         return await _show(request, user, lambda ctx: managers.model(ctx, modelid, done))
@@ -126,6 +162,31 @@ async def _take(request: Request, user: str, make: Callable[[RequestContext, Pag
         form = await read_form(request)
         request_contexts: RequestContexts = request.app.state.request_contexts
         return await request_contexts.ask(user, lambda ctx: checked(ctx, form))
+
+    return await _or_refusal(request, user, answer())
+
+
+async def _take_file(
+    request: Request, user: str, name: str, make: Callable[[RequestContext, Path | None], Page | Response]
+) -> Response:
+    """Take a form with a file that a manager sent from a page of ours; the file is None when it is missing."""
+    request_contexts: RequestContexts = request.app.state.request_contexts
+
+    async def answer() -> Response:
+        check_origin(request)
+        await request_contexts.ask(user, lambda ctx: ctx.require_manager())
+        scratch = Scratch(request.app.state.scratch)
+        try:
+            form = await receive(request, scratch, files=(name,), allowed=request.app.state.settings.limits)
+
+            def checked(ctx: RequestContext) -> Response:
+                if not holds(request, user, form.values.get(FIELD, "")):
+                    raise RequestError(say("stale form"), 403)
+                return _response(request, ctx, make(ctx, scratch.folder / name if name in form.files else None))
+
+            return await request_contexts.ask(user, checked)
+        finally:
+            await asyncio.to_thread(scratch.remove)
 
     return await _or_refusal(request, user, answer())
 
