@@ -287,7 +287,7 @@ def test_a_backtest_with_progress_and_figures(server, manager, address):
     assert "There is no backtest of this model yet" in manager.get(f"{address}/backtest").text
     begin(manager, address, "backtest", interval=QUARTERS)
     text = ended(manager, address)
-    sentence = re.search(r"<p>(Had this model run with quarters from [^<]+)</p>", text)[1]
+    sentence = re.search(r"<p[^>]*>(Had this model run with quarters from [^<]+)</p>", text)[1]
     assert f'href="{address}/backtest"' in text
     text = manager.get(f"{address}/backtest").text
     assert text.index(sentence) < text.index("<table")
@@ -303,7 +303,7 @@ def test_a_backtest_with_progress_and_figures(server, manager, address):
     [chart] = re.findall(r'<svg class="chart square".*?</svg>', text, re.DOTALL)
     assert chart.count("<circle") == text.count('class="bar"') == found["courses"] == len(found["by_course"])
     assert all(f'<th scope="row">{one["name"]}</th>' in text for one in found["by_course"])
-    ranges = re.search(r"<h3>By range</h3>.*?</table>", text, re.DOTALL)[0]
+    ranges = re.search(r"<h3>By part of the course</h3>.*?</table>", text, re.DOTALL)[0]
     assert [int(one) for one in re.findall(r'<th scope="row">(\d+)</th>', ranges)] == [1, 2, 3]
     assert "has changed since" not in text
     store(server, "UPDATE analytics_models SET version = version + 1 WHERE id = ?", int(address.rpartition("/")[2]))
