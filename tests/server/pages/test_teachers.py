@@ -153,9 +153,9 @@ def test_a_form_of_a_session_that_has_ended_does_nothing(server, prepared):
             lost = client.post(path, data=form, headers={"Referer": f"{server.url}{path}"})
             assert lost.headers["location"] == f"/login?next={back}&done=lost"
         log_in()
-        assert "out of date" in told(client.post("/insights/act", data=form), 403)
+        assert "has expired" in told(client.post("/insights/act", data=form), 403)
         form["token"] = token(reader(server, "ana"), page)
-        assert "out of date" in told(client.post("/insights/act", data=form), 403)
+        assert "has expired" in told(client.post("/insights/act", data=form), 403)
         assert ids(client.get(page).text) == ids(shown)
         del form["token"]
         assert post(client, "/insights/act", page, **form).status_code == 303
@@ -429,7 +429,7 @@ def test_a_form_needs_a_token_of_its_user(server, teacher, prepared):
         "", foreign, good[:-1], good + "0", f"{content}0.{digest}", f".{digest}", "x", f"1.{digest}", "١.é",
     ):  # fmt: skip
         answer = teacher.post("/insights/act", data={"token": bad, "one": f"fixed-{one}"})
-        assert "out of date" in told(answer, 403), bad
+        assert "has expired" in told(answer, 403), bad
     assert teacher.post("/insights/act", data={"token": good, "one": f"fixed-{one}"}).status_code == 303
     post(teacher, "/insights/act", page, one=f"takeback-{one}")
 
