@@ -81,7 +81,11 @@ def is_text(node: ast.AST) -> bool:
 
 def files() -> list[Path]:
     """Documents and modules whose texts people read."""
-    documents = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md"), ROOT / "docs/tutorial.ipynb"]
+    documents = [
+        *(ROOT / name for name in ("README.md", "CHANGELOG.md", "benchmarks/README.md")),
+        *(ROOT / "docs").glob("*.md"),
+        ROOT / "docs/tutorial.ipynb",
+    ]
     modules = [*(ROOT / "moodlemlbackend").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]
     return sorted([*documents, *(path for path in modules if "migrations" not in path.parts)])
 

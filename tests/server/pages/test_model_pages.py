@@ -43,7 +43,7 @@ def test_the_list_of_models(client):
         "Queue",
     ):
         assert part in found.text
-    assert "1 of 1 workers are up" in found.text
+    assert "1 of 1 workers are running" in found.text
 
 
 def test_a_model_its_runs_scores_and_figures(client):
