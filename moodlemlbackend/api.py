@@ -331,7 +331,7 @@ def _draw(samples: TrainingRows, split: str, iterations: int, seed: int, *, name
 
 
 def _pairs(drawn: list[Split]) -> list[tuple[Indices, Indices]]:
-    return [(one.training, one.held_out) for one in drawn]
+    return [(drawn_split.training, drawn_split.held_out) for drawn_split in drawn]
 
 
 def _labelled(data: DataSet, groups: npt.ArrayLike | None = None, times: npt.ArrayLike | None = None) -> TrainingRows:

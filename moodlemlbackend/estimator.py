@@ -123,15 +123,15 @@ class MoodleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         if len(self.classes_) > 2:
             return logarithms
         threshold = self.model_.threshold
-        found: npt.NDArray[np.float64] = logarithms[:, 1] - logarithms[:, 0] - np.log(threshold / (1 - threshold))
-        return found
+        result: npt.NDArray[np.float64] = logarithms[:, 1] - logarithms[:, 0] - np.log(threshold / (1 - threshold))
+        return result
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The class (rows,) that the decision function speaks for."""
         decision = self.decision_function(X)
         labels = decision.argmax(axis=1) if decision.ndim == 2 else (decision > 0).astype(int)
-        found: npt.NDArray[Any] = self.classes_[labels]
-        return found
+        result: npt.NDArray[Any] = self.classes_[labels]
+        return result
 
     def explain(self, X: Any) -> Explanations:
         """How much each column contributes to the predictions; see :func:`moodlemlbackend.explain`."""

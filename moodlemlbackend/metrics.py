@@ -102,21 +102,21 @@ def confusion_matrix(
 
     Returns (k, k) with k = ``classes``, or else the largest class index that occurs plus one.
     """
-    said, true = np.asarray(predicted, dtype=np.intp), np.asarray(labels, dtype=np.intp)
-    k = int(max(said.max(initial=0), true.max(initial=0))) + 1 if classes is None else classes
-    counts = np.bincount(true * k + said, None if weights is None else np.asarray(weights, np.float64), k * k)
+    assigned, true = np.asarray(predicted, dtype=np.intp), np.asarray(labels, dtype=np.intp)
+    k = int(max(assigned.max(initial=0), true.max(initial=0))) + 1 if classes is None else classes
+    counts = np.bincount(true * k + assigned, None if weights is None else np.asarray(weights, np.float64), k * k)
     return counts.reshape(k, k).astype(np.float64)
 
 
 def matthews_correlation(predicted: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Matthews correlation coefficient in [−1, 1]; for k classes R_k (Gorodkin 2004); 0 when undefined."""
     matrix = confusion_matrix(predicted, labels, weights)
-    true, said = matrix.sum(axis=1), matrix.sum(axis=0)
+    true, assigned = matrix.sum(axis=1), matrix.sum(axis=0)
     total = true.sum()
-    spread = (total**2 - true @ true) * (total**2 - said @ said)
+    spread = (total**2 - true @ true) * (total**2 - assigned @ assigned)
     if spread <= 0:
         return 0.0
-    correlation = (matrix.trace() * total - true @ said) / np.sqrt(spread)
+    correlation = (matrix.trace() * total - true @ assigned) / np.sqrt(spread)
     return float(np.clip(correlation, -1, 1))
 
 
@@ -136,8 +136,8 @@ def balanced_accuracy(predicted: ArrayLike, labels: ArrayLike, weights: ArrayLik
 def weighted_scores(predicted: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> WeightedScores:
     """Precision, recall and F1 averaged over the classes, 0 where a class leaves one undefined; NaN without rows."""
     matrix = confusion_matrix(predicted, labels, weights)
-    support, said, hits = matrix.sum(axis=1), matrix.sum(axis=0), matrix.diagonal()
-    per_class = (_divide(hits, said), _divide(hits, support), _divide(2 * hits, said + support))
+    support, assigned, hits = matrix.sum(axis=1), matrix.sum(axis=0), matrix.diagonal()
+    per_class = (_divide(hits, assigned), _divide(hits, support), _divide(2 * hits, assigned + support))
     return WeightedScores(*(_ratio(np.dot(support, figure), support.sum()) for figure in per_class))
 
 
@@ -266,8 +266,8 @@ def _cumulative(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None)
 def _matthews_at_cuts(positives: Floats, negatives: Floats) -> Floats:
     """Matthews correlation at each cut between two distinct scores, (m − 1,); 0 when undefined."""
     hits, false_alarms = positives[1:-1], negatives[1:-1]
-    said, total = hits + false_alarms, positives[-1] + negatives[-1]
-    spread = positives[-1] * negatives[-1] * said * (total - said)
+    assigned, total = hits + false_alarms, positives[-1] + negatives[-1]
+    spread = positives[-1] * negatives[-1] * assigned * (total - assigned)
     return _divide(hits * negatives[-1] - false_alarms * positives[-1], np.sqrt(np.maximum(spread, 0)))
 
 

@@ -37,7 +37,7 @@ INTERVALS = click.option(
 def command(session: Session, modelid: int, intervals: tuple[str, ...]) -> Answer:
     """Replay the site's past as if the model had been running: who would have been flagged, correctly and in time.
 
-    At each point in time the model learns only from courses that had ended by then, and sees nothing dated later. The
+    At each moment, the model learns only from courses that had ended by then, and sees nothing dated later. The
     figures are kept for the model's page. Predictions are not kept and nobody is notified.
     """
     from moodlemlbackend.analytics import lifecycle

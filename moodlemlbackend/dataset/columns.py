@@ -89,10 +89,10 @@ def indicators_of(columns: Sequence[str]) -> tuple[IndicatorColumns, ...]:
 def _label(name: str, parts: list[str]) -> str:
     if name == TIME and all(part.isdecimal() for part in parts):
         return say("time")
-    found = _ID.fullmatch(name)
-    if not found:
+    match = _ID.fullmatch(name)
+    if not match:
         return name
-    component, words = found["component"], found["name"].replace("_", " ")
+    component, words = match["component"], match["name"].replace("_", " ")
     return words if _PLAIN_COMPONENT.fullmatch(component) else f"{component.removeprefix('mod_')}: {words}"
 
 

@@ -49,8 +49,8 @@ def _shared(earlier: tuple[Indices, Indices], later: tuple[Indices, Indices]) ->
     """Return the rows of the first id of the later run that the earlier one has, too."""
     place = np.searchsorted(earlier[0], later[0])
     place[place == len(earlier[0])] = 0
-    found = np.flatnonzero(earlier[0][place] == later[0])
-    if not len(found):
+    shared = np.flatnonzero(earlier[0][place] == later[0])
+    if not len(shared):
         return None
-    first = found[later[1][found].argmin()]
+    first = shared[later[1][shared].argmin()]
     return int(earlier[1][place[first]]), int(later[1][first])

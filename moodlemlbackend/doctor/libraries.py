@@ -65,8 +65,8 @@ def check_instructions(settings: Settings, cpuinfo: Path = Path("/proc/cpuinfo")
     if flags is None:
         return Finding(topic, Level.OK, f"{machine}; its instruction set cannot be read here")
     if "avx" in flags:
-        found = [name.upper() for name in ("avx", "avx2", "fma", "avx512f") if name in flags]
-        return Finding(topic, Level.OK, f"{machine}, with {', '.join(found)}")
+        instructions = [name.upper() for name in ("avx", "avx2", "fma", "avx512f") if name in flags]
+        return Finding(topic, Level.OK, f"{machine}, with {', '.join(instructions)}")
     return Finding(
         topic,
         _level_of_tensorflow(settings),
@@ -104,36 +104,36 @@ def _probe(modules: dict[str, str]) -> dict[str, dict[str, object]]:
 def check_packages() -> Iterator[Finding]:
     """Import what every installation needs."""
     results = _probe(PACKAGES)
-    versions = [f"{PACKAGES[name]} {found['version']}" for name, found in results.items() if "version" in found]
+    versions = [f"{PACKAGES[name]} {outcome['version']}" for name, outcome in results.items() if "version" in outcome]
     if versions:
         yield Finding("Packages", Level.OK, ", ".join(versions))
     for module, name in PACKAGES.items():
-        found = results[module]
-        if "version" not in found:
+        outcome = results[module]
+        if "version" not in outcome:
             advice = f"Install it again: {sys.executable} -m pip install -U {name}"
-            yield Finding(name, Level.PROBLEM, _failure(found), advice)
-            if "crash" in found:
+            yield Finding(name, Level.PROBLEM, _failure(outcome), advice)
+            if "crash" in outcome:
                 return
 
 
 def check_tensorflow(settings: Settings, *, has_avx: bool) -> Finding:
     """Import TensorFlow."""
-    found = _probe({"tensorflow": "tensorflow"})["tensorflow"]
-    if "version" in found:
-        return Finding("TensorFlow", Level.OK, f"{found['version']}, imported in {found['seconds']:.1f} s")
+    outcome = _probe({"tensorflow": "tensorflow"})["tensorflow"]
+    if "version" in outcome:
+        return Finding("TensorFlow", Level.OK, f"{outcome['version']}, imported in {outcome['seconds']:.1f} s")
     advice = f"Install it again: {sys.executable} -m pip install -U tensorflow-cpu (or tensorflow)."
-    if not has_avx or found.get("crash") == -getattr(signal, "SIGILL", 4):
+    if not has_avx or outcome.get("crash") == -getattr(signal, "SIGILL", 4):
         advice = "Use a computer or virtual machine with AVX, or set processor to logistic_regression."
-    return Finding("TensorFlow", _level_of_tensorflow(settings), _failure(found), advice)
+    return Finding("TensorFlow", _level_of_tensorflow(settings), _failure(outcome), advice)
 
 
-def _failure(found: dict[str, object]) -> str:
+def _failure(outcome: dict[str, object]) -> str:
     """Say why a module could not be imported."""
-    if found.get("missing"):
+    if outcome.get("missing"):
         return "not installed"
-    if "error" in found:
-        return f"cannot be imported: {' '.join(str(found['error']).split())[:300]}"
-    code = found["crash"]
+    if "error" in outcome:
+        return f"cannot be imported: {' '.join(str(outcome['error']).split())[:300]}"
+    code = outcome["crash"]
     if not isinstance(code, int):
         return f"cannot be imported within {PROBE_SECONDS} seconds"
     if code >= 0:

@@ -22,10 +22,10 @@ ENOUGH = {"RLIMIT_AS": 6000, "RLIMIT_CPU": 3600, "RLIMIT_NPROC": 256, "RLIMIT_NO
 
 def check_limits() -> Iterator[Finding]:
     """Show the limits that are set."""
-    found = limits()
-    if not found:
+    set_limits = limits()
+    if not set_limits:
         yield Finding("Limits", Level.OK, "no limit is set")
-    for constant, limit in found.items():
+    for constant, limit in set_limits.items():
         if limit.value < ENOUGH[constant]:
             advice = (
                 f"Raise the limit for this user (ulimit {limit.option}, /etc/security/limits.conf, or the systemd "

@@ -155,13 +155,13 @@ def code(batches: Iterable[Floats], columns: int) -> CodedRows:
     return coder.finish()
 
 
-def join(one: CodedRows, other: CodedRows) -> CodedRows:
+def join(first: CodedRows, second: CodedRows) -> CodedRows:
     """Return the rows of both, of the same columns, one after the other."""
-    codes = np.concatenate([one.codes, other.codes], axis=1)
-    values = one.values.copy()
+    codes = np.concatenate([first.codes, second.codes], axis=1)
+    values = first.values.copy()
     for column in range(len(values)):
-        if not np.array_equal(one.values[column], other.values[column], equal_nan=True):
-            cells = np.concatenate([rows.values[column][rows.codes[column]] for rows in (one, other)])
+        if not np.array_equal(first.values[column], second.values[column], equal_nan=True):
+            cells = np.concatenate([rows.values[column][rows.codes[column]] for rows in (first, second)])
             values[column] = _table(_bins(cells))
             codes[column] = _nearest(cells, values[column])
     return CodedRows(codes, values)

@@ -64,11 +64,11 @@ def network_contributions(network: Network, features: Floats) -> Contributions:
 
 def by_column(encoder: Encoder, of_inputs: npt.NDArray[np.floating], columns: int) -> Floats:
     """Add up the (K - 1, rows, D) contributions of inputs by their column: (rows, columns, K - 1)."""
-    found = np.zeros((of_inputs.shape[1], columns, len(of_inputs)), np.float32)
+    of_columns = np.zeros((of_inputs.shape[1], columns, len(of_inputs)), np.float32)
     starts = np.flatnonzero(np.diff(encoder.column_of_input, prepend=-1))
     if len(starts):
-        found[:, encoder.columns] = np.add.reduceat(of_inputs, starts, axis=2).transpose(1, 2, 0)
-    return found
+        of_columns[:, encoder.columns] = np.add.reduceat(of_inputs, starts, axis=2).transpose(1, 2, 0)
+    return of_columns
 
 
 def _against_first(logits: npt.NDArray[Real]) -> npt.NDArray[Real]:
@@ -81,7 +81,7 @@ def _mean_slopes(parameters: Parameters, output: Floats, inputs: Floats) -> Floa
 
     ``output`` is (M, H, K - 1); the result (K - 1, rows, M · H).
     """
-    found = []
+    of_members = []
     for member in range(parameters.members):
         bias, w2, b2 = parameters.b1[member], parameters.w2[member], parameters.b2[member]
         reach = inputs @ parameters.w1[:, member]  # (rows, H), what the way adds to the bias
@@ -97,8 +97,8 @@ def _mean_slopes(parameters: Parameters, output: Floats, inputs: Floats) -> Floa
         for weights in output[member].T:
             back = (on.reshape(-1, len(w2)) @ (w2 * weights).T).reshape(on.shape)
             of_member.append(np.sum(back, axis=1, where=is_on))
-        found.append(np.stack(of_member))
-    return np.concatenate(found, axis=2)
+        of_members.append(np.stack(of_member))
+    return np.concatenate(of_members, axis=2)
 
 
 def _switches(bias: Floats, reach: Floats) -> Floats:

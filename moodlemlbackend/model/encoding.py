@@ -133,9 +133,9 @@ class Encoder:
 def check_shapes(owner: object, shapes: dict[str, tuple[int, ...]]) -> None:
     """Raise ValueError unless the arrays that ``owner`` has under these names are of these shapes."""
     for name, shape in shapes.items():
-        found = getattr(owner, name).shape
-        if found != shape:
-            raise ValueError(f"array {name} has shape {found}, not {shape}")
+        actual = getattr(owner, name).shape
+        if actual != shape:
+            raise ValueError(f"array {name} has shape {actual}, not {shape}")
 
 
 def _widths(bins: npt.NDArray[np.int16], has_empty: npt.NDArray[np.bool_]) -> Indices:
@@ -173,15 +173,15 @@ def varying(codes: Codes) -> Indices:
     import hashlib
 
     seen: set[bytes] = set()
-    found = []
+    positions = []
     for position, column in enumerate(codes):
         if (column == column[0]).all():
             continue
         digest = hashlib.blake2b(column).digest()
         if digest not in seen:
             seen.add(digest)
-            found.append(position)
-    return np.array(found, np.int64)
+            positions.append(position)
+    return np.array(positions, np.int64)
 
 
 def distinct(codes: Codes, columns: Indices) -> tuple[Indices, Indices]:
@@ -220,9 +220,9 @@ def fit_encoder(
         counts = np.bincount(codes[position], weights, minlength=256).astype(np.float64)
         empty, counts[EMPTY] = counts[EMPTY], 0
         has_empty[position] = empty > 0
-        standard[position], found = _fit_column(values[position].astype(np.float64), counts)
+        standard[position], column_bins = _fit_column(values[position].astype(np.float64), counts)
         if with_bins:
-            bins[position] = found
+            bins[position] = column_bins
         binned = bins[position] >= 0
         in_bins = np.bincount(bins[position][binned], counts[binned])
         counts_of_inputs += [np.zeros(1), np.full(int(has_empty[position]), empty), in_bins]
@@ -251,8 +251,8 @@ def _fit_column(
         if len(seen) > 2:
             rows_in_bin = weight.sum() / MAX_BINS if len(seen) > MAX_BINS else LEAST_IN_BIN
             middle = np.cumsum(weight) - weight / 2
-            found, groups = np.unique((middle / rows_in_bin).astype(int), return_inverse=True)
-            if len(found) > 1:
+            bin_numbers, groups = np.unique((middle / rows_in_bin).astype(int), return_inverse=True)
+            if len(bin_numbers) > 1:
                 bins[known] = groups[np.searchsorted((value[1:] + value[:-1]) / 2, values[known])]
                 bins[seen] = groups
     return standard, bins
@@ -284,8 +284,8 @@ def information_scales(encoder: Encoder, codes: Codes, targets: Floats) -> Float
         joint = counts.reshape(splits, classes, 256).transpose(0, 2, 1)
         information[:, position] = _mutual_information(joint)
     best = information.max(axis=1, initial=0.0, keepdims=True)
-    told = np.divide(information, best, out=np.ones_like(information), where=best > 0)
-    scales = np.maximum(np.maximum(told, 0) ** _INFORMATION_POWER, _LEAST_SCALE)
+    shares = np.divide(information, best, out=np.ones_like(information), where=best > 0)
+    scales = np.maximum(np.maximum(shares, 0) ** _INFORMATION_POWER, _LEAST_SCALE)
     scales /= np.sqrt(np.mean(scales**2, axis=1, keepdims=True)) if len(codes) else 1
     of_inputs: Floats = scales[:, encoder.column_of_input].astype(np.float32)
     return of_inputs
@@ -297,5 +297,5 @@ def _mutual_information(joint: npt.NDArray[np.float64]) -> npt.NDArray[np.float6
     of_code, of_class = joint.sum(axis=-1, keepdims=True), joint.sum(axis=-2, keepdims=True)
     ratio = np.divide(joint * total, of_code * of_class, out=np.ones_like(joint), where=joint > 0)
     free = (np.count_nonzero(of_code, axis=(-2, -1)) - 1) * (np.count_nonzero(of_class, axis=(-2, -1)) - 1)
-    told: npt.NDArray[np.float64] = (np.sum(joint * np.log(ratio), axis=(-2, -1)) - free / 2) / total[..., 0, 0]
-    return told
+    information: npt.NDArray[np.float64] = (np.sum(joint * np.log(ratio), axis=(-2, -1)) - free / 2) / total[..., 0, 0]
+    return information

@@ -99,8 +99,8 @@ def held_out_positions(folds: Floats, kind: npt.NDArray[np.int64]) -> npt.NDArra
     _, row = _held_out_rows(folds)
     position = np.full(folds.shape[1], -1, np.int32)
     position[row] = np.arange(len(row))
-    found: npt.NDArray[np.int32] = position[kind]
-    return found
+    positions: npt.NDArray[np.int32] = position[kind]
+    return positions
 
 
 def _held_out_rows(folds: Floats) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

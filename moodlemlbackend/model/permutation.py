@@ -30,12 +30,12 @@ def permuted_probabilities(
     bias = blend[0] * parameters.b3.mean(axis=0) + blend[1] * parameters.linear_bias.mean(axis=0)
     hidden, logits = inputs @ w1 + parameters.b1.reshape(width), inputs @ linear + bias.astype(np.float32)
     columns = encoder.columns[encoder.column_of_input]
-    found = np.empty((len(groups), rows, w3.shape[1]), np.float32)
+    permuted = np.empty((len(groups), rows, w3.shape[1]), np.float32)
     at_once = max(1, _ROWS_AT_ONCE // max(1, rows))
     for start in range(0, len(groups), at_once):
         part = groups[start : start + at_once]
         first = np.tile(hidden, (len(part), 1))
-        changed = found[start : start + at_once]
+        changed = permuted[start : start + at_once]
         changed[:] = logits
         for number, group in enumerate(part):
             chosen = np.flatnonzero(np.isin(columns, group))
@@ -45,7 +45,7 @@ def permuted_probabilities(
         second = np.maximum(first, 0, out=first) @ w2
         second += b2
         changed += (np.maximum(second, 0, out=second) @ w3).reshape(changed.shape)
-    return softmax(found)
+    return softmax(permuted)
 
 
 def _blocks(weights: Floats) -> Floats:

@@ -229,15 +229,15 @@ def _by_split(values: dict[str, Floats], input_scales: Floats, plain: Indices) -
         "linear_bias": (splits, members // splits, classes),
     }
     parted = {name: values[name].reshape(shape) for name, shape in shapes.items()}
-    found = []
+    parameters_of_splits = []
     for split, scale in enumerate(input_scales):
         own = {
             **{name: array[split] for name, array in parted.items() if name not in ("w1", "linear")},
             "w1": parted["w1"][:, split] * scale[:, None, None],
             "linear": parted["linear"][:, split] * scale[plain][:, None, None],
         }
-        found.append(Parameters(**{name: np.ascontiguousarray(array) for name, array in own.items()}))
-    return found
+        parameters_of_splits.append(Parameters(**{name: np.ascontiguousarray(array) for name, array in own.items()}))
+    return parameters_of_splits
 
 
 class _Step:

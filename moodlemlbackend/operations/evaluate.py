@@ -82,7 +82,7 @@ def evaluate(
         about = (samples, "evaluate", modelid, outputdir, dataset)
         evaluation, ratings = None, []
         if model is not None:
-            run.log.info("Rating the trained model in %s on %s: %d rows", trained_model_dir, dataset, len(samples))
+            run.log.info("Evaluating the trained model in %s on %s: %d rows", trained_model_dir, dataset, len(samples))
             report.begin(*about, **options, trained_model=trained_model_dir)
             ratings = [_rate(model, samples, dataset)]
         else:
@@ -167,7 +167,7 @@ def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, result: Map
     new = "later" if evaluation.kind == TIME else "new"
     return (
         f"{held_out[evaluation.kind]}: the score in {new} courses is {result['score']:.4f}; in courses the "
-        f"model has seen it would be {result['seen']['score']:.4f}. {expectation(result)}"
+        f"model has seen, it would be {result['seen']['score']:.4f}. {expectation(result)}"
     )
 
 

@@ -69,8 +69,8 @@ def probability_ranges(probabilities: Floats, spread: float) -> npt.NDArray[np.f
 
 def _log_odds(probabilities: Floats) -> LogOdds:
     some = np.clip(np.asarray(probabilities, np.float64), _TINY, 1 - _TINY)
-    found: LogOdds = np.log(some) - np.log1p(-some)
-    return found
+    logits: LogOdds = np.log(some) - np.log1p(-some)
+    return logits
 
 
 def _sigmoid(log_odds: LogOdds) -> npt.NDArray[np.float64]:

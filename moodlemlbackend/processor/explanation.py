@@ -174,7 +174,7 @@ class Explanations(Sequence[Explanation]):
     def __getitem__(self, row: slice) -> Sequence[Explanation]: ...
     def __getitem__(self, row: int | slice) -> Explanation | Sequence[Explanation]:
         if isinstance(row, slice):
-            return [self[one] for one in range(*row.indices(len(self)))]
+            return [self[position] for position in range(*row.indices(len(self)))]
         row = range(len(self))[row]
         labels, scores = decide(self.probabilities[row : row + 1], self.threshold)
         order = np.argsort(-np.abs(self.contributions[row]), kind="stable")
@@ -229,9 +229,9 @@ def explain(model: TrainedModel, columns: tuple[str, ...], features: Floats, sam
         _explain(classifier, indicators, seen[rows], explained[rows])
         for rows in (slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(features), _ROWS_AT_ONCE))
     ]
-    exact = all(one[2] for one in found)
-    contributions = np.concatenate([one[0] for one in found])
-    baseline = np.concatenate([one[1] for one in found])
+    exact = all(part[2] for part in found)
+    contributions = np.concatenate([part[0] for part in found])
+    baseline = np.concatenate([part[1] for part in found])
     logit = baseline + contributions.sum(axis=1)
     _check_sums(logit, probabilities, explained, samples)
     return Explanations(
@@ -312,12 +312,12 @@ def _sampled(
         known = [i for i, indicator in enumerate(indicators) if not np.isnan(cells[list(indicator.columns)]).all()]
         for _ in range(ORDERS // 2):
             order = rng.permutation(np.array(known, np.int64))
-            for one in (order, order[::-1]):
-                steps = np.tile(empty, (len(one) + 1, 1))
-                for step, position in enumerate(one, 1):
+            for part in (order, order[::-1]):
+                steps = np.tile(empty, (len(part) + 1, 1))
+                for step, position in enumerate(part, 1):
                     columns = list(indicators[position].columns)
                     steps[step:, columns] = cells[columns]
-                found[row, one] += np.diff(_log_odds(classifier.probabilities(steps)), axis=0)
+                found[row, part] += np.diff(_log_odds(classifier.probabilities(steps)), axis=0)
     return baseline, found / ORDERS
 
 

@@ -110,7 +110,7 @@ class NeuralNetwork(Processor):
             fits += fit_splits(
                 samples.coded, samples.targets, part, seed=seed + start, groups=samples.courses.groups, progress=show
             )
-        return [fitted_of(one) for one in fits]
+        return [fitted_of(split_fit) for split_fit in fits]
 
     def restore(self, settings: Mapping[str, Any], array: Callable[[str], npt.NDArray[Any]]) -> Classifier:
         """Read our own network, or one of the reference that was exported or imported."""
@@ -121,7 +121,7 @@ class NeuralNetwork(Processor):
         return NetworkClassifier(Network.from_arrays(array))
 
 
-def fitted_of(one: Fit) -> Fitted:
+def fitted_of(fit: Fit) -> Fitted:
     """A network fresh from training, as processors have it."""
-    honest = one.held_out
-    return Fitted(NetworkClassifier(one.network), honest.probabilities, honest.targets, one.history, honest.positions)
+    honest = fit.held_out
+    return Fitted(NetworkClassifier(fit.network), honest.probabilities, honest.targets, fit.history, honest.positions)

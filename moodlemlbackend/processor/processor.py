@@ -77,15 +77,15 @@ class Classifier(ABC):
         """
         rows = coded.codes.shape[1]
         at_once = max(1, _ROWS_AT_ONCE // max(1, rows))
-        found = []
+        parts = []
         for start in range(0, len(groups), at_once):
             part = groups[start : start + at_once]
             codes = np.tile(coded.codes, (1, len(part)))
             for number, group in enumerate(part):
                 codes[group, number * rows : (number + 1) * rows] = coded.codes[np.ix_(group, order)]
             chances = self.probabilities_of_coded(CodedRows(codes, coded.values))
-            found.append(chances.reshape(len(part), rows, -1))
-        return np.concatenate(found)
+            parts.append(chances.reshape(len(part), rows, -1))
+        return np.concatenate(parts)
 
     def contributions(self, features: Floats) -> Contributions | None:  # noqa: ARG002
         """How much each column adds to the log-odds of (rows, columns) features; None when only estimates are possible.
@@ -383,7 +383,7 @@ class Processor(ABC):
         splits, split, reason = draw_splits_or_rows(samples, split, iterations, seed)
         seen = [] if split == ROW else row_splits(samples, (iterations + 1) // 2, seed)
         smaller = smaller_splits(samples, split, splits, seed) if learning_curve else []
-        trainings = [*(one.training for one in (*splits, *seen)), *(rows for _, rows in smaller)]
+        trainings = [*(split.training for split in (*splits, *seen)), *(rows for _, rows in smaller)]
 
         def show(done: int, total: int) -> None:
             progress(done * len(trainings) // total, len(trainings))
@@ -394,8 +394,8 @@ class Processor(ABC):
             probabilities = fitted.classifier.probabilities_of_coded(samples.coded.take(split.held_out))
             return Rating(samples.labels[split.held_out], probabilities, fitted.threshold)
 
-        rated = [(rate(one, fitted), fitted) for one, fitted in zip(splits, fits, strict=False)]
-        in_seen = [rate(one, fitted) for one, fitted in zip(seen, fits[len(splits) :], strict=False)]
+        rated = [(rate(split, fitted), fitted) for split, fitted in zip(splits, fits, strict=False)]
+        in_seen = [rate(split, fitted) for split, fitted in zip(seen, fits[len(splits) :], strict=False)]
         curve = [
             Smaller(number, len(rows), rate(splits[number], fitted))
             for (number, rows), fitted in zip(smaller, fits[len(splits) + len(seen) :], strict=True)
@@ -437,13 +437,13 @@ def tell_of_constant_columns(samples: TrainingRows, run: Run) -> None:
         )
 
 
-def _differing_columns(columns: tuple[str, ...], found: tuple[str, ...], source: str) -> str:
+def _differing_columns(columns: tuple[str, ...], given: tuple[str, ...], source: str) -> str:
     """Say in one sentence how the columns found in a file differ from the model's."""
     advice = "use data with the same indicators and interval, or clear the model and train it again"
-    if len(columns) != len(found):
-        return f"The model was trained on {len(columns)} columns but {source} has {len(found)}; {advice}."
-    position = next(i for i, (one, other) in enumerate(zip(columns, found, strict=True)) if one != other)
+    if len(columns) != len(given):
+        return f"The model was trained on {len(columns)} columns but {source} has {len(given)}; {advice}."
+    position = next(i for i, (column, other) in enumerate(zip(columns, given, strict=True)) if column != other)
     return (
         f"The model was trained on other columns than {source} has: column {position + 1} was "
-        f"{columns[position]!r} and is {found[position]!r}; {advice}."
+        f"{columns[position]!r} and is {given[position]!r}; {advice}."
     )

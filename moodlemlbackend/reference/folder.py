@@ -54,9 +54,9 @@ def read_reference_model(folder: Path) -> ReferenceNetwork:
 
 def _read_layers(bundle: TensorBundle) -> tuple[Layer, ...]:
     """Return the kernels and biases of the dense layers in their order; ValueError when there is more or less."""
-    found = {(int(match[1]), match[2]) for name in bundle.entries if (match := _WEIGHTS.fullmatch(name))}
-    n_layers = len(found) // 2
-    if n_layers > _LAYER_LIMIT or found != {
+    weights = {(int(match[1]), match[2]) for name in bundle.entries if (match := _WEIGHTS.fullmatch(name))}
+    n_layers = len(weights) // 2
+    if n_layers > _LAYER_LIMIT or weights != {
         (number, part) for number in range(n_layers) for part in ("kernel", "bias")
     }:
         raise ValueError("its variables are not those of a plain feed-forward network")

@@ -35,9 +35,9 @@ def both_splits(result: Mapping[str, Any]) -> BothSplits | None:
         return None
     pairs = [(title, result.get(name), seen.get(name)) for name, title in _ROWS.items()]
     rows = tuple(
-        (title, float(one), float(other))
-        for title, one, other in pairs
-        if isinstance(one, (int, float)) and isinstance(other, (int, float))
+        (title, float(unseen), float(other))
+        for title, unseen, other in pairs
+        if isinstance(unseen, (int, float)) and isinstance(other, (int, float))
     )
     return BothSplits((new, SEEN), rows, expectation(result)) if rows else None
 

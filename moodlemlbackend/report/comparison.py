@@ -60,12 +60,12 @@ class Compared:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as JSON can hold it."""
-        found = asdict(self)
-        found["metrics"] = {
+        facts = asdict(self)
+        facts["metrics"] = {
             name: {"mean": _finite(mean), "deviation": _finite(deviation)}
             for name, (mean, deviation) in self.metrics.items()
         }
-        return found
+        return facts
 
 
 def compare(folders: Sequence[Path], metric: str = "mcc") -> list[Compared]:
@@ -89,25 +89,25 @@ def compare(folders: Sequence[Path], metric: str = "mcc") -> list[Compared]:
     for number in range(1, len(records)):
         reason = not_comparable(records[0], records[number])
         if reason is None:
-            pairs = [(one[metric], other[metric]) for one, other in zip(tables[0], tables[number], strict=True)]
+            pairs = [(figures[metric], other[metric]) for figures, other in zip(tables[0], tables[number], strict=True)]
             sign = -1 if metric in LOWER_IS_BETTER else 1
-            found = corrected_t_test([sign * (other - one) for one, other in pairs])
-            if found is None:
+            difference = corrected_t_test([sign * (other - figures) for figures, other in pairs])
+            if difference is None:
                 reason = f"the {metric} is undefined in some split"
             else:
-                differences[number] = found
+                differences[number] = difference
         if reason is not None:
             reasons[number] = reason
-    corrected = holm([one.p for one in differences.values()])
+    corrected = holm([figures.p for figures in differences.values()])
     for number, p in zip(differences, corrected, strict=True):
-        one = differences[number]
-        differences[number] = Difference(one.mean, one.low, one.high, p)
+        figures = differences[number]
+        differences[number] = Difference(figures.mean, figures.low, figures.high, p)
     return [
         Compared(
             str(folder),
             {name: str(record.about.get(name, "")) for name in ("model", "data set", "time splitting", "processor")},
             len(record.held),
-            {name: curves.mean_and_deviation([one[name] for one in table]) for name in METRICS},
+            {name: curves.mean_and_deviation([figures[name] for figures in table]) for name in METRICS},
             _HELD_OUT.get(str(record.result.get("split")), ""),
             dict(record.result.get("seen") or {}),
             differences.get(number),
@@ -123,9 +123,9 @@ def not_comparable(first: Record, other: Record) -> str | None:
         return "it has no splits to compare; only evaluations that train have"
     if first.facts.get("digest") != other.facts.get("digest"):
         return "it uses a different data set from the first run"
-    one, two = (_HELD_OUT.get(str(record.result.get("split")), _HELD_OUT["row"]) for record in (other, first))
-    if one != two:
-        return f"it holds out {one}, but the first run {two}; evaluate both with the same --evaluation-split"
+    here, there = (_HELD_OUT.get(str(record.result.get("split")), _HELD_OUT["row"]) for record in (other, first))
+    if here != there:
+        return f"it holds out {here}, but the first run {there}; evaluate both with the same --evaluation-split"
     if [held.rows for held in first.held] != [held.rows for held in other.held]:
         return "its splits differ from those of the first run; evaluate both with the same seed and iterations"
     if len(first.held) < 2:
@@ -157,16 +157,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def sentence(number: int, one: Compared, metric: str) -> str:
+def sentence(number: int, compared: Compared, metric: str) -> str:
     """What came of comparing run ``number``, counted from 1, with the first."""
-    found = one.difference
-    if found is None:
-        return f"Run {number} cannot be tested against run 1: {one.why_not}."
-    interval = f"95 % interval {_signed(found.low)} to {_signed(found.high)}, p = {found.p:.2g}"
-    if found.p >= LEVEL:
-        return f"Run {number} and run 1 may well be equally good: {metric} {_signed(found.mean)} ({interval})."
-    better = "better" if found.mean > 0 else "worse"
-    return f"Run {number} is {better} than run 1: {metric} {_signed(found.mean)} ({interval})."
+    difference = compared.difference
+    if difference is None:
+        return f"Run {number} cannot be tested against run 1: {compared.why_not}."
+    interval = f"95 % interval {_signed(difference.low)} to {_signed(difference.high)}, p = {difference.p:.2g}"
+    if difference.p >= LEVEL:
+        return f"Run {number} and run 1 may well be equally good: {metric} {_signed(difference.mean)} ({interval})."
+    better = "better" if difference.mean > 0 else "worse"
+    return f"Run {number} is {better} than run 1: {metric} {_signed(difference.mean)} ({interval})."
 
 
 def _signed(value: float) -> str:

@@ -37,15 +37,15 @@ class Calibration(NamedTuple):
 class Warned:
     """Who is warned from a threshold on: mean and standard deviation over the splits, each a share of 1.
 
-    ``warned`` of all samples, ``right`` of those warned that are of the class, ``found`` of the class that are warned;
-    a mean is NaN where no split defines it.
+    ``warned`` of all samples, ``right`` of those warned that are of the class, ``recalled`` of the class that are
+    warned; a mean is NaN where no split defines it.
     """
 
     threshold: float
     chosen: bool
     warned: tuple[float, float]
     right: tuple[float, float]
-    found: tuple[float, float]
+    recalled: tuple[float, float]
 
 
 def rating(held: Held) -> metrics.Rating:
@@ -55,14 +55,14 @@ def rating(held: Held) -> metrics.Rating:
 
 def figures_of(held: Held) -> dict[str, float]:
     """The metrics that Moodle gets, and :data:`MORE_FIGURES`."""
-    one = rating(held)
-    score, of_class = one.probabilities[:, 1], (held.labels, held.weights)
+    rated = rating(held)
+    score, of_class = rated.probabilities[:, 1], (held.labels, held.weights)
     more = (
         metrics.average_precision(score, *of_class),
         metrics.brier_score(score, *of_class),
-        metrics.expected_calibration_error(one.probabilities, *of_class),
+        metrics.expected_calibration_error(rated.probabilities, *of_class),
     )
-    return {**one.figures(), **dict(zip(MORE_FIGURES, more, strict=True))}
+    return {**rated.figures(), **dict(zip(MORE_FIGURES, more, strict=True))}
 
 
 def classes_shown(record: Record) -> list[int]:
@@ -74,9 +74,9 @@ def roc_heights(record: Record, k: int) -> Floats:
     """True positive rate of class k on :data:`GRID`, (splits, 101); without splits that lack it or the others."""
     heights = []
     for held in record.held:
-        found = metrics.roc_curve(held.probabilities[:, k], held.labels == k, held.weights)
-        if not np.isnan(found.true_positive_rate[-1] + found.false_positive_rate[-1]):
-            height = np.interp(GRID, found.false_positive_rate, found.true_positive_rate)
+        curve = metrics.roc_curve(held.probabilities[:, k], held.labels == k, held.weights)
+        if not np.isnan(curve.true_positive_rate[-1] + curve.false_positive_rate[-1]):
+            height = np.interp(GRID, curve.false_positive_rate, curve.true_positive_rate)
             height[0] = 0
             heights.append(height)
     return np.array(heights).reshape(-1, len(GRID))
@@ -86,10 +86,10 @@ def precision_heights(record: Record, k: int) -> Floats:
     """Precision of class k at the recall of :data:`GRID`, (splits, 101); without splits that lack the class."""
     heights = []
     for held in record.held:
-        found = metrics.precision_recall_curve(held.probabilities[:, k], held.labels == k, held.weights)
-        if not np.isnan(found.recall[0]):
-            place = np.searchsorted(-found.recall, -GRID, side="right") - 1  # the last point of at least that recall
-            heights.append(found.precision[np.clip(place, 0, len(found.recall) - 1)])
+        curve = metrics.precision_recall_curve(held.probabilities[:, k], held.labels == k, held.weights)
+        if not np.isnan(curve.recall[0]):
+            place = np.searchsorted(-curve.recall, -GRID, side="right") - 1  # the last point of at least that recall
+            heights.append(curve.precision[np.clip(place, 0, len(curve.recall) - 1)])
     return np.array(heights).reshape(-1, len(GRID))
 
 
@@ -149,18 +149,19 @@ def warned(record: Record, k: int = 1) -> list[Warned]:
     rows = [(threshold, False) for threshold in THRESHOLDS]
     if len(record.classes) == 2:
         rows = sorted([*(row for row in rows if round(row[0], 2) != round(own, 2)), (own, True)])
-    found = []
+    table = []
     for threshold, chosen in rows:
         shares = []
         for held in record.held:
             score, weight, of_class = held.probabilities[:, k], held.weights, held.labels == k
-            said = score >= (held.threshold if chosen else threshold)
-            hits, said_in_all, in_class = weight[said & of_class].sum(), weight[said].sum(), weight[of_class].sum()
+            flagged = score >= (held.threshold if chosen else threshold)
+            hits, all_flagged = weight[flagged & of_class].sum(), weight[flagged].sum()
+            in_class = weight[of_class].sum()
             shares.append(
-                (said_in_all / weight.sum(), _share(hits, said_in_all), _share(hits, in_class)),
+                (all_flagged / weight.sum(), _share(hits, all_flagged), _share(hits, in_class)),
             )
-        found.append(Warned(threshold, chosen, *(mean_and_deviation(column) for column in np.array(shares).T)))
-    return found
+        table.append(Warned(threshold, chosen, *(mean_and_deviation(column) for column in np.array(shares).T)))
+    return table
 
 
 def mean_and_deviation(values: npt.ArrayLike) -> tuple[float, float]:

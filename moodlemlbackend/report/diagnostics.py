@@ -44,8 +44,8 @@ class Diagnostic(NamedTuple):
 def diagnostics(record: Record) -> list[Diagnostic]:
     """Everything to be said, the grave first."""
     looks = (*_LOOKS, *_LOOKS_AT_HELD_OUT) if record.held else _LOOKS
-    found = [diagnostic for look in looks for diagnostic in look(record)]
-    return sorted(found, key=lambda diagnostic: not diagnostic.grave)
+    results = [diagnostic for look in looks for diagnostic in look(record)]
+    return sorted(results, key=lambda diagnostic: not diagnostic.grave)
 
 
 def _few(record: Record) -> Iterator[Diagnostic]:
@@ -60,11 +60,11 @@ def _few(record: Record) -> Iterator[Diagnostic]:
 
 
 def _repeated(record: Record) -> Iterator[Diagnostic]:
-    found = record.facts.get("held_out_repeats") or {}
-    share = _number(found.get("share"))
+    repeats = record.facts.get("held_out_repeats") or {}
+    share = _number(repeats.get("share"))
     if not share >= MANY_REPEATED:
         return
-    here, there = _number(record.result.get("auc")), _number(found.get("auc of the others"))
+    here, there = _number(record.result.get("auc")), _number(repeats.get("auc of the others"))
     others = "" if math.isnan(there) else f" On the other samples alone, the AUC is {there:.3f} instead of {here:.3f}."
     yield Diagnostic(
         math.isnan(there) or here - there > 0.02, "The same samples in training and test",
@@ -131,7 +131,7 @@ def _chance(record: Record) -> Iterator[Diagnostic]:
 
 
 def _calibration(record: Record) -> Iterator[Diagnostic]:
-    worst = max((miscalibration(record, k) for k in curves.classes_shown(record)), key=lambda one: one[0])
+    worst = max((miscalibration(record, k) for k in curves.classes_shown(record)), key=lambda item: item[0])
     if worst[0] > POOR_CALIBRATION and worst[0] > 2 * worst[1]:
         yield Diagnostic(
             True, "Poor calibration",
@@ -143,14 +143,14 @@ def _calibration(record: Record) -> Iterator[Diagnostic]:
 
 def miscalibration(record: Record, k: int) -> tuple[float, float]:
     """Mean distance between predicted and observed share of class k, and that expected of perfect calibration."""
-    found = curves.calibration(record, k)
-    known = ~np.isnan(found.predicted)
-    counts, chance = found.counts[known] * len(record.held), found.predicted[known]
+    reliability = curves.calibration(record, k)
+    known = ~np.isnan(reliability.predicted)
+    counts, chance = reliability.counts[known] * len(record.held), reliability.predicted[known]
     if not counts.sum():
         return 0.0, 0.0
     # A sample that several splits hold out counts once for what chance does.
     once = min(1.0, float(record.facts.get("rows", math.inf)) / counts.sum())
-    distance = counts @ np.abs(found.observed[known] - chance) / counts.sum()
+    distance = counts @ np.abs(reliability.observed[known] - chance) / counts.sum()
     of_chance = np.sqrt(2 / np.pi * chance * (1 - chance) / np.maximum(counts * once, 1))
     return float(distance), float(counts @ of_chance / counts.sum())
 
@@ -219,7 +219,7 @@ def _rare(record: Record) -> Iterator[Diagnostic]:
 
 
 def _one_indicator(record: Record) -> Iterator[Diagnostic]:
-    falls = {one.label: max(0.0, float(np.mean(one.falls))) for one in record.importances}
+    falls = {item.label: max(0.0, float(np.mean(item.falls))) for item in record.importances}
     total = sum(falls.values())
     if len(falls) > 1 and total > 0:
         label = max(falls, key=lambda name: falls[name])

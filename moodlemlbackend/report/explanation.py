@@ -25,7 +25,7 @@ _WIDTH, _BAR, _ABOVE, _LINE, _BELOW = 7.0, 0.4, 1.1, 0.16, 0.5  # inches
 _LINES = 4  # of the title, that have room above
 _LABEL_CHARACTERS, _TITLE_CHARACTERS = 42, 102
 _UNDER_HALF = (0.01, 0.1, 1, 5, 20, 10, 30, 2, 3, 7, 15, 40, 4, 6, 25, 0.5, 0.2, 12, 35, 45)
-_PERCENT = (50, *(one for percent in _UNDER_HALF for one in (percent, 100 - percent)))  # the roundest first
+_PERCENT = (50, *(share for percent in _UNDER_HALF for share in (percent, 100 - percent)))  # the roundest first
 
 
 def check_format(path: Path) -> None:
@@ -34,23 +34,23 @@ def check_format(path: Path) -> None:
         raise UsageError(f"The figure {path} cannot be drawn: its name must end in {' or '.join(FORMATS)}.")
 
 
-def save(found: Explanation, path: Path, *, top: int = 10) -> None:
+def save(explanation: Explanation, path: Path, *, top: int = 10) -> None:
     """Write :func:`draw`'s figure to a PNG or SVG file; UsageError, or StorageError when it cannot be written."""
     check_format(path)
     content = io.BytesIO()
     with style.applied():
-        draw(found, top=top).savefig(content, format=path.suffix[1:].lower())
+        draw(explanation, top=top).savefig(content, format=path.suffix[1:].lower())
     with storage_errors(path):
         path.write_bytes(content.getvalue())
 
 
-def draw(found: Explanation, *, top: int = 10) -> Figure:
+def draw(explanation: Explanation, *, top: int = 10) -> Figure:
     """Draw the ``top`` indicators of an explanation, and the others together."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    reasons = found.largest(top)
-    lines = _title(found)
+    reasons = explanation.largest(top)
+    lines = _title(explanation)
     above = _ABOVE + _LINE * max(0, len(lines) - _LINES)
     height = above + _BAR * (len(reasons) + 0.6) + _BELOW
     with style.applied():
@@ -58,15 +58,15 @@ def draw(found: Explanation, *, top: int = 10) -> Figure:
         FigureCanvasAgg(figure)
         figure.subplots_adjust(left=0.43, right=0.97, bottom=_BELOW / height, top=1 - above / height)
         axes = figure.add_subplot(ylim=(len(reasons) - 0.3, -0.9))
-        _draw_bars(axes, found.baseline, reasons)
-        _draw_frame(axes, found, reasons)
+        _draw_bars(axes, explanation.baseline, reasons)
+        _draw_frame(axes, explanation, reasons)
         figure.suptitle("\n".join(lines), x=0.02, ha="left", y=1 - 0.1 / height, va="top")
     return figure
 
 
-def _title(found: Explanation) -> list[str]:
+def _title(explanation: Explanation) -> list[str]:
     """The sentences in lines that are not too wide; a number stays with its sign of percent."""
-    sentences = (sentence.replace(" %", "\N{NO-BREAK SPACE}%") for sentence in found.sentences())
+    sentences = (sentence.replace(" %", "\N{NO-BREAK SPACE}%") for sentence in explanation.sentences())
     return [line for sentence in sentences for line in textwrap.wrap(sentence, _TITLE_CHARACTERS)]
 
 
@@ -84,17 +84,17 @@ def _draw_bars(axes: Axes, begin: float, reasons: list[Contribution]) -> None:
     axes.set_yticks(range(len(reasons)), labels)
 
 
-def _draw_frame(axes: Axes, found: Explanation, reasons: list[Contribution]) -> None:
-    ends = found.baseline + np.cumsum([0, *(reason.contribution for reason in reasons)])
+def _draw_frame(axes: Axes, explanation: Explanation, reasons: list[Contribution]) -> None:
+    ends = explanation.baseline + np.cumsum([0, *(reason.contribution for reason in reasons)])
     room = 0.08 * max(np.ptp(ends), 1)
     axes.set_xlim(ends.min() - room, ends.max() + 2 * room)  # the bars' numbers stand at the right
-    axes.axvline(found.baseline, color=style.GREY, linestyle=":", linewidth=1)
-    axes.axvline(found.logit, color=style.BLACK, linewidth=1)
-    axes.set_xlabel(f"log-odds of class {found.explained}: from the baseline (dotted) to this sample (line)")
+    axes.axvline(explanation.baseline, color=style.GREY, linestyle=":", linewidth=1)
+    axes.axvline(explanation.logit, color=style.BLACK, linewidth=1)
+    axes.set_xlabel(f"log-odds of class {explanation.explained}: from the baseline (dotted) to this sample (line)")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False, axis="y")
-    _mark_probabilities(axes, found.explained)
+    _mark_probabilities(axes, explanation.explained)
 
 
 def _mark_probabilities(axes: Axes, explained: str) -> None:

@@ -137,18 +137,18 @@ def digest_of_rows(rows: Indices) -> str:
 
 def _names(indicators: tuple[IndicatorColumns, ...], chosen: npt.NDArray[np.bool_]) -> tuple[str, ...]:
     """Labels of the indicators all of whose columns are chosen."""
-    return tuple(one.label for one in indicators if chosen[list(one.columns)].all())[:MOST_NAMES]
+    return tuple(indicator.label for indicator in indicators if chosen[list(indicator.columns)].all())[:MOST_NAMES]
 
 
 def _parts(samples: TrainingRows) -> dict[str, int]:
     """Samples by part of the course: where its ``range`` column is 1."""
-    found = {}
+    facts = {}
     for indicator in indicators_of(samples.columns):
         if indicator.name == TIME:
             for part, column in zip(indicator.parts, indicator.columns, strict=True):
                 values = samples.coded.values[column][samples.coded.codes[column]]
-                found[part] = int(np.count_nonzero(values == 1))
-    return found
+                facts[part] = int(np.count_nonzero(values == 1))
+    return facts
 
 
 def _alone(samples: TrainingRows) -> dict[str, float]:
@@ -166,15 +166,15 @@ def _alone(samples: TrainingRows) -> dict[str, float]:
     if not errors_without:
         return {}
     offsets = labels * 256
-    found = {}
+    facts = {}
     for position, column in enumerate(codes):
         counts = np.bincount(column + offsets, minlength=256 * classes).reshape(classes, 256)
         best = counts.max(axis=0)
         second = np.partition(counts, -2, axis=0)[-2]
         errors = counts.sum() - best[best - 1 > second].sum()
         if errors <= (1 - ALONE) * errors_without:
-            found[samples.columns[position]] = float(1 - errors / errors_without)
-    largest = sorted(found.items(), key=lambda item: -item[1])
+            facts[samples.columns[position]] = float(1 - errors / errors_without)
+    largest = sorted(facts.items(), key=lambda item: -item[1])
     return dict(largest[:MOST_NAMES])
 
 

@@ -111,12 +111,13 @@ def calibration(record: Record) -> Figure | None:
     axes.plot([0, 1], [0, 1], color=style.GREY, linestyle=":", linewidth=1, label="Perfect")
     counts, several = np.zeros(curves.CALIBRATION_BINS), len(record.classes) > 2
     for k in _shown(record):
-        found = curves.calibration(record, k)
-        counts += found.counts
-        known = ~np.isnan(found.predicted)
+        reliability = curves.calibration(record, k)
+        counts += reliability.counts
+        known = ~np.isnan(reliability.predicted)
         colour, dashes, marker = (_of(values, k if several else 0) for values in _LOOKS)
         axes.errorbar(
-            found.predicted[known], found.observed[known], yerr=None if several else found.deviation[known],
+            reliability.predicted[known], reliability.observed[known],
+            yerr=None if several else reliability.deviation[known],
             label=_class(record, k), color=colour, linestyle=dashes, marker=marker, linewidth=1, elinewidth=0.8,
             capsize=2,
         )  # fmt: skip
@@ -212,17 +213,17 @@ def confusion_matrix(record: Record) -> Figure | None:
 
 def importance(record: Record) -> Figure | None:
     """How much the area under the ROC curve falls when an indicator is shuffled: the most important indicators."""
-    helpful = [one for one in record.importances if np.mean(one.falls) > 0]
-    found = (helpful or record.importances)[:MOST_INDICATORS]
-    if not found:
+    helpful = [item for item in record.importances if np.mean(item.falls) > 0]
+    shown = (helpful or record.importances)[:MOST_INDICATORS]
+    if not shown:
         return None
-    labels = [_wrapped(one.label, 24) for one in found]
+    labels = [_wrapped(item.label, 24) for item in shown]
     lines = sum(1 + label.count("\n") for label in labels)
-    height = 0.75 + 0.14 * lines + 0.06 * len(found)
+    height = 0.75 + 0.14 * lines + 0.06 * len(shown)
     figure = _figure(height / style.WIDTH)
     axes = _place(figure, "", 1.45, 0.38, 0.14, 0.3)
     figure.text(0.02, 1 - 0.08 / height, "Importance of indicators", fontsize=9, fontweight="bold", va="top")
-    mean, deviation = np.array([curves.mean_and_deviation(one.falls) for one in found]).T
+    mean, deviation = np.array([curves.mean_and_deviation(item.falls) for item in shown]).T
     places, at = [], 0.0
     for label in labels:
         size = 1 + 0.75 * label.count("\n")

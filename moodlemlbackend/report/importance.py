@@ -43,8 +43,8 @@ def permutation_importances(
     """
     rng = np.random.default_rng(seed)
     varies = samples.coded.varies
-    indicators = [one for one in indicators_of(samples.columns) if varies[list(one.columns)].any()]
-    groups = [np.array(one.columns, np.int64) for one in indicators]
+    indicators = [indicator for indicator in indicators_of(samples.columns) if varies[list(indicator.columns)].any()]
+    groups = [np.array(indicator.columns, np.int64) for indicator in indicators]
     if not groups:
         return []
     if len(classifiers) == 1:
@@ -62,11 +62,11 @@ def permutation_importances(
         shuffled = classifier.permuted_probabilities(coded, groups, rng.permutation(len(chosen)))
         falls.append(_areas(usual[None], labels[chosen]) - _areas(shuffled, labels[chosen]))
     table = np.stack(falls, axis=1)
-    found = [
-        Importance(one.name, one.label, tuple(map(float, values)))
-        for one, values in zip(indicators, table, strict=True)
+    importances = [
+        Importance(indicator.name, indicator.label, tuple(map(float, values)))
+        for indicator, values in zip(indicators, table, strict=True)
     ]
-    return sorted(found, key=lambda one: -float(np.mean(one.falls)))
+    return sorted(importances, key=lambda indicator: -float(np.mean(indicator.falls)))
 
 
 def _balanced(labels: Indices, candidates: Indices, classes: int, rows: int, rng: np.random.Generator) -> Indices:
@@ -93,7 +93,7 @@ def _area(scores: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> n
     at_once = max(1, _PAIRS_AT_ONCE // max(1, these.shape[1] * others.shape[1]))
     for start in range(0, len(scores), at_once):
         part = slice(start, start + at_once)
-        one, other = these[part, :, None], others[part, None, :]
-        higher, lower = np.count_nonzero(one > other, axis=(1, 2)), np.count_nonzero(one < other, axis=(1, 2))
-        areas[part] = 0.5 + (higher - lower) / (2 * max(1, one.shape[1] * other.shape[2]))
+        own, other = these[part, :, None], others[part, None, :]
+        higher, lower = np.count_nonzero(own > other, axis=(1, 2)), np.count_nonzero(own < other, axis=(1, 2))
+        areas[part] = 0.5 + (higher - lower) / (2 * max(1, own.shape[1] * other.shape[2]))
     return areas

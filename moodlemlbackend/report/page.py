@@ -68,7 +68,7 @@ def write_page(record: Record, figures: list[str], folder: Path) -> Path:
 
 def render(record: Record, figures: list[str], folder: Path) -> str:
     """Make the page's text."""
-    found = diagnostics(record)
+    findings = diagnostics(record)
     bad = int(record.result.get("status") or 0) != 0
     title, subtitle = _titles(record)
     shown = [
@@ -82,8 +82,8 @@ def render(record: Record, figures: list[str], folder: Path) -> str:
         measured |= {"thresholds": _thresholds(record), "thresholds_note": _thresholds_note(record)}
     return template().render(
         title=title, subtitle=subtitle, bad=bad,
-        verdict=_verdict(record, sum(diagnostic.grave for diagnostic in found)),
-        diagnostics=found, facts=_facts(record), figures=shown, importances=_importances(record),
+        verdict=_verdict(record, sum(diagnostic.grave for diagnostic in findings)),
+        diagnostics=findings, facts=_facts(record), figures=shown, importances=_importances(record),
         command=record.about.get("command"), settings=_settings(record), expectation=expectation(record.result),
         both=both_splits(record.result), **measured,
     )  # fmt: skip
@@ -201,12 +201,12 @@ def _measured(record: Record) -> str:
 def _metrics(record: Record) -> dict[str, Any]:
     figures = [curves.figures_of(held) for held in record.held]
     chosen = str(record.about.get("score", "mcc"))
-    for one in figures:
-        one["score"] = (one["mcc"] + 1) / 2 if chosen == "mcc" else one["f1_score"]
+    for row in figures:
+        row["score"] = (row["mcc"] + 1) / 2 if chosen == "mcc" else row["f1_score"]
     several = len(figures) > 1
     rows = []
     for key, name in METRICS.items():
-        values = np.array([one[key] for one in figures])
+        values = np.array([row[key] for row in figures])
         mean, deviation = curves.mean_and_deviation(values)
         numbers = values[~np.isnan(values)]
         cells = [_figure(mean)]
@@ -230,10 +230,10 @@ def _classes(record: Record) -> dict[str, Any]:
     table = curves.confusion(record)
     rows = []
     for k, name in enumerate(record.classes):
-        hits, true, said = table[k, k], table[k].sum(), table[:, k].sum()
-        found, right = (hits / whole if whole else math.nan for whole in (true, said))
+        hits, true, predicted = table[k, k], table[k].sum(), table[:, k].sum()
+        recall, precision = (hits / whole if whole else math.nan for whole in (true, predicted))
         area = curves.mean_and_deviation(curves.areas(record, k)[0])[0]
-        rows.append((name, [_one_decimal(true), _figure(found), _figure(right), _figure(area)]))
+        rows.append((name, [_one_decimal(true), _figure(recall), _figure(precision), _figure(area)]))
     return {"columns": ["Held-out samples", "Found (recall)", "Right when predicted (precision)", "AUC"], "rows": rows}
 
 
@@ -245,7 +245,7 @@ def _thresholds(record: Record) -> list[dict[str, Any]]:
 def _threshold_table(record: Record, k: int) -> dict[str, Any]:
     name, named = record.classes[k], class_in_words(record, record.classes[k])
     students = _target(record) in STUDENTS_AT_RISK and k == 1
-    found = curves.warned(record, k)
+    warned = curves.warned(record, k)
     several = len(record.held) > 1
 
     def cell(value: tuple[float, float]) -> str:
@@ -253,7 +253,9 @@ def _threshold_table(record: Record, k: int) -> dict[str, Any]:
             return "–"
         return f"{100 * value[0]:.0f}" + (f" ± {100 * value[1]:.0f}" if several else "")
 
-    rows = [(one.chosen, [f"{one.threshold:.2f}", cell(one.warned), cell(one.right), cell(one.found)]) for one in found]
+    rows = [
+        (row.chosen, [f"{row.threshold:.2f}", cell(row.warned), cell(row.right), cell(row.recalled)]) for row in warned
+    ]
     if students:
         columns = [
             "Flagged from a probability of",
@@ -270,16 +272,16 @@ def _threshold_table(record: Record, k: int) -> dict[str, Any]:
         ]
     return {
         "title": f"Class {name}",
-        "sentence": _threshold_sentence(found, named, students),
+        "sentence": _threshold_sentence(warned, named, students),
         "columns": columns,
         "rows": rows,
     }
 
 
-def _threshold_sentence(found: list[curves.Warned], name: str, students: bool) -> str:
-    one = next((one for one in found if one.chosen), None) or min(found, key=lambda one: abs(one.threshold - 0.5))
-    where = "At the model's threshold" if one.chosen else f"At a probability of {one.threshold:g}"
-    right, of = one.right[0], one.found[0]
+def _threshold_sentence(rows: list[curves.Warned], name: str, students: bool) -> str:
+    row = next((row for row in rows if row.chosen), None) or min(rows, key=lambda row: abs(row.threshold - 0.5))
+    where = "At the model's threshold" if row.chosen else f"At a probability of {row.threshold:g}"
+    right, of = row.right[0], row.recalled[0]
     if math.isnan(right) or math.isnan(of):
         return f"{where}, nobody would be flagged." if students else f"{where}, the class would never be predicted."
     right, of = 100 * right, 100 * of
@@ -302,9 +304,9 @@ def _thresholds_note(record: Record) -> str:
 
 
 def _importances(record: Record) -> list[tuple[str, str, str]]:
-    found = [(one.label, curves.mean_and_deviation(one.falls)) for one in record.importances[:MOST_INDICATORS]]
+    means = [(item.label, curves.mean_and_deviation(item.falls)) for item in record.importances[:MOST_INDICATORS]]
     return [
-        (label, _figure(mean), _figure(deviation)) for label, (mean, deviation) in found if mean >= LEAST_IMPORTANCE
+        (label, _figure(mean), _figure(deviation)) for label, (mean, deviation) in means if mean >= LEAST_IMPORTANCE
     ]
 
 

@@ -140,8 +140,8 @@ def write_facts(record: Record, folder: Path) -> None:
         "classes": record.classes,
         "held": [{"threshold": held.threshold, "rows": held.rows} for held in record.held],
         "histories": record.histories,
-        "importances": [asdict(one) for one in record.importances],
-        "curve": [asdict(one) for one in record.curve],
+        "importances": [asdict(item) for item in record.importances],
+        "curve": [asdict(item) for item in record.curve],
     }
     scratch = folder / f".{JSON_NAME}"
     scratch.write_text(json.dumps(_plain(content), allow_nan=False), "ascii")
@@ -210,10 +210,10 @@ def _record(content: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) 
         held.append(Held(labels, probabilities, weights, float(about["threshold"]), str(about["rows"])))
     histories = [[_numbers(figures) for figures in epochs] for epochs in content["histories"]]
     importances = [
-        Importance(str(one["name"]), str(one["label"]), tuple(map(float, one["falls"])))
-        for one in content["importances"]
+        Importance(str(item["name"]), str(item["label"]), tuple(map(float, item["falls"])))
+        for item in content["importances"]
     ]
-    curve = [CurvePoint(int(one["split"]), int(one["rows"]), _numbers(one["figures"])) for one in content["curve"]]
+    curve = [CurvePoint(int(item["split"]), int(item["rows"]), _numbers(item["figures"])) for item in content["curve"]]
     about, facts, result = (dict(content[name]) for name in ("about", "facts", "result"))
     return Record(content["kind"], about, facts, result, classes, held, histories, importances, curve)
 
@@ -253,9 +253,9 @@ def _numbers(figures: Mapping[str, Any]) -> dict[str, float]:
 def _plain(value: Any) -> Any:
     """Turn a value into what JSON has; a number that is not finite becomes null."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(one) for name, one in value.items()}
+        return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -140,9 +140,9 @@ def _draw_by_two(record: Record, folder: Path, names: list[str]) -> list[str]:
     os.close(send)
     with os.fdopen(receive, "rb") as answer:
         drawn = draw_all(record, folder, names[::2])
-        told = answer.read()
+        answered = answer.read()
     os.waitpid(child, 0)
-    return drawn + (json.loads(told) if told else draw_all(record, folder, names[1::2]))
+    return drawn + (json.loads(answered) if answered else draw_all(record, folder, names[1::2]))
 
 
 def _attempt(do: Callable[[], None], folder: Path) -> str | None:

@@ -153,7 +153,7 @@ class RunReport:
             self._facts["courses"] = self._samples.courses.number if self._samples else 0
             self._facts["held_out_repeats"] = self._repeated(evaluation)
             held = [_held(rating, held_out) for (rating, _), held_out in zip(evaluation, rows, strict=True)]
-            curve = [CurvePoint(one.split, one.rows, one.rating.figures()) for one in evaluation.learning_curve]
+            curve = [CurvePoint(point.split, point.rows, point.rating.figures()) for point in evaluation.learning_curve]
             self._make(EVALUATION, result, held, fits, [fitted.classifier for fitted in fits], rows, curve)
 
     def _make(

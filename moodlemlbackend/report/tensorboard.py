@@ -60,7 +60,7 @@ def write_events(record: Record, fits: list[Fitted], folder: Path) -> None:
                 for parts in zip(*((h.probabilities[:, 1], h.labels == 1, h.weights) for h in record.held), strict=True)
             ]
             events.pr_curve("precision and recall", *everything)
-            mean = {name: float(np.mean([one[name] for one in figures])) for name in figures[0]}
+            mean = {name: float(np.mean([row[name] for row in figures])) for name in figures[0]}
             events.scalars({f"held out/{name}": value for name, value in mean.items()}, 0)
             chosen = {name: mean[name] for name in ("mcc", "auc", "f1_score", "balanced accuracy")}
             events.hyperparameters(
@@ -128,10 +128,10 @@ class EventWriter:
         from tensorboard.plugins.pr_curve.metadata import create_summary_metadata
 
         place = np.minimum((scores * (PR_THRESHOLDS - 1)).astype(np.int64), PR_THRESHOLDS - 1)
-        said = [
+        cumulated = [
             np.bincount(place[of], weights[of], PR_THRESHOLDS)[::-1].cumsum()[::-1] for of in (labels, ~labels)
         ]  # at least each threshold
-        true_positives, false_positives = said
+        true_positives, false_positives = cumulated
         false_negatives, true_negatives = true_positives[0] - true_positives, false_positives[0] - false_positives
         precision = true_positives / np.maximum(true_positives + false_positives, 1e-9)
         recall = true_positives / max(true_positives[0], 1e-9)

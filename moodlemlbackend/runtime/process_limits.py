@@ -45,13 +45,13 @@ _KINDS = {
 
 def limits() -> dict[str, Limit]:
     """The limits that are set, by the name of the system's constant."""
-    found = {}
+    set_limits = {}
     for constant, (name, option, unit_size, unit) in _KINDS.items():
         with suppress(AttributeError, OSError, ValueError):
             soft, _ = resource.getrlimit(getattr(resource, constant))
             if soft != resource.RLIM_INFINITY:
-                found[constant] = Limit(name, option, soft // unit_size, unit)
-    return found
+                set_limits[constant] = Limit(name, option, soft // unit_size, unit)
+    return set_limits
 
 
 def too_few_descriptors() -> str:
@@ -66,11 +66,11 @@ def too_few_descriptors() -> str:
 
 def limit_that_ended(name: str, code: int | None) -> str:
     """What to say when a limit most likely ended a process with this exit code, else an empty text."""
-    found = limits()
-    if code in (-getattr(signal, "SIGXCPU", 0), -getattr(signal, "SIGKILL", 0)) and "RLIMIT_CPU" in found:
+    in_force = limits()
+    if code in (-getattr(signal, "SIGXCPU", 0), -getattr(signal, "SIGKILL", 0)) and "RLIMIT_CPU" in in_force:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        if used.ru_utime + used.ru_stime >= found["RLIMIT_CPU"].value - 1:
-            return _raise(found["RLIMIT_CPU"], f"There was too little processor time for {name}")
+        if used.ru_utime + used.ru_stime >= in_force["RLIMIT_CPU"].value - 1:
+            return _raise(in_force["RLIMIT_CPU"], f"There was too little processor time for {name}")
     if code is None or code >= 0 or -code in _CRASHES:
         return limit_behind_error(name)
     return ""

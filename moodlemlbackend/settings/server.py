@@ -77,7 +77,7 @@ class ServerSetting(Setting):
 
 
 def _parse_networks(text: str) -> str:
-    return ",".join(str(ip_network(one.strip())) for one in text.split(","))
+    return ",".join(str(ip_network(part.strip())) for part in text.split(","))
 
 
 _parse_count = partial(parse_whole, least=1, most=1024)

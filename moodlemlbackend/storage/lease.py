@@ -72,9 +72,9 @@ class Lease:
             self.version = self.version if version is None else version
             tag = self._objects.replace(self._key, self._content(), self._tag)
             if tag is None:
-                found = self._objects.read_tagged(self._key)
-                if found is not None and _read(found[0])["owner"] == self._owner:  # ours: an answer was lost
-                    tag = self._objects.replace(self._key, self._content(), found[1])
+                stored = self._objects.read_tagged(self._key)
+                if stored is not None and _read(stored[0])["owner"] == self._owner:  # ours: an answer was lost
+                    tag = self._objects.replace(self._key, self._content(), stored[1])
             if tag is None:
                 raise StorageError(
                     "Nothing was published, because meanwhile the model was removed or another server began "
@@ -84,8 +84,8 @@ class Lease:
 
     def release(self) -> None:
         """Let go of the lease, if its owner still has it."""
-        found = self._objects.read(self._key)
-        if found is not None and _read(found)["owner"] == self._owner:
+        stored = self._objects.read(self._key)
+        if stored is not None and _read(stored)["owner"] == self._owner:
             self._objects.remove([self._key])
 
     def _acquire(self, what: str, wait: float) -> None:
@@ -97,23 +97,23 @@ class Lease:
                     f"Another server has been training {what} for more than {wait:g} seconds; run the command "
                     "again when that training has ended, or raise the setting lock_wait."
                 )
-            found = self._objects.read(self._key)
-            if found != seen:
-                seen, since = found, time.monotonic()
+            stored = self._objects.read(self._key)
+            if stored != seen:
+                seen, since = stored, time.monotonic()
             time.sleep(POLL_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311
 
     def _try(self, seen: bytes | None, since: float) -> bool:
         """Take the lease if it is free, at its end, or has been as ``seen`` for longer than its holder would let it."""
-        found = self._objects.read_tagged(self._key)
-        if found is None:
+        stored = self._objects.read_tagged(self._key)
+        if stored is None:
             self._tag = self._objects.create(self._key, self._content())
         else:
-            former = _read(found[0])
-            unchanged = time.monotonic() - since if found[0] == seen else 0.0
+            former = _read(stored[0])
+            unchanged = time.monotonic() - since if stored[0] == seen else 0.0
             if time.time() < former["expires"] + SKEW_SECONDS and unchanged < LEASE_SECONDS + SKEW_SECONDS:
                 return False
             self.version = max(self.version, former["version"])
-            self._tag = self._objects.replace(self._key, self._content(), found[1])
+            self._tag = self._objects.replace(self._key, self._content(), stored[1])
         if self._tag is None:
             return False
         if self._objects.conditional:
@@ -136,6 +136,6 @@ class Lease:
 def _read(content: bytes) -> dict[str, Any]:
     """Return what a lease says; one that cannot be read may be half written, and only ends by never changing."""
     with suppress(ValueError, KeyError, TypeError):
-        found = json.loads(content)
-        return {"owner": found["owner"], "expires": float(found["expires"]), "version": int(found["version"])}
+        stored = json.loads(content)
+        return {"owner": stored["owner"], "expires": float(stored["expires"]), "version": int(stored["version"])}
     return {"owner": None, "expires": math.inf, "version": 0}

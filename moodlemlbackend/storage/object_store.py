@@ -164,11 +164,11 @@ class Objects:
         start = self._path(key).rstrip("/") + "/"
         with self._errors():
             try:
-                found = self._fs.find(self._path(key), detail=True)
+                stored = self._fs.find(self._path(key), detail=True)
             except FileNotFoundError as error:
                 self._check_bucket(error)
                 return {}
-        return {path[len(start) :]: facts["size"] for path, facts in found.items() if path.startswith(start)}
+        return {path[len(start) :]: facts["size"] for path, facts in stored.items() if path.startswith(start)}
 
     def age(self, key: str, now: str) -> float:
         """Return how many seconds older than the object ``now`` an object is, by the store's own clock.
@@ -177,7 +177,7 @@ class Objects:
         """
         with self._errors():
             try:
-                later, earlier = (self._fs.modified(self._path(one)) for one in (now, key))
+                later, earlier = (self._fs.modified(self._path(part)) for part in (now, key))
             except FileNotFoundError:
                 return 0.0
             except NotImplementedError:
@@ -291,8 +291,8 @@ class S3Objects(Objects):
 
     def read(self, key: str) -> bytes | None:
         """See :meth:`Objects.read`."""
-        found = self._get(key)
-        return found and found[0]
+        stored = self._get(key)
+        return stored and stored[0]
 
     def read_tagged(self, key: str) -> tuple[bytes, Any] | None:
         """See :meth:`Objects.read_tagged`."""
@@ -323,11 +323,11 @@ class S3Objects(Objects):
 
         with self._errors():
             try:
-                found: tuple[bytes, str] = sync(self._fs.loop, get)
+                stored: tuple[bytes, str] = sync(self._fs.loop, get)
             except FileNotFoundError as error:
                 self._check_bucket(error)
                 return None
-            return found
+            return stored
 
     def _put_if(self, key: str, content: bytes, **condition: str) -> str | None:
         """Put an object under a condition; None when that does not hold."""
@@ -357,7 +357,7 @@ def _codes(error: BaseException | None) -> set[str]:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        names |= {one.__name__ for one in type(error).__mro__ if one not in (object, BaseException, Exception)}
+        names |= {part.__name__ for part in type(error).__mro__ if part not in (object, BaseException, Exception)}
         answer = getattr(error, "response", None)
         if isinstance(answer, dict):
             names.add(str(answer.get("Error", {}).get("Code")))

@@ -202,13 +202,15 @@ def test_progress_is_shown_on_a_terminal_only(courses, tmp_path):
 def test_the_demo_goes_through_everything_and_names_what_it_made(command, tmp_path):
     env = {"MOODLEMLBACKEND_PROCESSOR": "logistic_regression", "MOODLEMLBACKEND_SEED": "1"}
     words = ("demo", "here", "--courses", "8", "--students", "20")
-    for yes in ((), ("--yes",)):
-        done = command(*words, *yes, cwd=tmp_path, env=env)
-        assert (done.returncode, done.stderr) == (0, "")
-    refused = command(*words, cwd=tmp_path, env=env)
     folders = [str(Path("here", name)) for name in ("data", "evaluation", "execution", "exported", "imported")]
+    for folder in folders:
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "of-yesterday").touch()
+    refused = command(*words, cwd=tmp_path, env=env)
     assert refused.returncode == 2
     assert refused.stderr.endswith(f"add --yes to go ahead: this overwrites what is in {', '.join(folders)}.\n")
+    done = command(*words, "--yes", cwd=tmp_path, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
     for step in ("Simulate", "Evaluate", "Train", "Predict", "Export", "Import"):
         assert f"\n{step}" in f"\n{done.stdout}"
     named = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line)

@@ -315,7 +315,7 @@ def test_endless_line(tmp_path: Path, head: bytes, row: int) -> None:
     assert peak < 64 << 20
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     labelled=st.booleans(),
     edits=st.lists(

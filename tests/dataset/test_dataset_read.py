@@ -201,9 +201,10 @@ def generated(rows: int, nfeatures: int, labelled: bool) -> tuple[bytes, np.ndar
 
 
 @pytest.mark.parametrize("labelled", [True, False])
-@pytest.mark.parametrize("batch_bytes", [1, 100, 4096, 1 << 20])
+@pytest.mark.parametrize("batch_bytes", [1, 400, 4096, 1 << 20])
 def test_batches_hold_what_the_whole_holds(tmp_path: Path, labelled: bool, batch_bytes: int) -> None:
-    content, features = generated(200, 5, labelled)
+    rows = 30 if batch_bytes == 1 else 200  # a batch of its own for each row
+    content, features = generated(rows, 5, labelled)
     path = place(tmp_path, content)
     header, batches = read_batches(path, labelled=labelled, batch_bytes=batch_bytes)
     parts = list(batches)
@@ -212,9 +213,9 @@ def test_batches_hold_what_the_whole_holds(tmp_path: Path, labelled: bool, batch
     assert all(len(part.features) for part in parts)
     np.testing.assert_array_equal(np.concatenate([part.features for part in parts]), features)
     if labelled:
-        assert [label for part in parts for label in part.labels] == [i % 2 for i in range(200)]
+        assert [label for part in parts for label in part.labels] == [i % 2 for i in range(rows)]
     else:
-        assert [sample_id for part in parts for sample_id in part.sample_ids] == [f"{i}-0" for i in range(200)]
+        assert [sample_id for part in parts for sample_id in part.sample_ids] == [f"{i}-0" for i in range(rows)]
 
 
 @pytest.mark.parametrize("labelled", [True, False])

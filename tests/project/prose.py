@@ -1,7 +1,7 @@
 """Checks what people read: the documents and the texts in the code, with proselint and the words of the glossary.
 
 ``python tests/project/prose.py`` prints each place where a text has a word that ``docs/glossary.md`` advises against or
-that proselint objects to. Code in documents and docstrings are left out.
+that proselint objects to. Code in documents is left out.
 """
 
 from __future__ import annotations
@@ -54,8 +54,14 @@ def texts_of(path: Path) -> str:
 
 
 def literals(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Line and text of the string literals of a module, without docstrings and keys; a placeholder is ``…``."""
+    """Line and text of the string literals of a module, without keys; a placeholder is ``…``.
+
+    Of the docstrings, those that a decorator with arguments gets: it makes commands and their help of functions.
+    """
     skip = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and any(isinstance(made, ast.Call) for made in node.decorator_list):
+            skip -= {id(node.body[0].value)} if isinstance(node.body[0], ast.Expr) else set()
     skip.update(id(key) for node in ast.walk(tree) if isinstance(node, ast.Dict) for key in node.keys)
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
@@ -75,7 +81,11 @@ def is_text(node: ast.AST) -> bool:
 
 def files() -> list[Path]:
     """Documents and modules whose texts people read."""
-    documents = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md"), ROOT / "docs/tutorial.ipynb"]
+    documents = [
+        *(ROOT / name for name in ("README.md", "CHANGELOG.md", "benchmarks/README.md")),
+        *(ROOT / "docs").glob("*.md"),
+        ROOT / "docs/tutorial.ipynb",
+    ]
     modules = [*(ROOT / "moodlemlbackend").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]
     return sorted([*documents, *(path for path in modules if "migrations" not in path.parts)])
 

@@ -64,7 +64,9 @@ ENGLISH = {
     "train": "Train",
     "train means": "The model learns from courses that have finished since the last training.",
     "predict": "Predict",
-    "predict means": "The model predicts what is new, and the people who may see its insights are notified.",
+    "predict means": (
+        "The model predicts what is new. If notifications are on, the people who may see its insights are notified."
+    ),
     "clear": "Clear",
     "clear means": ("Delete all predictions and everything the model has learned. Its evaluations and log stay."),
     "delete": "Delete",

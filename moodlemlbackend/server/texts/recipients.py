@@ -31,7 +31,7 @@ ENGLISH = {
     "way webhook": "webhook",
     "people more": "{names} and {count} more",
     "about themselves": "about themselves",
-    "about the site": "about the whole site",
+    "about the site": "the whole site",
     "fact notifies": "Notifies",
     "notifies students": "students, about themselves",
     "notifies teachers": "teachers",

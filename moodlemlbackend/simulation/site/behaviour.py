@@ -201,8 +201,8 @@ def _next_session(sessions: Sessions, student: Integers, time: Integers) -> Inte
         return np.zeros_like(time)
     span = 1 << 34  # more than any Unix time
     index = np.searchsorted(sessions.person * span + sessions.time, student * span + time, side="right")
-    found = np.minimum(index, len(sessions.time) - 1)
-    return np.where((index < len(sessions.time)) & (sessions.person[found] == student), sessions.time[found], 0)
+    after = np.minimum(index, len(sessions.time) - 1)
+    return np.where((index < len(sessions.time)) & (sessions.person[after] == student), sessions.time[after], 0)
 
 
 def _until(sessions: Sessions, now: int) -> Sessions:

@@ -149,8 +149,8 @@ def _choose_criteria(plan: CoursePlan, kinds: Integers, week: Integers, random: 
         possible = GRADED[kinds] & (week >= 0)
         late = week >= plan.weeks / 2
         for candidates, number in ((possible & ~late, 1), (possible & late, 1 + int(random.random() < 0.4))):
-            found = random.permutation(np.flatnonzero(candidates))
-            chosen[found[:number]] = True
+            drawn = random.permutation(np.flatnonzero(candidates))
+            chosen[drawn[:number]] = True
     return chosen
 
 

@@ -160,7 +160,7 @@ def _define(prefix: str, schema: str) -> dict[str, Table]:
     for name, columns in tables(schema).items():
         table = _table(metadata, prefix + name, columns)
         for number, (names, unique) in enumerate(indexes(name), start=1):
-            Index(f"{prefix}{name}_ix{number}", *(table.c[one] for one in names), unique=unique)
+            Index(f"{prefix}{name}_ix{number}", *(table.c[column_name] for column_name in names), unique=unique)
         made[name] = table
     return made
 

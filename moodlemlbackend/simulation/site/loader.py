@@ -55,7 +55,7 @@ class Loader:
             waiting = self._waiting[table]
             waiting.append(pa.Table.from_arrays(arrays, [column.name for column in self._columns[table]]))
             self.rows[table] += number
-            if sum(len(one) for one in waiting) >= BATCH_ROWS:
+            if sum(len(block) for block in waiting) >= BATCH_ROWS:
                 self._load(table)
         return np.asarray(ids)
 

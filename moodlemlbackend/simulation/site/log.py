@@ -40,17 +40,17 @@ EVENTS = tuple(
             *(MODULE_UPDATED, DISCUSSION_CREATED, POST_UPLOADED),
             *VIEWED.values(),
             *(
-                one
+                logged
                 for kind in KINDS.values()
                 for events in (kind.looked, kind.written, kind.graded, kind.read, kind.again)
-                for one in events
+                for logged in events
             ),
         ]
     )
 )
 """All that is ever logged; a row of the log refers to one by its index here."""
 
-_CODES = {one: code for code, one in enumerate(EVENTS)}
+_CODES = {kind: code for code, kind in enumerate(EVENTS)}
 _VIEWED_CODES = np.array([_CODES[VIEWED[name]] if name in VIEWED else -1 for name in NAMES])
 
 
@@ -101,12 +101,12 @@ class Log:
             "courseid": np.repeat([ids.course, 0], [number + 1, 1]),
         }
         people, person = np.unique(rows.user, return_inverse=True)
-        addresses = [f"10.{one >> 16 & 255}.{one >> 8 & 255}.{one & 255}" for one in people.tolist()]
-        has_object = np.array([bool(one.objectid) for one in EVENTS])[rows.event]
+        addresses = [f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}" for number in people.tolist()]
+        has_object = np.array([bool(kind.objectid) for kind in EVENTS])[rows.event]
         return {
-            **{name: _texts(rows.event, [getattr(one, name) or None for one in EVENTS]) for name in _EVENT_COLUMNS},
+            **{name: _texts(rows.event, [getattr(kind, name) or None for kind in EVENTS]) for name in _EVENT_COLUMNS},
             **{name: values[rows.place] for name, values in places.items()},
-            "edulevel": np.array([one.edulevel for one in EVENTS])[rows.event],
+            "edulevel": np.array([kind.edulevel for kind in EVENTS])[rows.event],
             "objectid": np.ma.masked_array(rows.object, ~has_object),
             "userid": rows.user,
             "relateduserid": np.ma.masked_array(rows.related, rows.related == 0),
@@ -179,9 +179,9 @@ class Log:
                     "graded": added.grade[chosen],
                 }
                 wait = np.zeros(len(chosen), dtype=np.int64)
-                for one in events:
-                    objects = sources[one.objectid] if one.objectid else np.zeros_like(wait)
-                    self._put(one, times[chosen] + wait, actor[chosen], place, objects, related[chosen])
+                for logged in events:
+                    objects = sources[logged.objectid] if logged.objectid else np.zeros_like(wait)
+                    self._put(logged, times[chosen] + wait, actor[chosen], place, objects, related[chosen])
                     wait = wait + random.integers(1, 8, size=len(chosen))
 
     def _add_preparation(self, random: np.random.Generator) -> None:
@@ -198,14 +198,14 @@ class Log:
 
     def _put(
         self,
-        one: SimulatedEvent,
+        kind: SimulatedEvent,
         time: Integers,
         user: Integers,
         place: Integers,
         objects: Integers,
         related: Integers | None = None,
     ) -> None:
-        code = np.full(len(time), _CODES[one])
+        code = np.full(len(time), _CODES[kind])
         self._rows.append(_Rows(code, time, user, place, objects, np.zeros_like(time) if related is None else related))
 
 

@@ -221,7 +221,7 @@ def _add_roles(loader: Loader, site: SitePlan) -> None:
     _add_pairs(
         loader,
         "role_context_levels",
-        {"roleid": [one[0] for one in places], "contextlevel": [one[1] for one in places]},
+        {"roleid": [id_[0] for id_ in places], "contextlevel": [id_[1] for id_ in places]},
     )
     loader.add(
         "role_assignments",
@@ -256,15 +256,15 @@ def _add_categories(loader: Loader, site: SitePlan, kinds: Sequence[str]) -> Sit
     number = site.categories
     inside = [index > 0 and index % 3 == 0 for index in range(number)]
     ids, contexts = loader.ids("course_categories", number), loader.ids("context", number)
-    own = [f"{ids[0]}/{one}" if below else str(one) for one, below in zip(ids, inside, strict=True)]
-    paths = [f"/1/{contexts[0]}/{one}" if below else f"/1/{one}" for one, below in zip(contexts, inside, strict=True)]
+    own = [f"{ids[0]}/{id_}" if below else str(id_) for id_, below in zip(ids, inside, strict=True)]
+    paths = [f"/1/{contexts[0]}/{id_}" if below else f"/1/{id_}" for id_, below in zip(contexts, inside, strict=True)]
     courses = np.bincount([course.category for course in site.courses], minlength=number)
     loader.add(
         "course_categories",
         number,
         {
             "id": ids,
-            "name": np.array([f"Category {one}" for one in ids], dtype=object),
+            "name": np.array([f"Category {id_}" for id_ in ids], dtype=object),
             "descriptionformat": 1,
             "parent": np.where(inside, ids[0], 0),
             "sortorder": 10_000 * ids,

@@ -196,7 +196,7 @@ def _add_modules(loader: Loader, course: SimulatedCourse, ids: CourseIds, site: 
     plan, activities = course.plan, course.activities
     sections = loader.ids("course_sections", course.sections)
     number = np.arange(course.sections)
-    sequence = [",".join(map(str, ids.modules[activities.section == one])) for one in number]
+    sequence = [",".join(map(str, ids.modules[activities.section == section])) for section in number]
     limited = np.full(course.sections, None, dtype=object)
     if plan.number % 5 == 3 and course.sections > 3:
         limited[-1] = _date_condition(">=", plan.start + WEEK * (plan.weeks // 2))

@@ -52,14 +52,14 @@ def indexes(table: str) -> list[tuple[list[str], bool]]:
 
 
 def _parse(text: str) -> dict[str, tuple[Column, ...]]:
-    found = {}
+    tables = {}
     for table, columns in re.findall(r"^(\w+) = (.*(?:\n    .*)*)", text, re.MULTILINE):
         matches = re.findall(r"(\w+)(?::([\w,]+))?(\??)", columns)
-        found[table] = (
+        tables[table] = (
             Column("id", "int", nullable=False),
             *(Column(name, kind or "int", bool(nullable)) for name, kind, nullable in matches),
         )
-    return found
+    return tables
 
 
 def _names(text: str) -> frozenset[str]:

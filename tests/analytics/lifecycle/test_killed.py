@@ -279,7 +279,7 @@ def test_a_training_that_fails_once_its_model_is_in_force(site, tmp_path, monkey
         modelid = enabled(workspace)
         outcome = lifecycle.train(workspace, site, modelid)
         assert outcome.status == Status.OK
-        assert outcome.info[-1] == "The model is trained and in use all the same."
+        assert outcome.info[-1] == "The model is trained and in use anyway."
         check_learned_once(workspace, modelid)
 
 
@@ -296,8 +296,8 @@ def check_learned_once(workspace: Workspace, modelid: int) -> None:
 
 @pytest.mark.parametrize(
     ("place", "moment"),
-    [("_keep", "inside"), ("_keep", "after"), ("_merge", "inside"), ("_merge", "after"),
-     ("by_processor", "inside"), ("by_processor", "after")],
+    [("keep_part", "inside"), ("keep_part", "after"), ("merge", "inside"), ("merge", "after"),
+     ("register", "inside"), ("register", "after"), ("keep", "inside"), ("keep", "after")],
 )  # fmt: skip
 def test_prediction(site_url, site, trained, trained_folder, tmp_path, place, moment):
     import shutil
@@ -321,7 +321,7 @@ def test_assumption(site_url, site, tmp_path, moment):
     with new_workspace(folder) as before, new_workspace(tmp_path / "whole") as whole:
         modelid = model_of(before, NO_RECENT_ACCESSES)
         lifecycle.predict(whole, site, modelid)
-        kill(folder, site_url, "predict", modelid, "by_assumption", moment)
+        kill(folder, site_url, "predict", modelid, "keep", moment)
         lifecycle.predict(before, site, modelid)
         assert samples(before, PREDICT_SAMPLES, modelid) == samples(whole, PREDICT_SAMPLES, modelid) != {}
         assert predictions(before, modelid) == predictions(whole, modelid)

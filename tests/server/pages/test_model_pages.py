@@ -43,7 +43,7 @@ def test_the_list_of_models(client):
         "Queue",
     ):
         assert part in found.text
-    assert "1 of 1 workers are up" in found.text
+    assert "1 of 1 workers are running" in found.text
 
 
 def test_a_model_its_runs_scores_and_figures(client):
@@ -67,12 +67,11 @@ def test_a_model_its_runs_scores_and_figures(client):
     assert "<circle" not in trained
 
 
-def test_a_run_of_whole_courses_shows_new_and_seen_ones(tmp_path):
+def test_a_run_of_whole_courses_shows_new_and_seen_ones(client, tmp_path):
     data = simulated(courses=10)
     path = write_labelled(tmp_path / "data", data.features, data.labels, columns=list(data.columns))
-    with served(tmp_path) as server, server.client() as client:
-        result = evaluate(client, path).json()
-        text = client.get(f"/models/{MODELID}/{EVALUATION}").text
+    result = evaluate(client, path, uniqueid="courses").json()
+    text = client.get(f"/models/courses/{EVALUATION}").text
     assert re.search(r"<th[^>]*>In new courses</th><th[^>]*>In courses it has seen</th>", text)
     assert f'data-name="In courses it has seen" class="number">{result["seen"]["score"]:.3f}<' in text
 
