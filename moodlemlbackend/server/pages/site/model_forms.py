@@ -92,7 +92,9 @@ def new(ctx: RequestContext, target: str) -> Page:
     """The choice of a target, then the form with what its core model has."""
     ctx.require_manager()
     if not target:
-        return Page("model-target.html", {"targets": definitions.targets().values()})
+        return Page(
+            "model-target.html", {"targets": definitions.targets().values(), "target_name": definitions.target_name}
+        )
     if not definitions.has_target(target):
         raise RequestError(say("no target"), 404)
     core = [*definitions.core_indicators(target, ctx.site.modules)]
