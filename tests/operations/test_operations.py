@@ -252,7 +252,7 @@ def stop_in_training(folder, dataset, number):
         process = start("training", MODELID, folder, dataset, env=environment(), stderr=stderr)
         os.close(stderr)
         shown = b""
-        while b"20 %" not in shown:
+        while not re.search(rb"Training[^\r]* [1-9]\d%", shown):
             shown += os.read(terminal, 1000)
         process.send_signal(number)
         return end(process)
