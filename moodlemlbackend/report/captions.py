@@ -19,10 +19,9 @@ TITLES = {
 }
 
 CAPTIONS = {
-    "roc-curve": "How many of the class are found, and how many false alarms that costs. The closer the curve is to "
-    "the "
-    "upper left, the better.",
-    "precision-recall": "How many of the flagged samples are right, depending on how many of the class are found.",
+    "roc-curve": "How many of the class are found, and how many false alarms that costs. "
+    "The closer the curve is to the upper left, the better.",
+    "precision-recall": "How many of the predicted samples are right, and how many of the class are found.",
     "score-distribution": "How well the classes are separated. Samples on the wrong side of the threshold are errors.",
     "calibration": "Whether a predicted 30% comes true in 30 of 100 cases, and how many samples have each probability.",
     "confusion-matrix": "Share of each true class, and number of held-out samples in a split.",

@@ -66,7 +66,7 @@ def roc_curve(record: Record) -> Figure | None:
     if record.kind == TRAINING:
         return None
     figure, axes = _square("ROC curve")
-    axes.set(xlabel="False alarms: share of the other class", ylabel="Found: share of the class")
+    axes.set(xlabel="False alarms: share of the other samples", ylabel="Found: share of the class")
     for k in _shown(record):
         heights = curves.roc_heights(record, k)
         if len(heights):

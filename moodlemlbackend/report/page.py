@@ -85,7 +85,7 @@ def render(record: Record, figures: list[str], folder: Path) -> str:
         verdict=_verdict(record, sum(diagnostic.grave for diagnostic in findings)),
         diagnostics=findings, facts=_facts(record), figures=shown, importances=_importances(record),
         command=record.about.get("command"), settings=_settings(record), expectation=expectation(record.result),
-        both=both_splits(record.result), **measured,
+        both=both_splits(record.result, class_in_words(record, record.classes[1])), **measured,
     )  # fmt: skip
 
 

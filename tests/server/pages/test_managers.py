@@ -279,7 +279,7 @@ def test_a_report_is_shown_as_it_is_without_scripts(server, manager, address):
         r"<pre>MOODLEMLBACKEND_SEED=\d+ moodlemlbackend models evaluate \d+ --interval \w+</pre>", found.text
     )
     for part in (
-        "Interval: from the start of the course to its end. Run ", "<td>Students at risk of dropping out</td>",
+        "Interval: the whole course. Run ", "<td>Students at risk of dropping out</td>",
         "not likely to drop out: ", '<th scope="row">at risk of dropping out</th>', "AUC of “at risk of dropping out”",
         "<strong>ROC curve.</strong> ",
     ):  # fmt: skip
