@@ -130,7 +130,7 @@ def test_evaluation(site):
     reply = answer(results["evaluation"])
     assert reply.keys() == EVALUATION_KEYS | {"split"}
     assert (reply["score"], reply["status"], reply["split"]) == (1.0, 0, "row")
-    assert [note.partition(",")[0] for note in reply["info"]] == ["Single rows were held out, not whole courses"]
+    assert [note.partition(",")[0] for note in reply["info"]] == ["Single rows were held out"]
     log = Path(reply["dir"])
     assert log == where["evaluation"] / "logs" / str(reply["runid"])
     for picture in ("roc-curve.png", "precision-recall.png"):
@@ -218,7 +218,7 @@ def test_run_ids_never_collide(trained, tmp_path, files):
     replies = [answer(end(one)) for one in runs]
     assert len({reply["runid"] for reply in replies}) == 6
     for reply in replies:
-        assert (Path(reply["dir"]) / "info.log").read_text().count("Rating the trained model") == 1
+        assert (Path(reply["dir"]) / "info.log").read_text().count("Evaluating the trained model") == 1
 
 
 def test_two_trainers_at_once_train_one_after_the_other(tmp_path, files):
