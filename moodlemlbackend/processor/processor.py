@@ -334,7 +334,7 @@ class Processor(ABC):
             model, stored = former
             known, happened = self._with_former(model, stored, samples, run)
         require_every_class(known)
-        tell_of_constant_columns(known, run)
+        warn_of_constant_columns(known, run)
         fitted = self.fit(known, seed=seed, progress=progress)
         rows = float(samples.targets.sum()) + (former[0].rows if former else 0.0)
         self.store(store, fitted.model(known, rows, happened), remember(known))
@@ -428,7 +428,7 @@ def require_every_class(samples: TrainingRows) -> None:
         )
 
 
-def tell_of_constant_columns(samples: TrainingRows, run: Run) -> None:
+def warn_of_constant_columns(samples: TrainingRows, run: Run) -> None:
     """Warn when no column varies: only the classes' shares can be learned then."""
     if not samples.coded.varies.any():
         run.add_info(
