@@ -213,5 +213,5 @@ def progress_of(site: Site) -> Callable[[AnalyticsModel], Callable[[Result], Non
 
 def progress_of_past() -> Callable[[str, int, int], None] | None:
     """A bar for the courses whose past is read."""
-    move = progress("Reading the past of courses")
+    move = progress("Reading the history of courses")
     return None if move is None else lambda _name, number, courses: move(number, courses)
