@@ -43,7 +43,7 @@ def show_predictions(result: Mapping[str, Any]) -> None:
     predictions = result["predictions"]
     columns = ("Sample", "Class", "Probability")
     rows = predictions[:SHOWN_PREDICTIONS]
-    print_table(Table(columns, rows, right=columns[1:], empty="The data set holds no sample."))
+    print_table(Table(columns, rows, right=columns[1:], empty="The data set has no samples."))
     if len(predictions) > len(rows):
         print_line(f"These are the first {len(rows)} of {len(predictions):,} predictions; --json prints all of them.")
     for sentence in result["info"]:

@@ -203,7 +203,9 @@ def progress_of(site: Site) -> Callable[[AnalyticsModel], Callable[[Result], Non
         from moodlemlbackend.analytics.features import definitions
 
         if sys.stderr.isatty():
-            print_line(f"{model.name} (model {model.id})", err=True)
+            from moodlemlbackend.runtime.progress import reporter_of_process
+
+            reporter_of_process().message(safe(f"{model.name} (model {model.id})"))
         return progress_of_analysis(lambda: definitions.analyser(model.target).rows(site, model.contexts or ()))
 
     return begin
@@ -211,5 +213,5 @@ def progress_of(site: Site) -> Callable[[AnalyticsModel], Callable[[Result], Non
 
 def progress_of_past() -> Callable[[str, int, int], None] | None:
     """A bar for the courses whose past is read."""
-    move = progress("Reading the past of courses")
+    move = progress("Reading the history of courses")
     return None if move is None else lambda _name, number, courses: move(number, courses)

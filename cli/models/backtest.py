@@ -67,7 +67,7 @@ def _table(interval: str, figures: Mapping[str, Any]) -> Table:
     rows += [("  from", *_cells(low)), ("  to", *_cells(high))]
     rows += [(f"Range {row['range'] + 1}", *_cells(row)) for row in figures["by_range"]]
     rows += [(row["name"], *_cells(row)) for row in figures["by_course"]]
-    title = f"{last_part(interval)}, {figures['trainings']} trainings"
+    title = f"{last_part(interval)}, {figures['trainings']} training runs"
     return Table(("Of", *_RIGHT), rows, title, right=_RIGHT, least=_LEAST)
 
 

@@ -38,7 +38,7 @@ def dry_run_answer(
     if warning := switch.also_by_moodle(session.site, on=notifications.on):
         sentences.append(warning)
     if waiting:
-        sentences.append(f"Messages of earlier runs that would be sent, too: {waiting}.")
+        sentences.append(f"Messages from earlier runs that would also be sent: {waiting}.")
     tables = [
         Table(
             ("Course", "Role", "People", "Messages", "Channels"),

@@ -108,4 +108,4 @@ def _facts(findings: SiteFindings) -> Iterator[tuple[str, str]]:
     yield "Target", findings.target
     trained = sum(course.training is None for course in findings.courses)
     predicted = sum(course.prediction is None for course in findings.courses)
-    yield "Analysed", f"{trained} courses can be trained on, {predicted} predicted now"
+    yield "Analysed", f"{trained} courses can be used for training, {predicted} for prediction now"

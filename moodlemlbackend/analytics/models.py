@@ -78,7 +78,7 @@ def id_of(connection: Connection, name: str) -> int:
         known = [known for name_, _, target in named.values() for known in (name_, target)]
         raise unknown("model", name, known, "moodlemlbackend models list shows them all.")
     listed = ", ".join(f"{modelid} ({named[modelid][0]})" for modelid in sorted(fits))
-    raise UsageError(f"The name {name[:120]!r} fits several models: {listed}; give the id of one.")
+    raise UsageError(f"The name {name[:120]!r} matches several models: {listed}; give the id of one.")
 
 
 def by_id(connection: Connection, modelids: Collection[int]) -> dict[int, AnalyticsModel]:

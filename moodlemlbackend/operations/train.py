@@ -113,7 +113,7 @@ def _add_what_is_missing(run: Run, error: BaseException) -> None:
     elif isinstance(error, OSError):
         text = explain(error, run.dir)
     else:
-        run.log.error("The last part of the training failed", exc_info=error)
+        run.log.error("The last part of training failed", exc_info=error)
         text = f"the details are in {run.log_file}"
     run.add_info(f"{UNFINISHED} {text}")
 

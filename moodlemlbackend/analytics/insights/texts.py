@@ -101,7 +101,8 @@ ENGLISH = {
     ),
     "because of all indicators": "its indicators are empty: none of them differs between its students",
     "because of its size": (
-        "it is unlike the courses the model learned from: it has {number} students, they have {least} to {most}"
+        "it is unlike the courses the model learned from: it has {number} students, compared with {least} to "
+        "{most} there"
     ),
     "because of values": (
         "it is unlike the courses the model learned from: most of its students have values that did not occur there "
