@@ -203,7 +203,9 @@ def progress_of(site: Site) -> Callable[[AnalyticsModel], Callable[[Result], Non
         from moodlemlbackend.analytics.features import definitions
 
         if sys.stderr.isatty():
-            print_line(f"{model.name} (model {model.id})", err=True)
+            from moodlemlbackend.runtime.progress import reporter_of_process
+
+            reporter_of_process().message(safe(f"{model.name} (model {model.id})"))
         return progress_of_analysis(lambda: definitions.analyser(model.target).rows(site, model.contexts or ()))
 
     return begin
