@@ -314,17 +314,3 @@ def test_a_teacher_reads_the_language_of_the_profile(settings, prepared, code, d
     with closing(sqlite3.connect(settings.directory + "/store.sqlite")) as store:
         stored = store.execute("SELECT reasons FROM analytics_explanations WHERE predictionid = ?", (insight.id,))
         assert any("course mean" in reason["value"] for reason in json.loads(stored.fetchone()[0]))
-
-
-def test_limits_and_axes_have_the_numbers_of_the_language(settings, prepared):
-    path = settings.site.removeprefix("sqlite:///")
-    with closing(sqlite3.connect(path)) as site, site:
-        site.execute("UPDATE mdl_user SET lang = 'de'")
-
-    def look(ctx):
-        fill(ctx, prepared)
-        return managers.model(ctx, prepared.dropout).response(ctx, person_only=False).body.decode()
-
-    texts = Visible(ask(settings, "manager", look)).texts
-    assert {"unter 0,7", "1,0", "0,5", "0,0"} <= set(texts)
-    assert not {"unter 0.7", "1.0", "0.5", "0.0"} & set(texts)
