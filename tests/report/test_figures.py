@@ -138,7 +138,7 @@ def test_warned_students_are_counted_as_by_hand():
             right.append((held.labels[said] == 1).mean() if said.any() else np.nan)
             found.append(said[held.labels == 1].mean())
         assert one.right[0] == pytest.approx(np.nanmean(right))
-        assert one.found == pytest.approx((np.mean(found), np.std(found)), abs=1e-6)
+        assert one.recalled == pytest.approx((np.mean(found), np.std(found)), abs=1e-6)
     assert sum(one.chosen for one in curves.warned(made)) == 1
 
 
