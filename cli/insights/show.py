@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @make(
     "show", click.argument("prediction", metavar="ID", type=click.IntRange(1)),
-    user_option("Show it only if this user may see it."),
+    user_option("Refuse if separate groups hide the insight from this user."),
     site=True, store=True, tables=True, examples="moodlemlbackend insights show 12",
 )  # fmt: skip
 def command(session: Session, prediction: int, user: int | None) -> Answer:

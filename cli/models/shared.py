@@ -35,7 +35,7 @@ WEIGHTS = click.option(
 
 def name_option(meaning: str) -> Callable[[Any], Any]:
     """The option that names a model, with what happens without it."""
-    return click.option("--name", metavar="TEXT", help=f"The model's name.  {meaning}")
+    return click.option("--name", metavar="TEXT", help=f"The model's name. {meaning}")
 
 
 CONTEXT = click.option(

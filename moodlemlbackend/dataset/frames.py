@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ def to_polars(data: DataSet) -> pl.DataFrame:
     try:
         import polars as pl
     except ImportError:
-        raise UsageError("Polars is not installed; install it with pip install polars.") from None
+        raise UsageError(f"Polars is not installed; run {sys.executable} -m pip install polars.") from None
     columns = _columns(data)
     frame = pl.DataFrame({name: pl.Series(values) for name, values in columns.items()})
     return frame.with_columns(pl.col(pl.Float32).fill_nan(None))
@@ -38,7 +39,7 @@ def to_pandas(data: DataSet) -> pd.DataFrame:
     try:
         import pandas as pd
     except ImportError:
-        raise UsageError("Pandas is not installed; install it with pip install pandas.") from None
+        raise UsageError(f"Pandas is not installed; run {sys.executable} -m pip install pandas.") from None
     frame = pd.DataFrame(_columns(data))
     frame.attrs.update(data.header.metadata)
     return frame

@@ -82,7 +82,7 @@ def evaluate(
         about = (samples, "evaluate", modelid, outputdir, dataset)
         evaluation, ratings = None, []
         if model is not None:
-            run.log.info("Rating the trained model in %s on %s: %d rows", trained_model_dir, dataset, len(samples))
+            run.log.info("Evaluating the trained model in %s on %s: %d rows", trained_model_dir, dataset, len(samples))
             report.begin(*about, **options, trained_model=trained_model_dir)
             ratings = [_rate(model, samples, dataset)]
         else:

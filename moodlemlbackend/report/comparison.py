@@ -162,7 +162,7 @@ def sentence(number: int, compared: Compared, metric: str) -> str:
     difference = compared.difference
     if difference is None:
         return f"Run {number} cannot be tested against run 1: {compared.why_not}."
-    interval = f"95 % interval {_signed(difference.low)} to {_signed(difference.high)}, p = {difference.p:.2g}"
+    interval = f"95% interval {_signed(difference.low)} to {_signed(difference.high)}, p = {difference.p:.2g}"
     if difference.p >= LEVEL:
         return f"Run {number} and run 1 may well be equally good: {metric} {_signed(difference.mean)} ({interval})."
     better = "better" if difference.mean > 0 else "worse"

@@ -136,7 +136,7 @@ def test_the_python_api_takes_groups_and_times_as_scikit_learn_does(courses):
         assert not set(groups[training]) & set(groups[held_out])
     by_time = evaluate_data(data, processor="logistic_regression", split="time", groups=groups, times=groups * 1.0)
     assert 1 < len(by_time.ratings) <= 4
-    with pytest.raises(NotEnoughDataError, match="cannot be split by time, because the times"):
+    with pytest.raises(NotEnoughDataError, match="cannot be split by time because the times"):
         splits_of_data(data, split="time", groups=groups)
 
 

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -19,12 +20,13 @@ import pytest
 
 import moodlemlbackend
 from fixtures.machine import PASSWORD, Machine
-from fixtures.paths import ROOT, posix
+from fixtures.paths import ROOT
 from fixtures.typed_lines import CANNOT_RUN, CHECKS, DEPLOY, DOCUMENTS, check_files, lines_in, typed_lines
 from moodlemlbackend.cli import main
 from moodlemlbackend.server.auth.passwords import read_users
 
 LINES = typed_lines()
+linux = pytest.mark.skipif(sys.platform != "linux", reason="the lines are for Linux")
 QUICKSTART = "docs/quickstart.md"
 READS = "\n## The package reads the site"
 PROGRAM = "/opt/moodlemlbackend/bin/moodlemlbackend"
@@ -125,6 +127,9 @@ def test_docker_knows_its_options(line):
 
 @pytest.fixture(scope="session")
 def machine(tmp_path_factory) -> Machine:
+    for name in ("bash", "git"):
+        if not shutil.which(name):
+            pytest.skip(f"needs {name}")
     return Machine(tmp_path_factory.mktemp("machine"))
 
 
@@ -135,7 +140,7 @@ def lines_of(document: str, *, after: str = "", before: str = "\0") -> list[str]
     return [line.text for line in lines_in(document, part) if not line.programs & set(CANNOT_RUN)]
 
 
-@posix
+@linux
 def test_quickstart_of_a_moodle_that_calls_the_package(machine, courses):
     """Moodle itself is not here: its calls are made with the Python that it is told, and what it hands over."""
     printed = machine.run(lines_of(QUICKSTART, before=READS))
@@ -179,14 +184,14 @@ def insights(machine) -> dict[str, str]:
     return machine.run(lines, **machine_site(machine))
 
 
-@posix
+@linux
 def test_quickstart_to_the_first_insight(insights):
     assert "can be trained on" in insights["backend site check"]
     (shown,) = (text for line, text in insights.items() if "insights list" in line)
     assert "at risk" in shown
 
 
-@posix
+@linux
 def test_lines_of_the_deployment(machine, insights):
     """All but the installation, which has been done; the settings of the quickstart are put back."""
     lines = [line for line in lines_of("docs/deployment.md") if not re.search("-m venv|pip install|doctor", line)]
@@ -198,7 +203,7 @@ def test_lines_of_the_deployment(machine, insights):
     assert machine.path("/etc/cron.d/moodlemlbackend").is_file()
 
 
-@posix
+@linux
 def test_lines_of_cron_need_no_variables(machine, insights):
     """All at once, as they may meet; each as cron starts it."""
     jobs = [line for line in (DEPLOY / "cron").read_text().splitlines() if not line.startswith("#")]
@@ -216,7 +221,7 @@ def test_lines_of_cron_need_no_variables(machine, insights):
     assert log.read_text().count("Done in") == 3
 
 
-@posix
+@linux
 def test_a_backup_is_restored_at_another_path(machine, insights):
     backup = lines_of("docs/operations.md", after="\n## Backup\n", before="\n## Restore\n")
     restore = lines_of("docs/operations.md", after="\n## Restore\n", before="\n## Upgrade\n")
@@ -241,7 +246,7 @@ def test_a_backup_is_restored_at_another_path(machine, insights):
     settings.write_text(named)
 
 
-@posix
+@linux
 def test_an_upgrade_and_the_way_back(machine, insights):
     """All but pip, which has installed once."""
     lines = lines_of("docs/operations.md", after="\n## Upgrade\n", before="\n## What data is kept\n")
@@ -249,7 +254,7 @@ def test_an_upgrade_and_the_way_back(machine, insights):
     assert machine.path("/var/lib/moodlemlbackend/analytics/store.sqlite").is_file()
 
 
-@posix
+@linux
 def test_nothing_is_left_after_the_removal(machine, insights):
     machine.run(lines_of("docs/operations.md", after="\n## Remove everything\n"))
     left = [path for name in ("opt", "etc", "var") for path in machine.path(name).glob("**/moodlemlbackend*")]

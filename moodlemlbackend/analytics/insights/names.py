@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from moodlemlbackend.dataset import words
+from moodlemlbackend.dataset.columns import TIME
 from moodlemlbackend.language.texts import Texts
 
 _OF_MODULE = re.compile(r"\\mod_(\w+)\\analytics\\indicator\\(cognitive_depth|social_breadth)", re.ASCII)
@@ -87,4 +89,6 @@ def indicator_name(indicator: str, label: str = "") -> str:
     of_module = _OF_MODULE.fullmatch(indicator)
     if of_module and known(f"module {of_module[1]}"):
         return say(f"indicator {of_module[2]}", module=say(f"module {of_module[1]}"))
+    if indicator == TIME:
+        return words.say("time")
     return say("indicator", indicator) if known(f"indicator {indicator}") else label or indicator

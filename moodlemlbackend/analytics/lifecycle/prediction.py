@@ -43,7 +43,7 @@ REASONS_KEPT = 10
 
 
 def predict(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None = None) -> RunResult:
-    """Have a model predict, keep the predictions that are news, and write to those who are to be told.
+    """Have a model predict, keep the predictions that are news, and write to people if notifications are on.
 
     The messages are written to the store; :func:`moodlemlbackend.analytics.notifications.outbox.deliver` sends them.
 

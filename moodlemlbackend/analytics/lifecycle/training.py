@@ -119,7 +119,7 @@ class _Training:
         run_result = self._run_result
         if not self._reasons:
             run_result.status = Status.NO_DATASET
-            run_result.info.append("There is nothing new to train with.")
+            run_result.info.append("There is no new data to train with.")
             return
         with run_result.stage("merge"):
             merged = self._merge()
@@ -130,7 +130,7 @@ class _Training:
         if verdict.status == Status.OK or self._is_in_force():
             if verdict.status != Status.OK:
                 run_result.status = Status.OK
-                run_result.info.append("The model is trained and in use all the same.")
+                run_result.info.append("The model is trained and in use anyway.")
             learned = feedback.new(self._marks)
             if learned:
                 counted = ", ".join(sorted({str(mark.weight) for mark in learned}))

@@ -17,9 +17,10 @@ from sqlalchemy import inspect, select, text
 from fixtures.databases import KINDS, new_database
 from fixtures.paths import posix
 from moodlemlbackend.analytics.databases import make_engine, parse_url
-from moodlemlbackend.analytics.db import Store, database, open_store, predictions
+from moodlemlbackend.analytics.db import Store, database, notifications, open_store, predictions
 from moodlemlbackend.analytics.db.database import HEAD, VERSION_TABLE, insert_rows
 from moodlemlbackend.analytics.db.schema import (
+    DELIVERIES,
     EXPLANATIONS,
     INDICATOR_CALC,
     INSIGHTS,
@@ -256,3 +257,33 @@ def _make_at(url: str, revision: str) -> None:
         values = {"target": "\\t", "indicators": "[]", "version": 1, "timemodified": 1, "usermodified": 0}
         connection.execute(MODELS.insert().values(values))
     engine.dispose()
+
+
+def test_the_newest_predictions_are_those_of_the_last_run_that_made_any(store):
+    runs = [(7, "predict", 10), (7, "predict", 20), (7, "train", 24), (8, "predict", 23), (7, "predict", 30)]
+    prediction = {"contextid": 1, "sampleid": 2, "rangeindex": 0, "prediction": 1, "predictionscore": 1}
+    with store.write() as connection:
+        assert predictions.newest(connection, 7) == []
+        for modelid, task, begun in runs:
+            connection.execute(RUNS.insert().values(modelid=modelid, task=task, timestarted=begun))
+        for modelid, made in ((7, 12), (7, 22), (7, 25), (8, 26)):
+            connection.execute(
+                PREDICTIONS.insert().values(**prediction, modelid=modelid, timecreated=made, calculations="{}")
+            )
+        assert [row.timecreated for row in predictions.newest(connection, 7)] == [22, 25]
+
+
+def test_what_waits_is_withdrawn_with_the_reason(store):
+    texts = dict.fromkeys(("subject", "text", "html", "url"), "")
+    with store.write() as connection:
+        for _ in range(2):
+            notifications.insert(
+                connection, modelid=1, predictionid=None, contextid=1, userid=1, courseid=1, **texts, data={},
+                kept=True, addresses={"email": "a@b.org"}, now=5,
+            )  # fmt: skip
+        first, second = notifications.due(connection, now=5, attempts=5, after=0, without=(), most=9)
+        notifications.sent(connection, first, 6)
+        assert notifications.withdraw(connection, 5, "Why.") == 1
+        assert notifications.waiting(connection, 5) == notifications.withdraw(connection, 5, "Again.") == 0
+        errors = dict(connection.execute(select(DELIVERIES.c.id, DELIVERIES.c.error)).all())
+        assert errors == {first.delivery: None, second.delivery: "Why."}

@@ -183,7 +183,7 @@ def test_moodle_is_asked_to_set_them():
 
 @pytest.mark.parametrize("answer", [{"exception": "x", "message": "Invalid token"}, ["nonsense"]])
 def test_a_web_service_that_refuses(answer):
-    with moodle(answer) as (url, _), pytest.raises(SiteError, match="refuses") as raised:
+    with moodle(answer) as (url, _), pytest.raises(SiteError, match="refused") as raised:
         course_dates.update_by_web_service(url, TOKEN, [Proposal(2, "A", 0, 0, 5, 9)])
     assert TOKEN not in str(raised.value)
 

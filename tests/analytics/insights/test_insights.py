@@ -456,7 +456,7 @@ def test_commands(predicted, site_url, site, monkeypatch):
     done = run("act", "not-useful", str(first.id), "--user", "900")
     undo = f"moodlemlbackend insights act take-back {first.id} --user 900"
     assert done == f"Recorded. The model will learn from 1 of these answers.\nTo undo: {undo}\n"
-    assert "will be unlearned" in run(*undo.split()[2:])
+    assert "The model will forget 1 of these answers" in run(*undo.split()[2:])
     done = run("act", "acknowledge", str(second.id), str(first.id))
     assert done == f"Recorded.\nTo undo: moodlemlbackend insights act take-back {second.id} {first.id}\n"
     assert json.loads(run("act", "viewcourse", str(second.id), "--json"))["undo"] == ""

@@ -279,7 +279,7 @@ def test_a_training_that_fails_once_its_model_is_in_force(site, tmp_path, monkey
         modelid = enabled(workspace)
         outcome = lifecycle.train(workspace, site, modelid)
         assert outcome.status == Status.OK
-        assert outcome.info[-1] == "The model is trained and in use all the same."
+        assert outcome.info[-1] == "The model is trained and in use anyway."
         check_learned_once(workspace, modelid)
 
 

@@ -136,7 +136,7 @@ def test_dates_that_are_wrong_are_named(trained, changed_site):
     site = changed_site(f"UPDATE mdl_course SET startdate = {start}, enddate = {end} WHERE id = {COURSE}")
     [sentence] = lifecycle.predict(trained, site, TRAINED).info
     assert "13 of 13 students are flagged, probably because its dates are wrong: most of its students first" in sentence
-    assert "about 2026-08-18, 99 days after its start" in sentence
+    assert "around 18 August 2026, 99 days after its start" in sentence
     assert told(trained) == {OTHER}
 
 
@@ -272,7 +272,11 @@ LEARNED = [np.concatenate([rows_of(20), rows_of(20, part=1, quiz=(1.0,))]), rows
     [
         (rows_of(20), LEARNED, f"{ANOTHER_KIND}, as neither its dates nor its indicators look wrong"),
         (rows_of(20), [], f"{ANOTHER_KIND}, as neither its dates nor its indicators look wrong"),
-        (rows_of(20, quiz=(-1.0,), reads=(-1.0,)), LEARNED, "mostly empty: 0 of them differ between its students, 2"),
+        (
+            rows_of(20, quiz=(-1.0,), reads=(-1.0,)),
+            LEARNED,
+            "mostly empty: 0 of them differ between its students, compared with 2",
+        ),
         (rows_of(20, quiz=(np.nan,), reads=(-1.0,)), [], "its indicators are empty: none of them differs"),
         (rows_of(61), LEARNED, f"{ANOTHER_KIND}: it has 61 students, they have 12 to 30"),
         (rows_of(60, quiz=(0.9, 1.0)), LEARNED, "did not occur there (quiz: cognitive depth)"),

@@ -178,7 +178,7 @@ def test_training_data_are_indicators_and_classes(trained, tmp_path):
     assert all(cell == "" or -1 <= float(cell) <= 1 for row in found for cell in row)
     with pytest.raises(NotTrainedError, match="no training data"):
         packages.export_training_data(trained, 1, tmp_path / "none.csv")
-    with pytest.raises(UsageError, match="assumptions"):
+    with pytest.raises(UsageError, match="rule-based"):
         packages.export_training_data(trained, model_of(trained, NO_TEACHING), tmp_path / "none.csv")
 
 

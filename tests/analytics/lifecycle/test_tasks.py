@@ -245,7 +245,7 @@ def test_moodles_own_tools(trained, site_url, monkeypatch):
     assert "its own interval" in run(
         "evaluate-model", f"--modelid={TRAINED}", "--mode=trainedmodel", "--timesplitting=quarters", code=2
     )
-    assert "assumptions" in run("evaluate-model", "--modelid=2", code=2)
+    assert "rule-based" in run("evaluate-model", "--modelid=2", code=2)
     invalid = json.loads(run("models", "invalid", str(TRAINED), "--now", str(NOW), "--json"))["invalid"]
     assert {one["name"].rpartition("-")[0] for one in invalid} >= {"NO-END", "TOO-LONG"}
     assert all(one["training"]["text"] and one["prediction"]["text"] for one in invalid)

@@ -31,7 +31,15 @@ from moodlemlbackend.errors import RequestError
 from moodlemlbackend.language import preferred, speaking
 from moodlemlbackend.server.jobs.page_runs import PageRun, Step
 from moodlemlbackend.server.pages.rendering import TEMPLATES
-from moodlemlbackend.server.pages.site import managers, notifications, recipients, responses, teachers
+from moodlemlbackend.server.pages.site import (
+    managers,
+    model_forms,
+    notifications,
+    packages,
+    recipients,
+    responses,
+    teachers,
+)
 from moodlemlbackend.server.pages.site.forms import PageForm
 from moodlemlbackend.server.pages.site.request_context import RequestContexts
 from moodlemlbackend.server.pages.site.responses import Page
@@ -42,6 +50,7 @@ pytestmark = posix
 
 _ = catalogue  # a fixture
 
+DROPOUT = r"\core_course\analytics\target\course_dropout"
 QUARTERS = r"\core\analytics\time_splitting\quarters"
 SINGLE_RANGE = r"\core\analytics\time_splitting\single_range"
 ATTRIBUTES = {"aria-label", "alt", "title", "placeholder", "data-name"}
@@ -132,6 +141,14 @@ def pages_of(ctx, prepared):
     yield teachers.insight(ctx, ids[0], "takeback")
     yield notifications.index(ctx, "read")
     yield managers.index(ctx)
+    yield model_forms.new(ctx, "")
+    yield model_forms.new(ctx, DROPOUT)
+    yield model_forms.create(ctx, PageForm({"target": [DROPOUT], "find": ["yes"], "search": ["Курс"]}))
+    yield model_forms.edit(ctx, prepared.static)
+    yield packages.upload(ctx)
+    archive = ctx.workspace.folder / "uploaded.zip"
+    archive.write_bytes(packages.export(ctx, model, weights=False).body)
+    yield packages.receive(ctx, archive)
     yield recipients.index(ctx, 1)
     for modelid in (model, prepared.static):
         yield managers.model(ctx, modelid, "stop")

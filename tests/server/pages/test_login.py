@@ -337,7 +337,7 @@ def test_a_form_is_of_its_user_and_session(app, browser):
     session = app.state.sessions.read(cookie)
     tokens = app.state.form_tokens
     for user, made_in in ((LOGIN[0], ""), (LOGIN[0], "another"), (OTHER[0], session.id)):
-        assert "out of date" in sentence(browser.post("/logout", token=tokens.make(user, made_in)), 403)
+        assert "has expired" in sentence(browser.post("/logout", token=tokens.make(user, made_in)), 403)
     for token in ("", "x", "é", cookie, "1." + "0" * 64):
         sentence(browser.post("/logout", token=token), 403)
     assert browser.inside

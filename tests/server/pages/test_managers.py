@@ -261,7 +261,7 @@ def test_figures_come_from_the_folder_of_the_model_alone(server, manager, addres
     for place in (outside, f"{folder}/{up}outside", f"{up}outside", "/etc", "x", ""):
         store(server, "UPDATE analytics_models_log SET dir = ?", str(place))
         told(manager.get(f"{address}/evaluations/{logid}/roc-curve.png"), 404)
-        assert "left no figures" in manager.get(f"{address}/evaluations/{logid}").text
+        assert "has no figures" in manager.get(f"{address}/evaluations/{logid}").text
     store(server, "UPDATE analytics_models_log SET dir = ?", folder)
     (server.folder / "work" / folder / "link.png").symlink_to(outside / "roc-curve.png")
     told(manager.get(f"{address}/evaluations/{logid}/link.png"), 404)
@@ -287,7 +287,7 @@ def test_a_backtest_with_progress_and_figures(server, manager, address):
     assert "There is no backtest of this model yet" in manager.get(f"{address}/backtest").text
     begin(manager, address, "backtest", interval=QUARTERS)
     text = ended(manager, address)
-    sentence = re.search(r"<p>(Had this model run with quarters from [^<]+)</p>", text)[1]
+    sentence = re.search(r"<p[^>]*>(Had this model run with quarters from [^<]+)</p>", text)[1]
     assert f'href="{address}/backtest"' in text
     text = manager.get(f"{address}/backtest").text
     assert text.index(sentence) < text.index("<table")
@@ -303,7 +303,7 @@ def test_a_backtest_with_progress_and_figures(server, manager, address):
     [chart] = re.findall(r'<svg class="chart square".*?</svg>', text, re.DOTALL)
     assert chart.count("<circle") == text.count('class="bar"') == found["courses"] == len(found["by_course"])
     assert all(f'<th scope="row">{one["name"]}</th>' in text for one in found["by_course"])
-    ranges = re.search(r"<h3>By range</h3>.*?</table>", text, re.DOTALL)[0]
+    ranges = re.search(r"<h3>By part of the course</h3>.*?</table>", text, re.DOTALL)[0]
     assert [int(one) for one in re.findall(r'<th scope="row">(\d+)</th>', ranges)] == [1, 2, 3]
     assert "has changed since" not in text
     store(server, "UPDATE analytics_models SET version = version + 1 WHERE id = ?", int(address.rpartition("/")[2]))
@@ -337,7 +337,7 @@ def test_a_backtest_on_a_phone(server, address, browser):
 
 def test_training_and_prediction_say_what_came_of_them(manager, address):
     begin(manager, address, "train")
-    assert re.search(r"nothing new to train with|samples", ended(manager, address))
+    assert re.search(r"no new data to train with|samples", ended(manager, address))
     begin(manager, address, "predict")
     text = ended(manager, address)
     assert re.search(r"nothing new to predict|predictions", text)
@@ -383,7 +383,7 @@ def test_predictions_by_course_and_invalid_elements(manager, prepared, address):
     assert f'href="/insights?context={prepared.course}&model={prepared.dropout}"' in text
     text = manager.get(f"{address}/invalid").text
     assert "The course has no students." in text
-    assert 'data-name="What to do in Moodle">Give its students a role of the archetype student' in text
+    assert 'data-name="What to do in Moodle">Give its students a role with the archetype student' in text
     assert 'data-name="Not for training"' in text
 
 

@@ -180,7 +180,7 @@ def test_a_package_is_shown_before_it_is_imported(server, manager, package):
     before = store(server, "SELECT COUNT(*) FROM analytics_models")
     text = unescape(send_package(manager, package).text)
     for part in ("Import: Students at risk of dropping out", "quarters of the course", "not in the package",
-                 "There is a model like this one already.", ">Out</a>"):  # fmt: skip
+                 "There is already a model like this one.", ">Out</a>"):  # fmt: skip
         assert part in text
     assert store(server, "SELECT COUNT(*) FROM analytics_models") == before
     fields = {"digest": re.search(r'name="digest" value="(\w+)"', text)[1], "token": token(manager, IMPORT)}

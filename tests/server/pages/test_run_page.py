@@ -25,7 +25,7 @@ def shown(run: PageRun, *events: dict) -> str:
         "log_out": "", "minimum": 0.7, "now": 1_075.0,
         "dates": SimpleNamespace(minute=lambda _seconds: "now", zone="UTC"),
     }  # fmt: skip
-    page = render("site/run.html", user="Ada", links=[], token="t", **values)
+    page = render("site/run.html", user="Ada", links=[], token="t", log_out="", **values)
     return page.body.decode()
 
 

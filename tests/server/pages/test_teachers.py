@@ -153,9 +153,9 @@ def test_a_form_of_a_session_that_has_ended_does_nothing(server, prepared):
             lost = client.post(path, data=form, headers={"Referer": f"{server.url}{path}"})
             assert lost.headers["location"] == f"/login?next={back}&done=lost"
         log_in()
-        assert "out of date" in told(client.post("/insights/act", data=form), 403)
+        assert "has expired" in told(client.post("/insights/act", data=form), 403)
         form["token"] = token(reader(server, "ana"), page)
-        assert "out of date" in told(client.post("/insights/act", data=form), 403)
+        assert "has expired" in told(client.post("/insights/act", data=form), 403)
         assert ids(client.get(page).text) == ids(shown)
         del form["token"]
         assert post(client, "/insights/act", page, **form).status_code == 303
@@ -307,20 +307,20 @@ def test_the_notice_undoes_this_action_on_these_insights(server, teacher, prepar
     post(teacher, "/insights/act", page, one=f"notapplicable-{chosen[0]}")
     answer = post(teacher, "/insights/act", page, action="fixed", id=chosen, model=str(prepared.dropout))
     text = teacher.get(answer.headers["location"]).text
-    assert "Recorded. 2 insights are no longer in your list" in text
+    assert "Saved. 2 insights are no longer in your list" in text
     assert text.count(">Undo</button>") == 1
     told(teacher.post("/insights/act", data={"action": "takeback", "of": "fixed", "id": chosen}), 403)
     answer = undo(teacher, text)
     back = teacher.get(answer.headers["location"]).text
     assert "Undone. The insight is in your list again." in back
-    assert "Undo" not in back
+    assert ">Undo<" not in back
     assert answer.headers["location"].startswith(page)
     said = "SELECT predictionid, actionname FROM analytics_prediction_actions WHERE predictionid IN (?, ?) ORDER BY id"
     assert [*map(tuple, rows(server.store, said, *chosen))] == [
         (chosen[0], "fixed"), (chosen[1], "fixed"), (chosen[0], "notapplicable"),
     ], "what others, and the person before, have said stays"  # fmt: skip
     undone = "".join(f"&id={one}" for one in chosen)
-    assert "Undo" not in teacher.get(f"{page}&done=fixed{undone}").text, "what is undone is not offered again"
+    assert ">Undo<" not in teacher.get(f"{page}&done=fixed{undone}").text, "what is undone is not offered again"
     assert teacher.get(f"{page}&done=fixed&id={'9' * 40}").status_code in (400, 404)
     post(teacher, "/insights/act", page, one=f"takeback-{chosen[0]}")
     post(manager, "/insights/act", page, action="takeback", id=chosen)
@@ -374,7 +374,7 @@ def test_details_have_the_same_buttons(teacher, prepared):
     one = ids(teacher.get(place(prepared, prepared.course)).text)[0]
     answer = post(teacher, "/insights/act", f"/insights/{one}", one=f"notapplicable-{one}", back="one")
     text = teacher.get(answer.headers["location"]).text
-    assert "Take back" in text
+    assert ">Undo<" in text
     answer = post(teacher, "/insights/act", f"/insights/{one}", one=f"takeback-{one}", back="one")
     assert "Not applicable" in teacher.get(answer.headers["location"]).text
 
@@ -429,7 +429,7 @@ def test_a_form_needs_a_token_of_its_user(server, teacher, prepared):
         "", foreign, good[:-1], good + "0", f"{content}0.{digest}", f".{digest}", "x", f"1.{digest}", "١.é",
     ):  # fmt: skip
         answer = teacher.post("/insights/act", data={"token": bad, "one": f"fixed-{one}"})
-        assert "out of date" in told(answer, 403), bad
+        assert "has expired" in told(answer, 403), bad
     assert teacher.post("/insights/act", data={"token": good, "one": f"fixed-{one}"}).status_code == 303
     post(teacher, "/insights/act", page, one=f"takeback-{one}")
 

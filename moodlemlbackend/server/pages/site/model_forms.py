@@ -14,7 +14,7 @@ from moodlemlbackend.errors import RequestError, UsageError
 from moodlemlbackend.processor import processor_names
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.pages.site import contexts
-from moodlemlbackend.server.pages.site.confirmations import Question, ask
+from moodlemlbackend.server.pages.site.confirmations import about_loss, ask
 from moodlemlbackend.server.pages.site.managers import model_for_manager
 from moodlemlbackend.server.pages.site.responses import Page, go
 from moodlemlbackend.server.texts import say
@@ -92,7 +92,9 @@ def new(ctx: RequestContext, target: str) -> Page:
     """The choice of a target, then the form with what its core model has."""
     ctx.require_manager()
     if not target:
-        return Page("model-target.html", {"targets": definitions.targets().values()})
+        return Page(
+            "model-target.html", {"targets": definitions.targets().values(), "target_name": definitions.target_name}
+        )
     if not definitions.has_target(target):
         raise RequestError(say("no target"), 404)
     core = [*definitions.core_indicators(target, ctx.site.modules)]
@@ -141,11 +143,8 @@ def change(ctx: RequestContext, modelid: int, form: PageForm) -> Page | Response
     }  # fmt: skip
     here = f"/analytics/models/{modelid}"
     why_not = definitions.cannot_help(model.target, typed.interval) if typed.interval != (model.interval or "") else ""
-    question = Question(
-        say("confirm edit", model=model.name), say("confirm button edit"), f"{here}/edit", here,
-        [why_not] if why_not and model.enabled else [], losses.if_edited(ctx.workspace, modelid, **changes).parts,
-        typed.fields,
-    )  # fmt: skip
+    lost = losses.if_edited(ctx.workspace, modelid, **changes)
+    question = about_loss(model, "edit", lost, [why_not] if why_not and model.enabled else [], typed.fields)
     if asked := ask(form, question):
         return asked
     models.edit(ctx.workspace, modelid, **changes)
