@@ -39,13 +39,13 @@ def evaluate(
     iterations: int,
     trained_model_dir: str | None,
     settings: Settings,
-    origin: tuple[str, Sequence[str]] | None = None,
+    origin: Sequence[Any] | None = None,
     rows_file: str | None = None,
     masked: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Judge the configuration that a labelled data set comes from, or a trained model on its samples.
 
-    ``origin``, a title and a command for the report, is given by those whose own files this is done with;
+    ``origin``, the fields of a :class:`~.run_report.RunOrigin`, is given by those whose own files this is done with;
     ``rows_file`` says of which course each row is (:func:`~moodlemlbackend.dataset.courses.read_rows_file`). Nothing is
     learned from the columns ``masked``; a trained model knows its own.
     """
@@ -72,7 +72,7 @@ def evaluate(
         samples = read_samples(dataset, rows_file, masked=masked if model is None else model.masked)
         seed = seed_of(settings, samples)
         options: dict[str, Any] = {
-            "origin": origin and RunOrigin(*origin),
+            "origin": RunOrigin(*origin) if origin else None,
             "processor": processor.name,
             "seed": seed,
             "score": settings.score,

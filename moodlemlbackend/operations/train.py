@@ -36,7 +36,7 @@ def train(
     *,
     settings: Settings,
     afresh: bool = False,
-    origin: tuple[str, Sequence[str]] | None = None,
+    origin: Sequence[Any] | None = None,
     masked: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Train a model, or continue training one, with the samples of a labelled data set.
@@ -73,7 +73,7 @@ def _train(
     settings: Settings,
     *,
     afresh: bool,
-    origin: tuple[str, Sequence[str]] | None,
+    origin: Sequence[Any] | None,
     masked: Sequence[str],
 ) -> None:
     with ExitStack() as stack:
@@ -97,7 +97,7 @@ def _train(
         )
         report.begin(
             samples, "train", modelid, outputdir, dataset,
-            afresh=afresh, origin=origin and RunOrigin(*origin), processor=processor.name, seed=seed,
+            afresh=afresh, origin=RunOrigin(*origin) if origin else None, processor=processor.name, seed=seed,
         )  # fmt: skip
         fitted = processor.train(store, samples, run, former=former, seed=seed, progress=stage(reporter, "Training"))
         reporter.progress(WRITING, 0, 0)

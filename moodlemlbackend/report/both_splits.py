@@ -17,7 +17,7 @@ _EXPECT = {
         "from the same courses."
     ),
 }
-_ROWS = {"score": "Score", "mcc": "Matthews correlation", "auc": "AUC of class 1"}
+_ROWS = {"score": "Score", "mcc": "Matthews correlation", "auc": "AUC of {name}"}
 
 
 class BothSplits(NamedTuple):
@@ -28,12 +28,15 @@ class BothSplits(NamedTuple):
     sentence: str
 
 
-def both_splits(result: Mapping[str, Any]) -> BothSplits | None:
-    """Make the table from the result of an evaluation; None where it has one kind of splits only."""
+def both_splits(result: Mapping[str, Any], name: str = "class 1") -> BothSplits | None:
+    """Make the table from the result of an evaluation; None where it has one kind of splits only.
+
+    ``name`` is what class 1 is called.
+    """
     seen, new = result.get("seen"), _NEW.get(str(result.get("split")))
     if new is None or not isinstance(seen, Mapping):
         return None
-    pairs = [(title, result.get(name), seen.get(name)) for name, title in _ROWS.items()]
+    pairs = [(title.format(name=name), result.get(key), seen.get(key)) for key, title in _ROWS.items()]
     rows = tuple(
         (title, float(unseen), float(other))
         for title, unseen, other in pairs

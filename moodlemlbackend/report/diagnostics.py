@@ -11,6 +11,7 @@ import numpy as np
 from moodlemlbackend import metrics
 from moodlemlbackend.errors import Status
 from moodlemlbackend.report import curves
+from moodlemlbackend.report.captions import class_in_words
 from moodlemlbackend.report.record import RATING, TRAINING, Record
 
 FEW_OF_A_CLASS = 50
@@ -50,7 +51,7 @@ def diagnostics(record: Record) -> list[Diagnostic]:
 def _few(record: Record) -> Iterator[Diagnostic]:
     small = {name: count for name, count in _classes(record).items() if count < FEW_OF_A_CLASS}
     if small:
-        counts = "; ".join(f"{count} of class {name}" for name, count in small.items())
+        counts = "; ".join(f"{count} of {class_in_words(record, name)}" for name, count in small.items())
         yield Diagnostic(
             True, "Too few samples of a class",
             f"There are only {counts}. With fewer than {FEW_OF_A_CLASS}, the figures depend largely on "
@@ -211,8 +212,8 @@ def _rare(record: Record) -> Iterator[Diagnostic]:
     if name and counts[name] / total < RARE_CLASS:
         yield Diagnostic(
             False, "A rare class",
-            f"{_percent(counts[name] / total)} of the samples are in class {name}. Always predicting another "
-            f"class would be right for {_percent(1 - counts[name] / total)}. Look at the Matthews "
+            f"{_percent(counts[name] / total)} of the samples are of {class_in_words(record, name)}. Always predicting "
+            f"another class would be right for {_percent(1 - counts[name] / total)}. Look at the Matthews "
             "correlation, not the accuracy.",
         )  # fmt: skip
 

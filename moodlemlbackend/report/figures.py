@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moodlemlbackend.report import curves, style
+from moodlemlbackend.report.captions import class_in_words
 from moodlemlbackend.report.record import TRAINING, Record
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def roc_curve(record: Record) -> Figure | None:
     if record.kind == TRAINING:
         return None
     figure, axes = _square("ROC curve")
-    axes.set(xlabel="False alarms: share of the other class", ylabel="Found: share of the class")
+    axes.set(xlabel="False alarms: share of the other samples", ylabel="Found: share of the class")
     for k in _shown(record):
         heights = curves.roc_heights(record, k)
         if len(heights):
@@ -336,11 +337,12 @@ def _of(values: tuple[Any, ...], number: int) -> Any:
 
 
 def _class(record: Record, k: int) -> str:
-    return f"Class {_name(record, k)}"
+    name = class_in_words(record, _name(record, k))
+    return name[:1].upper() + name[1:]
 
 
 def _name(record: Record, k: int) -> str:
-    return _short(record.classes[k], 16)
+    return _short(record.classes[k], 26)
 
 
 def _short(text: str, length: int) -> str:

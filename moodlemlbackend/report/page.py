@@ -14,6 +14,7 @@ from moodlemlbackend import metrics
 from moodlemlbackend.errors import Status
 from moodlemlbackend.report import curves
 from moodlemlbackend.report.both_splits import both_splits, expectation
+from moodlemlbackend.report.captions import CAPTIONS, TITLES, class_in_words
 from moodlemlbackend.report.diagnostics import diagnostics
 from moodlemlbackend.report.facts import MOST_NAMES
 from moodlemlbackend.report.record import EVALUATION, RATING, TRAINING, Record
@@ -55,19 +56,6 @@ _SPLITS = {
     "time": "Trained on earlier courses and measured on the ones that began next",
 }
 
-CAPTIONS = {
-    "roc-curve": "How many of the class are found, and how many false alarms that costs. The closer the curve is to "
-    "the "
-    "upper left, the better.",
-    "precision-recall": "How many of the flagged samples are right, depending on how many of the class are found.",
-    "score-distribution": "How well the classes are separated. Samples on the wrong side of the threshold are errors.",
-    "calibration": "Whether a predicted 30% comes true in 30 of 100 cases, and how many samples have each probability.",
-    "confusion-matrix": "Share of each true class, and number of held-out samples in a split.",
-    "importance": "How much worse the model is without an indicator. Bars show one standard deviation.",
-    "learning-curve": "Whether more samples would help. If the curve is still rising, they would.",
-    "course-of-training": "If the held-out loss rises again, the training was too long.",
-}
-
 
 def write_page(record: Record, figures: list[str], folder: Path) -> Path:
     """Write the page, with the SVG files of these figures in it; returns its path."""
@@ -84,7 +72,7 @@ def render(record: Record, figures: list[str], folder: Path) -> str:
     bad = int(record.result.get("status") or 0) != 0
     title, subtitle = _titles(record)
     shown = [
-        {"name": name, "title": name.replace("-", " "), "caption": CAPTIONS[name], "source": _data_uri(folder, name)}
+        {"name": name, "title": TITLES[name], "caption": CAPTIONS[name], "source": _data_uri(folder, name)}
         for name in CAPTIONS
         if name in figures
     ]
@@ -97,7 +85,7 @@ def render(record: Record, figures: list[str], folder: Path) -> str:
         verdict=_verdict(record, sum(diagnostic.grave for diagnostic in findings)),
         diagnostics=findings, facts=_facts(record), figures=shown, importances=_importances(record),
         command=record.about.get("command"), settings=_settings(record), expectation=expectation(record.result),
-        both=both_splits(record.result), **measured,
+        both=both_splits(record.result, class_in_words(record, record.classes[1])), **measured,
     )  # fmt: skip
 
 
@@ -130,6 +118,8 @@ def _titles(record: Record) -> tuple[str, str]:
     about = record.about
     dataset, run = about.get("data set", "unknown"), f"run {about.get('run', '')} of {about.get('time', '')}"
     subtitle = f"Data set {dataset}, {run}" if dataset else f"R{run[1:]}"
+    if interval := about.get("interval in words"):
+        subtitle = f"Interval: {interval}. {subtitle}"
     return f"{of}: {about.get('model', 'model')}", subtitle
 
 
@@ -159,7 +149,8 @@ def _outcome_of_training(record: Record) -> str:
         return f"{text}."
     held = record.held[0]
     if len(record.classes) == 2:
-        text += f" and predicts class {record.classes[1]} from a probability of {held.threshold:.2f} upwards"
+        name = class_in_words(record, record.classes[1])
+        text += f" and predicts {name} from a probability of {held.threshold:.2f} upwards"
     mcc = curves.figures_of(held)["mcc"]
     return f"{text}. On samples that parts of it had not seen, its Matthews correlation is {mcc:.3f}."
 
@@ -174,8 +165,8 @@ def _facts(record: Record) -> list[tuple[str, str]]:
         ("Indicators", f"{_thousands(facts.get('indicators', 0))} in {_thousands(facts.get('columns', 0))} columns"),
         ("Unused columns", f"{facts.get('constant', 0)} constant, {facts.get('repeated', 0)} equal to another"),
         ("Empty cells", f"{_float(facts.get('empty')):.1%}"),
-        ("Target", str(about.get("target") or "not named")),
-        ("Interval", str(about.get("time splitting") or "not named")),
+        ("Target", str(about.get("target in words") or about.get("target") or "not named")),
+        ("Interval", str(about.get("interval in words") or about.get("time splitting") or "not named")),
     ]
     parts = facts.get("parts") or {}
     if parts:
@@ -223,7 +214,7 @@ def _metrics(record: Record) -> dict[str, Any]:
             error = metrics.standard_error(numbers) if len(numbers) > 1 else math.nan
             low, high = (numbers.min(), numbers.max()) if len(numbers) else (math.nan, math.nan)
             cells += [_figure(deviation), _figure(low), _figure(high), f"± {_figure(2 * error)}"]
-        rows.append((name, cells))
+        rows.append((name.replace("class 1", class_in_words(record, record.classes[1])), cells))
     columns = ["Mean", "Deviation", "Smallest", "Largest", "Uncertainty of the mean"] if several else ["Value"]
     what = "the Matthews correlation scaled to 0 … 1" if chosen == "mcc" else "the weighted F1"
     note = f"The score is {what}."
@@ -252,7 +243,7 @@ def _thresholds(record: Record) -> list[dict[str, Any]]:
 
 
 def _threshold_table(record: Record, k: int) -> dict[str, Any]:
-    name = record.classes[k]
+    name, named = record.classes[k], class_in_words(record, record.classes[k])
     students = _target(record) in STUDENTS_AT_RISK and k == 1
     warned = curves.warned(record, k)
     several = len(record.held) > 1
@@ -276,12 +267,12 @@ def _threshold_table(record: Record, k: int) -> dict[str, Any]:
         columns = [
             "Predicted from a probability of",
             "Of 100 samples, predicted",
-            f"Of 100 predicted, really in class {name}",
-            f"Of 100 in class {name}, predicted",
+            f"Of 100 predicted, really {named}",
+            f"Of 100 of {named}, predicted",
         ]
     return {
         "title": f"Class {name}",
-        "sentence": _threshold_sentence(warned, name, students),
+        "sentence": _threshold_sentence(warned, named, students),
         "columns": columns,
         "rows": rows,
     }
@@ -300,7 +291,7 @@ def _threshold_sentence(rows: list[curves.Warned], name: str, students: bool) ->
             "risk are flagged."
         )
     return (
-        f"{where}, {right:.0f} of 100 samples predicted as class {name} really are, and {of:.0f} of 100 samples "
+        f"{where}, {right:.0f} of 100 samples predicted as {name} really are, and {of:.0f} of 100 samples "
         "in the class are predicted."
     )
 
@@ -321,6 +312,7 @@ def _importances(record: Record) -> list[tuple[str, str, str]]:
 
 def _settings(record: Record) -> list[tuple[str, str]]:
     hidden = {"command", "model", "data set", "time", "run", "target", "time splitting"}
+    hidden |= {"target in words", "interval in words"}
     rows = [(name.capitalize(), str(value)) for name, value in record.about.items() if name not in hidden]
     return [*rows, ("Data set's digest", str(record.facts.get("digest", "")))]
 

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -57,10 +57,16 @@ if TYPE_CHECKING:
 
 
 class RunOrigin(NamedTuple):
-    """What a run is part of, where it was not asked for by its own command: a title, and the command to repeat it."""
+    """What a run is part of, where it was not asked for by its own command: a title, and the command to repeat it.
+
+    The other fields are in words: what is predicted, when, and what each class means.
+    """
 
     title: str
     command: Sequence[str]
+    target: str = ""
+    interval: str = ""
+    classes: Mapping[str, str] = MappingProxyType({})
 
 
 class RunReport:
@@ -72,6 +78,7 @@ class RunReport:
         self._samples: TrainingRows | None = None
         self._about: dict[str, Any] = {}
         self._facts: dict[str, Any] = {}
+        self._words: Mapping[str, str] = {}
         self._kinds: Indices | None = None
 
     def __enter__(self) -> RunReport:
@@ -102,6 +109,8 @@ class RunReport:
         with self._dispensable():
             self._kinds = kinds_of(samples)
             self._facts = facts_of(samples, self._kinds).as_dict()
+            self._words = origin.classes if origin else {}
+            self._facts["classes"] = {self._words.get(name, name): n for name, n in self._facts["classes"].items()}
             self._about = {
                 "model": origin.title if origin else modelid,
                 "data set": "" if origin else dataset,
@@ -109,6 +118,7 @@ class RunReport:
                 "time": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self._run.runid / 1000)),
                 "target": samples.metadata.get("targetcolumn", ""),
                 "time splitting": samples.metadata.get("timesplitting", ""),
+                **({"target in words": origin.target, "interval in words": origin.interval} if origin else {}),
                 **{name.replace("_", " "): value for name, value in settings.items()},
                 "command": (
                     f"MOODLEMLBACKEND_SEED={settings['seed']} {shlex.join(origin.command)}"
@@ -166,7 +176,7 @@ class RunReport:
             {**self._about, "versions": _versions()},
             self._facts,
             dict(result),
-            self._samples.classes,
+            tuple(self._words.get(name, name) for name in self._samples.classes),
             held,
             [fitted.history for fitted in fits],
             curve=curve or [],

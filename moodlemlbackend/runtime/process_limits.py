@@ -94,7 +94,7 @@ def limit_of_threads(name: str) -> str:
     except RuntimeError:
         limit = limits().get("RLIMIT_NPROC")
         what = f"There were too few threads for {name}"
-        return _raise(limit, what) if limit else f"{what}: the system starts no more; allow it more."
+        return _raise(limit, what) if limit else f"{what}: the system refuses to start more; raise its limit."
     finally:
         end.set()
     return ""

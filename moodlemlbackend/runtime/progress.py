@@ -116,7 +116,7 @@ class TerminalReporter(QuietReporter):
             """The percentage, where it is known how much there is to do."""
 
             def render(self, task: Task) -> Text:
-                return Text(f"{task.percentage:3.0f} %" if task.fields["known"] else "")
+                return Text(f"{task.percentage:3.0f}%" if task.fields["known"] else "")
 
         class Screen(Console):
             """A console whose cursor stays: a process that is killed could not show it again."""

@@ -18,7 +18,7 @@ from moodlemlbackend.server.api import openapi
 from moodlemlbackend.server.api.routes import add_calls
 from moodlemlbackend.server.auth.authenticator import Authenticator
 from moodlemlbackend.server.auth.csrf import FormTokens
-from moodlemlbackend.server.auth.sessions import Sessions
+from moodlemlbackend.server.auth.sessions import BrowserSessions
 from moodlemlbackend.server.auth.shared import SharedLogins
 from moodlemlbackend.server.health import add_health, watch_store
 from moodlemlbackend.server.jobs.queue import Jobs
@@ -57,7 +57,7 @@ def create_app(settings: ServerSettings, analytics: AnalyticsSettings | None = N
     app.state.authenticator = Authenticator(settings.users, settings.people, metrics.failed_logins.inc)
     app.state.storage = open_storage(settings.directory)
     shared = SharedLogins(open_shared(settings.directory))
-    app.state.sessions = Sessions(shared, app.state.authenticator.fingerprint)
+    app.state.sessions = BrowserSessions(shared, app.state.authenticator.fingerprint)
     app.state.form_tokens = FormTokens(shared)
     app.state.store_reached = False
     app.state.analytics = analytics if analytics and analytics.site else None

@@ -192,7 +192,7 @@ def test_progress_is_shown_on_a_terminal_only(courses, tmp_path):
             shown += part
         os.close(ours)
         line = process.stdout.read()
-    assert b"100 %" in shown
+    assert b"100%" in shown
     assert json.loads(line)["status"] == 0
 
 

@@ -101,7 +101,7 @@ def test_a_run_on_a_site_shows_a_bar_a_stage_and_no_line_a_course(tmp_path):
     assert lines[0] == "Students at risk of dropping out (model 1)"
     assert stages(lines)[:2] == ["Calculating indicators", "Reading the data set"]
     assert "Training" in stages(lines)
-    assert "100 %" in lines[1]
+    assert "100%" in lines[1]
     assert len(lines) < 10
 
     code, lines = at_terminal(

@@ -218,7 +218,7 @@ def test_run_ids_never_collide(trained, tmp_path, files):
     replies = [answer(end(one)) for one in runs]
     assert len({reply["runid"] for reply in replies}) == 6
     for reply in replies:
-        assert (Path(reply["dir"]) / "info.log").read_text().count("Rating the trained model") == 1
+        assert (Path(reply["dir"]) / "info.log").read_text().count("Evaluating the trained model") == 1
 
 
 def test_two_trainers_at_once_train_one_after_the_other(tmp_path, files):
@@ -252,7 +252,7 @@ def stop_in_training(folder, dataset, number):
         process = start("training", MODELID, folder, dataset, env=environment(), stderr=stderr)
         os.close(stderr)
         shown = b""
-        while b"20 %" not in shown:
+        while not re.search(rb"Training[^\r]* [1-9]\d%", shown):
             shown += os.read(terminal, 1000)
         process.send_signal(number)
         return end(process)

@@ -201,7 +201,7 @@ def test_progress_is_seen_at_a_terminal_only(tmp_path):
     os.close(other_end)
     *bars, last, message, rest = os.read(terminal, 65536).decode().replace("\r\n", "\r").split("\r")
     assert all("Training" in bar for bar in (*bars, last))
-    assert " 50 %" in last
+    assert " 50%" in last
     assert (message, rest) == ("half way", "")
     os.close(terminal)
     assert json.loads(result.stdout) == {"status": 0}

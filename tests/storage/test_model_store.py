@@ -337,7 +337,7 @@ def test_a_manifest_that_is_no_json_is_refused(tmp_path, text):
 def test_a_newer_format_asks_for_a_newer_package(tmp_path):
     write_model(tmp_path, "tester", {}, {})
     forge(tmp_path, lambda manifest: manifest.update(format=FORMAT + 1, arrays="otherwise"))
-    with pytest.raises(ModelError, match="upgrade the package"):
+    with pytest.raises(ModelError, match="upgrade moodlemlbackend"):
         read_model(tmp_path)
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from moodlemlbackend.analytics.features.definitions import last_part
+from moodlemlbackend.analytics.features.definitions import classes, last_part, target_name
+from moodlemlbackend.analytics.insights.names import interval_name
+from moodlemlbackend.analytics.insights.texts import class_label
 from moodlemlbackend.analytics.lifecycle.analysing import masked_columns
 from moodlemlbackend.errors import Status
 from moodlemlbackend.operations import backtest as past
@@ -54,7 +56,7 @@ def train(workspace: Workspace, model: AnalyticsModel, dataset: Path, *, afresh:
             str(dataset),
             settings=load_settings(processor=model.processor),
             afresh=afresh,
-            origin=_origin(model, "train"),
+            origin=_origin(model, model.interval or "", "train"),
             masked=masked_columns(workspace, model),
         )
     )
@@ -78,7 +80,7 @@ def evaluate(
             iterations=ITERATIONS,
             trained_model_dir=str(workspace.executiondir(model)) if trained else None,
             settings=load_settings(processor=model.processor),
-            origin=_origin(model, "evaluate", *how),
+            origin=_origin(model, interval, "evaluate", *how),
             masked=masked_columns(workspace, model),
         )
     )
@@ -118,9 +120,15 @@ def wait_for_former_process(workspace: Workspace, model: AnalyticsModel) -> None
             return
 
 
-def _origin(model: AnalyticsModel, task: str, *options: str) -> tuple[str, list[str]]:
-    """What a report calls a run, and the command that repeats it."""
-    return f"{model.name} (model {model.id})", ["moodlemlbackend", "models", task, str(model.id), *options]
+def _origin(model: AnalyticsModel, interval: str, task: str, *options: str) -> list[Any]:
+    """What a report calls a run and what it is about, and the command that repeats it."""
+    return [
+        f"{model.name} (model {model.id})",
+        ["moodlemlbackend", "models", task, str(model.id), *options],
+        target_name(model.target),
+        interval_name(interval),
+        {str(label): class_label(model.target, label) for label in classes(model.target)},
+    ]
 
 
 def _verdict(result: dict[str, Any]) -> Verdict:

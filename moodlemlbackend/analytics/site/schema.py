@@ -24,7 +24,7 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}(?P<alias> [a-z]\b)?")
 
 
 @dataclass(frozen=True)
-class Table:
+class SiteTable:
     """A table that is read: its columns with an SQL literal each that stands for a missing one.
 
     Every Moodle has a table, unless it belongs to a ``module``: then every Moodle in which that is installed. It is
@@ -38,8 +38,8 @@ class Table:
     dated: str = ""
 
 
-def _table(required: str, *, module: str = "", dated: str = "", **defaults: str) -> Table:
-    return Table({**dict.fromkeys(required.split(), REQUIRED), **defaults}, module, dated=dated)
+def _table(required: str, *, module: str = "", dated: str = "", **defaults: str) -> SiteTable:
+    return SiteTable({**dict.fromkeys(required.split(), REQUIRED), **defaults}, module, dated=dated)
 
 
 _NEVER = "9999999999"
@@ -52,9 +52,9 @@ _LAST_ACCESS = (
 
 
 _UNREAD = {"id", "course"}
-_UNDESCRIBED = Table({})  # a table that only code of one's own reads
+_UNDESCRIBED = SiteTable({})  # a table that only code of one's own reads
 
-TABLES: dict[str, Table] = {
+TABLES: dict[str, SiteTable] = {
     "config": _table("name value"),
     "course": _table(
         "id shortname format startdate", fullname="''", sortorder="0", enddate="0", visible="1",
@@ -98,11 +98,11 @@ TABLES: dict[str, Table] = {
         name="''",
     ),
     "groups_members": _table("groupid userid", timeadded=_NEVER, dated="timeadded"),
-    "groups": Table(dict.fromkeys(("id", "courseid"), REQUIRED), rare=True),
-    "groupings_groups": Table(dict.fromkeys(("groupingid", "groupid"), REQUIRED), rare=True),
-    "course_categories": Table(dict.fromkeys(("id", "name"), REQUIRED), rare=True),
-    "analytics_models": Table(dict.fromkeys(("id", "enabled", "trained", "target"), REQUIRED), rare=True),
-    "task_scheduled": Table(dict.fromkeys(("classname", "disabled"), REQUIRED), rare=True),
+    "groups": SiteTable(dict.fromkeys(("id", "courseid"), REQUIRED), rare=True),
+    "groupings_groups": SiteTable(dict.fromkeys(("groupingid", "groupid"), REQUIRED), rare=True),
+    "course_categories": SiteTable(dict.fromkeys(("id", "name"), REQUIRED), rare=True),
+    "analytics_models": SiteTable(dict.fromkeys(("id", "enabled", "trained", "target"), REQUIRED), rare=True),
+    "task_scheduled": SiteTable(dict.fromkeys(("classname", "disabled"), REQUIRED), rare=True),
     "course_modules_completion": _table(
         "coursemoduleid userid completionstate", timemodified=_NEVER, dated="timemodified"
     ),
@@ -122,8 +122,8 @@ TABLES: dict[str, Table] = {
 
 def activity_table(name: str, *columns: str) -> None:
     """Have the table of an activity module read: its ``id``, its ``course``, and columns that default to 0."""
-    known = TABLES.get(name, Table({})).columns
-    TABLES[name] = Table({"id": REQUIRED, "course": REQUIRED, **known, **dict.fromkeys(columns, "0")}, name)
+    known = TABLES.get(name, SiteTable({})).columns
+    TABLES[name] = SiteTable({"id": REQUIRED, "course": REQUIRED, **known, **dict.fromkeys(columns, "0")}, name)
 
 
 class Schema:

@@ -19,7 +19,7 @@ from moodlemlbackend.server.auth.csrf import check_origin
 from moodlemlbackend.server.auth.sessions import NoSessionError
 
 if TYPE_CHECKING:
-    from moodlemlbackend.server.auth.sessions import Session
+    from moodlemlbackend.server.auth.sessions import BrowserSession
 
 _PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*", re.ASCII)
 """A path of this server, with its query: printable, without a backslash, and with one slash at its begin."""
@@ -88,13 +88,13 @@ async def page_user_login(request: Request, user: AnyLogin) -> str:
 PageUserLogin = Annotated[str, Depends(page_user_login)]
 
 
-async def session_of(request: Request) -> Session | None:
+async def session_of(request: Request) -> BrowserSession | None:
     """Return the session whose cookie the browser sent, renewed if it is time to; None when there is none."""
     cookie, sessions = request.cookies.get(_cookie_name(request)), request.app.state.sessions
     if not cookie:
         return None
     try:
-        session: Session = await asyncio.to_thread(sessions.read, cookie)
+        session: BrowserSession = await asyncio.to_thread(sessions.read, cookie)
     except NoSessionError as error:
         logged(request)["no_session"] = str(error)
         return None
@@ -114,7 +114,7 @@ def form_token(request: Request, user: str) -> str:
 
 def log_out_token(request: Request) -> str:
     """The same for the button to log out; empty without a session, which has no such button."""
-    session: Session | None = getattr(request.state, "session", None)
+    session: BrowserSession | None = getattr(request.state, "session", None)
     return form_token(request, session.user) if session else ""
 
 
@@ -124,18 +124,18 @@ def holds(request: Request, user: str, token: str) -> bool:
     return held
 
 
-async def begin_session(request: Request, user: str) -> Session:
+async def begin_session(request: Request, user: str) -> BrowserSession:
     """Have the browser of a user who has just logged in keep a new session; one that it had ends."""
     former, sessions = await session_of(request), request.app.state.sessions
     if former is not None:
         await asyncio.to_thread(sessions.end, former)
-    session: Session = await asyncio.to_thread(sessions.begin, user)
+    session: BrowserSession = await asyncio.to_thread(sessions.begin, user)
     _set_cookie(request, sessions.cookie(session))
     logged(request).update(user=user, session=session.name)
     return session
 
 
-async def end_session(request: Request, session: Session) -> None:
+async def end_session(request: Request, session: BrowserSession) -> None:
     """End a session, and have the browser forget it."""
     await asyncio.to_thread(request.app.state.sessions.end, session)
     _set_cookie(request, "", "; Max-Age=0")
@@ -169,7 +169,7 @@ def _no_person(request: Request, user: str) -> str:
 
 
 def _session_id(request: Request) -> str:
-    session: Session | None = getattr(request.state, "session", None)
+    session: BrowserSession | None = getattr(request.state, "session", None)
     return session.id if session else ""
 
 

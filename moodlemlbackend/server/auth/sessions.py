@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Session:
+class BrowserSession:
     """A session; times are in seconds, ``mark`` stands for the user's password entry."""
 
     id: str
@@ -47,28 +47,28 @@ class NoSessionError(Exception):
     """A cookie that is no session, or none any more; the text says why, for the log."""
 
 
-class Sessions:
+class BrowserSessions:
     """Begins sessions, knows them again, and ends them; its methods are not for the event loop."""
 
     def __init__(self, shared: SharedLogins, fingerprint: Callable[[str], bytes | None]) -> None:
         self._shared = shared
         self._fingerprint = fingerprint
 
-    def begin(self, user: str) -> Session:
+    def begin(self, user: str) -> BrowserSession:
         """Begin a session of a user who has just logged in."""
         now = int(time.time())
-        return Session(secrets.token_urlsafe(16), user, self._mark(user) or "", now, now)
+        return BrowserSession(secrets.token_urlsafe(16), user, self._mark(user) or "", now, now)
 
-    def cookie(self, session: Session) -> str:
+    def cookie(self, session: BrowserSession) -> str:
         """The value of a session's cookie."""
         return self._shared.signer("session").dumps(astuple(session))
 
-    def read(self, cookie: str) -> Session:
+    def read(self, cookie: str) -> BrowserSession:
         """Return the session of a cookie; NoSessionError when it is none, or none any more."""
         if len(cookie) > limits.COOKIE_CHARACTERS:
             raise NoSessionError("too long")
         try:
-            session = Session(*self._shared.signer("session").loads(cookie))
+            session = BrowserSession(*self._shared.signer("session").loads(cookie))
         except (BadData, TypeError) as error:
             raise NoSessionError("not ours") from error
         now = time.time()
@@ -83,12 +83,12 @@ class Sessions:
             raise NoSessionError("logged out")
         return session
 
-    def renew(self, session: Session) -> Session | None:
+    def renew(self, session: BrowserSession) -> BrowserSession | None:
         """The session as it is used now; None when it was renewed a moment ago."""
         now = int(time.time())
         return replace(session, renewed=now) if now > session.renewed + limits.SESSION_RENEWAL_SECONDS else None
 
-    def end(self, session: Session) -> None:
+    def end(self, session: BrowserSession) -> None:
         """End a session, with all of its cookies, at every server."""
         self._shared.end(session.id, session.until)
 

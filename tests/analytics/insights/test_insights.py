@@ -229,7 +229,7 @@ def test_a_probability_has_its_range_wherever_it_is_told(predicted, site, site_u
 
 
 def test_a_range_is_that_of_the_predicted_class(trained, site, monkeypatch):
-    monkeypatch.setattr(prediction._Prediction, "_is_news", lambda *_: True)
+    monkeypatch.setattr(prediction.Prediction, "_is_news", lambda *_: True)
     lifecycle.predict(trained, site, TRAINED)
     classes = {row["id"]: row["prediction"] for row in rows(trained, PREDICTIONS)}
     assert set(classes.values()) == {0, 1}

@@ -127,7 +127,7 @@ def test_the_configuration_alone(workspace, tmp_path):
 
 def test_what_cannot_be_exported(workspace, tmp_path):
     for modelid, said in (
-        (model_of(workspace, NO_TEACHING), "assumptions"),
+        (model_of(workspace, NO_TEACHING), "rule-based"),
         (model_of(workspace, DROPOUT), "interval"),
     ):
         with pytest.raises(UsageError, match=said):

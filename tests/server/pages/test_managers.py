@@ -205,6 +205,7 @@ def test_an_evaluation_with_progress_result_and_figures(server, manager, address
     assert "courses the model has never seen" in text
     figures = re.findall(r'src="([^"]+\.png)"', text)
     assert len(figures) >= 2
+    assert "<figcaption><strong>Confusion matrix.</strong> Share of each true class" in text
     found = manager.get(figures[0])
     assert (found.headers["content-type"], found.content[:4]) == ("image/png", b"\x89PNG")
     assert reader(server, "ana").get(figures[0]).status_code == 403
@@ -277,6 +278,13 @@ def test_a_report_is_shown_as_it_is_without_scripts(server, manager, address):
     assert re.search(
         r"<pre>MOODLEMLBACKEND_SEED=\d+ moodlemlbackend models evaluate \d+ --interval \w+</pre>", found.text
     )
+    for part in (
+        "Interval: the whole course. Run ", "<td>Students at risk of dropping out</td>",
+        "not likely to drop out: ", '<th scope="row">at risk of dropping out</th>', "AUC of “at risk of dropping out”",
+        "<strong>ROC curve.</strong> ",
+    ):  # fmt: skip
+        assert part in found.text, part
+    assert "class 1" not in found.text
     assert "folder of the server" not in found.text
     assert found.text == report, "there is no path in it to be hidden"
     assert "sandbox" in found.headers["content-security-policy"]

@@ -24,6 +24,7 @@ from moodlemlbackend.analytics.lifecycle.evaluation import MODES, TRAINED_MODEL
 from moodlemlbackend.dataset.columns import indicators_of
 from moodlemlbackend.errors import BackendError, RequestError
 from moodlemlbackend.report.both_splits import BothSplits, both_splits
+from moodlemlbackend.report.captions import CAPTIONS, TITLES
 from moodlemlbackend.report.record import read_result
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.jobs.page_runs import TASKS, PageRun
@@ -210,10 +211,17 @@ def evaluation(ctx: RequestContext, modelid: int, logid: int) -> Page:
     names = sorted(path.name for path in folder.iterdir() if path.is_file()) if folder else []
     values = {
         "model": model, "evaluation": evaluation,
-        "figures": [name for name in names if FIGURE.fullmatch(name)], "report": REPORT in names,
+        "figures": _figures(names), "report": REPORT in names,
         "minimum": backend.MINIMUM_SCORE, "both": _both_splits(folder), "has_past": definitions.has_past(model.target),
     }  # fmt: skip
     return Page("evaluation.html", values)
+
+
+def _figures(names: Sequence[str]) -> list[tuple[str, str, str]]:
+    """The figures among some files: file, title and caption; in the order of the report."""
+    files = {name[: -len(".png")]: name for name in names if FIGURE.fullmatch(name)}
+    known = [(files[name], title, CAPTIONS[name]) for name, title in TITLES.items() if name in files]
+    return [*known, *((file, name.replace("-", " "), "") for name, file in files.items() if name not in TITLES)]
 
 
 def evaluation_file(ctx: RequestContext, modelid: int, logid: int, name: str) -> Response:

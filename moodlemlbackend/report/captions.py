@@ -1,0 +1,36 @@
+"""What figures and classes are called, and what figures show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from moodlemlbackend.report.record import Record
+
+TITLES = {
+    "roc-curve": "ROC curve",
+    "precision-recall": "Precision and recall",
+    "score-distribution": "Probabilities by true class",
+    "calibration": "Calibration",
+    "confusion-matrix": "Confusion matrix",
+    "importance": "Importance of indicators",
+    "learning-curve": "Learning curve",
+    "course-of-training": "Course of the training",
+}
+
+CAPTIONS = {
+    "roc-curve": "How many of the class are found, and how many false alarms that costs. "
+    "The closer the curve is to the upper left, the better.",
+    "precision-recall": "How many of the predicted samples are right, and how many of the class are found.",
+    "score-distribution": "How well the classes are separated. Samples on the wrong side of the threshold are errors.",
+    "calibration": "Whether a predicted 30% comes true in 30 of 100 cases, and how many samples have each probability.",
+    "confusion-matrix": "Share of each true class, and number of held-out samples in a split.",
+    "importance": "How much worse the model is without an indicator. Bars show one standard deviation.",
+    "learning-curve": "Whether more samples would help. If the curve is still rising, they would.",
+    "course-of-training": "If the held-out loss rises again, the training was too long.",
+}
+
+
+def class_in_words(record: Record, name: str) -> str:
+    """A class as a sentence names it: by its name in the data set, or by what it means."""
+    return f"“{name}”" if "target in words" in record.about else f"class {name}"
