@@ -10,7 +10,7 @@ import click
 from moodlemlbackend import __version__
 
 from .command import CommandGroup
-from .errors import errors_told
+from .errors import reporting_errors
 from .output import prepare_streams, writing
 
 COMMANDS = (
@@ -27,7 +27,7 @@ class _Main(CommandGroup):
         """Run a command and end the process."""
         prepare_streams()
         try:
-            with errors_told(as_json=False), writing("stdout"):
+            with reporting_errors(as_json=False), writing("stdout"):
                 return super().main(*args, **kwargs)
         except click.exceptions.Exit as end:
             sys.exit(end.exit_code)

@@ -13,7 +13,7 @@ from click.exceptions import Exit
 
 from moodlemlbackend.errors import UsageError, unknown
 
-from .errors import errors_told
+from .errors import reporting_errors
 from .options import CSV, JSON, MODEL_NAME, NOW, SITE_OPTIONS, STORE_OPTIONS
 from .output import prepare_streams, print_json, print_line
 from .tables import print_csv, print_table
@@ -86,8 +86,8 @@ class CommandGroup(click.Group):
         """Import a command."""
         if name not in self._names:
             return None
-        found: click.Command = import_module(f".{name.replace('-', '_')}", self._package).command
-        return found
+        command: click.Command = import_module(f".{name.replace('-', '_')}", self._package).command
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -155,7 +155,7 @@ def command(
         @wraps(function)
         def run(as_json: bool, as_csv: bool = False, **given: Any) -> None:
             prepare_streams()
-            with errors_told(as_json=as_json):
+            with reporting_errors(as_json=as_json):
                 if as_json and as_csv:
                     raise UsageError("Choose either --json or --csv.")
                 answer = _answer(function, given, session=site or store)

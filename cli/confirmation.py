@@ -10,7 +10,7 @@ import click
 
 from moodlemlbackend.errors import BackendError, UsageError
 
-from .errors import errors_told
+from .errors import reporting_errors
 from .output import safe
 
 
@@ -24,13 +24,13 @@ def confirm(*sentences: str, yes: bool) -> None:
     click.Abort
         The answer is no.
     """
-    said = [sentence for sentence in sentences if sentence]
-    if yes or not said:
+    reasons = [sentence for sentence in sentences if sentence]
+    if yes or not reasons:
         return
     if not sys.stdin.isatty():
-        reasons = "; ".join(sentence[0].lower() + sentence[1:].removesuffix(".") for sentence in said)
-        raise UsageError(f"Nothing was changed; add --yes to go ahead: {reasons}.")
-    click.confirm(safe(" ".join([*said, "Go ahead?"])), abort=True, err=True)
+        listed = "; ".join(reason[0].lower() + reason[1:].removesuffix(".") for reason in reasons)
+        raise UsageError(f"Nothing was changed; add --yes to go ahead: {listed}.")
+    click.confirm(safe(" ".join([*reasons, "Go ahead?"])), abort=True, err=True)
 
 
 def confirm_overwriting(path: str | Path, *, yes: bool) -> None:
@@ -43,8 +43,8 @@ def confirm_overwriting(path: str | Path, *, yes: bool) -> None:
 
 
 def confirm_replacing(outputdir: str, *, yes: bool, as_json: bool) -> None:
-    """Ask before the trained model in a directory is replaced; ends the command as :func:`.errors_told` does."""
-    with errors_told(as_json=as_json):
+    """Ask before the trained model in a directory is replaced; ends the command as :func:`.reporting_errors` does."""
+    with reporting_errors(as_json=as_json):
         if not yes and outputdir and _is_trained(Path(outputdir)):
             confirm(f"This replaces the trained model in {outputdir} and what it has learned.", yes=yes)
 

@@ -26,7 +26,7 @@ _EXTRAS = {
 
 
 @contextmanager
-def errors_told(*, as_json: bool) -> Iterator[None]:
+def reporting_errors(*, as_json: bool) -> Iterator[None]:
     """End the command with one sentence and an exit code when something goes wrong in the block."""
     try:
         yield

@@ -90,7 +90,7 @@ def writing(stream: str) -> Iterator[None]:
 
 def safe(text: object) -> str:
     """One line of text that a terminal cannot obey: names of courses and people come from whoever wrote them."""
-    return _OBEYED.sub(lambda found: " " if found[0] in "\t\n\r" else "\ufffd", str(text))
+    return _OBEYED.sub(lambda match: " " if match[0] in "\t\n\r" else "\ufffd", str(text))
 
 
 def print_line(text: object = "", *, mark: str = "", colour: str | None = None, err: bool = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .command import ExampleCommand
-from .errors import errors_told
+from .errors import reporting_errors
 from .output import prepare_streams
 
 EXAMPLES = """\
@@ -26,7 +26,7 @@ def command(directory: str | None, host: str | None, port: str | None) -> None:
     Users and limits are settings; see docs/server.md. The log goes to standard error, one JSON object per line.
     """
     prepare_streams()
-    with errors_told(as_json=False):
+    with reporting_errors(as_json=False):
         from moodlemlbackend.server.main import run_server
         from moodlemlbackend.settings.server import load_server_settings
 

@@ -59,38 +59,38 @@ def command(session: Session, modelid: int, intervals: tuple[str, ...]) -> Answe
     return Answer(facts, show, int(result.status), result.info, [*tables.values()])
 
 
-def _table(interval: str, found: Mapping[str, Any]) -> Table:
+def _table(interval: str, figures: Mapping[str, Any]) -> Table:
     """The figures of an interval: overall with their bounds, by range and by course."""
-    load, bounds = found["load"], found["bounds"]
-    rows = [("All", *_cells({**found, "flagged": load["flagged"]}))]
+    load, bounds = figures["load"], figures["bounds"]
+    rows = [("All", *_cells({**figures, "flagged": load["flagged"]}))]
     low, high = ({key: pair[at] for key, pair in bounds.items()} for at in (0, 1))
     rows += [("  from", *_cells(low)), ("  to", *_cells(high))]
-    rows += [(f"Range {one['range'] + 1}", *_cells(one)) for one in found["by_range"]]
-    rows += [(one["name"], *_cells(one)) for one in found["by_course"]]
-    title = f"{last_part(interval)}, {found['trainings']} trainings"
+    rows += [(f"Range {row['range'] + 1}", *_cells(row)) for row in figures["by_range"]]
+    rows += [(row["name"], *_cells(row)) for row in figures["by_course"]]
+    title = f"{last_part(interval)}, {figures['trainings']} trainings"
     return Table(("Of", *_RIGHT), rows, title, right=_RIGHT, least=_LEAST)
 
 
-def _print_remarks(found: Mapping[str, Any]) -> None:
+def _print_remarks(figures: Mapping[str, Any]) -> None:
     """Print what the table does not hold."""
-    if found["days_median"] is not None:
-        quartiles = [found[f"days_{name}"] for name in ("lower_quartile", "median", "upper_quartile")]
+    if figures["days_median"] is not None:
+        quartiles = [figures[f"days_{name}"] for name in ("lower_quartile", "median", "upper_quartile")]
         print_line(
             "Days from the first prediction of risk to the last visit: {:.0f}, {:.0f}, {:.0f} (quartiles).".format(
                 *quartiles
             )
         )
-    load = found["load"]
+    load = figures["load"]
     print_line(
         f"Courses in which more than half of the students would be flagged: "
-        f"{load['courses_flagged_by_more_than_half']} of {found['courses']}."
+        f"{load['courses_flagged_by_more_than_half']} of {figures['courses']}."
     )
 
 
-def _cells(found: Mapping[str, Any]) -> list[str]:
+def _cells(figures: Mapping[str, Any]) -> list[str]:
     """The cells of a row, empty where there is no figure."""
     whole, shares = ("predictions", "warnings", "right"), ("precision", "recall", "in_time")
     scores = ("in_time_f1", "mcc", "auc", "brier")
     numbers = {**dict.fromkeys(whole, "d"), **dict.fromkeys(shares, ".0%"), **dict.fromkeys(scores, ".3f")}
     numbers |= {"precision_top_tenth": ".0%", "promised": ".1f", "real": "d", "flagged": ".0%"}
-    return ["" if found.get(name) is None else format(found[name], form) for name, form in numbers.items()]
+    return ["" if figures.get(name) is None else format(figures[name], form) for name, form in numbers.items()]

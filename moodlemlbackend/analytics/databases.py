@@ -72,8 +72,8 @@ def not_installed(error: ModuleNotFoundError, kind: str) -> UsageError:
     )
 
 
-def said(error: BaseException, password: object) -> str:
-    """What a driver said, on one line and without the password."""
+def reason_of(error: BaseException, password: object) -> str:
+    """What a driver says, on one line and without the password."""
     raised = getattr(error, "orig", None) or error
     text = " ".join(str(raised.args[-1] if raised.args else raised).split()).rstrip(".") or type(raised).__name__
     return text.replace(str(password), "***") if password else text

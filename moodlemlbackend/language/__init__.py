@@ -87,7 +87,7 @@ def language_of(code: str) -> Language:
 def preferred(header: str) -> Language:
     """The language that a browser's ``Accept-Language`` prefers of those offered."""
     wanted = [(float(quality or 1), code) for code, quality in _ACCEPTED.findall(header)]
-    known = (_known(code) for quality, code in sorted(wanted, key=lambda one: -one[0]) if quality)
+    known = (_known(code) for quality, code in sorted(wanted, key=lambda choice: -choice[0]) if quality)
     return next(filter(None, known), _ENGLISH)
 
 

@@ -27,8 +27,8 @@ class Texts:
         text, count = self.english[name], values.get("count")
         if not isinstance(count, int):
             return translate(name, text).format(**values)
-        one = self.english.get(f"{name} one")
-        text = translate(name, text) if one is None else translate(name, one, text, count)
+        singular = self.english.get(f"{name} one")
+        text = translate(name, text) if singular is None else translate(name, singular, text, count)
         return text.format(**{**values, "count": number(count)})
 
     def known(self, name: str) -> bool:

@@ -119,7 +119,7 @@ def evaluate(
             if settings.evaluation_split != ROW:
                 sentences = [*sentences, split_in_words(evaluation, samples.courses, result)]
         for sentence in sentences:
-            run.tell(sentence)
+            run.add_info(sentence)
         run.log.info("Result: %s", mean_figures(result))
         reporter.progress(WRITING, 0, 0)
         if evaluation is not None:

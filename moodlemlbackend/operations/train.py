@@ -115,7 +115,7 @@ def _tell_what_is_missing(run: Run, error: BaseException) -> None:
     else:
         run.log.error("The last part of the training failed", exc_info=error)
         text = f"the details are in {run.log_file}"
-    run.tell(f"{UNFINISHED} {text}")
+    run.add_info(f"{UNFINISHED} {text}")
 
 
 def seed_of(settings: Settings, samples: TrainingRows) -> int:
@@ -129,7 +129,7 @@ def _processor_to_train(store: ModelStore, settings: Settings, run: Run) -> Proc
     if stored is None:
         return get_processor(settings.processor)
     if stored.processor != settings.processor:
-        run.tell(
+        run.add_info(
             f"The model keeps the processor {stored.processor}, which trained it; to use "
             f"{settings.processor}, clear the model first."
         )

@@ -225,13 +225,13 @@ def explain(model: TrainedModel, columns: tuple[str, ...], features: Floats, sam
     explained = (
         np.ones(len(features), np.int64) if len(model.classes) == 2 else probabilities.argmax(axis=1).astype(np.int64)
     )
-    found = [
+    terms = [
         _explain(classifier, indicators, seen[rows], explained[rows])
         for rows in (slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(features), _ROWS_AT_ONCE))
     ]
-    exact = all(part[2] for part in found)
-    contributions = np.concatenate([part[0] for part in found])
-    baseline = np.concatenate([part[1] for part in found])
+    exact = all(part[2] for part in terms)
+    contributions = np.concatenate([part[0] for part in terms])
+    baseline = np.concatenate([part[1] for part in terms])
     logit = baseline + contributions.sum(axis=1)
     _check_sums(logit, probabilities, explained, samples)
     return Explanations(
@@ -307,7 +307,7 @@ def _sampled(
     rng = np.random.default_rng(0)
     empty = np.full((1, features.shape[1]), np.nan, np.float32)
     baseline = _log_odds(classifier.probabilities(empty))[0]
-    found = np.zeros((len(features), len(indicators), len(baseline)))
+    drawn = np.zeros((len(features), len(indicators), len(baseline)))
     for row, cells in enumerate(features):
         known = [i for i, indicator in enumerate(indicators) if not np.isnan(cells[list(indicator.columns)]).all()]
         for _ in range(ORDERS // 2):
@@ -317,8 +317,8 @@ def _sampled(
                 for step, position in enumerate(part, 1):
                     columns = list(indicators[position].columns)
                     steps[step:, columns] = cells[columns]
-                found[row, part] += np.diff(_log_odds(classifier.probabilities(steps)), axis=0)
-    return baseline, found / ORDERS
+                drawn[row, part] += np.diff(_log_odds(classifier.probabilities(steps)), axis=0)
+    return baseline, drawn / ORDERS
 
 
 def _log_odds(probabilities: Probabilities) -> npt.NDArray[np.float64]:

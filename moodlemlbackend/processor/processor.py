@@ -431,7 +431,7 @@ def require_every_class(samples: TrainingRows) -> None:
 def tell_of_constant_columns(samples: TrainingRows, run: Run) -> None:
     """Warn when no column varies: only the classes' shares can be learned then."""
     if not samples.coded.varies.any():
-        run.tell(
+        run.add_info(
             f"None of the {len(samples.columns)} indicator columns varies between the samples, so the model "
             "only knows how frequent each class is."
         )

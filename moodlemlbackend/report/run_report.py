@@ -191,7 +191,7 @@ class RunReport:
         write_events(record, fits, self._run.tensor_dir)
         trouble = self._rendering.finish()
         if trouble:
-            self._run.tell(f"{_NOT_COMPLETE} {trouble}")
+            self._run.add_info(f"{_NOT_COMPLETE} {trouble}")
         else:
             write_images(self._run.dir, self._run.tensor_dir)
 
@@ -216,10 +216,10 @@ class RunReport:
         except InterruptedRunError:
             raise
         except OSError as error:
-            self._run.tell(f"{_NOT_COMPLETE} {explain(error, self._run.dir)}")
+            self._run.add_info(f"{_NOT_COMPLETE} {explain(error, self._run.dir)}")
         except (Exception, SystemExit):
             self._run.log.exception("The report cannot be created")
-            self._run.tell(f"{_NOT_COMPLETE} The details are in {self._run.log_file}")
+            self._run.add_info(f"{_NOT_COMPLETE} The details are in {self._run.log_file}")
 
 
 def _versions() -> str:

@@ -78,7 +78,7 @@ class Run:
         """The log; not there yet when a lazy run has recorded nothing."""
         return self.dir / LOG_NAME
 
-    def tell(self, sentence: str) -> None:
+    def add_info(self, sentence: str) -> None:
         """Record a sentence that Moodle is to show, too."""
         self.info.append(sentence)
         self.log.info("%s", sentence)

@@ -24,9 +24,10 @@ class Connection(H11Protocol):
         """Take it; of those that wait for a request the oldest is closed, should there be no more place."""
         super().connection_made(transport)
         if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
-            idle = [one for one in self.connections if isinstance(one, Connection) and one._waits and one is not self]
+            others = (other for other in self.connections if isinstance(other, Connection) and other is not self)
+            idle = [other for other in others if other._waits]
             if idle:
-                min(idle, key=lambda one: one._since).drop()
+                min(idle, key=lambda other: other._since).drop()
         self._since = self.loop.time()
         self._expect_headers()
 

@@ -130,7 +130,7 @@ def test_evaluation(site):
     reply = answer(results["evaluation"])
     assert reply.keys() == EVALUATION_KEYS | {"split"}
     assert (reply["score"], reply["status"], reply["split"]) == (1.0, 0, "row")
-    assert [note.partition(",")[0] for note in reply["info"]] == ["Single rows were held out, not whole courses"]
+    assert [note.partition(",")[0] for note in reply["info"]] == ["Single rows were held out"]
     log = Path(reply["dir"])
     assert log == where["evaluation"] / "logs" / str(reply["runid"])
     for picture in ("roc-curve.png", "precision-recall.png"):

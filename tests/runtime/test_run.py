@@ -39,7 +39,7 @@ def far_from_utc(monkeypatch):
 def test_the_log_is_of_this_run_alone_and_in_utc(tmp_path, caplog, far_from_utc):
     with Run.start(tmp_path) as run, Run.start(tmp_path) as other:
         run.log.info("näher %d \udcff", 7)
-        run.tell("All is well: 100 %.")
+        run.add_info("All is well: 100 %.")
         other.log.info("elsewhere")
     run.log.info("too late")
     assert run.info == ["All is well: 100 %."]
@@ -79,7 +79,7 @@ def test_a_directory_that_cannot_be_written(tmp_path):
         with pytest.raises(StorageError, match=re.escape(str(directory))):
             Run.start(directory)
         run = Run.start(directory, lazy=True)
-        run.tell("Still told.")
+        run.add_info("Still told.")
         run.fail(ValueError("and recorded nowhere"))
         assert run.info == ["Still told."]
         assert not run.log_file.exists()

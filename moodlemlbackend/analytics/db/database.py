@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Engine, Table, event, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from moodlemlbackend.analytics.databases import make_engine, parse_url, said
+from moodlemlbackend.analytics.databases import make_engine, parse_url, reason_of
 from moodlemlbackend.analytics.db.locks import locked
 from moodlemlbackend.errors import StorageError
 from moodlemlbackend.files import storage_errors
@@ -221,5 +221,5 @@ def _in_one_sentence(store: Store) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        reason = said(error, store.engine.url.password)
+        reason = reason_of(error, store.engine.url.password)
         raise StorageError(f"The store {store} cannot be used: {reason}; check the database and its URL.") from error

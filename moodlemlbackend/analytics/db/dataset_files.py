@@ -134,11 +134,11 @@ def merge(
     interval = (*new, *waiting)[-1].interval
     path = new_path(workspace, model, area, interval)
     with storage_errors(path):
-        join([one.path for one in (*new, *waiting)], path)
-    rows = sum(one.rows for one in (*new, *waiting))
+        join([file.path for file in (*new, *waiting)], path)
+    rows = sum(file.rows for file in (*new, *waiting))
     fileid = add(connection, workspace, model, area, interval, path, rows)
-    old = [one.id for one in waiting]
-    parts = FILES.c.id.in_([one.id for one in new]) | FILES.c.mergedinto.in_(old)
+    old = [file.id for file in waiting]
+    parts = FILES.c.id.in_([file.id for file in new]) | FILES.c.mergedinto.in_(old)
     connection.execute(update(FILES).where(parts).values(mergedinto=fileid))
     connection.execute(delete(FILES).where(FILES.c.id.in_(old)))
     return DatasetFile(fileid, path, interval, None, rows, workspace.clock(), {})

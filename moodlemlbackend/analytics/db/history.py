@@ -32,10 +32,10 @@ def last_evaluations(connection: Connection) -> dict[int, dict[str, dict[str, An
     """The newest evaluation with each interval, by model and interval."""
     newest = select(func.max(MODELS_LOG.c.id)).group_by(MODELS_LOG.c.modelid, MODELS_LOG.c.timesplitting)
     query = select(MODELS_LOG.c.modelid, MODELS_LOG.c.timecreated, MODELS_LOG.c.score, MODELS_LOG.c.timesplitting)
-    found: dict[int, dict[str, dict[str, Any]]] = {}
+    evaluations: dict[int, dict[str, dict[str, Any]]] = {}
     for row in connection.execute(query.where(MODELS_LOG.c.id.in_(newest))):
-        found.setdefault(row.modelid, {})[row.timesplitting or ""] = row._asdict()
-    return found
+        evaluations.setdefault(row.modelid, {})[row.timesplitting or ""] = row._asdict()
+    return evaluations
 
 
 def log_evaluation(

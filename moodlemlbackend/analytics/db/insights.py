@@ -96,8 +96,8 @@ def dealt_with(connection: Connection, chosen: Chosen, *, limit: int, offset: in
     action, last = PREDICTION_ACTIONS.c, func.max(PREDICTION_ACTIONS.c.id)
     query = _dealt_with(last, chosen).group_by(INSIGHTS.c.predictionid).order_by(last.desc())
     ids = [*connection.execute(query.limit(limit).offset(offset)).scalars()]
-    found = select(action.predictionid, action.actionname, action.timecreated).where(action.id.in_(ids))
-    return [DealtWith(*row) for row in connection.execute(found.order_by(action.id.desc()))]
+    of_insights = select(action.predictionid, action.actionname, action.timecreated).where(action.id.in_(ids))
+    return [DealtWith(*row) for row in connection.execute(of_insights.order_by(action.id.desc()))]
 
 
 def number_dealt_with(connection: Connection, chosen: Chosen) -> int:
@@ -150,8 +150,8 @@ def open_insights(
         .where(_of_models(*_IN_FORCE), _in(contextids))
         .group_by(INSIGHTS.c.contextid, INSIGHTS.c.modelid)
     )
-    found = connection.execute(_limited(query, limit))
-    return [OpenInsights(modelid, contextid, int(waiting), highest) for modelid, contextid, waiting, highest in found]
+    rows = connection.execute(_limited(query, limit))
+    return [OpenInsights(modelid, contextid, int(waiting), highest) for modelid, contextid, waiting, highest in rows]
 
 
 def _asked(query: Any, chosen: Chosen) -> Any:

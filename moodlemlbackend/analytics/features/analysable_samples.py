@@ -62,8 +62,8 @@ class AnalysableSamples:
         if self.user_facts:
             return [user.fact(reader, default) for user in self.user_facts]
         assert self.users is not None
-        found = reader(self.analysable.site, np.unique(self.users).tolist(), self.analysable.now)
-        return [found.get(user, default) for user in self.users.tolist()]
+        by_user = reader(self.analysable.site, np.unique(self.users).tolist(), self.analysable.now)
+        return [by_user.get(user, default) for user in self.users.tolist()]
 
     def by_course(self) -> Iterator[tuple[Course, Integers]]:
         """Each course with the positions of its samples."""

@@ -308,15 +308,15 @@ def _known(stored: Sequence[tuple[npt.NDArray[np.int64], Values] | None], ids: n
     """Stored values of the samples, NaN where there is none, (ranges, samples); None when nothing is stored."""
     if all(pair is None or not len(pair[0]) for pair in stored):
         return None
-    found = np.full((len(stored), len(ids)), np.nan)
+    known = np.full((len(stored), len(ids)), np.nan)
     for number, pair in enumerate(stored):
         if pair is None or not len(pair[0]):
             continue
         order = np.argsort(pair[0], kind="stable")
         sample_ids, values = pair[0][order], pair[1][order]
         at = np.minimum(np.searchsorted(sample_ids, ids, side="right") - 1, len(sample_ids) - 1)
-        found[number] = np.where((at >= 0) & (sample_ids[at] == ids), values[at], np.nan)
-    return found
+        known[number] = np.where((at >= 0) & (sample_ids[at] == ids), values[at], np.nan)
+    return known
 
 
 def _name(samples: AnalysableSamples) -> str:

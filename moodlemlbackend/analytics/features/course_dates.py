@@ -72,8 +72,8 @@ class Proposal:
     @property
     def changes(self) -> dict[str, int]:
         """The dates to be set, by column."""
-        found = {"startdate": self.new_start, "enddate": self.new_end}
-        return {key: value for key, value in found.items() if value is not None}
+        dates = {"startdate": self.new_start, "enddate": self.new_end}
+        return {key: value for key, value in dates.items() if value is not None}
 
 
 def propose(
@@ -148,10 +148,10 @@ def doubt_dates(course: Course) -> str:
 def to_sql(proposals: Sequence[Proposal], prefix: str) -> list[str]:
     """Statements that set the proposed dates; Moodle's caches are to be purged after them."""
     return [
-        f"UPDATE {prefix}course SET {', '.join(f'{key} = {value}' for key, value in one.changes.items())} "
-        f"WHERE id = {one.courseid};"
-        for one in proposals
-        if one.changes
+        f"UPDATE {prefix}course SET {', '.join(f'{key} = {value}' for key, value in proposal.changes.items())} "
+        f"WHERE id = {proposal.courseid};"
+        for proposal in proposals
+        if proposal.changes
     ]
 
 
@@ -168,24 +168,24 @@ def update_by_web_service(wwwroot: str, token: str, proposals: Sequence[Proposal
     if not wwwroot or not token:
         raise UsageError("To let Moodle set dates, give its address (wwwroot) and a token for its web service.")
     fields = {"wstoken": token, "wsfunction": _WEB_SERVICE, "moodlewsrestformat": "json"}
-    for number, one in enumerate(one for one in proposals if one.changes):
-        fields[f"courses[{number}][id]"] = str(one.courseid)
-        for key, value in one.changes.items():
+    for number, proposal in enumerate(proposal for proposal in proposals if proposal.changes):
+        fields[f"courses[{number}][id]"] = str(proposal.courseid)
+        for key, value in proposal.changes.items():
             fields[f"courses[{number}][{key}]"] = str(value)
     if len(fields) == 3:
         return []
     url = f"{wwwroot}/webservice/rest/server.php"
     try:
-        found = within(TIMEOUT_SECONDS, lambda: _ask(url, fields))
+        response = within(TIMEOUT_SECONDS, lambda: _ask(url, fields))
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise SiteError(f"Moodle's web service {url} cannot be used: {error}; check wwwroot and the token.") from error
-    if not isinstance(found, dict) or "exception" in found:
-        said = found.get("message", "") if isinstance(found, dict) else found
+    if not isinstance(response, dict) or "exception" in response:
+        reason = response.get("message", "") if isinstance(response, dict) else response
         raise SiteError(
-            f"Moodle's web service refused the request: {said}; check the token, and that its service has "
+            f"Moodle's web service refused the request: {reason}; check the token, and that its service has "
             f"{_WEB_SERVICE}."
         )
-    return [str(warning.get("message", warning)) for warning in found.get("warnings", [])]
+    return [str(warning.get("message", warning)) for warning in response.get("warnings", [])]
 
 
 def _ask(url: str, fields: dict[str, str]) -> Any:

@@ -90,5 +90,5 @@ def _reasons(refused: list[tuple[str, Refusal]]) -> str:
     from collections import Counter
 
     counts = Counter(reason.text.rstrip(".") for _, reason in refused).most_common(3)
-    said = "; ".join(f"{text} ({number} of {len(refused)})" for text, number in counts)
-    return said[:1].lower() + said[1:] if said else "there is nothing to analyse"
+    sentence = "; ".join(f"{text} ({number} of {len(refused)})" for text, number in counts)
+    return sentence[:1].lower() + sentence[1:] if sentence else "there is nothing to analyse"

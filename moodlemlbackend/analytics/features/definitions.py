@@ -91,7 +91,7 @@ def intervals_for(name: str) -> list[str]:
     """Ids of the analysis intervals that a target accepts, by name."""
     chosen = target(name)
     accepted = [method.id for method in registry.list_time_splittings() if chosen.accepts(method)]
-    return sorted(accepted, key=lambda one: last_part(one).lower())
+    return sorted(accepted, key=lambda interval: last_part(interval).lower())
 
 
 def cannot_help(target_id: str, interval: str | None) -> str:
@@ -114,7 +114,7 @@ def _known_after_the_end() -> frozenset[str]:
 def check_model(target_id: str, indicators: Sequence[str], interval: str | None) -> None:
     """Raise UsageError unless these are installed and make a model together."""
     chosen = target(target_id)
-    known = [registry.get_indicator(one) for one in indicators]
+    known = [registry.get_indicator(indicator) for indicator in indicators]
     methods = [interval] if interval else intervals_for(target_id)
     if not methods:
         raise UsageError(f"No interval installed here works with the target {target_id}.")
@@ -131,8 +131,8 @@ def missing(names: Iterable[str]) -> list[str]:
 
 def component(name: str) -> str:
     """The component of Moodle that a class belongs to: all of Moodle's core is ``core``."""
-    found = _COMPONENT.fullmatch(name)
-    first = found[1] if found else ""
+    match = _COMPONENT.fullmatch(name)
+    first = match[1] if match else ""
     return "core" if first == "core" or first.startswith("core_") else first
 
 
@@ -143,15 +143,15 @@ def last_part(name: str) -> str:
 
 def full_ids(target_id: str, names: Iterable[str]) -> list[str]:
     """Ids of indicators given by them, or by enough of their end; ``default`` stands for those of the core model."""
-    found: list[str] = []
+    chosen: list[str] = []
     every = [indicator.id for indicator in registry.list_indicators()]
     for name in names:
         if name == "default":
-            found += core_indicators(target_id)
+            chosen += core_indicators(target_id)
             continue
         ending = "\\" + name.lstrip("\\")
-        same = [one for one in every if one == name or one.endswith(ending)]
+        same = [known for known in every if known == name or known.endswith(ending)]
         if len(same) > 1:
             raise UsageError(f"The name {name!r} fits several indicators: {', '.join(same)}; give more of the name.")
-        found.append(same[0] if same else registry.get_indicator(name).id)
-    return list(dict.fromkeys(found))
+        chosen.append(same[0] if same else registry.get_indicator(name).id)
+    return list(dict.fromkeys(chosen))

@@ -29,8 +29,8 @@ class Invalid:
     @property
     def reasons(self) -> list[str]:
         """Why not, in sentences: for training, then for prediction if that is another one."""
-        found = [refusal.sentence for refusal in (self.training, self.prediction) if refusal]
-        return [*dict.fromkeys(found)]
+        sentences = [refusal.sentence for refusal in (self.training, self.prediction) if refusal]
+        return [*dict.fromkeys(sentences)]
 
     @property
     def advice(self) -> str:
@@ -41,7 +41,7 @@ class Invalid:
 def invalid_elements(site: Site, model: AnalyticsModel, now: int) -> Iterator[Invalid]:
     """Yield what the model's target refuses for training and for prediction."""
     target, analyser = registry.get_target(model.target), definitions.analyser(model.target)
-    indicators = [registry.get_indicator(one) for one in model.indicators]
+    indicators = [registry.get_indicator(indicator) for indicator in model.indicators]
     for part in analyser.batches(analyser.rows(site, model.contexts or ())):
         for analysable in analyser.open(site, part, now, ()):
             reason = refusal_of(indicators, analysable)

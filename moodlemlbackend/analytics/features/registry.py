@@ -42,23 +42,23 @@ _OF_MODULE = re.compile(r"\\mod_(\w+)\\", re.ASCII)
 
 def get_indicator(id: str) -> Indicator:  # noqa: A002
     """Return the indicator of an id; raises :class:`UsageError` when there is none."""
-    found: Indicator = _find(
+    chosen: Indicator = _find(
         id, {indicator.id: indicator for indicator in indicators.CORE}, INDICATORS, Indicator, "indicator"
     )
-    return found
+    return chosen
 
 
 def get_target(id: str) -> Target:  # noqa: A002
     """Return a new target of an id, or of the last part of one of Moodle's; raises :class:`UsageError`."""
-    found: Target = _find(id, {target.id: target for target in targets.CORE}, TARGETS, Target, "target")
-    return found
+    chosen: Target = _find(id, {target.id: target for target in targets.CORE}, TARGETS, Target, "target")
+    return chosen
 
 
 def get_time_splitting(id: str) -> TimeSplitting:  # noqa: A002
     """Return the time splitting method of an id, or of the last part of one of Moodle's; raises :class:`UsageError`."""
     core = {method.id: method for method in time_splitting.CORE}
-    found: TimeSplitting = _find(id, core, TIME_SPLITTINGS, TimeSplitting, "interval")
-    return found
+    chosen: TimeSplitting = _find(id, core, TIME_SPLITTINGS, TimeSplitting, "interval")
+    return chosen
 
 
 def list_indicators() -> list[Indicator]:
@@ -82,13 +82,13 @@ def indicators_of(target: Target, modules: Collection[str] | None = None) -> tup
 
     Without those of activities that are not among ``modules``, those that a site has, as Moodle leaves them out.
     """
-    found = target.indicators or STUDENTS_AT_RISK
-    return found if modules is None else tuple(one for one in found if not absent_modules([one], modules))
+    indicators = target.indicators or STUDENTS_AT_RISK
+    return indicators if modules is None else tuple(name for name in indicators if not absent_modules([name], modules))
 
 
 def absent_modules(indicators: Iterable[str], modules: Collection[str]) -> list[str]:
     """Names of the activities that some indicators, by their ids, are of and that are not among ``modules``."""
-    named = {match[1] for one in indicators if (match := _OF_MODULE.match(one))}
+    named = {match[1] for name in indicators if (match := _OF_MODULE.match(name))}
     return sorted(named - set(modules))
 
 
@@ -131,7 +131,7 @@ def _installed(group: str, kind: type[Any], word: str) -> list[Any]:
     """What installed packages register."""
     from importlib.metadata import entry_points
 
-    found = []
+    elements = []
     for entry in entry_points(group=group):
         try:
             made = _made(entry.load())
@@ -143,8 +143,8 @@ def _installed(group: str, kind: type[Any], word: str) -> list[Any]:
             raise UsageError(
                 f"The entry point {entry.value} does not name a valid {word}; its id must begin with a backslash."
             )
-        found.append(made)
-    return found
+        elements.append(made)
+    return elements
 
 
 def _made(registered: Any) -> Any:

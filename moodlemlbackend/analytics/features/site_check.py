@@ -77,8 +77,8 @@ class SiteFindings:
     def reasons(self) -> list[tuple[Refusal, int]]:
         """Why courses serve for neither training nor prediction, the commonest reason first."""
         pairs = ((course.training, course.prediction) for course in self.courses)
-        found = Counter(decisive(training, prediction) for training, prediction in pairs if training and prediction)
-        return found.most_common()
+        counts = Counter(decisive(training, prediction) for training, prediction in pairs if training and prediction)
+        return counts.most_common()
 
 
 def check_site(site: Site, target: Target, now: int) -> SiteFindings:
@@ -86,7 +86,7 @@ def check_site(site: Site, target: Target, now: int) -> SiteFindings:
     analyser = ANALYSERS[target.analyser]
     if not isinstance(analyser, StudentEnrolments):
         raise UsageError(f"The target {target.id} does not look at single courses; choose another one to check.")
-    indicators = [get_indicator(one) for one in indicators_of(target, site.modules)]
+    indicators = [get_indicator(indicator) for indicator in indicators_of(target, site.modules)]
     courses: list[CourseFinding] = []
     students: set[int] = set()
     for part in analyser.batches(analyser.rows(site)):

@@ -29,7 +29,7 @@ def predict_static(target: Target, results: Iterable[Result]) -> list[StaticPred
     """
     first: dict[tuple[type, int], tuple[Result, int]] = {}
     seen: set[tuple[int, int]] = set()
-    found = []
+    predictions = []
     for result in results:
         if result.features is None or result.samples is None or result.ranges is None:
             continue
@@ -47,5 +47,5 @@ def predict_static(target: Target, results: Iterable[Result]) -> list[StaticPred
             values = {name: own[number, where[valid]] for name, own in result.values.items()}
             classes = target.calculate(samples.take(valid), Window(start, end, values))
             known = ~np.isnan(classes)
-            found.append(StaticPredictions(result, rows[valid[known]], classes[known]))
-    return found
+            predictions.append(StaticPredictions(result, rows[valid[known]], classes[known]))
+    return predictions

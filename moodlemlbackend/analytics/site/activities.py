@@ -31,14 +31,14 @@ class Section(NamedTuple):
 
 def course_modules(site: Site, courses: Sequence[int]) -> dict[int, list[CourseModule]]:
     """Activities of every type by course, hidden ones included, by id."""
-    found = rows_by_key(
+    by_course = rows_by_key(
         site,
         "SELECT m.course, m.id, n.name, m.instance, m.availability, x.id FROM {course_modules} m "
         "JOIN {modules} n ON n.id = m.module JOIN {context} x ON x.contextlevel = 70 AND x.instanceid = m.id "
         "WHERE m.course IN :courses ORDER BY m.id",
         courses=courses,
     )
-    return {course: [CourseModule(*row) for row in rows] for course, rows in found.items()}
+    return {course: [CourseModule(*row) for row in rows] for course, rows in by_course.items()}
 
 
 def course_module_ids(site: Site, courses: Sequence[int]) -> dict[tuple[str, int], int]:
@@ -53,13 +53,13 @@ def course_module_ids(site: Site, courses: Sequence[int]) -> dict[tuple[str, int
 
 def sections(site: Site, courses: Sequence[int]) -> dict[int, list[Section]]:
     """Sections by course, by number."""
-    found = rows_by_key(
+    by_course = rows_by_key(
         site,
         "SELECT course, section, sequence, availability FROM {course_sections} "
         "WHERE course IN :courses ORDER BY section",
         courses=courses,
     )
-    return {course: [Section(*row) for row in rows] for course, rows in found.items()}
+    return {course: [Section(*row) for row in rows] for course, rows in by_course.items()}
 
 
 def last_sections(site: Site, courses: Sequence[int]) -> dict[int, int]:

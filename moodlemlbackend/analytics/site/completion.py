@@ -32,13 +32,13 @@ def completion_criteria(site: Site, courses: Sequence[int]) -> dict[int, int]:
 
 def completed_courses(site: Site, courses: Sequence[int]) -> dict[int, Integers]:
     """Ids of the users who have completed each course."""
-    found = integers_by_key(
+    by_user = integers_by_key(
         site,
         "SELECT course, userid FROM {course_completions} WHERE course IN :courses AND timecompleted > 0",
         1,
         courses=courses,
     )
-    return {course: table[:, 0] for course, table in found.items()}
+    return {course: table[:, 0] for course, table in by_user.items()}
 
 
 def completed_modules(site: Site, users: Sequence[int]) -> set[tuple[Any, ...]]:

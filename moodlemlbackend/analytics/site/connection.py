@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from moodlemlbackend.analytics.databases import CONNECT_SECONDS, DRIVERS, KINDS, not_installed, said
+from moodlemlbackend.analytics.databases import CONNECT_SECONDS, DRIVERS, KINDS, not_installed, reason_of
 from moodlemlbackend.errors import SiteError, UsageError
 
 MYSQL_PORT = 3306
@@ -52,7 +52,7 @@ class Location:
 
     def connect(self) -> Connected:
         """Open a connection; raises :class:`SiteError` or :class:`UsageError`, each with one sentence."""
-        with self.told():
+        with self.errors_in_sentences():
             if self.dialect != "sqlite" and self._driver not in ("", DRIVERS[self.dialect]):
                 return self._connect_otherwise()
             try:
@@ -61,7 +61,7 @@ class Location:
                 raise not_installed(error, self.dialect) from None
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def errors_in_sentences(self) -> Iterator[None]:
         """Turn what a driver raises into one sentence, without the password."""
         try:
             yield
@@ -126,7 +126,7 @@ class Location:
         return Connected(pooled, self.dialect, "pyformat")
 
     def _sentence(self, error: Exception) -> str:
-        reason = said(error, self._password)
+        reason = reason_of(error, self._password)
         if refused := _REFUSED_TABLE.search(reason):
             return (
                 f"The site's database {self.shown} cannot be used: its user may not read the table {refused[1]}; "

@@ -88,7 +88,7 @@ class Database:
         named = sorted(tables)
         for table, column in self.rows(_COLUMNS[self.dialect], names=[self.prefix + table for table in named]):
             columns.setdefault(table, set()).add(column)
-        self.schema.learn(named, {table: frozenset(found) for table, found in columns.items()})
+        self.schema.learn(named, {table: frozenset(present) for table, present in columns.items()})
 
     def schemas(self, table: str) -> list[str]:
         """Names of the schemas of PostgreSQL in which there is this table, whether it is looked for there or not."""
@@ -108,8 +108,8 @@ class Database:
         """Return the rows of a query all of whose columns are whole numbers, none of them null: (rows, columns)."""
         if self.dialect == "postgresql" and type(self._connection).__module__.startswith("psycopg."):
             return self._packed(sql, columns, parameters)
-        found = self.rows(sql, **parameters)
-        return np.array(found, np.int64).reshape(len(found), columns)
+        rows = self.rows(sql, **parameters)
+        return np.array(rows, np.int64).reshape(len(rows), columns)
 
     def share(self) -> SharedDatabase:
         """What :meth:`join` needs; where the database can, the other connection sees the same snapshot."""
@@ -154,7 +154,7 @@ class Database:
         return _PARAMETER.sub(mark, self.schema.fill(sql)), values
 
     def _execute(self, sql: str, values: Mapping[str, Any], **options: Any) -> Sequence[tuple[Any, ...]]:
-        with self._location.told():
+        with self._location.errors_in_sentences():
             cursor = self._connection.cursor(**options)
             try:
                 if options:
@@ -169,8 +169,8 @@ class Database:
         names = [f"c{number}" for number in range(columns)]
         arrays = ", ".join(f"array_agg(CAST({name} AS bigint))" for name in names)
         bound = self._bound(f"SELECT {arrays} FROM ({sql}) AS q({', '.join(names)})", parameters)
-        [found] = self._execute(*bound, binary=True)
-        return np.empty((0, columns), np.int64) if found[0] is None else np.stack(found, axis=1)
+        [row] = self._execute(*bound, binary=True)
+        return np.empty((0, columns), np.int64) if row[0] is None else np.stack(row, axis=1)
 
 
 @cache

@@ -51,13 +51,13 @@ def role_assignments(
     given = {"contextid": contexts, "userid": users, "roleid": roles}
     wanted = {column: values for column, values in given.items() if values is not None}
     conditions = " AND ".join(f"{column} IN :{column}" for column in wanted)
-    found = integers_by_key(
+    by_context = integers_by_key(
         site,
         f"SELECT DISTINCT contextid, userid FROM {{role_assignments}} WHERE {conditions}",
         1,
         **wanted,
     )
-    return {context: table[:, 0] for context, table in found.items()}
+    return {context: table[:, 0] for context, table in by_context.items()}
 
 
 def roles_with_capability(site: Site, capabilities: Sequence[str]) -> list[int]:
@@ -74,7 +74,7 @@ def roles_with_capability(site: Site, capabilities: Sequence[str]) -> list[int]:
 def group_members(site: Site, users: Sequence[int]) -> dict[int, set[int]]:
     """Ids of the groups of each user."""
     rows = site.database.rows("SELECT userid, groupid FROM {groups_members} WHERE userid IN :users", users=users)
-    found: dict[int, set[int]] = {}
+    groups: dict[int, set[int]] = {}
     for user, group in rows:
-        found.setdefault(user, set()).add(group)
-    return found
+        groups.setdefault(user, set()).add(group)
+    return groups

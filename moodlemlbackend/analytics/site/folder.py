@@ -40,8 +40,8 @@ class FolderDatabase(Database):
         self._holder: tempfile.TemporaryDirectory[str] | None = tempfile.TemporaryDirectory(prefix="moodle-site-")
         path = Path(self._holder.name) / "site.sqlite"
         try:
-            found = {name: file for name in TABLES if (file := _find(folder, prefix, name)) is not None}
-            if not found:
+            files = {name: file for name in TABLES if (file := _find(folder, prefix, name)) is not None}
+            if not files:
                 raise SiteError(
                     f"The folder {folder} has none of Moodle's tables; each table must be a file such as "
                     f"{prefix}course.csv.gz or {prefix}course.parquet."
@@ -49,7 +49,7 @@ class FolderDatabase(Database):
             with sqlite3.connect(path) as database:
                 database.execute("PRAGMA synchronous = OFF")
                 database.execute("PRAGMA journal_mode = OFF")
-                for name, file in found.items():
+                for name, file in files.items():
                     _load(database, prefix, name, file, dialect)
             database.close()
             super().__init__(f"sqlite:///{path}", prefix)
@@ -87,8 +87,8 @@ def _load(database: sqlite3.Connection, prefix: str, name: str, file: Path, dial
             marks = ", ".join("?" * len(names))
             database.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
     except (pa.ArrowException, OSError, sqlite3.Error, UnicodeDecodeError) as error:
-        said = " ".join(str(error).split())[:200].rstrip(".")
-        raise SiteError(f"The table {os.fspath(file)} cannot be read: {said}; export it again.") from None
+        reason = " ".join(str(error).split())[:200].rstrip(".")
+        raise SiteError(f"The table {os.fspath(file)} cannot be read: {reason}; export it again.") from None
     if index:
         have = set(columns or ())
         if have >= set(index.split(", ")):

@@ -46,12 +46,12 @@ def enrolments_in_own_groups(site: Site, readers: Mapping[SeparateCourse, Collec
 
     A site without the tables of groups is refused with :class:`SiteError`: who is in which group cannot be told.
     """
-    found: dict[int, set[int]] = {}
+    enrolments: dict[int, set[int]] = {}
     for query, in_grouping in ((_SHARED, False), (_SHARED_IN_GROUPING, True)):
         courses = [course for course in readers if bool(course.grouping) is in_grouping]
         for start in range(0, len(courses), _COURSES_A_QUERY):
             part = courses[start : start + _COURSES_A_QUERY]
             users = sorted({user for course in part for user in readers[course]})
             for user, enrolment in site.database.rows(query, courses=[course.id for course in part], users=users):
-                found.setdefault(user, set()).add(enrolment)
-    return found
+                enrolments.setdefault(user, set()).add(enrolment)
+    return enrolments

@@ -35,9 +35,9 @@ def wanted_processors(site: Site, userids: Collection[int], now: int) -> dict[in
             chosen.setdefault(user, {})[name] = str(value or "")
             if (seen or 0) > now - _ONLINE_SECONDS:
                 online.add(user)
-    found = {}
+    wanted = {}
     for user, values in chosen.items():
         value = values.get(_ENABLED, values.get(_ONLINE if user in online else _OFFLINE))
         if value is not None:
-            found[user] = {name.strip() for name in value.split(",")} - {"", "none"}
-    return found
+            wanted[user] = {name.strip() for name in value.split(",")} - {"", "none"}
+    return wanted

@@ -41,9 +41,9 @@ def format_samples(samples: Mapping[int, SampleInfo], language: str) -> dict[int
 
 
 def _of_spans(spans: str, language: str) -> str:
-    found = _SPAN.findall(spans)
-    chosen = _choice((code for code, _ in found), language)
-    text: str = next(text for code, text in found if _code(code) == chosen)
+    texts = _SPAN.findall(spans)
+    chosen = _choice((code for code, _ in texts), language)
+    text: str = next(text for code, text in texts if _code(code) == chosen)
     return text + spans[len(spans.rstrip()) :]
 
 

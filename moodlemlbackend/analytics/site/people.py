@@ -99,10 +99,10 @@ def named_users(site: Site, userids: Collection[int]) -> dict[int, Named]:
 def languages(site: Site, userids: Iterable[int]) -> dict[int, str]:
     """The language of each of these users; the site's for those who have none or are not there."""
     wanted = set(userids)
-    found = dict.fromkeys(wanted, site.language)
+    by_user = dict.fromkeys(wanted, site.language)
     for user, language in _rows(site, "SELECT id, lang FROM {user} WHERE id IN :ids", wanted):
-        found[user] = language or site.language
-    return found
+        by_user[user] = language or site.language
+    return by_user
 
 
 def user_named(site: Site, username: str) -> Named | None:

@@ -186,8 +186,8 @@ class Schema:
         return f"(SELECT * FROM {self._source(name)} AS r WHERE {dated} <= {self._moment})"
 
     def _source(self, name: str) -> str:
-        table, found = TABLES.get(name, _UNDESCRIBED), self._columns.get(self.prefix + name)
-        if found is None:
+        table, columns = TABLES.get(name, _UNDESCRIBED), self._columns.get(self.prefix + name)
+        if columns is None:
             if not table.module:
                 raise SiteError(
                     f"The site has no table {self.prefix + name}; check the table prefix, and that all of "
@@ -195,15 +195,15 @@ class Schema:
                 )
             literals = ", ".join(f"{default or '0'} AS {column}" for column, default in table.columns.items())
             return f"(SELECT {literals} FROM {self.prefix}course WHERE 1 = 0)"
-        if found >= table.columns.keys():
+        if columns >= table.columns.keys():
             return self.prefix + name
         for column, default in table.columns.items():
-            if column not in found and default is REQUIRED:
+            if column not in columns and default is REQUIRED:
                 raise SiteError(
                     f"The table {self.prefix + name} has no column {column}, which is needed; copy the whole table."
                 )
         literals = ", ".join(
-            column if column in found else f"{default} AS {column}" for column, default in table.columns.items()
+            column if column in columns else f"{default} AS {column}" for column, default in table.columns.items()
         )
         return f"(SELECT {literals} FROM {self.prefix}{name})"
 

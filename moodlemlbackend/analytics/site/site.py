@@ -239,8 +239,8 @@ class Site:
     @cached_property
     def guest(self) -> int:
         """User id of the guest; 0 when not known."""
-        found = self.config.get("siteguest", "")
-        return int(found) if found.isdigit() else 0
+        setting = self.config.get("siteguest", "")
+        return int(setting) if setting.isdigit() else 0
 
     @cached_property
     def system_context(self) -> int:

@@ -23,7 +23,7 @@ def integers_by_key(site: Site, sql: str, width: int, **parameters: Any) -> dict
 
 def rows_by_key(site: Site, sql: str, **parameters: Any) -> dict[int, list[tuple[Any, ...]]]:
     """The same for queries with texts or nulls."""
-    found: dict[int, list[tuple[Any, ...]]] = {}
+    by_key: dict[int, list[tuple[Any, ...]]] = {}
     for row in site.database.rows(sql, **parameters):
-        found.setdefault(row[0], []).append(row[1:])
-    return found
+        by_key.setdefault(row[0], []).append(row[1:])
+    return by_key

@@ -36,8 +36,8 @@ def analysed_users(site: Site) -> list[UserRow]:
 
 def first_access(site: Site, users: Sequence[int]) -> int | None:
     """Unix time of the earliest first access of some users; None without any."""
-    found = site.database.rows("SELECT MIN(firstaccess) FROM {user} WHERE id IN :users", users=users)[0][0]
-    return None if found is None else int(found)
+    earliest = site.database.rows("SELECT MIN(firstaccess) FROM {user} WHERE id IN :users", users=users)[0][0]
+    return None if earliest is None else int(earliest)
 
 
 class ProfileRow(NamedTuple):
@@ -70,9 +70,9 @@ def user_profiles(site: Site, users: Sequence[int], fields: Sequence[str]) -> It
 
 def users_with_preference(site: Site, users: Sequence[int], name: str, value: str) -> set[int]:
     """Those of some users who have a preference with a value."""
-    found: set[Any] = set()
+    matching: set[Any] = set()
     for part in _parts(users):
-        found.update(
+        matching.update(
             user
             for (user,) in site.database.rows(
                 "SELECT userid FROM {user_preferences} WHERE userid IN :users AND name = :name AND value = :value",
@@ -81,7 +81,7 @@ def users_with_preference(site: Site, users: Sequence[int], name: str, value: st
                 value=value,
             )
         )
-    return found
+    return matching
 
 
 def _parts(users: Sequence[int]) -> Iterator[Sequence[int]]:

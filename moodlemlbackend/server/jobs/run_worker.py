@@ -96,9 +96,9 @@ def main() -> None:
         sys.exit(1)
     failed = bool(result.status & Status.GENERAL_ERROR)
     evaluations = [
-        {"interval": one.interval, "score": one.score, "past": one.past}
-        for one in result.evaluations
-        if one.logid is not None
+        {"interval": evaluation.interval, "score": evaluation.score, "past": evaluation.past}
+        for evaluation in result.evaluations
+        if evaluation.logid is not None
     ]
     events.write("done", info=result.info, figures=result.figures, evaluations=evaluations, failed=failed)
 

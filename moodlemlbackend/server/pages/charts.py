@@ -75,10 +75,10 @@ class CalibrationChart:
 
 def calibration_chart(courses: Sequence[Mapping[str, Any]]) -> CalibrationChart:
     """Chart the courses of a backtest."""
-    most = math.ceil(max((max(one["promised"], one["real"]) for one in courses), default=0)) or 1
+    most = math.ceil(max((max(course["promised"], course["real"]) for course in courses), default=0)) or 1
     points = [
-        (round(40 + 280 * one["promised"] / most, 1), round(300 - 280 * one["real"] / most, 1), one["name"])
-        for one in courses
+        (round(40 + 280 * course["promised"] / most, 1), round(300 - 280 * course["real"] / most, 1), course["name"])
+        for course in courses
     ]
     return CalibrationChart(points, most)
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moodlemlbackend.analytics.databases import DRIVERS, make_engine, parse_url, said
+from moodlemlbackend.analytics.databases import DRIVERS, make_engine, parse_url, reason_of
 from moodlemlbackend.errors import StorageError, UsageError
 from moodlemlbackend.files import storage_errors
 from moodlemlbackend.simulation.site.loader import Loader
@@ -89,7 +89,7 @@ def _written(
             _drop(engine, made)
         if _is_of_database(error):
             raise StorageError(
-                f"Cannot write the site into {shown}: {said(error, target.password)}; nothing was kept."
+                f"Cannot write the site into {shown}: {reason_of(error, target.password)}; nothing was kept."
             ) from error
         raise
     finally:
@@ -125,7 +125,7 @@ def _connect(url: URL, shown: str) -> tuple[Engine, Connection]:
         advice = "check the host, the port, the user, the password and that the database exists"
         if url.get_backend_name() == "sqlite":
             advice = "check that it is an SQLite file and that you may write to its directory"
-        raise StorageError(f"Cannot open {shown}: {said(error, url.password)}; {advice}.") from error
+        raise StorageError(f"Cannot open {shown}: {reason_of(error, url.password)}; {advice}.") from error
 
 
 def _is_of_database(error: BaseException) -> bool:

@@ -64,7 +64,7 @@ def activities(site: Site, courses: Sequence[CourseRow]) -> dict[int, Activities
     modules = site_activities.course_modules(site, ids)
     sections = site_activities.sections(site, ids)
     numbers = site_activities.format_options(site, ids, "numsections")
-    present = {module.module for found in modules.values() for module in found}
+    present = {module.module for of_course in modules.values() for module in of_course}
     settings = site_activities.activity_settings(site, ids, present)
     return {
         course.id: _arranged(

@@ -112,8 +112,8 @@ class Course:
         """What ``make`` returns, made once for a key: for what several indicators have in common."""
         if key not in self._memory:
             self._memory[key] = make()
-        found: Fact = self._memory[key]
-        return found
+        fact: Fact = self._memory[key]
+        return fact
 
     def forget(self) -> None:
         """Free what is remembered, the logs too."""

@@ -42,8 +42,8 @@ class Enrolments:
     def active(self, now: int) -> npt.NDArray[np.bool_]:
         """Which are in force at a time."""
         begun, over = (self.starts == 0) | (self.starts < now), (self.ends != 0) & (self.ends <= now)
-        found: npt.NDArray[np.bool_] = (self.enabled == 1) & begun & ~over
-        return found
+        active: npt.NDArray[np.bool_] = (self.enabled == 1) & begun & ~over
+        return active
 
     def take(self, chosen: Integers) -> Enrolments:
         """The enrolments at these positions."""
@@ -157,11 +157,11 @@ def course_grades(site: Site, courses: Sequence[CourseRow]) -> dict[int, CourseG
 
 def competencies(site: Site, courses: Sequence[CourseRow]) -> dict[int, frozenset[int]]:
     """Ids of the competencies linked to the course."""
-    found = completion.course_competencies(site, _ids(courses))
-    return {course: frozenset(row[0] for row in rows) for course, rows in found.items()}
+    by_course = completion.course_competencies(site, _ids(courses))
+    return {course: frozenset(row[0] for row in rows) for course, rows in by_course.items()}
 
 
 def proficiencies(site: Site, courses: Sequence[CourseRow]) -> dict[int, list[tuple[int, int]]]:
     """User and competency of each rating as proficient in the course."""
-    found = completion.proficient_users(site, _ids(courses))
-    return {course: [(user, competency) for user, competency in rows] for course, rows in found.items()}
+    by_course = completion.proficient_users(site, _ids(courses))
+    return {course: [(user, competency) for user, competency in rows] for course, rows in by_course.items()}

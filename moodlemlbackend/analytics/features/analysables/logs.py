@@ -76,9 +76,9 @@ class Logs:
     def positions(self, users: Integers) -> Integers:
         """Position of each user in ``user_ids``, its length for one without logs."""
         at = np.searchsorted(self.user_ids, users)
-        found = at < len(self.user_ids)
-        found[found] = self.user_ids[at[found]] == users[found]
-        return np.where(found, at, len(self.user_ids))
+        known = at < len(self.user_ids)
+        known[known] = self.user_ids[at[known]] == users[known]
+        return np.where(known, at, len(self.user_ids))
 
     def count(self, chosen: Mask, users: Integers | None, ranges: Ranges) -> Integers:
         """Log rows of the chosen groups, by range and user: (ranges, users); (ranges, 1) of everybody without users."""
@@ -88,8 +88,8 @@ class Logs:
         ).reshape(segments, people)
         running = np.vstack([np.zeros((1, people)), np.cumsum(totals, axis=0)])
         first, last = self.segments(ranges)
-        found = running[np.maximum(last + 1, first)] - running[first]
-        wanted = found.sum(axis=1, keepdims=True) if users is None else found[:, self.positions(users)]
+        counts = running[np.maximum(last + 1, first)] - running[first]
+        wanted = counts.sum(axis=1, keepdims=True) if users is None else counts[:, self.positions(users)]
         counted: Integers = wanted.astype(np.int64)
         return counted
 
@@ -108,8 +108,8 @@ class Logs:
             return better.reduce(times[chosen], initial=missing, keepdims=True)  # type: ignore[no-any-return]
         best = np.full(len(self.user_ids) + 1, missing, np.int64)
         better.at(best, self.user_index[chosen], times[chosen])
-        found: Integers = best[self.positions(users)]
-        return found
+        by_user: Integers = best[self.positions(users)]
+        return by_user
 
 
 def read_logs(site: Site, course: int, bounds: Iterable[int], events: Iterable[str]) -> Logs:

@@ -38,11 +38,11 @@ class ActivitiesDue(Indicator):
     def calculate(self, samples: AnalysableSamples, ranges: Ranges) -> Values:
         """By the events of all the user's courses."""
         due = samples.user_values(due_times, NONE)
-        found = [
+        busy = [
             [bool(((start <= times) & (times <= end)).any()) for times in due]
             for start, end in zip(ranges.starts.tolist(), ranges.ends.tolist(), strict=True)
         ]
-        return yes_or_no(np.array(found, bool).reshape(len(ranges), len(samples)))
+        return yes_or_no(np.array(busy, bool).reshape(len(ranges), len(samples)))
 
 
 def due_times(site: Site, users: Sequence[int], now: int) -> dict[int, Integers]:
@@ -60,7 +60,7 @@ def due_events(site: Site, users: Sequence[int], now: int) -> dict[int, list[Cal
     restrictions of an activity are not looked at.
     """
     courses = _active_courses(site, users, now)
-    listed = sorted({course for found in courses.values() for course in found})
+    listed = sorted({course for of_user in courses.values() for course in of_user})
     groups = group_members(site, users)
     by_course: dict[int, list[CalendarEvent]] = defaultdict(list)
     by_user: dict[int, list[CalendarEvent]] = defaultdict(list)
@@ -87,11 +87,11 @@ def due_events(site: Site, users: Sequence[int], now: int) -> dict[int, list[Cal
 def _active_courses(site: Site, users: Sequence[int], now: int) -> dict[int, set[int]]:
     """Visible courses in which each user has an active enrolment now."""
     visible = {course.id for course in site.courses if course.visible}
-    found: dict[int, set[int]] = defaultdict(set)
+    active: dict[int, set[int]] = defaultdict(set)
     for user, course in enrolled_courses(site, users, now):
         if course in visible:
-            found[user].add(course)
-    return found
+            active[user].add(course)
+    return active
 
 
 def _may_attempt(site: Site, users: Sequence[int]) -> set[tuple[int, int]]:

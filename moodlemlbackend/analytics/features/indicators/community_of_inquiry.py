@@ -66,10 +66,10 @@ class _CommunityOfInquiry(CourseIndicator):
         people = 1 if users is None else len(users)
         if not len(where):
             return np.full((len(ranges), people), np.nan)
-        found = _participation(course, users, ranges)
-        levels, potentials = found.cognitive if self.cognitive else found.social
-        due = found.due[:, where]
-        if self.cognitive and not self.module.lists_events and (found.seen[:, where] & due[:, :, None]).any():
+        participation = _participation(course, users, ranges)
+        levels, potentials = participation.cognitive if self.cognitive else participation.social
+        due = participation.due[:, where]
+        if self.cognitive and not self.module.lists_events and (participation.seen[:, where] & due[:, :, None]).any():
             raise IndicatorError(
                 f"The indicator {self.id} cannot be calculated in the course {course.name}: Moodle has no "
                 "rule for it if students used the activity, and fails too; leave the indicator out."
@@ -178,9 +178,9 @@ class _Footprints:
         positions = None if users is None else self.logs.positions(users)
 
         def trace(chosen: Flags) -> Flags:
-            found = np.zeros((*self.shape, len(self.logs.user_ids) + 1), bool)
-            found[self.range_[chosen], activity[chosen], user[chosen]] = True
-            return np.any(found, axis=2, keepdims=True) if positions is None else found[:, :, positions]
+            traces = np.zeros((*self.shape, len(self.logs.user_ids) + 1), bool)
+            traces[self.range_[chosen], activity[chosen], user[chosen]] = True
+            return np.any(traces, axis=2, keepdims=True) if positions is None else traces[:, :, positions]
 
         return trace(np.ones(len(self.group), bool)), trace(self.writes[self.group])
 
@@ -190,10 +190,10 @@ class _Footprints:
 
     def mark(self, chosen: Flags) -> Flags:
         """Where there is one of the chosen groups: (ranges, activities)."""
-        found = np.zeros(self.shape, bool)
+        marked = np.zeros(self.shape, bool)
         inside = chosen[self.group]
-        found[self.range_[inside], self.activity[self.group[inside]]] = True
-        return found
+        marked[self.range_[inside], self.activity[self.group[inside]]] = True
+        return marked
 
     def inside(self, chosen: Flags, at: int) -> list[Integers]:
         """The chosen groups of one activity, range by range."""
@@ -231,18 +231,18 @@ class _FeedbackRules:
     def _notice(self, kind: int) -> Flags:
         footprints = self._footprints
         chosen = footprints.of_events(self._events[kind])
-        found = footprints.mark(chosen & (footprints.last > self._since))
+        noticed = footprints.mark(chosen & (footprints.last > self._since))
         if kind == VIEWED:
             by_writing = np.array([_noticed_by_writing(*pair) for pair in self._with_options()], bool)
-            found[:, by_writing] = footprints.mark(footprints.writes)[:, by_writing]
+            noticed[:, by_writing] = footprints.mark(footprints.writes)[:, by_writing]
         for at, module in enumerate(self._modules):
             if module is None:
                 continue
             if module.feedback is ModuleFeedback.ANSWERED:
-                found[:, at] = self._answered(at, chosen, footprints.of_events(module.events(module.trigger)))
+                noticed[:, at] = self._answered(at, chosen, footprints.of_events(module.events(module.trigger)))
             elif module.feedback is ModuleFeedback.LESSON and kind == SUBMITTED:
-                found[:, at] = self._ended(at, chosen)
-        return found
+                noticed[:, at] = self._ended(at, chosen)
+        return noticed
 
     def _with_options(self) -> list[tuple[Module | None, int]]:
         return list(zip(self._modules, self._activities.options.tolist(), strict=True))
@@ -263,18 +263,18 @@ class _FeedbackRules:
             elif keys[at] in grades.times:
                 users, times = grades.times[keys[at]]
                 groups = np.flatnonzero(footprints.activity == at)
-                found = np.minimum(np.searchsorted(users, user_ids[groups]), len(users) - 1)
-                since[groups] = np.where(users[found] == user_ids[groups], times[found], MAX_TIME)
+                position = np.minimum(np.searchsorted(users, user_ids[groups]), len(users) - 1)
+                since[groups] = np.where(users[position] == user_ids[groups], times[position], MAX_TIME)
         return since
 
     def _answered(self, at: int, chosen: Flags, triggers: Flags) -> list[bool]:
         """Range by range, whether a user with a trigger event did something after another one's first."""
         footprints = self._footprints
-        found = []
+        answered = []
         for acts, begun in zip(footprints.inside(chosen, at), footprints.inside(triggers, at), strict=True):
             people, index = np.unique(footprints.user[begun], return_inverse=True)
             if len(people) < 2:
-                found.append(False)
+                answered.append(False)
                 continue
             firsts = np.full(len(people), MAX_TIME, np.int64)
             np.minimum.at(firsts, index, footprints.first[begun])
@@ -283,17 +283,17 @@ class _FeedbackRules:
             others_first[earliest] = firsts[second]
             position = np.minimum(np.searchsorted(people, footprints.user[acts]), len(people) - 1)
             takes_part = people[position] == footprints.user[acts]
-            found.append(bool((takes_part & (footprints.last[acts] > others_first[position])).any()))
-        return found
+            answered.append(bool((takes_part & (footprints.last[acts] > others_first[position])).any()))
+        return answered
 
     def _ended(self, at: int, chosen: Flags) -> list[bool]:
         """Range by range, whether a user ended the lesson once or twice."""
         footprints = self._footprints
-        found = []
+        ended = []
         for groups in footprints.inside(chosen, at):
             ends = np.bincount(footprints.user[groups], footprints.counts[groups])
-            found.append(bool(((ends >= 1) & (ends <= MOST_LESSON_ENDS)).any()))
-        return found
+            ended.append(bool(((ends >= 1) & (ends <= MOST_LESSON_ENDS)).any()))
+        return ended
 
 
 def _noticed_by_writing(module: Module | None, option: int) -> bool:

@@ -86,8 +86,8 @@ class AnyCourseAccess(CourseIndicator):
         decided = np.any(conditions, axis=0)
         if not decided.all():
             logs = course.logs(ranges.bounds)
-            found = logs.count(np.ones(len(logs), bool), users, ranges)
-            values = np.where(decided, values, yes_or_no(found > 0))
+            rows = logs.count(np.ones(len(logs), bool), users, ranges)
+            values = np.where(decided, values, yes_or_no(rows > 0))
         return values
 
 

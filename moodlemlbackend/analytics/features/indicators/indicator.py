@@ -113,7 +113,7 @@ def refusal_of(indicators: Iterable[Indicator], analysable: object) -> Refusal |
     """Why an analysable cannot be used with some indicators: the first that refuses it, if it is a course."""
     if not isinstance(analysable, Course):
         return None
-    return next((found for indicator in indicators if (found := indicator.refuses(analysable))), None)
+    return next((refusal for indicator in indicators if (refusal := indicator.refuses(analysable))), None)
 
 
 def events_of(indicators: Iterable[Indicator]) -> frozenset[str]:

@@ -35,16 +35,16 @@ def profiles(site: Site, users: Sequence[int], now: int) -> dict[int, Profile]: 
     """Profiles by user id."""
     policy = site.config.get("sitepolicy", "") != "" and site.config.get("sitepolicyhandler", "") == ""
     forced = users_with_preference(site, users, "auth_forcepasswordchange", "1")
-    found = {}
+    by_user = {}
     for row in user_profiles(site, users, _fields(site)):
         pending = policy and not row.policy_agreed
         if not site.is_37:
             pending = pending or row.id in forced or not row.named
-        found[row.id] = Profile(
+        by_user[row.id] = Profile(
             bool(row.confirmed), pending, bool(row.tracks_forums), bool(row.described), bool(row.pictured),
             sum(row.filled),
         )  # fmt: skip
-    return found
+    return by_user
 
 
 def _fields(site: Site) -> tuple[str, ...]:

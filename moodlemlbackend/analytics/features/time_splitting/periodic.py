@@ -27,20 +27,20 @@ class _Periodic(TimeSplitting):
     def define(self, analysable: Analysable, clock: Clock) -> Ranges:
         """The ranges that are ready now."""
         time = self._first(analysable, clock)
-        one = self._range(time, analysable, clock)
-        if one is None:
+        next_range = self._range(time, analysable, clock)
+        if next_range is None:
             time = shift(time, self.period, clock.zone)
-            one = self._range(time, analysable, clock)
-        found: list[Triple] = []
+            next_range = self._range(time, analysable, clock)
+        ranges: list[Triple] = []
         over = False
-        while one is not None and not over and one[2] <= clock.now:
-            found.append(one)
+        while next_range is not None and not over and next_range[2] <= clock.now:
+            ranges.append(next_range)
             time = shift(time, self.period, clock.zone)
-            one = self._range(time, analysable, clock)
+            next_range = self._range(time, analysable, clock)
             over = bool(analysable.end) and time > analysable.end
-        if found and not over:
-            found[-1] = self._adjusted(found[-1], clock)
-        return Ranges.of(found)
+        if ranges and not over:
+            ranges[-1] = self._adjusted(ranges[-1], clock)
+        return Ranges.of(ranges)
 
     def training_ranges(self, ranges: Ranges, clock: Clock) -> Ranges:
         """The ranges that are over."""

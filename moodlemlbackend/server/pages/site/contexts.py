@@ -32,7 +32,7 @@ def named(ctx: RequestContext, contextids: Collection[int]) -> dict[int, NamedCo
     """The contexts that there are still, by id."""
     courses = {course.context: course for course in ctx.site.courses}
     of_categories = categories(ctx.site)
-    found = {}
+    by_id = {}
     for context in read_contexts(ctx.site, contextids):
         course = next((courses[above] for above in reversed(context.path) if above in courses), None)
         own = context.level == USER and context.instance == ctx.person.id
@@ -46,8 +46,8 @@ def named(ctx: RequestContext, contextids: Collection[int]) -> dict[int, NamedCo
             name = say("category", name=of_categories[context.id])
         else:
             name = say("whole site")
-        found[context.id] = NamedContext(context.id, name, own)
-    return found
+        by_id[context.id] = NamedContext(context.id, name, own)
+    return by_id
 
 
 def search(ctx: RequestContext, text: str, most: int) -> list[NamedContext]:
@@ -57,15 +57,15 @@ def search(ctx: RequestContext, text: str, most: int) -> list[NamedContext]:
     for course in ctx.site.courses:
         full, short = (format_name(name, ctx.site.language) for name in (course.fullname, course.shortname))
         names[course.context] = f"{full or short} ({short})" if short not in ("", full) else full
-    found = (NamedContext(context, name) for context, name in names.items() if wanted in name.casefold())
-    return [*islice(found, most + 1)]
+    matching = (NamedContext(context, name) for context, name in names.items() if wanted in name.casefold())
+    return [*islice(matching, most + 1)]
 
 
 def concerning(ctx: RequestContext, contextids: Collection[int]) -> set[int]:
     """The contexts of a list of courses: those in which a person has any role, and the person's own; a cheap sieve."""
     person = ctx.person.id
     every = read_contexts(ctx.site, contextids)
-    found = [context for context in every if context.level != USER or context.instance == person]
+    visible = [context for context in every if context.level != USER or context.instance == person]
     everywhere = ctx.capabilities.may(person, LIST_INSIGHTS, ctx.site.system_context)
     with_role = {context for _, context in assignments_of(ctx.site, person)}
-    return {context.id for context in found if everywhere or context.level == USER or with_role & set(context.path)}
+    return {context.id for context in visible if everywhere or context.level == USER or with_role & set(context.path)}

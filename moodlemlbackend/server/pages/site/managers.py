@@ -159,7 +159,8 @@ def predictions(ctx: RequestContext, modelid: int) -> Page:
     model = model_for_manager(ctx, modelid)
     with ctx.workspace.store.read() as connection:
         counted = stored_predictions.by_context(connection, modelid)
-        withheld = {one.context: one for one in most_flagged.listed(connection, modelid, ctx.workspace.clock())}
+        flagged = most_flagged.listed(connection, modelid, ctx.workspace.clock())
+    withheld = {course.context: course for course in flagged}
     names = contexts.named(ctx, counted)
     readable = _readable(ctx, model, names)
     rows = sorted(
@@ -175,7 +176,7 @@ def backtest(ctx: RequestContext, modelid: int) -> Page:
     with ctx.workspace.store.read() as connection:
         kept = facts.read(connection, models.backtest_fact(modelid)) or {"intervals": {}, "time": 0, "version": 0}
     intervals = kept["intervals"]
-    charts = {one: calibration_chart(found["by_course"]) for one, found in intervals.items() if "load" in found}
+    charts = {name: calibration_chart(figures["by_course"]) for name, figures in intervals.items() if "load" in figures}
     changed = kept["version"] != model.version
     values = {"model": model, "intervals": intervals, "charts": charts, "time": kept["time"], "changed": changed}
     return Page("backtest.html", values)
@@ -302,18 +303,18 @@ def _readable(ctx: RequestContext, model: AnalyticsModel, contextids: Collection
     return listing.readable(ctx.capabilities, ctx.person.id, model.target, contextids)
 
 
-def _withheld(ctx: RequestContext, model: AnalyticsModel, found: Sequence[MostFlagged]) -> list[Withheld]:
+def _withheld(ctx: RequestContext, model: AnalyticsModel, flagged: Sequence[MostFlagged]) -> list[Withheld]:
     """The courses that are still there of those about which no one was notified."""
-    names = contexts.named(ctx, [one.context for one in found])
-    readable, courses = _readable(ctx, model, names), {course.context: course.id for course in ctx.site.courses}
+    names = contexts.named(ctx, [course.context for course in flagged])
+    readable, ids = _readable(ctx, model, names), {course.context: course.id for course in ctx.site.courses}
     settings = ctx.workspace.settings
     rows = []
-    for one in found:
-        if one.context in names:
-            url = f"{settings.wwwroot}/course/view.php?id={courses[one.context]}" if settings.wwwroot else ""
-            if one.context in readable:
-                url = f"/insights?context={one.context}&model={model.id}"
-            rows.append(Withheld(names[one.context].name, url, one))
+    for course in flagged:
+        if course.context in names:
+            url = f"{settings.wwwroot}/course/view.php?id={ids[course.context]}" if settings.wwwroot else ""
+            if course.context in readable:
+                url = f"/insights?context={course.context}&model={model.id}"
+            rows.append(Withheld(names[course.context].name, url, course))
     return rows
 
 

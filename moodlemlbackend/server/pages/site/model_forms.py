@@ -61,7 +61,8 @@ class ModelForm:
         """All fields, to be sent again."""
         return [
             ("target", self.target), ("name", self.name), ("interval", self.interval), ("processor", self.processor),
-            *(("indicator", one) for one in self.indicators), *(("context", one) for one in self.contexts),
+            *(("indicator", indicator) for indicator in self.indicators),
+            *(("context", contextid) for contextid in self.contexts),
         ]  # fmt: skip
 
     def check(self, ctx: RequestContext, model: AnalyticsModel | None) -> None:
@@ -163,10 +164,10 @@ def _page(ctx: RequestContext, typed: ModelForm, model: AnalyticsModel | None, *
     values: dict[str, Any] = {
         "typed": typed, "model": model, "title": definitions.target_name(typed.target),
         "static": definitions.is_static(typed.target), "intervals": intervals,
-        "too_late": [one for one in intervals if definitions.cannot_help(typed.target, one)],
+        "too_late": [interval for interval in intervals if definitions.cannot_help(typed.target, interval)],
         "processors": processor_names(), "groups": _groups(ctx, typed), "chosen": chosen,
-        "results": [one for one in results[: limits.PAGE_CONTEXTS] if one.id not in chosen], "finds": finds,
-        "more": more,
+        "results": [context for context in results[: limits.PAGE_CONTEXTS] if context.id not in chosen],
+        "finds": finds, "more": more,
     }  # fmt: skip
     return Page("model-form.html", values)
 
@@ -174,12 +175,12 @@ def _page(ctx: RequestContext, typed: ModelForm, model: AnalyticsModel | None, *
 def _groups(ctx: RequestContext, typed: ModelForm) -> dict[str, list[tuple[str, str]]]:
     """The indicators that go with a target, and those that are chosen, by group: ids and what people call them."""
     provided = ANALYSERS[definitions.target(typed.target).analyser].provides
-    found: dict[str, list[tuple[str, str]]] = {group: [] for group in GROUPS}
+    groups: dict[str, list[tuple[str, str]]] = {group: [] for group in GROUPS}
     for indicator in registry.list_indicators():
         fits = indicator.requires <= provided and not registry.absent_modules([indicator.id], ctx.site.modules)
         if fits or indicator.id in typed.indicators:
-            found[_group(indicator.id)].append((indicator.id, indicator_name(indicator.id)))
-    return {group: sorted(rows, key=lambda row: row[1].lower()) for group, rows in found.items() if rows}
+            groups[_group(indicator.id)].append((indicator.id, indicator_name(indicator.id)))
+    return {group: sorted(rows, key=lambda row: row[1].lower()) for group, rows in groups.items() if rows}
 
 
 def _group(indicator: str) -> str:
@@ -192,5 +193,5 @@ def _group(indicator: str) -> str:
 def _in_order(before: Iterable[str], now: Iterable[str]) -> list[str]:
     """The indicators of now: those that were there before in their order, so that the same ones are no change."""
     wanted = dict.fromkeys(now)
-    kept = [one for one in before if one in wanted]
-    return [*kept, *(one for one in wanted if one not in kept)]
+    kept = [indicator for indicator in before if indicator in wanted]
+    return [*kept, *(indicator for indicator in wanted if indicator not in kept)]

@@ -26,6 +26,6 @@ def index(ctx: RequestContext, page: int) -> Page:
     values = {
         "notifications": notifications, "preview": preview, "page": page, "more": len(groups) > first + len(shown),
         "warning": switch.also_by_moodle(ctx.site, on=notifications.on),
-        "by_model": [[*found] for _, found in groupby(shown, lambda group: group.modelid)],
+        "by_model": [[*of_model] for _, of_model in groupby(shown, lambda group: group.modelid)],
     }  # fmt: skip
     return Page("recipients.html", values)

@@ -83,14 +83,15 @@ def index(ctx: RequestContext) -> Page:
         for target in {model.target for model in known.values()}
     }
     by_context: dict[int, list[stored_insights.OpenInsights]] = {}
-    for count in sorted(counts, key=lambda one: (-_urgency(one), one.modelid)):
+    for count in sorted(counts, key=lambda waiting: (-_urgency(waiting), waiting.modelid)):
         if count.modelid in known and count.contextid in readable[known[count.modelid].target]:
             by_context.setdefault(count.contextid, []).append(count)
     names = contexts.named(ctx, by_context)
     rows = [
-        ContextRow(names[contextid], [(known[one.modelid], one.number) for one in found[: limits.PAGE_SECTIONS]],
-                   len(found[limits.PAGE_SECTIONS :]), _urgency(found[0]))
-        for contextid, found in by_context.items()
+        ContextRow(names[contextid],
+                   [(known[count.modelid], count.number) for count in waiting[: limits.PAGE_SECTIONS]],
+                   len(waiting[limits.PAGE_SECTIONS :]), _urgency(waiting[0]))
+        for contextid, waiting in by_context.items()
         if contextid in names
     ]  # fmt: skip
     rows.sort(key=lambda row: (not row.context.own, -row.urgency, row.context.name.lower()))
@@ -140,8 +141,8 @@ def dealt_with(ctx: RequestContext, contextid: int, page: int = 1) -> Page:
     first = (page - 1) * limits.PAGE_INSIGHTS
     with ctx.workspace.store.read() as connection:
         number = stored_insights.number_dealt_with(connection, chosen)
-        found = stored_insights.dealt_with(connection, chosen, limit=limits.PAGE_INSIGHTS, offset=first)
-    judgements = {judgement.predictionid: judgement for judgement in found}
+        latest = stored_insights.dealt_with(connection, chosen, limit=limits.PAGE_INSIGHTS, offset=first)
+    judgements = {judgement.predictionid: judgement for judgement in latest}
     shown = listing.several(ctx.workspace, ctx.site, [*judgements])
     labels = {action.name: action.label for model in readable for action in actions.judgements(model.target)}
     values = {
@@ -188,7 +189,8 @@ def act(ctx: RequestContext, form: PageForm) -> Page | Response:
         actions.take_back(ctx.workspace, predictions, form.text("of"))
     else:
         if actions.changes_a_model_first(ctx.workspace, name, predictions):
-            fields = [("action", name), ("back", back), ("model", model or ""), *(("id", one) for one in predictions)]
+            ids = [("id", insight) for insight in predictions]
+            fields = [("action", name), ("back", back), ("model", model or ""), *ids]
             question = _about_adjusting(len(predictions), fields, f"{address}{urlencode(query)}")
             if page := ask(form, question):
                 return page
