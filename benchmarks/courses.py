@@ -53,7 +53,7 @@ class Kept(NamedTuple):
     calibration_error: float
 
 
-def found(folder: Path, *, quick: bool) -> Iterator[tuple[str, TrainingRows]]:
+def courses_in(folder: Path, *, quick: bool) -> Iterator[tuple[str, TrainingRows]]:
     """Data sets by name: the real ones, and one of each simulated site."""
     real = [] if quick else [*sorted(COURSES.glob("*.csv.gz")), *sorted(ORACLE.glob("course_*.csv.gz"))]
     for path in real:
@@ -134,7 +134,7 @@ def main() -> None:
     promises, tables = [], []
     with tempfile.TemporaryDirectory() as folder:
         given = [(path.name.split(".")[0], read(path)) for path in arguments.dataset]
-        for name, samples in given or found(Path(folder), quick=arguments.quick):
+        for name, samples in given or courses_in(Path(folder), quick=arguments.quick):
             splits = course_splits(samples, 2 if arguments.quick else FOLDS * arguments.repeats, 0)
             title = f"{name} | {len(samples):,} × {len(samples.columns)} | {samples.courses.number}"
             if not arguments.no_promise:

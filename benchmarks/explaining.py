@@ -44,9 +44,9 @@ def main() -> None:
             fitted = get_processor(processor).fit(samples, seed=1)
             classifier = fitted.classifier
             model = fitted.model(samples, len(samples))
-            found = explain(model, samples.columns, features, rows)
+            explanations = explain(model, samples.columns, features, rows)
             chance = classifier.probabilities(features)
-            gap = np.abs(found.logit - np.log(chance[:, 1] / chance[:, 0])).max()
+            gap = np.abs(explanations.logit - np.log(chance[:, 1] / chance[:, 0])).max()
             explained = rate(partial(explain, model, samples.columns, features, rows), len(rows))
             predicted = rate(partial(classifier.probabilities, features), len(rows))
             print(f"| {processor} | {explained:,.0f} | {predicted:,.0f} | {gap:.0e} |")

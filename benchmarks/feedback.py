@@ -69,10 +69,10 @@ def main() -> None:
             rest, learned = np.split(order, [len(order) // 5])
 
             def rated(folder: Path, rest: np.ndarray = rest) -> tuple[float, float]:
-                found, threshold = chances(folder, data.features[rest])
-                predicted = (found >= threshold).astype(int)
+                probabilities, threshold = chances(folder, data.features[rest])
+                predicted = (probabilities >= threshold).astype(int)
                 labels = data.labels[rest]
-                return metrics.matthews_correlation(predicted, labels), metrics.roc_auc(found, labels)
+                return metrics.matthews_correlation(predicted, labels), metrics.roc_auc(probabilities, labels)
 
             base = scratch / f"base{repeat}"
             train(base, data, data.features[learned], data.labels[learned], settings)

@@ -56,8 +56,8 @@ def enlarge(site: Path, students: int) -> tuple[list[int], list[int]]:
                     for number in range(students))  # fmt: skip
             database.executemany(f"INSERT INTO {table} ({', '.join(named)}) VALUES ({marks})", rows)
         of_courses = database.execute("SELECT id FROM mdl_context WHERE contextlevel = 50 ORDER BY instanceid DESC")
-        found = [context for (context,) in of_courses]
-    return [first + number for number in range(students)], found
+        contexts = [context for (context,) in of_courses]
+    return [first + number for number in range(students)], contexts
 
 
 def fill(workspace: Workspace, insights: int, number: int, enrolments: list[int], places: list[int]) -> int:

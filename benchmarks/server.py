@@ -138,7 +138,7 @@ async def light(url: str, labelled: bytes, iterations: int) -> None:
     workers = range(max(1, (os.cpu_count() or 1) // 2))
     async with httpx.AsyncClient(base_url=url, auth=LOGIN, timeout=600) as client:
         body = [form(labelled, uniqueid=f"busy{number}", dirhash=HASH, **judged) for number in workers]
-        busy = [asyncio.ensure_future(client.post("/evaluation", **one)) for one in body]
+        busy = [asyncio.ensure_future(client.post("/evaluation", **request)) for request in body]
         await asyncio.sleep(1)
         while not any(task.done() for task in busy):
             for path, took in seconds.items():
@@ -163,7 +163,7 @@ async def at_once(url: str, asked: bytes, count: int) -> None:
     body = form(asked, uniqueid=MODEL, dirhash=HASH)
     async with httpx.AsyncClient(base_url=url, auth=LOGIN, timeout=600, limits=limits) as client:
 
-        async def one() -> tuple[bool, float]:
+        async def timed() -> tuple[bool, float]:
             began = time.perf_counter()
             try:
                 answer = await client.post("/prediction", **body)
@@ -172,16 +172,16 @@ async def at_once(url: str, asked: bytes, count: int) -> None:
                 right = False
             return right, time.perf_counter() - began
 
-        await one()
+        await timed()
         began = time.perf_counter()
-        found = await asyncio.gather(*(one() for _ in range(count)))
+        results = await asyncio.gather(*(timed() for _ in range(count)))
         took = time.perf_counter() - began
-    seconds = sorted(second for _, second in found)
+    seconds = sorted(second for _, second in results)
     cores = os.cpu_count() or 1
     table(
         f"{count} simultaneous predictions of {ROWS:,} rows",
         {
-            "lost": str(sum(not right for right, _ in found)),
+            "lost": str(sum(not right for right, _ in results)),
             "requests a second": f"{count / took:.1f}",
             "median, seconds": f"{statistics.median(seconds):.2f}",
             "95th percentile, seconds": f"{seconds[int(0.95 * (count - 1))]:.2f}",

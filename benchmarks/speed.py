@@ -339,8 +339,8 @@ def _arithmetic(fits: list[Any], samples: Any, steps: int) -> tuple[float, float
         matrix @ matrix
         speeds.append(2 * 2048**3 / (time.perf_counter() - start))
     parameters = [fitted.classifier.network.parameters for fitted in fits]
-    outer = sum(one.w1.size + one.linear.size for one in parameters)
-    inner = sum(one.w2.size + one.w3.size for one in parameters)
+    outer = sum(network.w1.size + network.linear.size for network in parameters)
+    inner = sum(network.w2.size + network.w3.size for network in parameters)
     codes = samples.coded.codes
     rated = len(distinct(codes, varying(codes))[0]) + (0.2 * len(samples) if len(fits) > 1 else 0)
     operations = steps * Options().batch * (4 * outer + 6 * inner), 2 * (outer + inner) * rated
@@ -375,11 +375,11 @@ def _write(processor: Any, samples: Any, work: Any) -> float:
 
 def report_stages(title: str, path: Path, splits: int | None) -> None:
     """Print where the time of one work goes."""
-    found = in_process(stages, path, splits)
+    measured = in_process(stages, path, splits)
     print(f"\n{title}\n\n| stage | seconds | floor |\n|---|---|---|")
-    for name, seconds, floor in found:
+    for name, seconds, floor in measured:
         print(f"| {name} | {seconds:.2f} | {'' if floor is None else f'{floor:.2f}'} |")
-    print(f"| all | {sum(stage.seconds for stage in found):.2f} | |", flush=True)
+    print(f"| all | {sum(stage.seconds for stage in measured):.2f} | |", flush=True)
 
 
 def main() -> None:

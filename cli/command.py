@@ -15,7 +15,7 @@ from moodlemlbackend.errors import UsageError, unknown
 
 from .errors import reporting_errors
 from .options import CSV, JSON, MODEL_NAME, NOW, SITE_OPTIONS, STORE_OPTIONS
-from .output import prepare_streams, print_json, print_line
+from .output import prepare_streams, print_json, print_line, print_sentence
 from .tables import print_csv, print_table
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def run_operation(
             show(result)
         else:
             for sentence in result["errors"]:
-                print_line(sentence, err=True)
+                print_sentence(sentence, err=True)
 
     for_people = not as_json and sys.stdout is not None and sys.stdout.isatty()
     sys.exit(run_command(name, perform, present=present if for_people else None))

@@ -10,7 +10,7 @@ import click
 
 from .command import Answer
 from .command import command as make
-from .output import last_part, print_line
+from .output import last_part, print_sentence
 from .tables import Table, print_table
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def command(folders: tuple[Path, ...], metric: str) -> Answer:
     def show() -> None:
         print_table(table)
         for number, run in enumerate(compared[1:], start=2):
-            print_line(sentence(number, run, metric))
+            print_sentence(sentence(number, run, metric))
 
     return Answer({"metric": metric, "runs": [run.as_dict() for run in compared]}, show, tables=[table])
 

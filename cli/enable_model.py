@@ -29,8 +29,8 @@ def command(
 ) -> Answer:
     """Enable a model with an analysis interval; without --modelid, list the models.
 
-    Another interval deletes the predictions and the trained model. On a terminal the command asks first; elsewhere it
-    does not, just like Moodle's tool.
+    Changing the interval deletes the predictions and the trained model. On a terminal the command asks first; elsewhere
+    it does not, just like Moodle's tool.
     """
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import definitions, registry

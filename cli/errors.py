@@ -12,7 +12,7 @@ from moodlemlbackend.errors import BackendError
 from moodlemlbackend.interpreter import install_line
 
 from .exit_codes import FAILED, code_of_error
-from .output import OutputError, print_json, print_line
+from .output import OutputError, print_json, print_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def _end(sentence: str, code: int, as_json: bool) -> NoReturn:
         with suppress(OutputError):
             print_json({"status": code, "info": [sentence], "errors": [sentence]})
     with suppress(OutputError):
-        print_line(sentence, err=True)
+        print_sentence(sentence, err=True)
     raise Exit(code)
 
 
@@ -58,5 +58,5 @@ def _end_without_output(sentence: str) -> NoReturn:
     os.dup2(nowhere, 1)
     if sentence:
         with suppress(OutputError):
-            print_line(sentence, err=True)
+            print_sentence(sentence, err=True)
     raise Exit(FAILED)

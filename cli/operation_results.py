@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .output import print_facts, print_line
+from .output import print_facts, print_line, print_sentence
 from .tables import Table, print_table
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ def show_predictions(result: Mapping[str, Any]) -> None:
     predictions = result["predictions"]
     columns = ("Sample", "Class", "Probability")
     rows = predictions[:SHOWN_PREDICTIONS]
-    print_table(Table(columns, rows, right=columns[1:], empty="The data set holds no sample."))
+    print_table(Table(columns, rows, right=columns[1:], empty="The data set has no samples."))
     if len(predictions) > len(rows):
         print_line(f"These are the first {len(rows)} of {len(predictions):,} predictions; --json prints all of them.")
     for sentence in result["info"]:
-        print_line(sentence)
+        print_sentence(sentence)
 
 
 def show_export(exportdir: str) -> None:
@@ -70,7 +70,7 @@ def _show_rest(result: Mapping[str, Any], folder: Path) -> None:
     from moodlemlbackend.report.page import PAGE_NAME
 
     for sentence in result["info"]:
-        print_line(sentence)
+        print_sentence(sentence)
     if (folder / PAGE_NAME).is_file():
         print_line(f"The report is in {folder / PAGE_NAME}.")
 

@@ -30,7 +30,7 @@ def named(kind: str, *endings: str) -> Callable[[click.Context, click.Parameter,
     def check(_ctx: click.Context, _param: click.Parameter, path: str) -> str:
         if Path(path).suffix.lower() in ("", *endings):
             return path
-        raise click.BadParameter(f"{path!r}: {kind} is written as {endings[0]}; end the name with that.")
+        raise click.BadParameter(f"{path!r}: {kind} is written as {endings[0]}; use that ending.")
 
     return check
 
@@ -59,7 +59,7 @@ INDICATOR = click.option(
         name.strip() for names in given for name in names.split(",") if name.strip()
     ),
     help="Indicator; moodlemlbackend models indicators lists them, and default means those of the target's core "
-    "model. Repeatable, or several separated by commas.",
+    "model. Repeat the option, or give several separated by commas.",
 )  # fmt: skip
 
 

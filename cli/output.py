@@ -8,7 +8,9 @@ import io
 import json
 import os
 import re
+import shutil
 import sys
+import textwrap
 import time
 import unicodedata
 from contextlib import contextmanager
@@ -98,7 +100,19 @@ def print_line(text: object = "", *, mark: str = "", colour: str | None = None, 
     import click
 
     with writing("stderr" if err else "stdout"):
-        click.echo(click.style(mark, fg=colour) + safe(text), err=err)
+        click.echo((click.style(mark, fg=colour) if mark else "") + safe(text), err=err)
+
+
+def print_sentence(text: object, *, err: bool = False) -> None:
+    """Print a sentence; on a terminal in lines that fit it, broken between words and indented like the first."""
+    stream, line = sys.stderr if err else sys.stdout, safe(text)
+    if not stream.isatty():
+        print_line(line, err=err)
+        return
+    indent = line[: len(line) - len(line.lstrip())]
+    width = shutil.get_terminal_size((80, 24)).columns
+    for part in textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False):
+        print_line(part, err=err)
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -189,7 +203,9 @@ def progress_of(site: Site) -> Callable[[AnalyticsModel], Callable[[Result], Non
         from moodlemlbackend.analytics.features import definitions
 
         if sys.stderr.isatty():
-            print_line(f"{model.name} (model {model.id})", err=True)
+            from moodlemlbackend.runtime.progress import reporter_of_process
+
+            reporter_of_process().message(safe(f"{model.name} (model {model.id})"))
         return progress_of_analysis(lambda: definitions.analyser(model.target).rows(site, model.contexts or ()))
 
     return begin
@@ -197,5 +213,5 @@ def progress_of(site: Site) -> Callable[[AnalyticsModel], Callable[[Result], Non
 
 def progress_of_past() -> Callable[[str, int, int], None] | None:
     """A bar for the courses whose past is read."""
-    move = progress("Reading the past of courses")
+    move = progress("Reading the history of courses")
     return None if move is None else lambda _name, number, courses: move(number, courses)

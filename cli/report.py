@@ -24,7 +24,7 @@ moodlemlbackend report model/logs/*
 def command(folders: tuple[Path, ...]) -> Answer:
     """Draw the figures of a run again and rewrite its page.
 
-    RUNDIR is the folder of an evaluation or training. Its files report.json and report.npz are enough; the data set
+    RUNDIR is the folder of an evaluation or training run. Its files report.json and report.npz are enough; the data set
     and the model are not needed. Prints the path of the page.
     """
     from moodlemlbackend.errors import StorageError

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from .output import print_facts, print_line, print_rich, safe
+from .output import print_facts, print_line, print_rich, print_sentence, safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,26 +61,35 @@ class Table:
         rows = [[*row[:at], *row[at + 1 :]] for row in self.rows]
         return replace(self, columns=[*self.columns[:at], *self.columns[at + 1 :]], rows=rows)
 
+    def without_empty(self) -> Table:
+        """The table without the columns that are empty in every row."""
+        shown = self
+        for name, *cells in zip(self.columns, *self.rows, strict=True):
+            if all(cell is None or cell == "" for cell in cells):
+                shown = shown.without(name)
+        return shown
+
 
 def print_table(table: Table) -> None:
     """Print a table for people, within the width of the screen; no word is broken.
 
-    Columns that do not fit are left out, the least important first, and named. If it is too wide even so, each row is
-    printed as lines of names and values.
+    Columns without a value are not shown; those that do not fit are left out, the least important first, and named.
+    If it is too wide even so, each row is printed as lines of names and values.
     """
     if not table.rows:
         if table.empty:
-            print_line(table.empty)
+            print_sentence(table.empty)
         return
     width = shutil.get_terminal_size((80, 24)).columns
-    shown, left_out = table, list[str]()
+    shown, left_out = table.without_empty(), list[str]()
     for name in ("", *table.least):
-        if name:
+        if name and name in shown.columns:
             shown, left_out = shown.without(name), [*left_out, name]
         if widths := _widths(shown, width):
             _print_grid(shown, widths)
             if left_out:
-                print_line(f"Left out to fit {width} columns: {', '.join(left_out)}. --csv and --json have everything.")
+                names = ", ".join(left_out)
+                print_sentence(f"Left out to fit {width} columns: {names}. --csv and --json have everything.")
             return
     if table.title:
         print_line(table.title)
@@ -146,10 +155,9 @@ def _print_grid(table: Table, widths: Sequence[int]) -> None:
     from rich.table import Table as Grid
     from rich.text import Text
 
-    grid = Grid(
-        title=table.title or None, title_justify="left", title_style="bold",
-        box=None, padding=(0, _PADDING, 0, 0), pad_edge=False, header_style="bold",
-    )  # fmt: skip
+    if table.title:
+        print_rich(Text(table.title, style="bold"))
+    grid = Grid(box=None, padding=(0, _PADDING, 0, 0), pad_edge=False, header_style="bold")
     for name, width in zip(table.columns, widths, strict=True):
         grid.add_column(Text(name), width=width, justify="right" if name in table.right else "left")
     for row in table.rows:

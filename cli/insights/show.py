@@ -53,7 +53,9 @@ def _show(insight: Insight, tables: Sequence[Table]) -> None:
     if insight.probability is not None:
         print_line(f"Probability: {probability(insight.probability, insight.probability_range)}")
     for table in tables:
+        print_line()
         print_table(table)
+    print_line()
     for action in insight.links:
         print_line(f"{action.label}: {action.url}")
     print_line("Act: " + ", ".join(f"{action.name} ({action.label})" for action in insight.judgements))

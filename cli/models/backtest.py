@@ -9,7 +9,7 @@ import click
 from ..command import Answer
 from ..command import command as make
 from ..options import MODEL
-from ..output import last_part, print_line, progress_of_past
+from ..output import last_part, print_line, print_sentence, progress_of_past
 from ..session import Session
 from ..tables import Table, print_table
 
@@ -47,7 +47,7 @@ def command(session: Session, modelid: int, intervals: tuple[str, ...]) -> Answe
 
     def show() -> None:
         for sentence in result.info:
-            print_line(sentence)
+            print_sentence(sentence)
         for interval, table in tables.items():
             print_table(table)
             _print_remarks(result.intervals[interval])
@@ -67,7 +67,7 @@ def _table(interval: str, figures: Mapping[str, Any]) -> Table:
     rows += [("  from", *_cells(low)), ("  to", *_cells(high))]
     rows += [(f"Range {row['range'] + 1}", *_cells(row)) for row in figures["by_range"]]
     rows += [(row["name"], *_cells(row)) for row in figures["by_course"]]
-    title = f"{last_part(interval)}, {figures['trainings']} trainings"
+    title = f"{last_part(interval)}, {figures['trainings']} training runs"
     return Table(("Of", *_RIGHT), rows, title, right=_RIGHT, least=_LEAST)
 
 

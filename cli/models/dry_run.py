@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..command import Answer
-from ..output import print_line
+from ..output import print_line, print_sentence
 from ..tables import Table, print_table
 from .shared import print_figures
 
@@ -38,7 +38,7 @@ def dry_run_answer(
     if warning := switch.also_by_moodle(session.site, on=notifications.on):
         sentences.append(warning)
     if waiting:
-        sentences.append(f"Messages of earlier runs that would be sent, too: {waiting}.")
+        sentences.append(f"Messages from earlier runs that would also be sent: {waiting}.")
     tables = [
         Table(
             ("Course", "Role", "People", "Messages", "Channels"),
@@ -54,7 +54,7 @@ def dry_run_answer(
     def show() -> None:
         print_line("Dry run: nothing is stored, marked as used or sent.")
         for sentence in (*info, *sentences):
-            print_line(sentence)
+            print_sentence(sentence)
         for result in results:
             print_figures(result)
         for table in tables:

@@ -19,7 +19,7 @@ moodlemlbackend models edit 1 --name "Pilot" --context 27
 
 @make(
     "edit", MODEL, INDICATOR, INTERVAL, PROCESSOR,
-    name_option("An empty text brings back the name of its target."), CONTEXT,
+    name_option("An empty name brings back the name of its target."), CONTEXT,
     click.option("--site-processor", is_flag=True, help="Go back to the site's default processor."),
     click.option("--all-contexts", is_flag=True, help="Analyse the whole site again."),
     YES, store=True, examples=EXAMPLES,
@@ -38,7 +38,7 @@ def command(
 ) -> Answer:
     """Change a model.
 
-    New indicators, another interval or another processor delete the predictions and the trained model.
+    Changing the indicators, interval or processor deletes the predictions and the trained model.
     You are asked first.
     """
     from moodlemlbackend.analytics import models

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..command import Answer
 from ..command import command as make
-from ..output import last_part, print_line
+from ..output import last_part, print_sentence
 from ..session import Session
 from ..tables import Table, print_table
 from .shared import model_facts
@@ -36,6 +36,6 @@ def command(session: Session) -> Answer:
 
     def show() -> None:
         print_table(table)
-        print_line(notifications.sentence)
+        print_sentence(notifications.sentence)
 
     return Answer({"models": facts, "notifications": vars(notifications)}, show, tables=[table])

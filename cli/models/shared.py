@@ -9,7 +9,7 @@ import click
 from ..command import Answer
 from ..exit_codes import code_of_run
 from ..options import named
-from ..output import last_part, print_line
+from ..output import last_part, print_line, print_sentence
 from ..tables import Table, print_table
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def run_answer(result: RunResult, *, everything: bool) -> Answer:
                 print_line(f"  {analysed.name}: {analysed.reason}")
         if not everything:
             for reason, number in sorted(reasons.items(), key=lambda item: -item[1]):
-                print_line(f"  {number} not used: {reason}")
+                print_sentence(f"  {number} not used: {reason}")
 
     facts = {**result.summary(), "analysables": [vars(analysed) for analysed in result.analysables]}
     return Answer(facts, show, code_of_run(result.status), result.info)
@@ -109,9 +109,9 @@ def run_answer(result: RunResult, *, everything: bool) -> Answer:
 def print_figures(result: RunResult) -> None:
     """Print what a run gave, and what there is to say."""
     figures = ", ".join(f"{number} {name}" for name, number in result.figures.items() if number)
-    print_line(f"{result.name} (model {result.modelid}): {figures or 'nothing new'}.")
+    print_sentence(f"{result.name} (model {result.modelid}): {figures or 'nothing new'}.")
     for sentence in result.info:
-        print_line(f"  {sentence}")
+        print_sentence(f"  {sentence}")
 
 
 def evaluation_answer(result: RunResult) -> Answer:
@@ -133,11 +133,11 @@ def evaluation_answer(result: RunResult) -> Answer:
         print_table(table)
         for judged in result.evaluations:
             if judged.info:
-                print_line(f"  {last_part(judged.interval)}: {' '.join(judged.info)}")
+                print_sentence(f"  {last_part(judged.interval)}: {' '.join(judged.info)}")
         of_intervals = {sentence for judged in result.evaluations for sentence in judged.info}
         for sentence in result.info:
             if sentence not in of_intervals:
-                print_line(f"  {sentence}")
+                print_sentence(f"  {sentence}")
 
     facts = {**result.summary(), "evaluations": [vars(judged) for judged in result.evaluations]}
     return Answer(facts, show, int(result.status), result.info, [table])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..command import Answer
 from ..command import command as make
 from ..options import MODEL
-from ..output import moment, print_facts, print_line
+from ..output import moment, print_facts, print_line, print_sentence
 from ..session import Session
 from .shared import model_facts
 
@@ -42,8 +42,8 @@ def command(session: Session, modelid: int) -> Answer:
         for indicator in model.indicators:
             print_line(f"  {indicator}")
         for course in withheld:
-            print_line(course.sentence)
-        print_line(notifications.sentence)
+            print_sentence(course.sentence)
+        print_sentence(notifications.sentence)
 
     not_notified = [vars(course) for course in withheld]
     return Answer({"model": {**facts, "not_notified": not_notified}, "notifications": vars(notifications)}, show)

@@ -8,7 +8,7 @@ import click
 
 from ..command import Answer
 from ..command import command as make
-from ..output import date, print_facts, print_line, working
+from ..output import date, print_facts, print_line, print_sentence, working
 from ..session import Session
 from ..tables import Table, print_table
 
@@ -52,7 +52,7 @@ def command(session: Session, target: str, everything: bool) -> Answer:
         print_facts([*_facts(findings)])
         for warning in findings.warnings:
             print_line(f" {warning}", mark="Warning", colour="yellow")
-        print_line(Switch(on).sentence)
+        print_sentence(Switch(on).sentence)
         for table in tables:
             print_line()
             print_table(table)
@@ -104,8 +104,8 @@ def _facts(findings: SiteFindings) -> Iterator[tuple[str, str]]:
     )
     yield "Students", str(findings.students)
     span = f", {date(findings.log_first)} to {date(findings.log_last)}" if findings.log_rows else ""
-    yield "Log", f"{findings.log_rows} rows{span}"
+    yield "Log", f"{findings.log_rows:,} rows{span}"
     yield "Target", findings.target
     trained = sum(course.training is None for course in findings.courses)
     predicted = sum(course.prediction is None for course in findings.courses)
-    yield "Analysed", f"{trained} courses can be trained on, {predicted} predicted now"
+    yield "Analysed", f"{trained} courses can be used for training, {predicted} for prediction now"

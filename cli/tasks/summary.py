@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..command import Answer
 from ..exit_codes import FAILED, OK
 from ..models.shared import print_figures
-from ..output import print_line
+from ..output import print_line, print_sentence
 
 if TYPE_CHECKING:
     from moodlemlbackend.analytics.lifecycle.tasks import TaskSummary
@@ -20,17 +20,17 @@ def task_answer(summary: TaskSummary) -> Answer:
 
 def _show(summary: TaskSummary) -> None:
     for sentence in summary.info:
-        print_line(sentence)
+        print_sentence(sentence)
     for result in summary.results:
         print_figures(result)
     if summary.removed:
         print_line("Removed: " + ", ".join(f"{number} {name}" for name, number in summary.removed.items()) + ".")
     if summary.delivered and summary.task == "predict":
-        print_line(summary.delivered.switch)
+        print_sentence(summary.delivered.switch)
     if summary.delivered:
         sent = ", ".join(f"{number} by {channel}" for channel, number in summary.delivered.sent.items()) or "nothing"
         unwanted = f"; no longer wanted: {summary.delivered.unwanted}" if summary.delivered.unwanted else ""
         print_line(f"Sent: {sent}; waiting: {summary.delivered.waiting}{unwanted}.")
         for problem in summary.delivered.problems:
-            print_line(problem)
+            print_sentence(problem)
     print_line(f"Done in {summary.seconds:.1f} s.")

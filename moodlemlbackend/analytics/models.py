@@ -78,13 +78,13 @@ def id_of(connection: Connection, name: str) -> int:
         known = [known for name_, _, target in named.values() for known in (name_, target)]
         raise unknown("model", name, known, "moodlemlbackend models list shows them all.")
     listed = ", ".join(f"{modelid} ({named[modelid][0]})" for modelid in sorted(fits))
-    raise UsageError(f"The name {name[:120]!r} fits several models: {listed}; give the id of one.")
+    raise UsageError(f"The name {name[:120]!r} matches several models: {listed}; give the id of one.")
 
 
 def by_id(connection: Connection, modelids: Collection[int]) -> dict[int, AnalyticsModel]:
     """Read the models of these ids whose target is installed."""
-    found = (AnalyticsModel(**vars(row)) for row in rows.read(connection, modelids=modelids))
-    return {model.id: model for model in found if definitions.has_target(model.target)}
+    every = (AnalyticsModel(**vars(row)) for row in rows.read(connection, modelids=modelids))
+    return {model.id: model for model in every if definitions.has_target(model.target)}
 
 
 def listed(
@@ -92,8 +92,8 @@ def listed(
 ) -> list[AnalyticsModel]:
     """Read the models by name; those whose target is not installed are left out."""
     read = rows.read(connection, enabled=enabled, trained=trained, target=target)
-    found = (AnalyticsModel(**vars(row)) for row in read if definitions.has_target(row.target))
-    return sorted(found, key=lambda model: model.name.lower())
+    installed = (AnalyticsModel(**vars(row)) for row in read if definitions.has_target(row.target))
+    return sorted(installed, key=lambda model: model.name.lower())
 
 
 def create(
@@ -296,7 +296,7 @@ def _check_processor(name: str | None) -> None:
 
 
 def _contexts(contexts: Iterable[int] | None) -> tuple[int, ...] | None:
-    return tuple(sorted({int(one) for one in contexts or ()})) or None
+    return tuple(sorted({int(contextid) for contextid in contexts or ()})) or None
 
 
 def checked_name(name: str) -> str:

@@ -165,7 +165,7 @@ class Text:
         if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
             limit = MAX_LINE_BYTES >> 20
             raise DataSetError(
-                f"Row {row} of {self.source} has no line end within {limit} MiB; this is not a data set file."
+                f"Row {row} of {self.source} has no line break within {limit} MiB; this is not a data set file."
             )
         return line
 
@@ -212,7 +212,7 @@ def quoted(text: str) -> str:
     """
     if _UNWRITABLE.search(text):
         raise DataSetError(
-            f"{text!r} cannot be written to a data set; remove line ends, NUL characters and backslash-quote pairs."
+            f"{text!r} cannot be written to a data set; remove line breaks, NUL characters and backslash-quote pairs."
         )
     if not _NEEDS_QUOTES.search(text):
         return text

@@ -61,7 +61,7 @@ def check_user() -> Finding:
     return Finding(
         "User",
         Level.WARNING,
-        f"{name}, who may write anywhere",
+        f"{name}, who can write anywhere",
         "Run this as the user of the web server and of cron, such as: sudo -u www-data "
         f"{sys.executable} -m moodlemlbackend doctor",
     )

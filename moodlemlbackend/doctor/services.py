@@ -35,11 +35,11 @@ def check_services() -> Iterator[Finding]:
         yield Finding("Analytics settings", Level.PROBLEM, str(error), "Correct it or remove it.")
     else:
         for topic, check in _CHECKS.items():
-            yield from _told(topic, lambda check=check: check(settings))  # type: ignore[misc]
-    yield from _told("Server", _server)
+            yield from _findings(topic, lambda check=check: check(settings))  # type: ignore[misc]
+    yield from _findings("Server", _server)
 
 
-def _told(topic: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _findings(topic: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     """The findings of a check; what it raises is a problem."""
     try:
         yield from check()

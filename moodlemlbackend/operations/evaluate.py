@@ -61,7 +61,7 @@ def evaluate(
             model, stored = trained_model(store_of(modelid, trained_model_dir))
             processor = processor_of(stored)
         from moodlemlbackend.processor.evaluation import mean_figures, verdict
-        from moodlemlbackend.processor.processor import tell_of_constant_columns
+        from moodlemlbackend.processor.processor import warn_of_constant_columns
         from moodlemlbackend.processor.splits import ROW
         from moodlemlbackend.processor.training_rows import read_samples
         from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunOrigin, RunReport
@@ -106,7 +106,7 @@ def evaluate(
                 progress=stage(reporter, "Evaluating"),
             )
             ratings = [rating for rating, _ in evaluation]
-        tell_of_constant_columns(samples, run)
+        warn_of_constant_columns(samples, run)
         result, sentences = verdict(
             ratings,
             minimum_score=minscore,

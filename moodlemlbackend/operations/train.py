@@ -59,7 +59,7 @@ def train(
         except (Exception, SystemExit) as error:
             if not store.has_published():
                 raise
-            _tell_what_is_missing(run, error)
+            _add_what_is_missing(run, error)
         return {"status": 0, "info": run.info, "runid": str(run.runid)}
 
 
@@ -104,7 +104,7 @@ def _train(
         report.training(fitted)
 
 
-def _tell_what_is_missing(run: Run, error: BaseException) -> None:
+def _add_what_is_missing(run: Run, error: BaseException) -> None:
     """Say what went wrong once the new model was in force."""
     if isinstance(error, InterruptedRunError):
         text = "a signal stopped the run."
@@ -113,7 +113,7 @@ def _tell_what_is_missing(run: Run, error: BaseException) -> None:
     elif isinstance(error, OSError):
         text = explain(error, run.dir)
     else:
-        run.log.error("The last part of the training failed", exc_info=error)
+        run.log.error("The last part of training failed", exc_info=error)
         text = f"the details are in {run.log_file}"
     run.add_info(f"{UNFINISHED} {text}")
 

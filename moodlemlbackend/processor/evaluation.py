@@ -111,7 +111,7 @@ def verdict(
 def figures_by_name(ratings: list[Rating]) -> dict[str, Figures]:
     """The figures of ratings by name, (ratings,) each."""
     figures = [rating.figures() for rating in ratings]
-    return {name: np.array([of_one[name] for of_one in figures]) for name in FIGURES}
+    return {name: np.array([of_rating[name] for of_rating in figures]) for name in FIGURES}
 
 
 def _scored(ratings: list[Rating], score: str) -> tuple[dict[str, Figures], Figures]:

@@ -29,7 +29,7 @@ ORDERS = 32
 """Random orders of the indicators that an estimate is the mean of."""
 
 AVERAGE = "the average sample in the training data"
-EMPTY = "a sample without any calculated indicator"
+EMPTY = "a sample without any calculated indicators"
 
 _FARTHEST = 20.0  # log-odds from which on a probability is too close to 1 to be turned back
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)

@@ -226,7 +226,7 @@ class TrainedModel:
             probabilities = self.classifier.probabilities(rows.astype(np.float32))
             expected = len(rows), len(self.classes)
             if probabilities.shape != expected:
-                raise ValueError(f"for {expected[0]} rows of {expected[1]} classes its answer is {probabilities.shape}")
+                raise ValueError(f"for {expected[0]} rows of {expected[1]} classes its output is {probabilities.shape}")
             _, scores = decide(probabilities, self.threshold)
         if not (np.isfinite(probabilities).all() and np.isfinite(scores).all()):
             raise ValueError("its predictions are not numbers")
@@ -290,7 +290,7 @@ class Processor(ABC):
         except Exception as error:  # whatever a processor meets in arrays that somebody else made
             raise ModelError(
                 f"The model in {folder} cannot be used here ({' '.join(str(error).split())[:200]}); the "
-                "former model stays in use: export the new one again."
+                "previous model stays in use: export the new one again."
             ) from error
 
     def describe(self, model: TrainedModel) -> tuple[dict[str, Any], Arrays]:
@@ -334,7 +334,7 @@ class Processor(ABC):
             model, stored = former
             known, happened = self._with_former(model, stored, samples, run)
         require_every_class(known)
-        tell_of_constant_columns(known, run)
+        warn_of_constant_columns(known, run)
         fitted = self.fit(known, seed=seed, progress=progress)
         rows = float(samples.targets.sum()) + (former[0].rows if former else 0.0)
         self.store(store, fitted.model(known, rows, happened), remember(known))
@@ -347,10 +347,10 @@ class Processor(ABC):
         """The samples after what the former model knows, and how many of the last of these really happened."""
         old = recall(stored, samples) if stored is not None else None
         if old is not None:
-            run.log.info("The former model remembers %d distinct rows", len(old))
+            run.log.info("The previous model remembers %d distinct rows", len(old))
             known = join_samples(old, samples)
             return known, len(known)
-        run.log.info("The former model remembers no rows: the new one learns from its predictions for the new rows")
+        run.log.info("The previous model remembers no rows: the new one learns from its predictions for the new rows")
         return join_samples(taught(model.classifier, model.classes, model.rows, samples), samples), len(samples)
 
     def predict(self, model: TrainedModel, batches: Iterable[DataSet]) -> Iterator[Prediction]:
@@ -428,7 +428,7 @@ def require_every_class(samples: TrainingRows) -> None:
         )
 
 
-def tell_of_constant_columns(samples: TrainingRows, run: Run) -> None:
+def warn_of_constant_columns(samples: TrainingRows, run: Run) -> None:
     """Warn when no column varies: only the classes' shares can be learned then."""
     if not samples.coded.varies.any():
         run.add_info(
@@ -444,6 +444,6 @@ def _differing_columns(columns: tuple[str, ...], given: tuple[str, ...], source:
         return f"The model was trained on {len(columns)} columns but {source} has {len(given)}; {advice}."
     position = next(i for i, (column, other) in enumerate(zip(columns, given, strict=True)) if column != other)
     return (
-        f"The model was trained on other columns than {source} has: column {position + 1} was "
+        f"The model was trained on columns that differ from those of {source}: column {position + 1} was "
         f"{columns[position]!r} and is {given[position]!r}; {advice}."
     )

@@ -22,7 +22,7 @@ def read_bounded(path: Path, limit: int) -> bytes:
             raise ModelError(f"{path}, a part of the stored model, is missing; {_REMEDY}.")
         if path.stat().st_size > limit:
             raise ModelError(
-                f"{path} is larger than {limit:,} bytes, which no model of the former package is; {_REMEDY}."
+                f"{path} is larger than {limit:,} bytes, more than any model from the former package; {_REMEDY}."
             )
         return path.read_bytes()
 
@@ -33,4 +33,4 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ModelError(f"{path} is not a model of the former package 3.0.5: {error}; {_REMEDY}.") from error
+        raise ModelError(f"{path} is not a model from the former package 3.0.5: {error}; {_REMEDY}.") from error

@@ -15,7 +15,7 @@ TITLES = {
     "confusion-matrix": "Confusion matrix",
     "importance": "Importance of indicators",
     "learning-curve": "Learning curve",
-    "course-of-training": "Course of the training",
+    "course-of-training": "Training progress",
 }
 
 CAPTIONS = {
@@ -27,7 +27,7 @@ CAPTIONS = {
     "confusion-matrix": "Share of each true class, and number of held-out samples in a split.",
     "importance": "How much worse the model is without an indicator. Bars show one standard deviation.",
     "learning-curve": "Whether more samples would help. If the curve is still rising, they would.",
-    "course-of-training": "If the held-out loss rises again, the training was too long.",
+    "course-of-training": "If the held-out loss rises again, training went on for too long.",
 }
 
 

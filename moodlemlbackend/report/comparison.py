@@ -120,7 +120,7 @@ def compare(folders: Sequence[Path], metric: str = "mcc") -> list[Compared]:
 def not_comparable(first: Record, other: Record) -> str | None:
     """Why no paired test of two runs is possible; None if one is."""
     if first.kind != EVALUATION or other.kind != EVALUATION:
-        return "it has no splits to compare; only evaluations that train have"
+        return "it has no splits to compare; only evaluations that train have them"
     if first.facts.get("digest") != other.facts.get("digest"):
         return "it uses a different data set from the first run"
     here, there = (_HELD_OUT.get(str(record.result.get("split")), _HELD_OUT["row"]) for record in (other, first))

@@ -94,7 +94,7 @@ def _after_end(record: Record) -> Iterator[Diagnostic]:
         )  # fmt: skip
     for name in record.facts.get("masked") or ():
         yield Diagnostic(
-            False, "Left out of the training",
+            False, "Left out of training",
             f"The column {name} is only known after a course has ended, so the model did not learn from it. "
             "You can change this with the setting learn_after_end.",
         )  # fmt: skip

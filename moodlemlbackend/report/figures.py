@@ -248,7 +248,7 @@ def course_of_training(record: Record) -> Figure | None:
     histories = [history for history in record.histories if history and "loss" in history[0]]
     if record.kind != TRAINING or not histories:
         return None
-    figure, axes = _axes("Course of the training", 0.8)
+    figure, axes = _axes("Training progress", 0.8)
     axes.set(xlabel="Epoch", ylabel="Cross-entropy")
     for number, (key, label) in enumerate({"loss": "Trained on", "held_out_loss": "Held out"}.items()):
         losses = np.array([[figures.get(key, np.nan) for figures in history] for history in histories])

@@ -25,7 +25,7 @@ STORE_CHECK_SECONDS = 15.0
 def add_health(app: FastAPI) -> None:
     """Add the addresses to the application."""
 
-    @app.get("/health/live", response_class=PlainTextResponse, tags=["Operation"], summary="The process answers")
+    @app.get("/health/live", response_class=PlainTextResponse, tags=["Operation"], summary="The process is responding")
     async def live() -> str:
         return "live"
 

@@ -156,7 +156,7 @@ def _check_header(text: bytes, limits: Limits) -> bytes:
     rows = text.split(b"\n", 3)[:3]
     for number, row in enumerate(rows, start=1):
         if len(row) > HEADER_ROW_BYTES:
-            raise RequestError(f"Row {number} of the data set has no line end within {size(HEADER_ROW_BYTES)}.", 413)
+            raise RequestError(f"Row {number} of the data set has no line break within {size(HEADER_ROW_BYTES)}.", 413)
         if row.count(b",") >= limits.columns + 1:
             raise RequestError(f"Row {number} of the data set has more than {limits.columns} columns.", 413)
     return text if len(text) <= 3 * HEADER_ROW_BYTES else b""

@@ -135,7 +135,7 @@ SETTINGS = {
         AnalyticsSetting(
             "model_time_limit",
             "seconds, from 0 to 604800",
-            "after this time a run starts no further course; the next run continues from there",
+            "after this time, a run starts no more courses; the next run continues from there",
             partial(parse_seconds, least=0, most=604_800),
         ),
         AnalyticsSetting(

@@ -84,7 +84,7 @@ SETTINGS = {
         BackendSetting(
             "seed",
             "none, or a whole number from 0 to 999999999",
-            "seed of all random choices, to repeat a run; none derives it from the rows, so the same rows "
+            "seed for all random choices, to repeat a run; none derives it from the rows, so the same rows "
             "give the same model",
             _parse_seed,
         ),

@@ -129,7 +129,7 @@ SETTINGS: dict[str, ServerSetting] = {
             former="MOODLE_MLBACKEND_TEMPDIR",
         ),
         ServerSetting(
-            "training_workers", f"{_WHOLE} 1 to 1024", "how many trainings and evaluations run at the same time",
+            "training_workers", f"{_WHOLE} 1 to 1024", "how many training runs and evaluations run at the same time",
             _parse_count,
         ),
         ServerSetting(
@@ -137,10 +137,11 @@ SETTINGS: dict[str, ServerSetting] = {
             "how many predictions and other short jobs run at the same time", _parse_count,
         ),
         ServerSetting(
-            "waiting_trainings", f"{_WHOLE} 0 to 100000", "how many trainings and evaluations may wait", _parse_waiting
+            "waiting_trainings", f"{_WHOLE} 0 to 100000", "how many training runs and evaluations can wait",
+            _parse_waiting,
         ),
         ServerSetting(
-            "waiting_predictions", f"{_WHOLE} 0 to 100000", "how many predictions and other short jobs may wait",
+            "waiting_predictions", f"{_WHOLE} 0 to 100000", "how many predictions and other short jobs can wait",
             _parse_waiting,
         ),
         ServerSetting(

@@ -77,8 +77,8 @@ class Lease:
                     tag = self._objects.replace(self._key, self._content(), stored[1])
             if tag is None:
                 raise StorageError(
-                    "Nothing was published, because meanwhile the model was removed or another server began "
-                    "to train it ({self._objects.name}); run the training again if you still want the model."
+                    "Nothing was published, because in the meantime the model was removed or another server "
+                    "began to train it ({self._objects.name}); run the training again if you still want the model."
                 )
             self._tag = tag
 

@@ -443,7 +443,7 @@ def test_commands(tmp_path, monkeypatch):
     listed = json.loads(run("list", "--json"))
     assert (listed["status"], listed["info"], len(listed["models"])) == (0, [], 5)
     assert "no model 6" in run("show", "6", code=2)
-    assert "fits several indicators" in run(
+    assert "matches several indicators" in run(
         "create", "--target", "course_dropout", "--indicator", "cognitive_depth", code=2
     )
     assert "Name the Moodle site" in run("train", "1", code=2)

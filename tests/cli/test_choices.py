@@ -109,7 +109,7 @@ def test_a_model_goes_by_its_id_name_or_target(run):
     several = run("models", "show", "course_dropout")
     assert several.exit_code == 2
     assert several.stderr == (
-        f"The name 'course_dropout' fits several models: {model['id']} ({model['name']}), {pilot} (Pilot); "
+        f"The name 'course_dropout' matches several models: {model['id']} ({model['name']}), {pilot} (Pilot); "
         "give the id of one.\n"
     )
     assert run("enable-model", "--modelid", "Pilot", "--analysisinterval", "quarters").exit_code == 0
@@ -137,10 +137,10 @@ def test_a_shell_completes_commands_and_options(shell):
     ("words", "sentence"),
     [
         (("site", "dataset", "--target", "course_dropout", "-o", "x.parquet"),
-         "'x.parquet': a data set is written as .csv; end the name with that."),
+         "'x.parquet': a data set is written as .csv; use that ending."),
         (("models", "export-data", "1", "x.xlsx"),
-         "'x.xlsx': training data is written as .csv; end the name with that."),
-        (("models", "export", "1", "x.tar"), "'x.tar': a model package is written as .zip; end the name with that."),
+         "'x.xlsx': training data is written as .csv; use that ending."),
+        (("models", "export", "1", "x.tar"), "'x.tar': a model package is written as .zip; use that ending."),
     ],
 )  # fmt: skip
 def test_a_file_name_that_promises_another_format_is_refused(run, words, sentence):

@@ -7,6 +7,7 @@ import io
 
 import pytest
 
+from moodlemlbackend.cli.output import print_sentence
 from moodlemlbackend.cli.tables import Table, print_csv, print_table
 
 COURSES = Table(
@@ -47,6 +48,22 @@ def test_an_empty_table_is_a_sentence_or_nothing(capsys):
     print_table(Table(("ID",), [], "Runs", empty="No runs yet."))
     print_table(Table(("ID",), [], "Marks"))
     assert capsys.readouterr().out == "No runs yet.\n"
+
+
+def test_a_title_is_one_line_and_a_column_without_a_value_is_not_shown(capsys):
+    title = "Students who have not accessed the course"
+    print_table(Table(("ID", "Because", "Name"), [(1, None, "Ada"), (2, "", "Ben")], title))
+    assert capsys.readouterr().out == f"{title}\nID  Name\n1   Ada\n2   Ben\n"
+
+
+def test_a_sentence_breaks_between_words_on_a_terminal_only(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    print_sentence("  Choose an interval that predicts in time.")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    print_sentence("  Choose an interval that predicts in time.")
+    assert capsys.readouterr().out == (
+        "  Choose an interval that predicts in time.\n  Choose an interval\n  that predicts in\n  time.\n"
+    )
 
 
 def test_csv_has_every_column_and_nothing_that_a_spreadsheet_runs(capsys):

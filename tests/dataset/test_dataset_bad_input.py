@@ -311,7 +311,7 @@ def test_endless_line(tmp_path: Path, head: bytes, row: int) -> None:
     message = refusal(path, labelled=True)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert message == f"Row {row} of FILE has no line end within 16 MiB; this is not a data set file."
+    assert message == f"Row {row} of FILE has no line break within 16 MiB; this is not a data set file."
     assert peak < 64 << 20
 
 

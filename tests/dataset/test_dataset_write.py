@@ -109,7 +109,9 @@ def test_names_and_ids_as_php_quotes_them(name: str, field: str) -> None:
 
 @pytest.mark.parametrize("text", ["a\nb", "a\rb", "a\0b", 'a\\",b', "\ud800"])
 def test_text_that_would_not_come_back(text: str) -> None:
-    expected = f"{text!r} cannot be written to a data set; remove line ends, NUL characters and backslash-quote pairs."
+    expected = (
+        f"{text!r} cannot be written to a data set; remove line breaks, NUL characters and backslash-quote pairs."
+    )
     for keywords in ({"columns": [text, "f"], "sample_ids": ["a"]}, {"sample_ids": [text]}, {"labels": [text]}):
         with pytest.raises(DataSetError) as caught:
             written(np.zeros((1, 2)), **keywords)

@@ -103,7 +103,7 @@ LABELLED_FILES = {
     "another class": (LABELLED + ROWS + "1,1,2\n", GENERAL, r"Row 6 of .* holds '2', which is not among the targetcl"),
     "no class": (LABELLED + ROWS + "1,1,\n", GENERAL, r"Row 6 of .* has no class"),
     "NUL": (LABELLED + "1,0,1\n-1,\0,0\n", GENERAL, r"Row 5 of .* has a NUL byte"),
-    "an endless line": (LABELLED + "1" * (100 << 20), GENERAL, r"Row 4 of .* has no line end within 16 MiB"),
+    "an endless line": (LABELLED + "1" * (100 << 20), GENERAL, r"Row 4 of .* has no line break within 16 MiB"),
     "another encoding": (LABELLED.replace("a,", "\xe9,").encode("latin-1") + b"1,0,1\n", GENERAL, r"not UTF-8"),
     "UTF-16": ((LABELLED + ROWS).encode("utf-16"), GENERAL, r"UTF-16"),
     "a prediction file": (UNLABELLED + "1-0,1,0\n", GENERAL, r"is a prediction file"),

@@ -146,7 +146,7 @@ def test_random_courses_have_a_low_score(backend):
     result = backend.evaluate(*course_rows(400, separable=False))
     assert result["status"] & 4
     assert 0.35 < result["score"] < 0.65
-    assert re.search(rf"score is {result['score']:.4f} but should be at least 0.7", result["info"][0])
+    assert re.search(rf"score is {result['score']:.4f}, but should be at least 0.7", result["info"][0])
 
 
 def test_few_courses_differ_too_much(backend):

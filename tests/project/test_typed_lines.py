@@ -186,7 +186,7 @@ def insights(machine) -> dict[str, str]:
 
 @linux
 def test_quickstart_to_the_first_insight(insights):
-    assert "can be trained on" in insights["backend site check"]
+    assert "can be used for training" in insights["backend site check"]
     (shown,) = (text for line, text in insights.items() if "insights list" in line)
     assert "at risk" in shown
 

@@ -192,7 +192,7 @@ def test_nothing_to_warn_of():
         ("Too few samples of a class", {"facts": {"classes": {"0": 1000, "1": 12}}}),
         ("One column predicts the class by itself", {"facts": {"alone": {"final grade": 0.99}}}),
         ("Known only after the end", {"facts": {"after_end": ["came back"]}}),
-        ("Left out of the training", {"facts": {"masked": ["came back"]}}),
+        ("Left out of training", {"facts": {"masked": ["came back"]}}),
         (
             "The same samples in training and test",
             {"facts": {"held_out_repeats": {"share": 0.5, "auc of the others": 0.6}}},

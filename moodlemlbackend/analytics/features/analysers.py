@@ -55,7 +55,7 @@ def _parts(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
         yield rows[start : start + size]
 
 
-def _one(id: int) -> Integers:  # noqa: A002
+def _single(id: int) -> Integers:  # noqa: A002
     return np.array([id], np.int64)
 
 
@@ -108,7 +108,7 @@ class CoursesAnalyser(_ByCourse):
     def samples(self, analysable: Course) -> AnalysableSamples:
         """The course."""
         return AnalysableSamples(
-            analysable, self.origin, _one(analysable.id), _one(analysable.context),
+            analysable, self.origin, _single(analysable.id), _single(analysable.context),
             courses=(analysable,), course_index=np.zeros(1, np.int64),
         )  # fmt: skip
 
@@ -166,8 +166,8 @@ class UsersAnalyser(Analyser):
     def samples(self, analysable: User) -> AnalysableSamples:
         """The user."""
         return AnalysableSamples(
-            analysable, self.origin, _one(analysable.id), _one(analysable.context),
-            _one(analysable.id), user_facts=(analysable,),
+            analysable, self.origin, _single(analysable.id), _single(analysable.context),
+            _single(analysable.id), user_facts=(analysable,),
         )  # fmt: skip
 
 

@@ -57,7 +57,7 @@ NO_RANGES = Refusal("noranges", "analytics", "No part of it is complete yet.")
 NO_NEW_SAMPLES = Refusal("nonewdata", "analytics", "All its samples have been used already.")
 NO_NEW_RANGES = Refusal("nonewranges", "analytics", "All its samples in this part have been predicted already.")
 IN_PROGRESS = Refusal("analysisinprogress", "analytics", "Another process is analysing it.")
-NO_VALID_SAMPLES = Refusal("novalidsamples", "analytics", "The outcome of none of its samples is known.")
+NO_VALID_SAMPLES = Refusal("novalidsamples", "analytics", "None of its samples has a known outcome.")
 NO_VALID_DATA = Refusal("novaliddata", "analytics", "None of its samples has a value.")
 OUT_OF_RANGE = "indicatoroutofrange"
 

@@ -130,7 +130,7 @@ def doubt_dates(course: Course) -> str:
     if not course.was_started:
         return "its dates are wrong: according to them it has not begun"
     if last := guess_end(course):
-        return f"its dates are wrong: its students last came around {_day(course, last)}, but it has not ended"
+        return f"its dates are wrong: its students last visited around {_day(course, last)}, but it has not ended"
     firsts = _first_visits(course)
     known = 2 * len(firsts) > len(course.students)
     arrivals = firsts if known else _enrolled(course)
@@ -140,7 +140,7 @@ def doubt_dates(course: Course) -> str:
     if abs(late) <= max(FAR_SHARE * ((course.end or course.now) - course.start), FAR_SECONDS):
         return ""
     return (
-        f"its dates are wrong: most of its students {'first came' if known else 'were enrolled'} around "
+        f"its dates are wrong: most of its students {'first visited' if known else 'were enrolled'} around "
         f"{_day(course, _median(arrivals))}, {abs(late) // DAY} days {'after' if late > 0 else 'before'} its start"
     )
 

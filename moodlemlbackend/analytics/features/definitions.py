@@ -152,6 +152,6 @@ def full_ids(target_id: str, names: Iterable[str]) -> list[str]:
         ending = "\\" + name.lstrip("\\")
         same = [known for known in every if known == name or known.endswith(ending)]
         if len(same) > 1:
-            raise UsageError(f"The name {name!r} fits several indicators: {', '.join(same)}; give more of the name.")
+            raise UsageError(f"The name {name!r} matches several indicators: {', '.join(same)}; give more of the name.")
         chosen.append(same[0] if same else registry.get_indicator(name).id)
     return list(dict.fromkeys(chosen))

@@ -106,7 +106,7 @@ def check_fit(target: Target, chosen: Sequence[Indicator], method: TimeSplitting
                 f"which the samples of {target.id} do not have; leave it out."
             )
     if len({indicator.id for indicator in chosen}) != len(chosen):
-        raise UsageError("An indicator is named twice; name each only once.")
+        raise UsageError("An indicator is listed twice; list each only once.")
 
 
 def _find(id: str, core: dict[str, Any], group: str, kind: type[Any], word: str) -> Any:  # noqa: A002

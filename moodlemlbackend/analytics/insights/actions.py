@@ -66,16 +66,16 @@ def links(wwwroot: str, target: str, predictionid: int, sample: SampleInfo | Non
     if sample is None:
         return []
     chosen = definitions.target(target)
-    found = []
+    offered = []
     if any(action.name == _MESSAGE for action in chosen.bulk_actions) and sample.email:
-        found.append(Offered(_MESSAGE, say(f"action {_MESSAGE}"), Tone.POSITIVE, mail_link([sample])))
+        offered.append(Offered(_MESSAGE, say(f"action {_MESSAGE}"), Tone.POSITIVE, mail_link([sample])))
     actions = chosen.actions
     if sample.courseid and all(action.name != COURSE.name for action in actions):
         actions = (*actions, COURSE)
     for action in actions if wwwroot else ():
         place = action.url.format(prediction=predictionid, user=sample.userid, course=sample.courseid)
-        found.append(_offered(action, f"{wwwroot}{place}"))
-    return found
+        offered.append(_offered(action, f"{wwwroot}{place}"))
+    return offered
 
 
 def mail_link(samples: Sequence[SampleInfo]) -> str:
@@ -116,8 +116,8 @@ def changes_a_model_first(workspace: Workspace, name: str, predictionids: Collec
     """Whether a model learns from an action, and did so from none of the workspace's user before."""
     with workspace.store.read() as connection:
         rows = [predictions.find(connection, predictionid) for predictionid in predictionids]
-        found = models.by_id(connection, {row.modelid for row in rows if row})
-        learning = [model for model in found.values() if _learns_from_feedback(model.target)]
+        concerned = models.by_id(connection, {row.modelid for row in rows if row})
+        learning = [model for model in concerned.values() if _learns_from_feedback(model.target)]
         adjusting = any(_resolve(model, name) in ADJUSTING for model in learning)
         return adjusting and not feedback.has_marked(connection, workspace.userid)
 

@@ -66,7 +66,7 @@ class Capabilities:
     def load(self, contextids: Iterable[int]) -> None:
         """Read contexts that :meth:`context` will be asked for, all at once."""
         wanted = set(contextids) - self._contexts.keys()
-        self._contexts |= dict.fromkeys(wanted) | {one.id: one for one in read_contexts(self._site, wanted)}
+        self._contexts |= dict.fromkeys(wanted) | {context.id: context for context in read_contexts(self._site, wanted)}
 
     def context(self, contextid: int) -> Context | None:
         """A context, None when there is none of this id."""
@@ -100,7 +100,7 @@ class Capabilities:
             return [user for user in own if self.may(user, LIST_OWN_INSIGHTS, contextid)]
         allowed = self.users(LIST_INSIGHTS, contextid)
         if context.level >= COURSE:
-            course = next((one for one in map(self.context, context.path) if one and one.level == COURSE), None)
+            course = next((above for above in map(self.context, context.path) if above and above.level == COURSE), None)
             allowed = allowed & self.course_users(course.instance) if course else frozenset()
         return sorted(allowed)
 
@@ -155,10 +155,10 @@ class Capabilities:
         """Roles that allow a capability at the end of a path, and roles that prohibit it."""
         allowing, prohibiting = set(), set()
         for role, by_context in self._permissions(capability).items():
-            found = [by_context[context] for context in path if by_context.get(context)]
-            if PROHIBIT in found:
+            permissions = [by_context[context] for context in path if by_context.get(context)]
+            if PROHIBIT in permissions:
                 prohibiting.add(role)
-            elif found and found[-1] == ALLOW:
+            elif permissions and permissions[-1] == ALLOW:
                 allowing.add(role)
         return allowing, prohibiting
 

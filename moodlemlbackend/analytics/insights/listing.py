@@ -102,8 +102,8 @@ class Insight:
     @cached_property
     def indicators(self) -> tuple[IndicatorValue, ...]:
         """The indicators that could be calculated, and known when it was predicted."""
-        found = indicator_values(json.loads(self.calculations))
-        return tuple(one for one in found if could_be_known(one.id, self.course_end, self.created))
+        values = indicator_values(json.loads(self.calculations))
+        return tuple(value for value in values if could_be_known(value.id, self.course_end, self.created))
 
     @property
     def title(self) -> str:
@@ -120,7 +120,7 @@ def readable(capabilities: Capabilities, userid: int, target: str, contextids: I
 
 
 def _readable(capabilities: Capabilities, userid: int, linked: bool, contextids: Iterable[int]) -> set[int]:
-    found = set()
+    readable = set()
     for contextid in contextids:
         context = capabilities.context(contextid)
         if context is None:
@@ -128,8 +128,8 @@ def _readable(capabilities: Capabilities, userid: int, linked: bool, contextids:
         own = context.level == USER and context.instance == userid
         needed = LIST_OWN_INSIGHTS if own else LIST_INSIGHTS if linked else MANAGE_MODELS
         if capabilities.may(userid, needed, contextid):
-            found.add(contextid)
-    return found
+            readable.add(contextid)
+    return readable
 
 
 def listed(
@@ -154,7 +154,7 @@ def listed(
         places = _places(connection, modelid, contextids, userid, reader)
         limit = None
         if reader is not None and userid is not None:
-            limit = reader.group_limit(userid, {context for _, found in places for context in found or ()})
+            limit = reader.group_limit(userid, {context for _, allowed in places for context in allowed or ()})
         chosen = Chosen(modelid, places, userid, actions.HIDING, limit)
         ids = ranked(connection, chosen, limit=size, offset=page * size)
         insights = _insights(workspace, site, connection, ids)
@@ -181,12 +181,16 @@ def section(
 
 
 def in_context(
-    found: Collection[AnalyticsModel], contextid: int, *, userid: int | None = None, reader: Capabilities | None = None
+    of_models: Collection[AnalyticsModel],
+    contextid: int,
+    *,
+    userid: int | None = None,
+    reader: Capabilities | None = None,
 ) -> Chosen:
     """The insights of models in a context that a user has not dealt with, and may see by ``reader``."""
     limit = reader.group_limit(userid, [contextid]) if reader is not None and userid is not None else None
-    targets = {model.target for model in found}
-    modelid = next(iter(found)).id if len(found) == 1 else None
+    targets = {model.target for model in of_models}
+    modelid = next(iter(of_models)).id if len(of_models) == 1 else None
     return Chosen(modelid, [(targets, [contextid])], userid, actions.HIDING, limit)
 
 
@@ -240,24 +244,24 @@ def _places(
     for linked in (True, False):
         of_kind = [target for target in targets if definitions.target(target).link_insights_report is linked]
         places.setdefault(frozenset(_readable(reader, userid, linked, wanted)), []).extend(of_kind)
-    return [(of_kind, found) for found, of_kind in places.items() if of_kind and found]
+    return [(of_kind, allowed) for allowed, of_kind in places.items() if of_kind and allowed]
 
 
 def _insights(workspace: Workspace, site: Site, connection: Connection, predictionids: Sequence[int]) -> list[Insight]:
     rows = read(connection, predictionids)
     done = predictions.actions_by_prediction(connection, predictionids)
-    found = models.by_id(connection, {row.modelid for row in rows.values()})
+    by_id = models.by_id(connection, {row.modelid for row in rows.values()})
     by_origin: dict[str, set[int]] = {}
     for row in rows.values():
-        if row.modelid in found:
-            by_origin.setdefault(definitions.analyser(found[row.modelid].target).origin, set()).add(row.sampleid)
+        if row.modelid in by_id:
+            by_origin.setdefault(definitions.analyser(by_id[row.modelid].target).origin, set()).add(row.sampleid)
     ends = {course.id: course.end for course in site.courses}
     language = languages(site, [workspace.userid])[workspace.userid]
     samples = {origin: format_samples(describe(site, origin, ids), language) for origin, ids in by_origin.items()}
     return [
-        _insight(workspace, found[rows[key].modelid], rows[key], samples, ends, done.get(key, []))
+        _insight(workspace, by_id[rows[key].modelid], rows[key], samples, ends, done.get(key, []))
         for key in predictionids
-        if key in rows and rows[key].modelid in found
+        if key in rows and rows[key].modelid in by_id
     ]
 
 
@@ -293,7 +297,7 @@ def _insight(
         sample=sample,
         course_end=course_end,
         calculations=row.calculations,
-        reasons=tuple(one for one in reasons if could_be_known(one.indicator, course_end, row.timecreated)),
+        reasons=tuple(cause for cause in reasons if could_be_known(cause.indicator, course_end, row.timecreated)),
         links=tuple(actions.links(workspace.settings.wwwroot, model.target, row.id, sample)),
         judgements=tuple(actions.judgements(model.target)),
         done=tuple(done),

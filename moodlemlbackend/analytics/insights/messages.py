@@ -82,11 +82,11 @@ def write_messages(
         return []
     capabilities = Capabilities(site, workspace.clock())
     analyser = definitions.analyser(model.target)
-    samples = describe(site, analyser.origin, [one.sampleid for one in predictions])
+    samples = describe(site, analyser.origin, [prediction.sampleid for prediction in predictions])
     groups: dict[tuple[int, int], list[NewPrediction]] = {}
-    for one in predictions:
-        key = (one.contextid, one.id if analyser.one_sample_per_analysable else 0)
-        groups.setdefault(key, []).append(one)
+    for prediction in predictions:
+        key = (prediction.contextid, prediction.id if analyser.one_sample_per_analysable else 0)
+        groups.setdefault(key, []).append(prediction)
     recipients = {contextid: capabilities.recipients(contextid) for contextid, _ in groups}
     addressees = _recipients(site, {user for users in recipients.values() for user in users})
     language = languages(site, addressees)
@@ -97,10 +97,10 @@ def write_messages(
     messages = []
     due = _activities_due(workspace, site, model, predictions)
     for (contextid, predictionid), group in groups.items():
-        group.sort(key=lambda one: (-one.prediction, -one.score, one.id))
+        group.sort(key=lambda prediction: (-prediction.prediction, -prediction.score, prediction.id))
         for user in recipients[contextid]:
             seen = own_groups.get((contextid, user))
-            shown = group if seen is None else [one for one in group if one.sampleid in seen]
+            shown = group if seen is None else [prediction for prediction in group if prediction.sampleid in seen]
             if user in addressees and shown:
                 name, courseid = names[contextid]
                 with speaking(language[user]):
@@ -131,14 +131,14 @@ def _message(
 ) -> Message:
     settings = workspace.settings
     shown = [] if predictionid else group[:MOST_NAMED]
-    lines = [*(_line(model, one, samples.get(one.sampleid)) for one in shown), *more]
+    lines = [*(_line(model, prediction, samples.get(prediction.sampleid)) for prediction in shown), *more]
     if len(group) > len(shown) > 0:
         lines.append(say("more", count=len(group) - len(shown)))
     offered: list[tuple[str, str]] = []
     url = prediction_url(settings, predictionid) if predictionid else ""
     if predictionid:
-        found = actions.links(settings.wwwroot, model.target, predictionid, samples.get(group[0].sampleid))
-        offered = [(action.label, action.url) for action in found]
+        links = actions.links(settings.wwwroot, model.target, predictionid, samples.get(group[0].sampleid))
+        offered = [(action.label, action.url) for action in links]
         url = url or (offered[0][1] if offered else "")
     else:
         url = insights_url(settings, model.id, contextid, courseid)
@@ -158,7 +158,7 @@ def _message(
         data={
             "model": {"id": model.id, "name": model.name, "target": model.target},
             "context": {"id": contextid, "name": context, "course": courseid},
-            "predictions": [_facts(model, one, samples.get(one.sampleid)) for one in group],
+            "predictions": [_facts(model, prediction, samples.get(prediction.sampleid)) for prediction in group],
         },
         channels=channels,
     )
@@ -170,8 +170,8 @@ def _activities_due(
     """What each user has to do in the predicted range, with links, for the target that asks this; by user."""
     if model.target != ACTIVITIES_DUE:
         return {}
-    language = languages(site, [one.sampleid for one in predictions])
-    ranges = {one.sampleid: (one.start, one.end) for one in predictions}
+    language = languages(site, [prediction.sampleid for prediction in predictions])
+    ranges = {prediction.sampleid: (prediction.start, prediction.end) for prediction in predictions}
     due = due_events(site, sorted(ranges), workspace.clock())
     courses = {course.id: course.fullname for course in site.courses}
     places = module_ids(site, (event.course for events in due.values() for event in events))
@@ -179,7 +179,8 @@ def _activities_due(
     lines: dict[int, list[str]] = {}
     for user, events in due.items():
         start, end = ranges[user]
-        for event in [one for one in events if start <= one.time <= end][:MOST_NAMED]:
+        in_range = [event for event in events if start <= event.time <= end]
+        for event in in_range[:MOST_NAMED]:
             names = (format_name(name, language[user]) for name in (event.name, courses.get(event.course, "")))
             with speaking(language[user]):
                 text = ", ".join(filter(None, (*names, dates.minute(event.time))))
@@ -189,13 +190,13 @@ def _activities_due(
     return lines
 
 
-def _line(model: AnalyticsModel, one: NewPrediction, sample: SampleInfo | None) -> str:
-    text = f"{sample.title if sample else say('unknown')}: {class_label(model.target, one.prediction)}"
-    if one.probability is not None:
-        text += f", {probability(one.probability, one.probability_range)}"
-    for_it = [reason for reason in one.reasons if reason["contribution"] > 0][:MOST_REASONS]
+def _line(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None) -> str:
+    text = f"{sample.title if sample else say('unknown')}: {class_label(model.target, prediction.prediction)}"
+    if prediction.probability is not None:
+        text += f", {probability(prediction.probability, prediction.probability_range)}"
+    for_it = [reason for reason in prediction.reasons if reason["contribution"] > 0][:MOST_REASONS]
     if for_it:
-        values = json.loads(one.calculations)
+        values = json.loads(prediction.calculations)
         reasons = ", ".join(
             say(
                 "reason",
@@ -208,20 +209,20 @@ def _line(model: AnalyticsModel, one: NewPrediction, sample: SampleInfo | None) 
     return text
 
 
-def _facts(model: AnalyticsModel, one: NewPrediction, sample: SampleInfo | None) -> dict[str, Any]:
+def _facts(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None) -> dict[str, Any]:
     return {
-        "id": one.id,
-        "sample": one.sampleid,
-        "prediction": one.prediction,
-        "label": class_label(model.target, one.prediction),
-        "score": one.score,
-        "probability": one.probability,
-        "probability_range": one.probability_range,
+        "id": prediction.id,
+        "sample": prediction.sampleid,
+        "prediction": prediction.prediction,
+        "label": class_label(model.target, prediction.prediction),
+        "score": prediction.score,
+        "probability": prediction.probability,
+        "probability_range": prediction.probability_range,
         "user": {"id": sample.userid, "name": sample.title, "email": sample.email}
         if sample and sample.userid
         else None,
         "course": {"id": sample.courseid, "name": sample.course_name} if sample and sample.courseid else None,
-        "reasons": list(one.reasons),
+        "reasons": list(prediction.reasons),
     }
 
 
@@ -254,14 +255,14 @@ def _context_names(
 ) -> dict[int, tuple[str | None, int]]:
     """What each context is called, None for the whole site, and the id of its course, 0 for none."""
     courses = {course.context: course for course in site.courses}
-    found: dict[int, tuple[str | None, int]] = {}
+    names: dict[int, tuple[str | None, int]] = {}
     for contextid in contexts:
         context = capabilities.context(contextid)
-        course = next((courses[one] for one in (context.path if context else ()) if one in courses), None)
+        course = next((courses[above] for above in (context.path if context else ()) if above in courses), None)
         if context and context.level >= COURSE and course:
-            found[contextid] = course.fullname, course.id
+            names[contextid] = course.fullname, course.id
         elif context and context.level == USER:
-            found[contextid] = "", 0
+            names[contextid] = "", 0
         else:
-            found[contextid] = None, 0
-    return found
+            names[contextid] = None, 0
+    return names

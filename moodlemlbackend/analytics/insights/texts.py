@@ -96,12 +96,13 @@ ENGLISH = {
     ),
     "because of interval": "the model looks at whole courses ({interval}), and this one has not ended",
     "because of indicators": (
-        "its indicators are mostly empty: {found} of them differ between its students, compared with {usual} in most "
+        "its indicators are mostly empty: {number} of them differ between its students, compared with {usual} in most "
         "courses the model learned from"
     ),
     "because of all indicators": "its indicators are empty: none of them differs between its students",
     "because of its size": (
-        "it is unlike the courses the model learned from: it has {number} students, they have {least} to {most}"
+        "it is unlike the courses the model learned from: it has {number} students, compared with {least} to "
+        "{most} there"
     ),
     "because of values": (
         "it is unlike the courses the model learned from: most of its students have values that did not occur there "

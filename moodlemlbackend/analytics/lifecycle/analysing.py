@@ -33,8 +33,8 @@ def analysis_of(
     """The analysis that a model asks for."""
     return Analysis(
         target=registry.get_target(model.target),
-        indicators=[registry.get_indicator(one) for one in model.indicators],
-        methods=[registry.get_time_splitting(one) for one in intervals],
+        indicators=[registry.get_indicator(name) for name in model.indicators],
+        methods=[registry.get_time_splitting(name) for name in intervals],
         now=workspace.clock(),
         training=training,
         contexts=model.contexts or (),
@@ -46,8 +46,8 @@ def masked_columns(workspace: Workspace, model: AnalyticsModel) -> list[str]:
     """The columns that a model does not learn from: those of indicators known only after the end of a course."""
     if workspace.settings.learn_after_end:
         return []
-    indicators = [registry.get_indicator(one) for one in model.indicators]
-    return headers([one for one in indicators if not one.known_in_time], 0)
+    indicators = [registry.get_indicator(indicator) for indicator in model.indicators]
+    return headers([indicator for indicator in indicators if not indicator.known_in_time], 0)
 
 
 def run_analysis(

@@ -108,8 +108,8 @@ def predict(workspace: Workspace, model: AnalyticsModel, dataset: Path) -> Predi
 
 def published(workspace: Workspace, model: AnalyticsModel) -> str | None:
     """Name what is trained now, None for nothing: it changes with every training that succeeds."""
-    found = ModelStore(workspace.executiondir(model)).published()
-    return None if found is None else " ".join(found)
+    names = ModelStore(workspace.executiondir(model)).published()
+    return None if names is None else " ".join(names)
 
 
 def wait_for_former_process(workspace: Workspace, model: AnalyticsModel) -> None:

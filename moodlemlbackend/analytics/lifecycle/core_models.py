@@ -49,15 +49,15 @@ CORE_MODELS = (
 
 def install_core_models(workspace: Workspace) -> None:
     """Make the core models that this store has not had yet and whose target has no model; once each, not again."""
-    wanted = [one.target for one in CORE_MODELS]
+    wanted = [core.target for core in CORE_MODELS]
     with workspace.store.read() as connection:
         if facts.read(connection, _INSTALLED) == wanted:
             return
     with workspace.store.write() as connection:
         had = facts.hold(connection, _INSTALLED, [])
-        for one in CORE_MODELS:
-            if one.target not in had and not models.listed(connection, target=one.target):
-                _insert(workspace, connection, one)
+        for core in CORE_MODELS:
+            if core.target not in had and not models.listed(connection, target=core.target):
+                _insert(workspace, connection, core)
         facts.write(connection, _INSTALLED, wanted)
 
 
@@ -65,13 +65,13 @@ def restore_core_models(workspace: Workspace) -> list[AnalyticsModel]:
     """Make the core models again for which there is none with the same target and set of indicators."""
     with workspace.store.write() as connection:
         facts.hold(connection, _INSTALLED, [])
-        return [_insert(workspace, connection, one) for one in _missing(connection)]
+        return [_insert(workspace, connection, core) for core in _missing(connection)]
 
 
 def restored_next_to(workspace: Workspace) -> list[AnalyticsModel]:
     """The models that have the target of a core model which :func:`restore_core_models` would make again."""
     with workspace.store.read() as connection:
-        return [model for one in _missing(connection) for model in models.listed(connection, target=one.target)]
+        return [model for core in _missing(connection) for model in models.listed(connection, target=core.target)]
 
 
 def fit_core_model(workspace: Workspace, site: Site, modelid: int) -> None:
@@ -92,15 +92,15 @@ def _missing(connection: Connection) -> list[Declared]:
     """The core models for which there is none with the same target and set of indicators."""
     modules = facts.read(connection, MODULES_FACT)
 
-    def present(one: Declared) -> bool:
-        wanted = set(one.indicators(modules))
-        return any(set(model.indicators) == wanted for model in models.listed(connection, target=one.target))
+    def present(core: Declared) -> bool:
+        wanted = set(core.indicators(modules))
+        return any(set(model.indicators) == wanted for model in models.listed(connection, target=core.target))
 
-    return [one for one in CORE_MODELS if not present(one)]
+    return [core for core in CORE_MODELS if not present(core)]
 
 
-def _insert(workspace: Workspace, connection: Connection, one: Declared) -> AnalyticsModel:
-    indicators = one.indicators(facts.read(connection, MODULES_FACT))
+def _insert(workspace: Workspace, connection: Connection, core: Declared) -> AnalyticsModel:
+    indicators = core.indicators(facts.read(connection, MODULES_FACT))
     return models.insert(
-        connection, workspace, one.target, indicators, interval=one.interval, enabled=one.interval is not None
+        connection, workspace, core.target, indicators, interval=core.interval, enabled=core.interval is not None
     )

@@ -176,14 +176,20 @@ class _Evaluation:
         self._run_result.info.append(f"The intervals are ranked by score, not by how early they flag students: {why}")
         return {}
 
-    def _rank(self, one: Evaluated) -> tuple[bool | float, ...]:
-        return one.logid is not None, self._may_be_enabled(one), self._helps(one), *rank(one.past), one.score
+    def _rank(self, result: Evaluated) -> tuple[bool | float, ...]:
+        return (
+            result.logid is not None,
+            self._may_be_enabled(result),
+            self._helps(result),
+            *rank(result.past),
+            result.score,
+        )
 
-    def _helps(self, one: Evaluated) -> bool:
-        return not definitions.cannot_help(self._model.target, one.interval)
+    def _helps(self, result: Evaluated) -> bool:
+        return not definitions.cannot_help(self._model.target, result.interval)
 
-    def _may_be_enabled(self, one: Evaluated) -> bool:
-        return one.status == Status.OK and self._helps(one) and not overloads(one.past)
+    def _may_be_enabled(self, result: Evaluated) -> bool:
+        return result.status == Status.OK and self._helps(result) and not overloads(result.past)
 
     def _recommendation(self, best: Evaluated) -> list[str]:
         """Which interval to choose and why, in a sentence, if any."""
@@ -209,15 +215,15 @@ class _Evaluation:
     def _recent(self) -> dict[tuple[int, str], DatasetFile]:
         """The data sets that can be used again, by analysable and interval."""
         since = self._workspace.clock() - REUSE_SECONDS
-        found = {}
+        recent = {}
         with self._workspace.store.read() as connection:
             for interval in self._intervals:
                 for file in dataset_files.of_analysables(
                     connection, self._workspace, self._model, EVALUATION, interval
                 ):
                     if file.created > since and file.analysable is not None and file.path.is_file():
-                        found[file.analysable, interval] = file
-        return found
+                        recent[file.analysable, interval] = file
+        return recent
 
     def _keep(self, result: Result) -> DatasetFile:
         """Write the data set of an analysable in the place of its former one."""
@@ -228,9 +234,9 @@ class _Evaluation:
         path = write_part(workspace, self._site, model, self._analysis, EVALUATION, result)
         with workspace.store.write() as connection:
             former = [
-                one
-                for one in dataset_files.of_analysables(connection, workspace, model, EVALUATION, interval)
-                if one.analysable == analysable
+                file
+                for file in dataset_files.of_analysables(connection, workspace, model, EVALUATION, interval)
+                if file.analysable == analysable
             ]
             dataset_files.forget(connection, former)
             fileid = dataset_files.add(
@@ -242,7 +248,8 @@ class _Evaluation:
     def _judge(self, interval: str, parts: Sequence[DatasetFile], past: dict[str, Any], number: int) -> Evaluated:
         """Have the processor judge one interval, and log what it says."""
         if not parts:
-            reasons = sorted({one.reason for one in self._run_result.refused if one.interval in ("", interval)})
+            refused = [analysed for analysed in self._run_result.refused if analysed.interval in ("", interval)]
+            reasons = sorted({analysed.reason for analysed in refused})
             info = ["There is no data to evaluate: " + " ".join(reasons[:3])]
             return Evaluated(interval, Status.NO_DATASET, 0.0, info)
         path = dataset_files.new_path(self._workspace, self._model, EVALUATION, interval)

@@ -24,16 +24,16 @@ def chosen_intervals(workspace: Workspace, model: AnalyticsModel, names: Iterabl
     """
     possible = definitions.intervals_for(model.target)
     named = list(dict.fromkeys(registry.get_time_splitting(name).id for name in names))
-    for one in named:
-        if one not in possible:
+    for interval in named:
+        if interval not in possible:
             raise UsageError(
-                f"The interval {definitions.last_part(one)} cannot be used with {model.name}; "
+                f"The interval {definitions.last_part(interval)} cannot be used with {model.name}; "
                 f"choose one of {', '.join(map(definitions.last_part, possible))}."
             )
     if named:
         return named
-    enabled = [one for one in workspace.settings.intervals if one in possible]
-    found = [one for one in enabled or possible if registry.get_time_splitting(one).valid_for_evaluation]
-    if not found:
+    enabled = [interval for interval in workspace.settings.intervals if interval in possible]
+    chosen = [name for name in enabled or possible if registry.get_time_splitting(name).valid_for_evaluation]
+    if not chosen:
         raise UsageError(f"No interval is set for evaluating {model.name}; choose one in the setting intervals.")
-    return found
+    return chosen

@@ -47,8 +47,8 @@ def likely_reason(
     ``interval`` is the id of the model's; ``rows`` (students, columns) are the course's, of one part of its time;
     ``learned`` those of each course that the model has learned from, of all parts.
     """
-    known = [one for one in indicators_of(columns) if could_be_known(one.name, course.end, course.now)]
-    indicators = [one for one in known if one.name != TIME]
+    every = [indicator for indicator in indicators_of(columns) if indicator.name != TIME]
+    indicators = [indicator for indicator in every if could_be_known(indicator.name, course.end, course.now)]
     part = [number for number, name in enumerate(columns) if name.startswith(f"{TIME}/")]
     others = [other[(other[:, part] == rows[0, part]).all(axis=1)] for other in learned]
     others = [other for other in others if len(other)]
@@ -75,13 +75,14 @@ def learned_rows(workspace: Workspace, model: AnalyticsModel, interval: str) -> 
 
 def _empty(indicators: Sequence[IndicatorColumns], rows: Rows, others: Sequence[Rows]) -> str:
     """Whether fewer than half as many indicators tell students apart as in the courses that were learned from."""
-    found, usual = _telling(indicators, rows), int(np.median([_telling(indicators, other) for other in others] or [1]))
-    if 2 * found >= usual:
+    differing = _differing(indicators, rows)
+    usual = int(np.median([_differing(indicators, other) for other in others] or [1]))
+    if 2 * differing >= usual:
         return ""
-    return say("because of indicators", found=found, usual=usual) if others else say("because of all indicators")
+    return say("because of indicators", number=differing, usual=usual) if others else say("because of all indicators")
 
 
-def _telling(indicators: Sequence[IndicatorColumns], rows: Rows) -> int:
+def _differing(indicators: Sequence[IndicatorColumns], rows: Rows) -> int:
     """How many indicators do not have the same value for all."""
     same = ((rows == rows[0]) | (np.isnan(rows) & np.isnan(rows[0]))).all(axis=0)
     return sum(not same[list(indicator.columns)].all() for indicator in indicators)
@@ -102,7 +103,10 @@ def _new_values(indicators: Sequence[IndicatorColumns], rows: Rows, others: Sequ
     least, most = np.fmin.reduce(known) - FAR, np.fmax.reduce(known) + FAR
     new = ~np.isnan(rows) & ~((least <= rows) & (rows <= most))
     mostly = 2 * new.sum(axis=0) > len(rows)
-    own = [(one, [at for at, part in zip(one.columns, one.parts, strict=True) if part != "mean"]) for one in indicators]
+    own = [
+        (indicator, [at for at, part in zip(indicator.columns, indicator.parts, strict=True) if part != "mean"])
+        for indicator in indicators
+    ]
     names = [indicator.label for indicator, at in own if mostly[at].any()]
     if not names:
         return ""

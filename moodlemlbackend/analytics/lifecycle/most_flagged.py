@@ -85,16 +85,16 @@ def find(
     now, interval = workspace.clock(), model.require()
     learned = learned_rows(workspace, model, interval)
     language = languages(site, [workspace.userid])[workspace.userid]
-    found = {}
+    courses = {}
     for course in Courses(site, rows, now):
         number, positions = over[course.context]
         reason = likely_reason(course, interval, predicted.columns, predicted.features[positions], learned)
         name = format_name(course.row.fullname or course.name, language)
-        found[course.context] = MostFlagged(
+        courses[course.context] = MostFlagged(
             course.context, name, number, len(positions), reason, now, course.end
         )  # fmt: skip
         course.forget()
-    return found
+    return courses
 
 
 def moments_over(moments: Sequence[Moment], flagged: Collection[int]) -> dict[int, tuple[int, list[int]]]:
@@ -111,11 +111,11 @@ def moments_over(moments: Sequence[Moment], flagged: Collection[int]) -> dict[in
 
 
 def remember(
-    connection: Connection, modelid: int, predicted: Collection[int], found: Mapping[int, MostFlagged], now: int
+    connection: Connection, modelid: int, predicted: Collection[int], flagged: Mapping[int, MostFlagged], now: int
 ) -> None:
     """Note which courses no one was notified about, instead of what was noted of the contexts that are predicted."""
-    kept = [one for one in listed(connection, modelid, now) if one.context not in predicted]
-    facts.write(connection, models.most_flagged_fact(modelid), [vars(one) for one in (*kept, *found.values())])
+    kept = [course for course in listed(connection, modelid, now) if course.context not in predicted]
+    facts.write(connection, models.most_flagged_fact(modelid), [vars(course) for course in (*kept, *flagged.values())])
 
 
 def listed(connection: Connection, modelid: int, now: int) -> list[MostFlagged]:
@@ -130,4 +130,4 @@ def counts(connection: Connection, now: int) -> dict[str, int]:
 
 
 def _going_on(noted: Iterable[dict[str, Any]], now: int) -> list[MostFlagged]:
-    return [one for one in (MostFlagged(**values) for values in noted) if not 0 < one.ends <= now]
+    return [course for course in (MostFlagged(**values) for values in noted) if not 0 < course.ends <= now]

@@ -85,9 +85,9 @@ def remember_components(workspace: Workspace, site: Site) -> dict[str, int]:
     """Note the site's components and activities, for what is done without the site at hand."""
     versions = {"core": int(site.version)}
     versions |= {plugin: int(float(value)) for plugin, value in plugin_versions(site).items() if _is_number(value)}
-    found = {_COMPONENTS: versions, MODULES_FACT: sorted(site.modules)}
+    current = {_COMPONENTS: versions, MODULES_FACT: sorted(site.modules)}
     with workspace.store.read() as connection:
-        changed = {name: value for name, value in found.items() if facts.read(connection, name) != value}
+        changed = {name: value for name, value in current.items() if facts.read(connection, name) != value}
     if changed:
         with workspace.store.write() as connection:
             for name, value in changed.items():
@@ -120,7 +120,7 @@ def export_model(workspace: Workspace, modelid: int, archive: Path, *, weights: 
                 f"({', '.join(absent)}), so a similar Moodle site could not import what it has learned; leave "
                 "them out and train it again, or export only its configuration."
             )
-        kept = tuple(one for one in model.indicators if not _absent([one], modules))
+        kept = tuple(indicator for indicator in model.indicators if not _absent([indicator], modules))
         model = replace(model, indicators=kept)
     if weights and not model.trained:
         raise NotTrainedError(f"Model {modelid} has not been trained yet; train it, or export only its configuration.")
@@ -252,7 +252,7 @@ def _absent(indicators: Iterable[str], modules: Collection[str] | None) -> list[
 
 
 def _configuration(model: AnalyticsModel, versions: Mapping[str, int]) -> dict[str, Any]:
-    components = {definitions.component(one) for one in (model.target, model.interval or "", *model.indicators)}
+    components = {definitions.component(element) for element in (model.target, model.interval or "", *model.indicators)}
     components.add(definitions.component(PYTHON_PROCESSOR))
     return {
         "target": model.target,
@@ -302,14 +302,14 @@ def _read_configuration(folder: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > CONFIGURATION_BYTES:
             raise ValueError("it is too large")
-        found = json.loads(path.read_bytes())
-        if not isinstance(found, dict):
+        content = json.loads(path.read_bytes())
+        if not isinstance(content, dict):
             raise TypeError("it is not an object")
         for key in ("target", "timesplitting"):
-            if not isinstance(found.get(key), str) or not found[key]:
+            if not isinstance(content.get(key), str) or not content[key]:
                 raise ValueError(f"{key} is missing")
-        indicators = found.get("indicators")
-        if not isinstance(indicators, list) or not indicators or not all(isinstance(one, str) for one in indicators):
+        indicators = content.get("indicators")
+        if not isinstance(indicators, list) or not indicators or not all(isinstance(name, str) for name in indicators):
             raise ValueError("indicators are missing")
     except FileNotFoundError:
         raise PackageError(f"The archive is not a model package: it has no {CONFIGURATION}.") from None
@@ -317,12 +317,12 @@ def _read_configuration(folder: Path) -> dict[str, Any]:
         raise PackageError(
             f"The {CONFIGURATION} of the package cannot be used ({error}); export the model again."
         ) from error
-    dependencies = found.get("dependencies")
+    dependencies = content.get("dependencies")
     return {
-        "target": found["target"],
-        "timesplitting": found["timesplitting"],
+        "target": content["target"],
+        "timesplitting": content["timesplitting"],
         "indicators": list(dict.fromkeys(indicators)),
-        "processor": found.get("processor"),
+        "processor": content.get("processor"),
         "dependencies": dependencies if isinstance(dependencies, dict) else {},
     }
 

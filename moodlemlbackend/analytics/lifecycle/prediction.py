@@ -120,15 +120,15 @@ class Prediction:
                     results.append(result)
                     self._count(result)
         with self._run_result.stage("prediction"):
-            rows = [row for found in predict_static(self._target, results) for row in self._assumed(found)]
+            rows = [row for assumed in predict_static(self._target, results) for row in self._assumed(assumed)]
         with self._run_result.stage("insights"):
             self._keep(Outcome(rows, results=results))
         if not results:
             self._nothing()
 
-    def _assumed(self, found: Any) -> list[dict[str, Any]]:
+    def _assumed(self, assumed: Any) -> list[dict[str, Any]]:
         """Rows of predictions of one result."""
-        result: Result = found.result
+        result: Result = assumed.result
         assert result.features is not None
         assert result.samples is not None
         assert result.ranges is not None
@@ -136,7 +136,7 @@ class Prediction:
         columns = headers(self._analysis.indicators, result.method.range_columns)
         cells = result.features.cells()
         rows = []
-        for row, prediction in zip(found.rows.tolist(), found.classes.tolist(), strict=True):
+        for row, prediction in zip(assumed.rows.tolist(), assumed.classes.tolist(), strict=True):
             if not self._is_news(prediction, 1.0):
                 continue
             sample, number = int(result.features.samples[row]), int(result.features.ranges[row])
@@ -212,9 +212,9 @@ class Prediction:
         """The courses about which no one is notified, because most of their students are flagged; by context."""
         if self._workspace.settings.notify_when_most_flagged or not self._target.flags_some:
             return {}
-        found = most_flagged.find(self._workspace, self._site, self._model, predicted, moments, flagged)
-        self._run_result.info += [course.sentence for course in found.values()]
-        return found
+        withheld = most_flagged.find(self._workspace, self._site, self._model, predicted, moments, flagged)
+        self._run_result.info += [course.sentence for course in withheld.values()]
+        return withheld
 
     def _explain(
         self, rows: Sequence[dict[str, Any]], predicted: PredictedSamples, positions: Sequence[int]
@@ -226,20 +226,20 @@ class Prediction:
         if not rows:
             return {}
         try:
-            found = predicted.explain(positions)
+            explanations = predicted.explain(positions)
         except ModelError as error:
             self._run_result.info.append(str(error))
             return {}
         ends = {course.context: course.end for course in self._site.courses}
         now = self._workspace.clock()
         kept = {}
-        for position, one in enumerate(found):
-            probability, likely = one.probability, one.probability_range
-            sign = 1 if float(one.explained) == rows[position]["prediction"] else -1
+        for position, explanation in enumerate(explanations):
+            probability, likely = explanation.probability, explanation.probability_range
+            sign = 1 if float(explanation.explained) == rows[position]["prediction"] else -1
             if sign < 0:
                 probability, likely = 1 - probability, likely and (1 - likely[1], 1 - likely[0])
             end = ends.get(rows[position]["contextid"], 0)
-            reasons = [reason for reason in one.reasons if could_be_known(reason.indicator, end, now)]
+            reasons = [reason for reason in explanation.reasons if could_be_known(reason.indicator, end, now)]
             kept[position] = {
                 "probability": round(probability, 5),
                 "probability_range": likely and (round(likely[0], 5), round(likely[1], 5)),

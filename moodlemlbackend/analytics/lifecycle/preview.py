@@ -92,10 +92,10 @@ class Preview:
 
     def by_model(self) -> dict[str, list[Recipients]]:
         """The people of each model, by course and role."""
-        found: dict[str, list[Recipients]] = {}
+        groups: dict[str, list[Recipients]] = {}
         for recipients in self.recipients():
-            found.setdefault(f"{recipients.model} (model {recipients.modelid})", []).append(recipients)
-        return found
+            groups.setdefault(f"{recipients.model} (model {recipients.modelid})", []).append(recipients)
+        return groups
 
     def recipients(self) -> list[Recipients]:
         """The people, by model, course and role."""
@@ -150,17 +150,17 @@ def rehearse_model(
 
 def newest(workspace: Workspace, site: Site) -> Preview:
     """Who would be notified about the predictions of each enabled model's last run that made any."""
-    now, found = workspace.clock(), []
+    now, made_by = workspace.clock(), []
     with workspace.store.read() as connection:
         for model in models.listed(connection, enabled=True, trained=True):
             withheld = set()
             if not workspace.settings.notify_when_most_flagged:
                 withheld = {course.context for course in most_flagged.listed(connection, model.id, now)}
             rows = [row for row in predictions.newest(connection, model.id) if row.contextid not in withheld]
-            found.append((model, [_as_new(row) for row in rows]))
+            made_by.append((model, [_as_new(row) for row in rows]))
     messages = [
         message
-        for model, made in found
+        for model, made in made_by
         for message in planned(workspace, site, model, write_messages(workspace, site, model, made))
     ]
     return Preview(messages)

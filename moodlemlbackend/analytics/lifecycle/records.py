@@ -201,4 +201,5 @@ def _messages(
     withheld: Collection[int],
 ) -> list[Message]:
     """The messages about predictions, but those in the contexts ``withheld``."""
-    return write_messages(workspace, site, model, [one for one in predictions if one.contextid not in withheld])
+    notified = [prediction for prediction in predictions if prediction.contextid not in withheld]
+    return write_messages(workspace, site, model, notified)

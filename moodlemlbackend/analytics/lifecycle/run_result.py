@@ -109,13 +109,13 @@ class RunResult:
     @property
     def refused(self) -> list[Analysed]:
         """The analysables that gave nothing."""
-        return [one for one in self.analysables if one.status is not AnalysisStatus.OK]
+        return [analysed for analysed in self.analysables if analysed.status is not AnalysisStatus.OK]
 
     def summary(self) -> dict[str, Any]:
         """As JSON can hold it, without single analysables: how many there are by reason."""
         reasons: dict[str, int] = {}
-        for one in self.analysables:
-            reasons[one.identifier] = reasons.get(one.identifier, 0) + 1
+        for analysed in self.analysables:
+            reasons[analysed.identifier] = reasons.get(analysed.identifier, 0) + 1
         return {
             "task": self.task,
             "model": self.modelid,
@@ -126,7 +126,8 @@ class RunResult:
             "reasons": reasons,
             "seconds": self.seconds,
             "evaluations": [
-                {key: value for key, value in vars(one).items() if key != "result"} for one in self.evaluations
+                {key: value for key, value in vars(evaluated).items() if key != "result"}
+                for evaluated in self.evaluations
             ],
         }
 

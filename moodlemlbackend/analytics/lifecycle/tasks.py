@@ -104,9 +104,9 @@ def clean_up(workspace: Workspace, site: Site) -> TaskSummary:
         summary.removed["predictions"] = _forget_contexts(connection, contexts)
         summary.removed["calculations"] = _forget_calculations(connection, workspace, contexts)
     with workspace.store.read() as connection:
-        found = models.listed(connection)
+        listed = models.listed(connection)
         known = rows_of_models.ids(connection)
-    for model in found:
+    for model in listed:
         summary.removed["registers"] = summary.removed.get("registers", 0) + _forget_analysables(workspace, site, model)
     summary.removed["files"] = dataset_files.remove_unknown(workspace, time.time() - DAY)
     summary.removed["folders"] = _remove_folders(workspace, known)
@@ -129,8 +129,8 @@ def _each(
         summary.info.append("Analytics is switched off on the site; nothing was done.")
         return summary
     with workspace.store.read() as connection:
-        found = models.listed(connection, enabled=True)
-    chosen = [model for model in found if model.trained] if task == "predict" else _learning(found)
+        enabled = models.listed(connection, enabled=True)
+    chosen = [model for model in enabled if model.trained] if task == "predict" else _learning(enabled)
     if not chosen:
         need = "enabled and trained" if task == "predict" else "enabled, able to learn, and given an interval"
         summary.info.append(f"No model is {need}; nothing was done.")
@@ -148,8 +148,8 @@ def _each(
     return summary
 
 
-def _learning(found: Sequence[AnalyticsModel]) -> list[AnalyticsModel]:
-    return [model for model in found if not model.static and model.interval]
+def _learning(enabled: Sequence[AnalyticsModel]) -> list[AnalyticsModel]:
+    return [model for model in enabled if not model.static and model.interval]
 
 
 def _unexpected(workspace: Workspace, error: Exception) -> str:

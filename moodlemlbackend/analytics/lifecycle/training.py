@@ -119,7 +119,7 @@ class _Training:
         run_result = self._run_result
         if not self._reasons:
             run_result.status = Status.NO_DATASET
-            run_result.info.append("There is no new data to train with.")
+            run_result.info.append("There is no new data to train on.")
             return
         with run_result.stage("merge"):
             merged = self._merge()
@@ -207,7 +207,7 @@ def _finish_interrupted(workspace: Workspace, model: AnalyticsModel, run_result:
         begun = facts.read(connection, models.training_fact(model.id))
     if begun is not None and backend.published(workspace, model) not in (None, begun["former"]):
         _settle(workspace, model)
-        run_result.info.append("An interrupted training turned out to be complete; it is recorded now.")
+        run_result.info.append("An interrupted training run turned out to be complete; it is recorded now.")
 
 
 def _settle(workspace: Workspace, model: AnalyticsModel) -> None:

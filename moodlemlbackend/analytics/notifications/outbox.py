@@ -143,18 +143,18 @@ def _unwanted(workspace: Workspace, site: Site | None, deliveries: Sequence[Deli
         off = notifications.unwanted(connection)
     named = named_users(site, users) if site else {}
     processors = wanted_processors(site, users, workspace.clock()) if site else {}
-    found = {}
+    unwanted = {}
     for delivery in deliveries:
         user, channel = delivery.userid, delivery.channel
         if site and user not in named:
-            found[delivery] = f"User {user} can no longer log in to Moodle."
+            unwanted[delivery] = f"User {user} can no longer log in to Moodle."
         elif site and channel == EMAIL and not named[user].email:
-            found[delivery] = f"User {user} has stopped e-mail in Moodle."
+            unwanted[delivery] = f"User {user} has stopped e-mail in Moodle."
         elif channel not in allowed(processors.get(user)):
-            found[delivery] = f"User {user} has switched off insights by {channel} in Moodle."
+            unwanted[delivery] = f"User {user} has switched off insights by {channel} in Moodle."
         elif (user, channel) in off:
-            found[delivery] = f"User {user} has switched off {channel}."
-    return found
+            unwanted[delivery] = f"User {user} has switched off {channel}."
+    return unwanted
 
 
 def _withdraw(workspace: Workspace, unwanted: Mapping[Delivery, str], result: Delivered) -> None:

@@ -10,7 +10,7 @@ from moodlemlbackend.operations.trained_models import MODEL_ID
 from moodlemlbackend.server.jobs.job import DIRHASH
 
 ABOUT = (
-    "The server mode of Moodle's learning analytics. Every answer other than 200 is one sentence of plain "
+    "The server mode of Moodle's learning analytics. Every response other than 200 is one sentence of plain "
     "text. All addresses except version, health and this document need HTTP Basic."
 )
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 UniqueId = Annotated[str, Query(pattern=f"^{MODEL_ID.pattern}$", description="Moodle's id of the model")]
 DirHash = Annotated[str, Query(pattern=f"^{DIRHASH.pattern}$", description="md5 of Moodle's output directory")]
-RunId = Annotated[str, Query(pattern=f"^{RUNID.pattern}$", description="runid of an evaluation's answer")]
+RunId = Annotated[str, Query(pattern=f"^{RUNID.pattern}$", description="runid from an evaluation's response")]
 
 
 def add_calls(app: FastAPI) -> None:

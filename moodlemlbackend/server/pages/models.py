@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi import Path as InPath
@@ -31,6 +31,9 @@ DirHash = Annotated[str, InPath(pattern=f"^{DIRHASH.pattern}$")]
 RunId = Annotated[str, InPath(pattern=f"^{RUNID.pattern}$")]
 Figure = Annotated[str, InPath(pattern=f"^{model_index.FIGURE.pattern}$")]
 
+REFRESH_SECONDS = 30
+"""Between two looks at the list of models and the queue."""
+
 _POLICY_OF_REPORTS = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; "
     "form-action 'none'; sandbox"
@@ -44,14 +47,15 @@ def add_pages(app: FastAPI) -> None:
     """Add the pages to the application."""
 
     @app.get("/", **_HIDDEN)
-    async def index(request: Request, user: AnyLogin) -> Response:
+    async def index(request: Request, user: AnyLogin, refresh: Literal["on", "off"] = "on") -> Response:
         state = request.app.state
         if state.authenticator.is_person(user):
             return RedirectResponse("/insights", 303)
         owner = _owner(request, user)
         local = "://" not in state.settings.directory
         entries = await asyncio.to_thread(model_index.entries, state.storage, owner, read_models=local)
-        return await _page(request, "index.html", user, entries=entries, queues=_queues(request, user), refresh=30)
+        queues, seconds = _queues(request, user), REFRESH_SECONDS if refresh == "on" else None
+        return await _page(request, "index.html", user, seconds, entries=entries, queues=queues, refresh=seconds)
 
     @app.get("/models/{uniqueid}/{dirhash}", **_HIDDEN)
     async def model(request: Request, user: PageUserLogin, uniqueid: UniqueId, dirhash: DirHash) -> Response:
@@ -129,13 +133,14 @@ def _queues(request: Request, user: str) -> list[dict[str, Any]]:
     ]
 
 
-async def _page(request: Request, template: str, user: str | None, **values: Any) -> Response:
+async def _page(request: Request, template: str, user: str | None, again: int | None = None, **values: Any) -> Response:
     choose(language_of(ENGLISH))  # administrators', whose templates have no other
     links = navigation(logged_in=user is not None, site=request.app.state.request_contexts is not None)
 
     def make() -> Response:
         log_out = log_out_token(request)
-        return render(template, headers=HEADERS if log_out else None, user=user, log_out=log_out, links=links, **values)
+        headers = {**(HEADERS if log_out else {}), **({"Refresh": str(again)} if again else {})}
+        return render(template, headers=headers, user=user, log_out=log_out, links=links, **values)
 
     return await asyncio.to_thread(make)
 

@@ -60,7 +60,7 @@ ENGLISH = {
     "stale form": "The form has expired, so nothing was changed. Go back, reload the page and try again.",
     "nothing selected": "Nothing is selected. Go back and tick at least one entry.",
     "too many selected": "Too many entries are selected. Select at most {count} at a time.",
-    "several contexts": "The selected entries belong to different courses. Select entries of one course at a time.",
+    "several contexts": "The selected entries belong to different courses. Select entries from one course at a time.",
     "no addresses": "None of the selected students has an e-mail address in Moodle.",
     "bad interval": "The model can't use this interval or mode. Reload the page and choose another.",
     # Places.

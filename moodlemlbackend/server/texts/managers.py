@@ -171,9 +171,9 @@ ENGLISH = {
     "package with": "in the package",
     "package without": "not in the package",
     "package weights": "Also import what the model has learned",
-    "package versions": "Import it although the versions differ",
-    "package alike": "There are already {count} models like this one. Importing adds another one and replaces none.",
-    "package alike one": "There is already a model like this one. Importing adds another one and replaces none.",
+    "package versions": "Import it even though the versions differ",
+    "package alike": "There are already {count} models like this one. Importing adds another one; nothing is replaced.",
+    "package alike one": "There is already a model like this one. Importing adds another one; nothing is replaced.",
     "package means": "The model is imported disabled. It predicts nothing until you enable it.",
     "export": "Export",
     "export means": "A package that Moodle and other sites can import. Nothing in it reveals which site it comes from.",
@@ -216,7 +216,7 @@ ENGLISH = {
     "step merge": "Preparing the data",
     "step training": "Training",
     "step evaluation": "Evaluating",
-    "step past": "Reading the past of courses",
+    "step past": "Reading the history of courses",
     "step backtest": "Training and predicting in the past",
     "step prediction": "Predicting",
     "step explanation": "Explaining the predictions",
@@ -227,7 +227,7 @@ ENGLISH = {
     "step reads": "reading the data set",
     "step writes": "writing the report",
     "step counted": "{done} of {total}",
-    "step learned": "{done} of {total} trainings",
+    "step learned": "{done} of {total} training runs",
     "step uncounted": "We don't know yet how long this will take.",
     "run element": "Last: {name}",
     "run refreshes": "This page reloads every few seconds.",
@@ -241,7 +241,7 @@ ENGLISH = {
     "run stopped": "The run was stopped. Completed parts are kept; everything else is as it was before.",
     "run too long": "The run was stopped because it took longer than {seconds} s, the limit in the setting time_limit.",
     "run score": "{interval}: {score}",
-    "run past": "Flagged in time: {in_time}. Right: {precision}. Warnings per teacher and week: {load}.",
+    "run past": "Flagged in time: {in_time}. Right: {precision}. Warnings per teacher per week: {load}.",
     "run backtest": "What the intervals would have done, by course",
     "figures": "Total",
     "counted analysables": "{count} new courses or users",
@@ -274,8 +274,8 @@ ENGLISH = {
     "backtest ranges": "By part of the course",
     "backtest courses": "By course",
     "backtest days": (
-        "Half of the students flagged in time still came for {lower} to {upper} days after the first warning (median "
-        "{median})."
+        "Half of the students flagged in time kept visiting for {lower} to {upper} days after the first warning "
+        "(median {median})."
     ),
     "backtest flagged": "In {flagged} of {courses} courses, more than half of the students would have been flagged.",
     "backtest calibration": (
@@ -304,7 +304,7 @@ ENGLISH = {
     "column mcc": "MCC",
     "column auc": "AUC",
     "column brier": "Brier",
-    "column load": "Warnings per teacher and week",
+    "column load": "Warnings per teacher per week",
     "column flagged": "Most at once",
     "column range": "Part",
     "column course": "Course",

@@ -5,13 +5,15 @@ from __future__ import annotations
 ENGLISH = {
     "recipients": "Who would be notified",
     "recipients intro": (
-        "This is who gets messages about the newest predictions of each enabled model, those of its last run that made "
-        "any. The next run notifies people about its own predictions only."
+        "This page shows who gets messages about each enabled model's newest predictions: those from its last run that "
+        "made any. The next run notifies people about its own predictions only."
     ),
     "recipients dry run": "To see what the next run would send, use: moodlemlbackend tasks predict --dry-run",
     "recipients counts": "People: {people}. Students among them: {students}. Messages: {messages}.",
     "recipients none": "Nobody would get a message about the newest predictions.",
-    "recipients none how": "Either the enabled models have not predicted anything yet, or nobody may see it.",
+    "recipients none how": (
+        "Either the enabled models have not predicted anything yet, or nobody is allowed to see their predictions."
+    ),
     "recipients pages": "Pages of recipients",
     "notifications off": "Notifications are off: nobody is notified.",
     "notifications how": (

@@ -441,6 +441,7 @@ def test_commands(predicted, site_url, site, monkeypatch):
     monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(predicted.folder))
     monkeypatch.setenv("MOODLEMLBACKEND_SITE", site_url)
     monkeypatch.setenv("MOODLEMLBACKEND_NOTIFICATIONS", "on")
+    monkeypatch.setenv("COLUMNS", "200")  # no name is wrapped
 
     def run(*arguments, code=0):
         done = CliRunner().invoke(main, ["insights", *arguments])

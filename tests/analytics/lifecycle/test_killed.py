@@ -224,7 +224,7 @@ def test_a_training_that_outlives_its_task_is_waited_for(site_url, site, tmp_pat
         outcome = lifecycle.train(workspace, site, modelid)
         go.set()
         orphan.join()
-        assert "An interrupted training turned out to be complete; it is recorded now." in outcome.info
+        assert "An interrupted training run turned out to be complete; it is recorded now." in outcome.info
         check_learned_once(workspace, modelid)
 
 

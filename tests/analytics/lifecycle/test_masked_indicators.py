@@ -50,4 +50,4 @@ def test_an_evaluation_promises_nothing_by_it(workspace, site):
     [evaluated] = lifecycle.evaluate(workspace, site, modelid, interval=QUARTERS).evaluations
     record = read_record(Path(evaluated.dir))
     assert (record.facts["masked"], record.facts["after_end"]) == ([AFTER_END], [])
-    assert "Left out of the training" in {one.title for one in diagnostics(record)}
+    assert "Left out of training" in {one.title for one in diagnostics(record)}

@@ -227,15 +227,15 @@ MIDDLE = START + 5 * WEEK
         ({"now": MIDDLE}, ""),  # no one came, and all were enrolled when it began
         ({"now": END + 1, "first": START, "last": END}, "according to them it ended on 23 January 2024"),
         ({"now": START - 1}, "according to them it has not begun"),
-        ({"now": MIDDLE, "first": START + 3 * WEEK}, "first came around 5 December 2023, 21 days after its start"),
-        ({"now": MIDDLE, "first": START - 4 * WEEK}, "first came around 17 October 2023, 28 days before its start"),
+        ({"now": MIDDLE, "first": START + 3 * WEEK}, "first visited around 5 December 2023, 21 days after its start"),
+        ({"now": MIDDLE, "first": START - 4 * WEEK}, "first visited around 17 October 2023, 28 days before its start"),
         (
             {"now": MIDDLE, "startdate": START - 9 * WEEK},
             "were enrolled around 14 November 2023, 63 days after its start",
         ),
         (
             {"now": START + 20 * WEEK, "first": START, "last": START + 8 * WEEK, "enddate": START + 30 * WEEK},
-            "its students last came around 9 January 2024, but it has not ended",
+            "its students last visited around 9 January 2024, but it has not ended",
         ),
     ],
 )

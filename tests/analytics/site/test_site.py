@@ -566,7 +566,7 @@ def test_site_check_says_what_it_found(small, command):
     shown = command("site", "check", "--now", str(NOW), env=env)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "3: 2 with both dates, 1 without an end, 0 without a start" in shown.stdout
-    assert "1 courses can be trained on, 1 predicted now" in shown.stdout
+    assert "1 courses can be used for training, 1 for prediction now" in shown.stdout
     assert "Set an end date in the" in shown.stdout
     assert "ongoing" not in shown.stdout
     assert "ongoing" in command("site", "check", "--now", str(NOW), "--all", env=env).stdout

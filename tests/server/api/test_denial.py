@@ -81,7 +81,10 @@ def assert_closed(connection):
         assert connection.recv(1) == b""
 
 
-@pytest.mark.parametrize(("pause", "size", "refused"), [(0.04, 1, "too slow"), (0.02, 1000, None), (1, 1, "Nothing")])
+@pytest.mark.parametrize(
+    ("pause", "size", "refused"),
+    [(0.04, 1, "too slow"), (0.02, 1000, None), (1, 1, "The upload stopped for 0.5 seconds")],
+)
 def test_an_upload_has_to_bring_a_little(monkeypatch, pause, size, refused):
     monkeypatch.setattr(limits, "IDLE_SECONDS", 0.5)
     sent = 0

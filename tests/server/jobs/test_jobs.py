@@ -125,7 +125,7 @@ def test_one_trainer_a_model_at_a_time(tmp_path, files, threads):
             os.kill(worker, signal.SIGCONT)
         assert [one.result().json()["status"] for one in (*same, other)] == [0, 0, 0]
         log = (server.base / "same" / HASH / "logs").iterdir()
-        assert sum("The former model remembers" in (run / "info.log").read_text() for run in log) == 1
+        assert sum("The previous model remembers" in (run / "info.log").read_text() for run in log) == 1
 
 
 def test_a_client_that_goes_away_frees_its_worker(server, client, files):

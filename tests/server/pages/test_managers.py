@@ -345,7 +345,7 @@ def test_a_backtest_on_a_phone(server, address, browser):
 
 def test_training_and_prediction_say_what_came_of_them(manager, address):
     begin(manager, address, "train")
-    assert re.search(r"no new data to train with|samples", ended(manager, address))
+    assert re.search(r"no new data to train on|samples", ended(manager, address))
     begin(manager, address, "predict")
     text = ended(manager, address)
     assert re.search(r"nothing new to predict|predictions", text)

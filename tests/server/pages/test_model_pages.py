@@ -44,6 +44,8 @@ def test_the_list_of_models(client):
     ):
         assert part in found.text
     assert "1 of 1 workers are running" in found.text
+    assert found.headers["refresh"] == "30"
+    assert "refresh" not in client.get("/?refresh=off").headers, "whoever reads slowly can stop it"
 
 
 def test_a_model_its_runs_scores_and_figures(client):

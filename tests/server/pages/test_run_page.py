@@ -25,7 +25,7 @@ def shown(run: PageRun, *events: dict) -> str:
         "log_out": "", "minimum": 0.7, "now": 1_075.0,
         "dates": SimpleNamespace(minute=lambda _seconds: "now", zone="UTC"),
     }  # fmt: skip
-    page = render("site/run.html", user="Ada", links=[], token="t", log_out="", **values)
+    page = render("site/run.html", user="Ada", links=[], token="t", **values)
     return page.body.decode()
 
 
@@ -43,7 +43,7 @@ def test_each_stage_is_named_with_how_far_it_has_come():
     assert re.search(r'role="status">\s*<p><strong>Calculating indicators</strong>', text)
     assert "<li>Reading the site" in text
     text = shown(run, {"event": "stage", "stage": "past"}, {"event": "progress", "done": 2, "total": 5, "name": "B"})
-    assert "<title>Reading the past of courses 40%" in text
+    assert "<title>Reading the history of courses 40%" in text
 
 
 def test_an_evaluation_says_which_interval_and_training_of_how_many():
@@ -51,7 +51,7 @@ def test_an_evaluation_says_which_interval_and_training_of_how_many():
     text = shown(run, {"event": "stage", "stage": "evaluation", "interval": DECILES, "number": 2, "of": 3})
     assert "Evaluating: tenths of the course (interval 2 of 3)</strong>: waiting for the processor to start" in text
     text = shown(run, {"event": "progress", "done": 4, "total": 16, "name": ""})
-    assert "4 of 16 trainings (25%)" in text
+    assert "4 of 16 training runs (25%)" in text
     assert "the data set" not in text
     text = shown(run, {"event": "progress", "done": 16, "total": 16, "name": ""}, {"event": "phase", "phase": "writes"})
     assert "(interval 2 of 3)</strong>: writing the report" in text
@@ -76,7 +76,7 @@ def test_an_evaluation_shows_what_intervals_give_in_time():
     done = {"event": "done", "info": ["Choose deciles."], "figures": {}, "evaluations": evaluations, "failed": False}
     text = shown(PageRun("evaluate", 1, 2), done)
     assert text.index("tenths of the course: 0.710") < text.index("quarters of the course: 0.600")
-    assert text.count("Flagged in time: 23%. Right: –. Warnings per teacher and week: 2.4.") == 1
+    assert text.count("Flagged in time: 23%. Right: –. Warnings per teacher per week: 2.4.") == 1
     assert 'href="/analytics/models/1/backtest"' in text
 
 

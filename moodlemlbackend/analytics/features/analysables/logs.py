@@ -58,8 +58,8 @@ class Logs:
             wanted[self._event_codes[event]] = True
         return wanted[self._codes]
 
-    def tells(self, event: str) -> bool:
-        """Whether an event is told apart."""
+    def distinguishes(self, event: str) -> bool:
+        """Whether an event is distinguished."""
         return event in self._event_codes
 
     def segments(self, ranges: Ranges) -> tuple[Integers, Integers]:

@@ -186,7 +186,7 @@ class _Footprints:
 
     def of_events(self, events: tuple[str, ...]) -> Flags:
         """Which groups are of one of these events; those of activities that are not asked for are not told apart."""
-        return self.logs.of_events(event for event in events if self.logs.tells(event))[self.rows]
+        return self.logs.of_events(event for event in events if self.logs.distinguishes(event))[self.rows]
 
     def mark(self, chosen: Flags) -> Flags:
         """Where there is one of the chosen groups: (ranges, activities)."""

@@ -88,7 +88,7 @@ def figures(courses: Sequence[PredictedCourse], predictions: Predictions, studen
         }
         for at, course in enumerate(courses)
     ]
-    found: dict[str, Any] = _plain(
+    result: dict[str, Any] = _plain(
         {
             "first": predictions.moments.min(initial=2**62),
             "last": predictions.moments.max(initial=0),
@@ -104,7 +104,7 @@ def figures(courses: Sequence[PredictedCourse], predictions: Predictions, studen
             "by_course": by_course,
         }
     )
-    return found
+    return result
 
 
 class _Figures:
@@ -116,8 +116,8 @@ class _Figures:
         self._labels = np.full(len(known), -1, np.int64)
         self._labels[known] = students.labels[predictions.students[known]]
         self._first = np.full(len(students.labels), np.iinfo(np.int64).max)
-        told = known & predictions.warned
-        np.minimum.at(self._first, predictions.students[told], predictions.moments[told])
+        warned = known & predictions.warned
+        np.minimum.at(self._first, predictions.students[warned], predictions.moments[warned])
         self._warned = self._first < np.iinfo(np.int64).max
         self._in_time = self._warned & (self._first < students.last_visits)
 
@@ -130,7 +130,7 @@ class _Figures:
         right = int(labels[warned].sum())
         top = np.argsort(-chances, kind="stable")[: math.ceil(TOP_SHARE * len(rows))]
         promised, real = float(chances.sum()), int(labels.sum())
-        found = {
+        values = {
             "predictions": len(rows),
             "warnings": warnings,
             "right": right,
@@ -144,9 +144,9 @@ class _Figures:
             "precision_top_tenth": _share(int(labels[top].sum()), len(top)),
         }
         if people is not None:
-            found |= self._of_people(people)
-            found["in_time_f1"] = f1_score(found["precision"], found["in_time"])
-        return found
+            values |= self._of_people(people)
+            values["in_time_f1"] = f1_score(values["precision"], values["in_time"])
+        return values
 
     def _of_people(self, people: Integers) -> dict[str, Any]:
         """Of those who left: how many were warned, how many while they still came, and how many days before."""
@@ -167,14 +167,14 @@ def f1_score(precision: float, recall: float) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def overloads(found: Mapping[str, Any]) -> bool:
+def overloads(past: Mapping[str, Any]) -> bool:
     """Whether more than half of the students would be flagged in more than half of the courses."""
-    return "load" in found and found["load"]["courses_flagged_by_more_than_half"] > MOST_FLAGGED * found["courses"]
+    return "load" in past and past["load"]["courses_flagged_by_more_than_half"] > MOST_FLAGGED * past["courses"]
 
 
-def rank(found: Mapping[str, Any]) -> tuple[bool, bool, float]:
+def rank(past: Mapping[str, Any]) -> tuple[bool, bool, float]:
     """A key that is highest for the interval that gives most in time, given its figures or nothing."""
-    return not overloads(found), "load" in found, found.get("in_time_f1") or 0.0
+    return not overloads(past), "load" in past, past.get("in_time_f1") or 0.0
 
 
 def _bounds(every: _Figures, rows: Sequence[Integers], people: Sequence[Integers]) -> dict[str, tuple[float, float]]:
@@ -184,14 +184,14 @@ def _bounds(every: _Figures, rows: Sequence[Integers], people: Sequence[Integers
         every.of(np.concatenate([rows[at] for at in chosen]), np.concatenate([people[at] for at in chosen]))
         for chosen in random.integers(courses, size=(DRAWS if courses > 1 else 0, courses))
     ]
-    found = {}
+    bounds = {}
     for name in BOUNDED:
-        values = np.array([one[name] for one in drawn], np.float64)
+        values = np.array([draw[name] for draw in drawn], np.float64)
         values = values[~np.isnan(values)]
         if len(values):
             low, high = np.percentile(values, INSIDE)
-            found[name] = (float(low), float(high))
-    return found
+            bounds[name] = (float(low), float(high))
+    return bounds
 
 
 def _calibration_factor(by_course: Sequence[Mapping[str, Any]]) -> float:
@@ -199,8 +199,8 @@ def _calibration_factor(by_course: Sequence[Mapping[str, Any]]) -> float:
 
     Half a case is added to both numbers.
     """
-    predicted = [one for one in by_course if one["predictions"]]
-    logarithms = [abs(math.log((one["promised"] + 0.5) / (one["real"] + 0.5))) for one in predicted]
+    predicted = [course for course in by_course if course["predictions"]]
+    logarithms = [abs(math.log((course["promised"] + 0.5) / (course["real"] + 0.5))) for course in predicted]
     return math.exp(float(np.mean(logarithms))) if logarithms else math.nan
 
 
@@ -208,11 +208,13 @@ def _load(courses: Sequence[PredictedCourse], by_course: Sequence[Mapping[str, A
     """How much work the warnings make; a teacher's weeks are those in which a course of theirs went on."""
     weeks: set[tuple[int, int]] = set()
     received = 0
-    flagged = [one["flagged"] for one in by_course]
-    for course, found in zip(courses, by_course, strict=True):
+    flagged = [row["flagged"] for row in by_course]
+    for course, row in zip(courses, by_course, strict=True):
         teachers = course.teachers.tolist()
-        weeks |= {(one, week) for one in teachers for week in range(course.start // WEEK, course.end // WEEK + 1)}
-        received += len(teachers) * found["warnings"]
+        weeks |= {
+            (teacher, week) for teacher in teachers for week in range(course.start // WEEK, course.end // WEEK + 1)
+        }
+        received += len(teachers) * row["warnings"]
     return {
         "teachers": len({teacher for teacher, _ in weeks}),
         "warnings_a_teacher_and_week": _share(received, len(weeks)),
@@ -235,9 +237,9 @@ def _share(part: float, whole: float) -> float:
 def _plain(value: Any) -> Any:
     """A value as JSON can hold it: numbers of NumPy as Python's, one that is not defined as None."""
     if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, (float, np.floating)):
         return None if math.isnan(value) else round(float(value), 4)
     return int(value) if isinstance(value, np.integer) else value

@@ -120,11 +120,11 @@ def _analyse(site: Site, analysis: Analysis, row: CourseRow) -> Iterator[Result]
 def _moments(site: Site, analysis: Analysis, row: CourseRow) -> dict[int, list[TimeSplitting]]:
     """At which times a course is predicted, and by which methods."""
     [course] = Courses(site, [row], analysis.now)
-    found: dict[int, list[TimeSplitting]] = {}
+    methods: dict[int, list[TimeSplitting]] = {}
     for method in analysis.methods:
         for moment in method.moments(course, site.zone):
-            found.setdefault(moment, []).append(method)
-    return found
+            methods.setdefault(moment, []).append(method)
+    return methods
 
 
 def _id(result: Result) -> str:

@@ -107,21 +107,22 @@ def go_through_past(
     with result.stage("past"):
         pasts = _read(site, analysis, shown)
     with tempfile.TemporaryDirectory(prefix="backtest-") as folder:
-        plans = {one: plan for one in intervals if (plan := _Plan(analysis, pasts, one, Path(folder))).write()}
+        drafts = {interval: _Plan(analysis, pasts, interval, Path(folder)) for interval in intervals}
+        plans = {interval: plan for interval, plan in drafts.items() if plan.write()}
         with result.stage("backtest"):
             verdict = backend.backtest(model, [plan.file for plan in plans.values()]) if plans else None
         if verdict is not None and verdict.status != Status.OK:
             result.status, result.info = verdict.status, verdict.info
             return
-        found = {one: _judge(result, analysis, plans.get(one), one) for one in intervals}
+        by_interval = {interval: _judge(result, analysis, plans.get(interval), interval) for interval in intervals}
     result.intervals = dict(
         sorted(
-            found.items(),
+            by_interval.items(),
             key=lambda pair: (not definitions.cannot_help(model.target, pair[0]), *rank(pair[1])),
             reverse=True,
         )
     )
-    result.info += dict.fromkeys(one["sentence"] for one in result.intervals.values())
+    result.info += dict.fromkeys(interval["sentence"] for interval in result.intervals.values())
     if not plans:
         result.status = Status.NOT_ENOUGH_DATA
         return
@@ -230,5 +231,5 @@ def _judge(result: Backtest, analysis: Analysis, plan: _Plan | None, interval: s
         for past in predicted
     ]
     result.predictions[interval] = predictions
-    found = figures(courses, predictions, students)
-    return {"sentence": sentence(target, interval, found), "trainings": len(plan.trainings), **found}
+    values = figures(courses, predictions, students)
+    return {"sentence": sentence(target, interval, values), "trainings": len(plan.trainings), **values}

@@ -28,7 +28,9 @@ def sentence(target: Target, interval: str, figures: Mapping[str, Any]) -> str:
         parts.append(f"{100 * figures['precision']:.0f} of 100 were right")
     if figures["in_time"] is None:
         return f"{'; '.join(parts)}; none of the students {_left(target)}."
-    timely = f"{100 * figures['in_time']:.0f} of 100 students who {_left(target)} were flagged while they still came"
+    timely = (
+        f"{100 * figures['in_time']:.0f} of 100 students who {_left(target)} were flagged while they were still active"
+    )
     if figures["days_median"] is not None:
         timely += f", {_days(figures['days_median'])} before their last visit"
     return f"{'; '.join(parts)}, and {timely}."

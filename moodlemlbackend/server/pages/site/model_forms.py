@@ -111,7 +111,7 @@ def create(ctx: RequestContext, form: PageForm) -> Page | Response:
     typed = ModelForm.sent(target, form)
     typed.check(ctx, None)
     if typed.errors or form.text(FIND):
-        return _page(ctx, typed, None, finds=bool(form.text(FIND)))
+        return _page(ctx, typed, None, searches=bool(form.text(FIND)))
     made = models.create(
         ctx.workspace, target, typed.indicators, interval=typed.interval or None, processor=typed.processor or None,
         name=typed.name, contexts=typed.contexts,
@@ -137,7 +137,7 @@ def change(ctx: RequestContext, modelid: int, form: PageForm) -> Page | Response
         typed.indicators, typed.processor = [*model.indicators], model.processor or ""
     typed.check(ctx, model)
     if typed.errors or form.text(FIND):
-        return _page(ctx, typed, model, finds=bool(form.text(FIND)))
+        return _page(ctx, typed, model, searches=bool(form.text(FIND)))
     changes: Changes = {
         "name": typed.name, "contexts": typed.contexts, "interval": typed.interval or None,
         "processor": typed.processor or None, "indicators": _in_order(model.indicators, typed.indicators),
@@ -152,10 +152,10 @@ def change(ctx: RequestContext, modelid: int, form: PageForm) -> Page | Response
     return go(f"{here}?done=edit")
 
 
-def _page(ctx: RequestContext, typed: ModelForm, model: AnalyticsModel | None, *, finds: bool = False) -> Page:
+def _page(ctx: RequestContext, typed: ModelForm, model: AnalyticsModel | None, *, searches: bool = False) -> Page:
     results: list[NamedContext] = []
     more = False
-    if finds:
+    if searches:
         typed.errors = {}
         results = contexts.search(ctx, typed.search.strip(), limits.PAGE_CONTEXTS)
         more = len(results) > limits.PAGE_CONTEXTS
@@ -167,7 +167,7 @@ def _page(ctx: RequestContext, typed: ModelForm, model: AnalyticsModel | None, *
         "too_late": [interval for interval in intervals if definitions.cannot_help(typed.target, interval)],
         "processors": processor_names(), "groups": _groups(ctx, typed), "chosen": chosen,
         "results": [context for context in results[: limits.PAGE_CONTEXTS] if context.id not in chosen],
-        "finds": finds, "more": more,
+        "searches": searches, "more": more,
     }  # fmt: skip
     return Page("model-form.html", values)
 
