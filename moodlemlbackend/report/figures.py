@@ -86,7 +86,7 @@ def precision_recall(record: Record) -> Figure | None:
     if record.kind == TRAINING:
         return None
     figure, axes = _square("Precision and recall")
-    axes.set(xlabel="Found: share of the class (recall)", ylabel="Right: share of those predicted (precision)")
+    axes.set(xlabel="Found: share of the class (recall)", ylabel="Right: share of predictions (precision)")
     for k in _shown(record):
         heights = curves.precision_heights(record, k)
         if len(heights):
