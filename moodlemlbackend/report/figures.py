@@ -86,7 +86,7 @@ def precision_recall(record: Record) -> Figure | None:
     if record.kind == TRAINING:
         return None
     figure, axes = _square("Precision and recall")
-    axes.set(xlabel="Found: share of the class (recall)", ylabel="Right: share of predictions (precision)")
+    axes.set(xlabel="Found: share of the class (recall)", ylabel="Right: share of those predicted (precision)")
     for k in _shown(record):
         heights = curves.precision_heights(record, k)
         if len(heights):
@@ -342,7 +342,7 @@ def _class(record: Record, k: int) -> str:
 
 
 def _name(record: Record, k: int) -> str:
-    return _short(record.classes[k], 26)
+    return _short(record.classes[k], 26 if len(record.classes) == 2 else 16)
 
 
 def _short(text: str, length: int) -> str:
