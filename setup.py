@@ -43,6 +43,7 @@ ROOMS = {
     "postgresql": ["psycopg[binary]>=3.2.1"],
     "mysql": ["PyMySQL>=1.1"],
     "s3": ["s3fs>=2025.5.1"],
+    "lti": ["httpx>=0.27", "PyJWT[crypto]>=2.10.1"],
 }
 
 TEST = [

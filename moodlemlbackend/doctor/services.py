@@ -150,7 +150,7 @@ def _server() -> Iterator[Finding]:
     settings = load_server_settings()
     from moodlemlbackend.server.auth.authenticator import Authenticator
 
-    Authenticator(settings.users, settings.people)
+    Authenticator(settings.users, settings.people, registrations=settings.lti)
     if "://" not in settings.directory:
         yield from check_folder(Path(settings.directory))
         yield from check_privacy(Path(settings.directory))

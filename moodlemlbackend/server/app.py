@@ -54,10 +54,11 @@ def create_app(settings: ServerSettings, analytics: AnalyticsSettings | None = N
     )  # fmt: skip
     app.state.settings = settings
     app.state.metrics = metrics
-    app.state.authenticator = Authenticator(settings.users, settings.people, metrics.failed_logins.inc)
+    app.state.authenticator = Authenticator(settings.users, settings.people, metrics.failed_logins.inc, settings.lti)
     app.state.storage = open_storage(settings.directory)
     shared = SharedLogins(open_shared(settings.directory))
     app.state.sessions = BrowserSessions(shared, app.state.authenticator.fingerprint)
+    app.state.shared_logins = shared
     app.state.form_tokens = FormTokens(shared)
     app.state.store_reached = False
     app.state.analytics = analytics if analytics and analytics.site else None
@@ -70,6 +71,8 @@ def create_app(settings: ServerSettings, analytics: AnalyticsSettings | None = N
     add_pages(app)
     if app.state.analytics is not None:
         _add_site_pages(app)
+    if settings.lti:
+        _add_lti(app)
     return app
 
 
@@ -82,6 +85,19 @@ def _add_site_pages(app: FastAPI) -> None:
             f"{install_line('server', 'analytics')}, or set no site."
         ) from error
     add_site_pages(app)
+
+
+def _add_lti(app: FastAPI) -> None:
+    if app.state.analytics is None:
+        raise UsageError("The setting lti needs the pages of a Moodle site; set site, or remove lti.")
+    try:
+        from moodlemlbackend.server.lti.routes import add_lti
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"The setting lti needs the package {error.name}: "
+            f"{install_line('server', 'analytics', 'lti')}, or remove lti."
+        ) from error
+    add_lti(app)
 
 
 @asynccontextmanager

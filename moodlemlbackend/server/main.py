@@ -50,7 +50,7 @@ class _Server(uvicorn.Server):
             state.loop.call_soon_threadsafe(self._stop)
 
     def handle_reload(self, _number: int, _frame: FrameType | None) -> None:
-        """Read the settings users and people again."""
+        """Read the settings users, people and lti again."""
         state = self._app.state
         if hasattr(state, "jobs"):
             state.loop.call_soon_threadsafe(self._read_users)
@@ -59,7 +59,7 @@ class _Server(uvicorn.Server):
         state = self._app.state
         try:
             settings = load_server_settings(directory=state.settings.directory)
-            state.authenticator.replace_users(settings.users, settings.people)
+            state.authenticator.replace_users(settings.users, settings.people, settings.lti)
         except BackendError as error:
             log.error("Users not read; the previous ones may still log in", extra={"reason": str(error)})
             return

@@ -61,8 +61,13 @@ class RequestMiddleware:
                 answer["X-Request-ID"] = request_id
                 for name, value in _HEADERS.items():
                     answer.setdefault(name, value)
-                if "cookie" in scope["state"]:
-                    answer.append("Set-Cookie", scope["state"]["cookie"])
+                if "frames" in scope["state"]:
+                    policy = answer["Content-Security-Policy"]
+                    answer["Content-Security-Policy"] = policy.replace(
+                        "frame-ancestors 'none'", f"frame-ancestors {scope['state']['frames']}"
+                    )
+                for cookie in scope["state"].get("cookies", {}).values():
+                    answer.append("Set-Cookie", cookie)
             sent += len(message.get("body", b""))
             await send(message)
 

@@ -45,6 +45,7 @@ class ServerSettings:
     directory: str = ""
     users: str = ""
     people: str = ""
+    lti: str = ""
     namespaces: bool = False
     host: str = "127.0.0.1"
     port: int = 5000
@@ -110,6 +111,12 @@ SETTINGS: dict[str, ServerSetting] = {
             "who may see the Moodle site's pages and nothing else; use Moodle's user names",
             parse_printable,
             secret=True,
+        ),
+        ServerSetting(
+            "lti",
+            "entries wwwroot client-id deployment-id, separated by commas",
+            "external tools of the Moodle site that sign its users in to the pages",
+            parse_printable,
         ),
         ServerSetting(
             "namespaces", "on or off", "each user has separate models, in a directory named after the user",

@@ -44,3 +44,10 @@ def read_contexts(site: Site, contextids: Iterable[int]) -> list[Context]:
 def context_ids(site: Site) -> set[int]:
     """Ids of all contexts."""
     return {context for (context,) in site.database.rows("SELECT id FROM {context}")}
+
+
+def course_context(site: Site, courseid: int) -> int | None:
+    """Id of a course's context; None when there is no such course."""
+    query = "SELECT id FROM {context} WHERE contextlevel = :level AND instanceid = :course"
+    rows = [*site.database.rows(query, level=COURSE, course=courseid)]
+    return int(rows[0][0]) if rows else None

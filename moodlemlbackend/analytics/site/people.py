@@ -19,6 +19,8 @@ _PERSON = "u.id, u.firstname, u.lastname, u.email"
 _COURSE = "c.id, c.fullname, c.shortname"
 _ADDRESSED = "SELECT id, firstname, lastname, email, emailstop FROM {user} WHERE id IN :ids"
 _CAN_LOG_IN = "deleted = 0 AND suspended = 0 AND COALESCE(auth, '') <> 'nologin'"
+_ACTIVE = f"confirmed = 1 AND {_CAN_LOG_IN}"
+_WITH_NAME = "SELECT id, username, firstname, lastname FROM {user}"
 _OF_ENROLMENTS = (
     "FROM {user_enrolments} r JOIN {enrol} e ON e.id = r.enrolid "
     "JOIN {user} u ON u.id = r.userid JOIN {course} c ON c.id = e.courseid WHERE r.id IN :ids"
@@ -107,15 +109,20 @@ def languages(site: Site, userids: Iterable[int]) -> dict[int, str]:
 
 def user_named(site: Site, username: str) -> Named | None:
     """The user of this very name who can log in; None when there is none, or several."""
-    rows = site.database.rows(
-        "SELECT id, username, firstname, lastname FROM {user} "
-        f"WHERE username = :user AND confirmed = 1 AND {_CAN_LOG_IN}",
-        user=username,
-    )
-    same = [row for row in rows if row[1] == username and row[0] != site.guest]  # databases may compare without case
-    if len(same) != 1:
+    rows = site.database.rows(f"{_WITH_NAME} WHERE username = :user AND {_ACTIVE}", user=username)
+    return _only(site, [row for row in rows if row[1] == username])  # databases may compare without case
+
+
+def user_with_id(site: Site, userid: int) -> Named | None:
+    """The user of this id who can log in; None when there is none."""
+    return _only(site, [*site.database.rows(f"{_WITH_NAME} WHERE id = :user AND {_ACTIVE}", user=userid)])
+
+
+def _only(site: Site, rows: Sequence[Sequence[Any]]) -> Named | None:
+    users = [row for row in rows if row[0] != site.guest]
+    if len(users) != 1:
         return None
-    [(userid, _, first, last)] = same
+    [(userid, username, first, last)] = users
     return Named(userid, first or "", f"{first or ''} {last or ''}".strip() or username, "")
 
 

@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING
 from moodlemlbackend.errors import RequestError, UsageError
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.auth.passwords import Password, read_users, unusable
+from moodlemlbackend.server.auth.registrations import launched, read_registrations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from moodlemlbackend.server.auth.registrations import Registration
 
 log = logging.getLogger("moodlemlbackend.server")
 
@@ -41,15 +44,18 @@ class Authenticator:
     A right password is recognised again by a keyed digest, so that scrypt is paid once a user and not once a request.
     """
 
-    def __init__(self, users: str, people: str = "", failed: Callable[[], None] = lambda: None) -> None:
-        self.replace_users(users, people)
+    def __init__(
+        self, users: str, people: str = "", failed: Callable[[], None] = lambda: None, registrations: str = ""
+    ) -> None:
+        self.replace_users(users, people, registrations)
         self._checks: dict[bytes, asyncio.Future[bool]] = {}
         self._failures: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
         self._failed = failed
         self._threads = ThreadPoolExecutor(2, "password")
 
-    def replace_users(self, users: str, people: str = "") -> None:
-        """Know these users and people from now on, and none of the former; UsageError changes nothing."""
+    def replace_users(self, users: str, people: str = "", registrations: str = "") -> None:
+        """Know these users, people and registrations from now on, and no others; UsageError changes nothing."""
+        known_registrations = read_registrations(registrations)
         known_people = read_users(people, "people") if people.strip() else {}
         known_users = read_users(users)
         both = {name.casefold() for name in known_users} & {name.casefold() for name in known_people}
@@ -57,6 +63,7 @@ class Authenticator:
             raise UsageError(
                 f"The name {min(both)!r} is in both users and people; remove it from one, or choose another name."
             )
+        self.registrations: dict[str, Registration] = known_registrations
         self._people = known_people
         self._users = {**known_users, **known_people}
         self._unusable = unusable(slow=any(password.slow for password in self._users.values()))
@@ -82,10 +89,20 @@ class Authenticator:
 
     def is_person(self, user: str) -> bool:
         """Whether a name is of the people, who may see pages of the Moodle site only."""
-        return user in self._people
+        return user in self._people or launched(user) is not None
+
+    def registration(self, user: str) -> Registration | None:
+        """That by which a user came; None for a user with a password, or when it is there no more."""
+        came = launched(user)
+        return self.registrations.get(came[0]) if came else None
 
     def fingerprint(self, user: str) -> bytes | None:
-        """That of the user's entry, which is another once the password is; None when there is no such user."""
+        """That of the user's entry, which is another once the password is; None when there is no such user.
+
+        The name of a user who came by a launch holds the registration's entry itself.
+        """
+        if registration := self.registration(user):
+            return registration.name.encode()
         password = self._users.get(user)
         return password.fingerprint if password else None
 

@@ -16,11 +16,18 @@ from fastapi.security import HTTPBasic
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.auth.csrf import check_origin
+from moodlemlbackend.server.auth.registrations import launched
 from moodlemlbackend.server.auth.sessions import NoSessionError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from moodlemlbackend.server.auth.sessions import BrowserSession
 
+LAUNCHED_COOKIE = "__Host-moodlemlbackend-lti"
+"""Of a session that began with a launch from Moodle; browsers take it with TLS, or from their own machine."""
+
+_OWN_MACHINE = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?", re.ASCII | re.IGNORECASE)
 _PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*", re.ASCII)
 """A path of this server, with its query: printable, without a backslash, and with one slash at its begin."""
 
@@ -90,18 +97,31 @@ PageUserLogin = Annotated[str, Depends(page_user_login)]
 
 async def session_of(request: Request) -> BrowserSession | None:
     """Return the session whose cookie the browser sent, renewed if it is time to; None when there is none."""
-    cookie, sessions = request.cookies.get(_cookie_name(request)), request.app.state.sessions
-    if not cookie:
-        return None
-    try:
-        session: BrowserSession = await asyncio.to_thread(sessions.read, cookie)
-    except NoSessionError as error:
-        logged(request)["no_session"] = str(error)
-        return None
+    sessions = request.app.state.sessions
+    for name in (LAUNCHED_COOKIE, _cookie_name(request)):
+        cookie = request.cookies.get(name)
+        if not cookie:
+            continue
+        try:
+            session: BrowserSession = await asyncio.to_thread(sessions.read, cookie)
+        except NoSessionError as error:
+            logged(request)["no_session"] = str(error)
+            continue
+        if (launched(session.user) is not None) == (name == LAUNCHED_COOKIE):
+            return _used(request, session)
+    return None
+
+
+def _used(request: Request, session: BrowserSession) -> BrowserSession:
+    """A session that was read, renewed if it is time to."""
+    sessions = request.app.state.sessions
     renewed = sessions.renew(session)
     if renewed is not None:
-        _set_cookie(request, sessions.cookie(renewed))
+        _keep(request, renewed)
     request.state.session = session
+    registration = request.app.state.authenticator.registration(session.user)
+    if registration is not None:
+        allow_frames(request, [registration.origin])
     logged(request).update(user=session.user, session=session.name)
     return session
 
@@ -126,19 +146,21 @@ def holds(request: Request, user: str, token: str) -> bool:
 
 async def begin_session(request: Request, user: str) -> BrowserSession:
     """Have the browser of a user who has just logged in keep a new session; one that it had ends."""
-    former, sessions = await session_of(request), request.app.state.sessions
-    if former is not None:
-        await asyncio.to_thread(sessions.end, former)
-    session: BrowserSession = await asyncio.to_thread(sessions.begin, user)
-    _set_cookie(request, sessions.cookie(session))
+    await end_session(request)
+    session: BrowserSession = await asyncio.to_thread(request.app.state.sessions.begin, user)
+    _keep(request, session)
     logged(request).update(user=user, session=session.name)
     return session
 
 
-async def end_session(request: Request, session: BrowserSession) -> None:
-    """End a session, and have the browser forget it."""
-    await asyncio.to_thread(request.app.state.sessions.end, session)
-    _set_cookie(request, "", "; Max-Age=0")
+async def end_session(request: Request) -> None:
+    """End the browser's sessions, and have it forget them: one of a launch, and one of the form below it."""
+    for _ in range(2):
+        session = await session_of(request)
+        if session is None:
+            return
+        await asyncio.to_thread(request.app.state.sessions.end, session)
+        _keep(request, session, ended=True)
 
 
 def local_address(text: str) -> str:
@@ -149,6 +171,16 @@ def local_address(text: str) -> str:
 def encrypted(request: Request) -> bool:
     """Whether the browser speaks TLS, with this server or with a proxy that is believed."""
     return bool(request.scope["scheme"] == "https")
+
+
+def own_machine(request: Request) -> bool:
+    """Whether the browser is on this machine, which needs no TLS."""
+    return bool(_OWN_MACHINE.fullmatch(request.headers.get("host", "")))
+
+
+def allow_frames(request: Request, origins: Iterable[str]) -> None:
+    """Have pages of these origins frame the answer."""
+    request.scope["state"]["frames"] = " ".join(sorted(set(origins)))
 
 
 def client_of(request: Request) -> str:
@@ -178,10 +210,27 @@ def _cookie_name(request: Request) -> str:
     return "__Host-moodlemlbackend" if encrypted(request) else "moodlemlbackend"
 
 
-def _set_cookie(request: Request, value: str, more: str = "") -> None:
-    """Have the answer, whatever it will be, set the cookie."""
+def _keep(request: Request, session: BrowserSession, *, ended: bool = False) -> None:
+    """Have the answer, whatever it will be, set the cookie of a session, or remove that of one that has ended."""
+    value = "" if ended else request.app.state.sessions.cookie(session)
+    more = "; Max-Age=0" if ended else ""
+    if launched(session.user):
+        set_framed_cookie(request, LAUNCHED_COOKIE, value, more)
+        return
     secure = "; Secure" if encrypted(request) else ""
-    request.state.cookie = f"{_cookie_name(request)}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{more}"
+    name = _cookie_name(request)
+    _cookies(request)[name] = f"{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{more}"
+
+
+def set_framed_cookie(request: Request, name: str, value: str, more: str = "") -> None:
+    """The same for a cookie that also a frame in a page of Moodle keeps, for that site alone."""
+    attributes = "Path=/; HttpOnly; SameSite=None; Secure; Partitioned"
+    _cookies(request)[name] = f"{name}={value}; {attributes}{more}"
+
+
+def _cookies(request: Request) -> dict[str, str]:
+    cookies: dict[str, str] = request.scope["state"].setdefault("cookies", {})
+    return cookies
 
 
 def _address(request: Request) -> str:

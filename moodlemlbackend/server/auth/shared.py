@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FOLDER = ".logins"
 """Below the directory; models and users have names that begin otherwise."""
 KEY_BYTES = 32
-_KEY, _ENDED = f"{FOLDER}/key", f"{FOLDER}/ended"
+_KEY, _ENDED, _USED = f"{FOLDER}/key", f"{FOLDER}/ended", f"{FOLDER}/used"
 _WAIT_SECONDS = 2.0
 
 
@@ -44,14 +44,23 @@ class SharedLogins:
 
     def end(self, session: str, until: int) -> None:
         """Remember, until it would end anyway, that a session was ended; forget those that would have ended by now."""
-        self._objects.create(f"{_ENDED}/{until}-{session}", b"")
-        now = time.time()
-        past = [name for name in self._objects.children(_ENDED) if name.partition("-")[0] < str(int(now))]
-        self._objects.remove(f"{_ENDED}/{name}" for name in past)
+        self._remember(_ENDED, session, until)
+
+    def use(self, name: str, until: int) -> bool:
+        """Remember, until it expires, that a thing for a single use was used; False when it was used before."""
+        return self._remember(_USED, name, until)
 
     def has_ended(self, session: str, until: int) -> bool:
         """Whether a session was ended."""
         return self._objects.read(f"{_ENDED}/{until}-{session}") is not None
+
+    def _remember(self, folder: str, name: str, until: int) -> bool:
+        """Whether a name was not there yet; names whose time is over are removed."""
+        created = self._objects.create(f"{folder}/{until}-{name}", b"") is not None
+        now = str(int(time.time()))
+        past = [name for name in self._objects.children(folder) if name.partition("-")[0] < now]
+        self._objects.remove(f"{folder}/{name}" for name in past)
+        return created
 
     def _read_or_make(self) -> bytes:
         self._objects.create(_KEY, secrets.token_bytes(KEY_BYTES))

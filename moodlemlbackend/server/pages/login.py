@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -14,15 +13,20 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.auth.login import (
+    LAUNCHED_COOKIE,
     LoginNeededError,
+    allow_frames,
     begin_session,
     client_of,
     encrypted,
     end_session,
     holds,
     local_address,
+    own_machine,
     session_of,
+    set_framed_cookie,
 )
+from moodlemlbackend.server.auth.registrations import launched
 from moodlemlbackend.server.pages.rendering import HEADERS, render
 from moodlemlbackend.server.pages.site.forms import FIELD, read_form
 from moodlemlbackend.server.refusals import read_to_end
@@ -30,7 +34,6 @@ from moodlemlbackend.server.texts import say
 
 log = logging.getLogger("moodlemlbackend.server")
 
-_OWN_MACHINE = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?", re.ASCII | re.IGNORECASE)
 _HIDDEN: dict[str, Any] = {"include_in_schema": False, "response_class": HTMLResponse}
 
 Done = Annotated[Literal["", "out", "lost"], Query()]
@@ -72,15 +75,17 @@ def add_login(app: FastAPI) -> None:
             form = await read_form(request)
             if not await asyncio.to_thread(holds, request, session.user, form.text(FIELD)):
                 raise RequestError(say("stale form"), 403)
-            await end_session(request, session)
+            await end_session(request)
             log.info("Logged out", extra={"user": session.user, "client": client_of(request), "session": session.name})
+            if launched(session.user):
+                return await asyncio.to_thread(launch_page, say("notice out"), say("launch again"))
         return RedirectResponse("/login?done=out", 303)
 
 
 async def _form(
     request: Request, address: str, user: str = "", *, notice: str = "", trouble: str = "", code: int = 200
 ) -> Response:
-    open_to_all = not encrypted(request) and not _OWN_MACHINE.fullmatch(request.headers.get("host", ""))
+    open_to_all = not encrypted(request) and not own_machine(request)
     links = [("/docs", "interface")]
     return await asyncio.to_thread(
         render, "login.html", code, HEADERS, user=None, log_out="", links=links, next=address, name=user, notice=notice,
@@ -91,5 +96,22 @@ async def _form(
 async def _on_login_needed(request: Request, error: Exception) -> Response:
     assert isinstance(error, LoginNeededError)
     headers = await read_to_end(request)
+    registrations = request.app.state.authenticator.registrations.values()
+    framed = bool(registrations) and request.headers.get("sec-fetch-dest") == "iframe"
+    if framed or LAUNCHED_COOKIE in request.cookies:
+        allow_frames(request, [registration.origin for registration in registrations])
+        set_framed_cookie(request, LAUNCHED_COOKIE, "", "; Max-Age=0")
+        text = say("launch lost") if error.lost else say("launch again")
+        return await asyncio.to_thread(launch_page, say("launch over"), text, 403, headers)
     query = {"next": error.address, **({"done": "lost"} if error.lost else {})}
     return RedirectResponse(f"/login?{urlencode(query)}", 303, headers)
+
+
+def launch_page(
+    title: str, text: str, code: int = 200, headers: dict[str, str] | None = None, link: str = ""
+) -> HTMLResponse:
+    """A page about a launch from Moodle, for somebody without a session; not for the event loop."""
+    return render(
+        "site/launch.html", code, {**HEADERS, **(headers or {})}, user=None, log_out="", links=[], title=title,
+        text=text, link=link,
+    )  # fmt: skip

@@ -29,6 +29,36 @@ ENGLISH = {
     ),
     "notice out": "You are logged out.",
     "notice lost": "You were logged out, so your changes were not saved. Log in and try again.",
+    # Coming from a course in Moodle.
+    "window title": "Open this page in a new window",
+    "window why": (
+        "Your browser doesn't keep the cookie that this page needs while it is inside Moodle. It works in a window of "
+        "its own, as long as cookies are allowed for this server."
+    ),
+    "window open": "Open in a new window",
+    "launch over": "You are not signed in any more",
+    "launch again": "To continue, open the activity in your Moodle course again.",
+    "launch lost": "Your changes were not saved. To continue, open the activity in your Moodle course again.",
+    "launch stale": (
+        "This sign-in was already used, is too old, or began in another browser. Open the activity in your Moodle "
+        "course again."
+    ),
+    "launch incomplete": "Moodle's request is incomplete. Open the activity in your Moodle course again.",
+    "launch denied": "Moodle did not sign you in. Log in to Moodle, then open the activity in your course again.",
+    "launch untrusted": (
+        "The sign-in from Moodle could not be verified. Ask the administrator of this server to look up the reason in "
+        "the log."
+    ),
+    "launch unregistered": (
+        "This external tool of Moodle is not registered here. Ask the administrator of this server to compare the "
+        "setting lti with the tool's details in Moodle."
+    ),
+    "launch elsewhere": "The tool URL in Moodle is wrong. Ask your Moodle administrator to enter {address}.",
+    "launch plain": (
+        "Signing in from Moodle needs an address that starts with https. Ask the administrator of this server to check "
+        "the proxy and the setting proxies."
+    ),
+    "launch keys": "This server can't get Moodle's keys to verify the sign-in. Try again in a minute.",
     # Before something is done that cannot be taken back.
     "confirm goes": "This permanently deletes:",
     "confirm cancel": "Cancel",
@@ -40,6 +70,10 @@ ENGLISH = {
     "nobody": (
         "No active Moodle user has this user name, so there is nothing to show. Ask the administrator of this server "
         "to give you a login with your Moodle user name."
+    ),
+    "nobody launched": (
+        "Your Moodle user is not active on the site that this server analyses, so there is nothing to show. Ask your "
+        "Moodle administrator."
     ),
     "no manager": (
         "To manage models you need the capability moodle/analytics:managemodels in Moodle, and your roles don't "

@@ -58,6 +58,11 @@ async def read_form(request: Request) -> PageForm:
         403 for a request from elsewhere, 400, 408, 413 or 415 for what is no form of ours.
     """
     check_origin(request)
+    return await read_fields(request)
+
+
+async def read_fields(request: Request) -> PageForm:
+    """The same wherever the request came from."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         raise RequestError(say("no form"), 415)
     try:

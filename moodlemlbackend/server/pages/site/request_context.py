@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, TypeVar
 from moodlemlbackend.analytics.insights.capabilities import MANAGE_MODELS, Capabilities
 from moodlemlbackend.analytics.lifecycle.opening import open_workspace
 from moodlemlbackend.analytics.site import open_site
-from moodlemlbackend.analytics.site.people import languages, user_named
+from moodlemlbackend.analytics.site.people import languages, user_named, user_with_id
 from moodlemlbackend.errors import BackendError, BusyError, NotTrainedError, RequestError, UsageError
 from moodlemlbackend.language import choose, current, language_of
 from moodlemlbackend.server import limits
+from moodlemlbackend.server.auth.registrations import launched
 from moodlemlbackend.server.hidden_paths import HiddenPaths
 from moodlemlbackend.server.jobs.page_runs import PageRuns
 from moodlemlbackend.server.texts import say
@@ -155,8 +156,12 @@ class RequestContexts:
 
 
 def _person(site: Site, user: str) -> Person:
-    """The Moodle user of this very name, who can log in there; RequestError of 403 when there is none, or several."""
-    named = user_named(site, user)
+    """The Moodle user of this very name, who can log in there; RequestError of 403 when there is none, or several.
+
+    Who came by a launch has the id in the name.
+    """
+    came = launched(user)
+    named = user_with_id(site, came[1]) if came else user_named(site, user)
     if named is None:
-        raise RequestError(say("nobody"), 403)
+        raise RequestError(say("nobody launched") if came else say("nobody"), 403)
     return Person(named.id, named.full_name)
