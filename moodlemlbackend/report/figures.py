@@ -342,7 +342,7 @@ def _class(record: Record, k: int) -> str:
 
 
 def _name(record: Record, k: int) -> str:
-    return _short(record.classes[k], 26)
+    return _short(record.classes[k], 26 if len(record.classes) == 2 else 16)
 
 
 def _short(text: str, length: int) -> str:
