@@ -345,7 +345,7 @@ def test_a_folder_without_a_record(tmp_path):
         read_record(tmp_path)
     done = CliRunner().invoke(command, [str(tmp_path)])
     assert done.exit_code == 1
-    assert "Name the folder of a training or evaluation" in done.output
+    assert "Give the folder of a training run or evaluation" in done.output
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,8 @@ ENGLISH = {
     "disable means": "A disabled model neither trains nor predicts, and its insights are hidden.",
     "evaluate": "Evaluate",
     "evaluate means": (
-        "Measures how well the model would have predicted in finished courses. It takes minutes on a large site and "
-        "changes nothing."
+        "Measures how well the model would have predicted in finished courses. This can take several minutes on a "
+        "large site, and changes nothing."
     ),
     "evaluate interval": "Interval to try",
     "evaluate all": "all intervals enabled for evaluation",
@@ -57,8 +57,8 @@ ENGLISH = {
     "mode trainedmodel": "the trained model",
     "backtest": "Backtest",
     "backtest means": (
-        "Shows whom the model would have flagged in finished courses, how often it was right, and how early. It takes "
-        "minutes on a large site and notifies no one."
+        "Shows whom the model would have flagged in finished courses, how often it was right, and how early. This can "
+        "take several minutes on a large site, and notifies no one."
     ),
     "backtest own": "the model's own, or all intervals enabled for evaluation",
     "train": "Train",
@@ -115,7 +115,7 @@ ENGLISH = {
     "edit": "Edit the model",
     "edit title": "Edit “{model}”",
     "edit means": (
-        "Changing the indicators, the analysis interval or the processor makes a new version of the model. You are "
+        "Changing the indicators, the analysis interval or the processor creates a new version of the model. You are "
         "asked before predictions or anything the model has learned is deleted."
     ),
     "save model": "Save",

@@ -278,7 +278,7 @@ LEARNED = [np.concatenate([rows_of(20), rows_of(20, part=1, quiz=(1.0,))]), rows
             "mostly empty: 0 of them differ between its students, compared with 2",
         ),
         (rows_of(20, quiz=(np.nan,), reads=(-1.0,)), [], "its indicators are empty: none of them differs"),
-        (rows_of(61), LEARNED, f"{ANOTHER_KIND}: it has 61 students, they have 12 to 30"),
+        (rows_of(61), LEARNED, f"{ANOTHER_KIND}: it has 61 students, compared with 12 to 30 there"),
         (rows_of(60, quiz=(0.9, 1.0)), LEARNED, "did not occur there (quiz: cognitive depth)"),
         (rows_of(20, part=1), LEARNED[:1], "did not occur there (quiz: cognitive depth)"),
         (rows_of(20), LEARNED[:1], "nor its indicators look wrong"),
