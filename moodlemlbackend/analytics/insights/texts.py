@@ -96,7 +96,7 @@ ENGLISH = {
     ),
     "because of interval": "the model looks at whole courses ({interval}), and this one has not ended",
     "because of indicators": (
-        "its indicators are mostly empty: only {number} of them differ between its students, compared with {usual} "
+        "its indicators are mostly empty: {number} of them differ between its students, compared with {usual} "
         "in most courses the model learned from"
     ),
     "because of all indicators": "its indicators are empty: none of them differs between its students",
