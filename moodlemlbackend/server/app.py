@@ -94,7 +94,7 @@ def _add_lti(app: FastAPI) -> None:
         from moodlemlbackend.server.lti.routes import add_lti
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"The setting lti needs the package {error.name}: "
+            f"The setting lti needs the package {str(error.name).partition('.')[0]}: "
             f"{install_line('server', 'analytics', 'lti')}, or remove lti."
         ) from error
     add_lti(app)

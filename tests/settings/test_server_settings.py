@@ -68,16 +68,23 @@ def test_nobody_is_a_user_and_a_person():
         assert "secret" not in str(caught.value)
 
 
-def test_pages_without_their_extra_are_one_sentence(python, tmp_path):
-    without = "import sys; sys.modules['sqlalchemy'] = None"
+@pytest.mark.parametrize(
+    ("module", "lti", "part", "extras", "otherwise"),
+    [
+        ("sqlalchemy", "", "The pages of the Moodle site need", "server,analytics", "set no site"),
+        ("jwt", "https://moodle.example client 1", "The setting lti needs", "server,analytics,lti", "remove lti"),
+    ],
+)
+def test_pages_without_their_extra_are_one_sentence(python, tmp_path, module, lti, part, extras, otherwise):
+    without = f"import sys; sys.modules['{module}'] = None"
     code = f"{without}; from moodlemlbackend.cli import main; main(['serve', '--port', '0'])"
-    given = {"DIRECTORY": str(tmp_path), "USERS": "a:b"}
+    given = {"DIRECTORY": str(tmp_path), "USERS": "a:b", "LTI": lti}
     env = {f"MOODLEMLBACKEND_SERVER_{name}": value for name, value in given.items()}
     done = python("-c", code, env={**env, "MOODLEMLBACKEND_SITE": "sqlite:///site.db"})
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1] == (
-        "The pages of the Moodle site need the package sqlalchemy: in the clone of this package, run "
-        f"{sys.executable} -m pip install '.[server,analytics]', or set no site."
+        f"{part} the package {module}: in the clone of this package, run "
+        f"{sys.executable} -m pip install '.[{extras}]', or {otherwise}."
     )
 
 

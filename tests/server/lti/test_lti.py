@@ -11,6 +11,8 @@ import json
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -26,10 +28,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from fixtures.pages import WWWROOT
-from fixtures.paths import posix
+from fixtures.paths import ROOT, posix
 from fixtures.servers import USERS, httpx
 from moodlemlbackend.errors import UsageError
-from moodlemlbackend.server import app as server_app
 from moodlemlbackend.server.app import create_app
 from moodlemlbackend.server.auth.registrations import read_registrations
 from moodlemlbackend.server.lti import keys as platform_keys
@@ -485,7 +486,15 @@ def test_without_a_registration_there_is_nothing(site, settings, tmp_path):
     assert Browser(app).send(state="x", id_token="x").status_code == 404
     with pytest.raises(UsageError, match="needs the pages of a Moodle site; set site, or remove lti"):
         create_app(ServerSettings(directory=str(tmp_path), users=USERS, lti=f"{WWWROOT} a 1"))
-    assert "jwt" not in vars(server_app)
+    code = (
+        "import sys; from moodlemlbackend.server.app import create_app; "
+        "from moodlemlbackend.settings.analytics import AnalyticsSettings; "
+        "from moodlemlbackend.settings.server import ServerSettings; "
+        f"create_app(ServerSettings(directory={str(tmp_path)!r}, users='a:b'), AnalyticsSettings(site='sqlite:///x')); "
+        "assert not {'jwt', 'httpx', 'moodlemlbackend.server.lti'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_registrations():
