@@ -132,7 +132,7 @@ def _each(
         enabled = models.listed(connection, enabled=True)
     chosen = [model for model in enabled if model.trained] if task == "predict" else _learning(enabled)
     if not chosen:
-        need = "enabled and trained" if task == "predict" else "enabled, able to learn, and given an interval"
+        need = "enabled and trained" if task == "predict" else "enabled, able to learn and set to an interval"
         summary.info.append(f"No model is {need}; nothing was done.")
     for model in chosen:
         try:
