@@ -152,9 +152,7 @@ def _outcome_of_training(record: Record) -> str:
         name = class_in_words(record, record.classes[1])
         text += f" and predicts {name} from a probability of {held.threshold:.2f} upwards"
     mcc = curves.figures_of(held)["mcc"]
-    return (
-        f"{text}. Tested on samples it had not been trained on, parts of it reach a Matthews correlation of {mcc:.3f}."
-    )
+    return f"{text}. In tests on samples its parts had not seen, it reached a Matthews correlation of {mcc:.3f}."
 
 
 def _facts(record: Record) -> list[tuple[str, str]]:
