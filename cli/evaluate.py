@@ -64,9 +64,9 @@ def command(
     """Evaluate what a model can learn from labelled samples.
 
     Trains on 80% of the samples, tests the model on the rest, and repeats this with other splits. Whole courses are
-    held out, because a model predicts for courses that it has never seen; the data set itself shows which rows belong
-    to the same course. Figures and TensorBoard files go in DIR/logs; a model trained in DIR stays as it is. Several
-    data sets, such as one for each analysis interval, are evaluated in turn, and the command names the best.
+    held out, because a model makes predictions for courses that it has never seen; the data set itself shows which
+    rows belong to the same course. Figures and TensorBoard files go in DIR/logs; a model trained in DIR stays as it is.
+    Several data sets, such as one for each analysis interval, are evaluated in turn, and the command names the best.
     """
     from moodlemlbackend.operations.evaluate import evaluate, evaluate_all
 

@@ -79,7 +79,7 @@ def compare(folders: Sequence[Path], metric: str = "mcc") -> list[Compared]:
         A report is damaged.
     """
     if len(folders) < 2:
-        raise UsageError("A comparison needs at least two runs; name their folders, such as DIR/logs/1700000000000.")
+        raise UsageError("A comparison needs at least two runs; give their folders, such as DIR/logs/1700000000000.")
     if metric not in METRICS:
         raise unknown("metric", metric, METRICS, f"choose one of {', '.join(METRICS)}.")
     records = [read_record(folder) for folder in folders]

@@ -95,7 +95,7 @@ class Lease:
             if time.monotonic() >= deadline:
                 raise StorageError(
                     f"Another server has been training {what} for more than {wait:g} seconds; run the command "
-                    "again once that training has ended, or raise the setting lock_wait."
+                    "again once that training has ended, or increase the lock_wait setting."
                 )
             stored = self._objects.read(self._key)
             if stored != seen:

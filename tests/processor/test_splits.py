@@ -75,7 +75,7 @@ def test_what_cannot_be_split_by_course_says_why(samples):
     few = replace(samples, courses=known_courses(samples.courses.groups % 3))
     with pytest.raises(CannotSplitError, match="3 courses, and 5 are needed"):
         course_splits(few, 10, seed=1)
-    with pytest.raises(CannotSplitError, match="times of its rows are unknown"):
+    with pytest.raises(CannotSplitError, match="times of the rows are unknown"):
         draw_splits(replace(samples, times=None), TIME, 10, 1)
     lone = np.zeros((len(samples), 2), np.float32)
     lone[:, 0] = 1
