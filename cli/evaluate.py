@@ -40,9 +40,9 @@ moodlemlbackend evaluate dropout model quarters.csv deciles.csv single_range.csv
     "--iterations", type=click.IntRange(1), default=10, show_default=True, help="How many times to train and test."
 )
 @click.option("--trained-model", metavar="DIR", help="Test the model in this directory instead of training one.")
-@click.option("--evaluation-split", metavar="NAME", help=f"What to hold out. {SETTINGS['evaluation_split'].allowed}.")
+@click.option("--evaluation-split", metavar="NAME", help=f"What to hold out: {SETTINGS['evaluation_split'].allowed}.")
 @click.option("--rows-file", metavar="FILE", help="CSV file with the course and time of each row.")
-@click.option("--score", metavar="NAME", help=f"What to use as the score. {SETTINGS['score'].allowed}.")
+@click.option("--score", metavar="NAME", help=f"What to use as the score: {SETTINGS['score'].allowed}.")
 @PROCESSOR
 @SEED
 @JSON

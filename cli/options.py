@@ -114,7 +114,7 @@ SITE_OPTIONS = (
 STORE_OPTIONS = (
     click.option("--store", metavar="URL", help="The store of models: a database URL.  [default: the setting]"),
     click.option(
-        "--directory", metavar="DIR", help="Directory of models and data sets, and of the store unless --store is "
+        "--directory", metavar="DIR", help="Directory for models and data sets, and for the store unless --store is "
         "given.  [default: the setting]",
     ),
 )  # fmt: skip

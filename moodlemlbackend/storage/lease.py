@@ -77,7 +77,7 @@ class Lease:
                     tag = self._objects.replace(self._key, self._content(), stored[1])
             if tag is None:
                 raise StorageError(
-                    "Nothing was published, because the model has since been removed, or another server has begun to "
+                    "Nothing was published, because the model has since been removed, or another server has started to "
                     f"train it ({self._objects.name}); run the training again if you still want the model."
                 )
             self._tag = tag

@@ -101,7 +101,7 @@ def test_an_evaluation_rates_new_courses_and_seen_ones(samples):
         [rating for rating, _ in rated], minimum_score=0.7, accepted_deviation=0.05, score="mcc", seen=rated.seen
     )
     words = split_in_words(rated, samples.courses, result)
-    assert words.startswith("Whole courses were held out, of 11 courses: the score in new courses is 0.")
+    assert words.startswith("Whole courses were held out from a total of 11 courses: the score in new courses is 0.")
 
 
 def test_rows_are_dealt_where_courses_are_not_known(samples):

@@ -375,7 +375,7 @@ def test_memory_that_really_runs_out(tmp_path):
     ("body", "words"),
     [
         ("os.kill(os.getpid(), signal.SIGKILL)", "The operating system killed training, most likely because memory"),
-        ("os.kill(os.getpid(), signal.SIGILL)", "choose the processor logistic_regression"),
+        ("os.kill(os.getpid(), signal.SIGILL)", "choose the logistic_regression processor"),
         ("import ctypes; ctypes.string_at(0)", "A library crashed during training (SIGSEGV)."),
         ("os.abort()", "A library crashed during training (SIGABRT)."),
         ("os._exit(3)", "A library ended training before there was a result (exit code 3)."),
