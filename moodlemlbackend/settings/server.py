@@ -181,7 +181,7 @@ def load_server_settings(**overrides: object) -> ServerSettings:
     settings = replace(settings, directory=settings.directory or base_of_reference() or "")
     if not settings.directory:
         raise UsageError(
-            "The server does not know where to keep its models; set the base directory, for example with "
+            "The server does not know where to keep its models; specify the directory, for example with "
             f"{SETTINGS['directory'].variable}."
         )
     return settings
