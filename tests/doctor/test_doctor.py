@@ -91,7 +91,7 @@ def test_a_setting_is_shown_with_its_origin(diagnose, tmp_path):
     file.write_text("[moodlemlbackend]\nscore = f1\nreported_version = 2\n")
     _, findings = diagnose(env={"MOODLEMLBACKEND_SETTINGS": str(file), "MOODLEMLBACKEND_SEED": "7"})
     assert findings["Settings file"]["text"] == str(file)
-    assert findings["Setting score"]["text"] == f"f1 (setting score in {file})"
+    assert findings["Setting score"]["text"] == f"f1 (score setting in {file})"
     assert findings["Setting seed"]["text"] == "7 (environment variable MOODLEMLBACKEND_SEED)"
     assert findings["Setting lock_wait"]["text"] == "600.0 (default)"
     assert "2.9.0, accepted by Moodle 3.8, 3.9.11 to 3.11 " in findings["Version for Moodle"]["text"]
