@@ -357,7 +357,7 @@ def test_not_useful_promises_nothing_of_a_rule(server, prepared):
     of_rule = "SELECT p.id FROM analytics_predictions p, analytics_models m WHERE m.id = p.modelid AND m.target LIKE ?"
     [(one,), *_] = rows(server.store, of_rule, "%no_recent_accesses")
     text = manager.get(f"/insights/{one}").text
-    assert "It is wrong. The model does not change." in text
+    assert "The insight is wrong. The model does not change." in text
     assert "training" not in text
     answer = post(manager, "/insights/act", f"/insights/{one}", one=f"incorrectlyflagged-{one}", back="one")
     text = manager.get(answer.headers["location"]).text
@@ -365,7 +365,7 @@ def test_not_useful_promises_nothing_of_a_rule(server, prepared):
     assert "in your list again" in manager.get(undo(manager, text).headers["location"]).text
     of_dropout = predictions(server, prepared.dropout, prepared.course)[0]
     assert (
-        "It is wrong. The next training makes such predictions less likely, for everyone."
+        "The insight is wrong. The next training makes predictions like this one less likely, for everyone."
         in manager.get(f"/insights/{of_dropout}").text
     )
 
