@@ -108,8 +108,7 @@ def test_no_one_is_notified_about_a_course_most_of_which_is_flagged(trained, cha
     assert sentence == (
         "No one was notified about Course ONGOING-9: 12 of 12 students are flagged, probably because its "
         "indicators are mostly empty: 0 of them differ from student to student, compared with 3 in most courses the "
-        "model "
-        "learned from. Set notify_when_most_flagged to notify teachers anyway."
+        "model learned from. Set notify_when_most_flagged to notify teachers anyway."
     )
     shown = {"MOODLEMLBACKEND_DIRECTORY": str(trained.folder)}
     command = ["models", "show", str(TRAINED), "--now", str(NOW)]
