@@ -412,7 +412,7 @@ def test_a_launch_is_for_one_browser_and_for_one_time(app, site, moodle, setting
 
 def test_a_state_is_good_for_ten_minutes(app, site, monkeypatch):
     monkeypatch.setattr(routes, "LAUNCH_SECONDS", -1)
-    assert "too old" in text(Browser(app).launch(site.ana, site.course), 403)
+    assert "has expired" in text(Browser(app).launch(site.ana, site.course), 403)
 
 
 def test_logins_that_are_not_begun(app, site):
