@@ -6,16 +6,19 @@ class (discrete: ``X/class``); ``range/N`` says which part of the course a sampl
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from moodlemlbackend.dataset.words import say
 from moodlemlbackend.language.numbers import number
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 TIME = "range"
 """Name of what the columns ``range/N`` belong to."""
@@ -57,14 +60,14 @@ class IndicatorColumns:
 
     def _plain_value(self, cells: dict[str, float]) -> str:
         value = cells[""]
-        if np.isnan(value):
+        if math.isnan(value):
             text = say("not calculated")
         elif len(cells) == 1 and abs(value) == 1 and _ID.fullmatch(self.name):
             text = say("yes") if value > 0 else say("no")
         else:
             text = _number(value)
-        mean = cells.get("mean", np.nan)
-        return text if np.isnan(mean) else say("value", value=text, mean=_number(mean))
+        mean = cells.get("mean", math.nan)
+        return text if math.isnan(mean) else say("value", value=text, mean=_number(mean))
 
 
 def indicators_of(columns: Sequence[str]) -> tuple[IndicatorColumns, ...]:
@@ -97,4 +100,4 @@ def _label(name: str, parts: list[str]) -> str:
 
 
 def _number(value: float) -> str:
-    return say("not calculated") if np.isnan(value) else number(value, ".4g")
+    return say("not calculated") if math.isnan(value) else number(value, ".4g")

@@ -112,6 +112,6 @@ def launch_page(
 ) -> HTMLResponse:
     """A page about a launch from Moodle, for somebody without a session; not for the event loop."""
     return render(
-        "site/launch.html", code, {**HEADERS, **(headers or {})}, user=None, log_out="", links=[], title=title,
+        "launch.html", code, {**HEADERS, **(headers or {})}, user=None, log_out="", links=[], title=title,
         text=text, link=link,
     )  # fmt: skip

@@ -30,6 +30,7 @@ from moodlemlbackend.analytics.models import backtest_fact, most_flagged_fact
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.language import preferred, speaking
 from moodlemlbackend.server.jobs.page_runs import PageRun, Step
+from moodlemlbackend.server.pages.login import launch_page
 from moodlemlbackend.server.pages.rendering import TEMPLATES
 from moodlemlbackend.server.pages.site import (
     managers,
@@ -43,6 +44,7 @@ from moodlemlbackend.server.pages.site import (
 from moodlemlbackend.server.pages.site.forms import PageForm
 from moodlemlbackend.server.pages.site.request_context import RequestContexts
 from moodlemlbackend.server.pages.site.responses import Page
+from moodlemlbackend.server.texts import say
 from moodlemlbackend.settings.analytics import AnalyticsSettings
 from moodlemlbackend.settings.server import ServerSettings
 
@@ -222,6 +224,15 @@ def test_a_refusal_is_in_the_language_of_the_person_or_of_the_browser(settings, 
             seen = refused(settings, user)
         assert seen.html["lang"] == PSEUDO
         assert not list(filter(None, map(left_in_english, seen.texts)))
+
+
+def test_a_page_about_a_launch_is_in_the_language_of_the_browser(catalogue):
+    catalogue(PSEUDO, pseudo_messages())
+    with speaking(PSEUDO):
+        page = launch_page(say("window title"), say("window why"), link="/lti/login")
+    seen = Visible(page.body.decode())
+    assert (seen.html["lang"], seen.html["dir"]) == (PSEUDO, "rtl")
+    assert not list(filter(None, map(left_in_english, seen.texts)))
 
 
 def test_a_browser_is_answered_in_its_language_until_the_person_is_known(pages_server, prepared):

@@ -15,7 +15,8 @@ from moodlemlbackend.analytics.insights.names import indicator_name, interval_na
 from moodlemlbackend.server.pages.rendering import TEMPLATES
 from moodlemlbackend.server.texts import ENGLISH, say
 
-TRANSLATED = [TEMPLATES / "base.html", TEMPLATES / "login.html", *sorted((TEMPLATES / "site").glob("*.html"))]
+AROUND = ("base.html", "login.html", "launch.html")
+TRANSLATED = [*(TEMPLATES / name for name in AROUND), *sorted((TEMPLATES / "site").glob("*.html"))]
 PYTHON = sorted(Path(server.__file__).parent.rglob("*.py"))
 BUILT = r"say\((?:f\"([^\"{]+)\{|\"([^\"]+)\" ~ )"
 """Calls that put a name together: its begin."""
