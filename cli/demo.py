@@ -112,12 +112,15 @@ class _Demo:
         self._call("Export", "export", execution, exported)
         self._call("Import", "import", imported, exported)
         if self._call("Predict again", "prediction", imported, files.prediction)["predictions"] != predictions:
-            raise BackendError(f"The imported model in {imported} does not predict the same as the one in {execution}.")
+            raise BackendError(
+                f"The imported model in {imported} does not make the same predictions as the one in {execution}."
+            )
 
         mcc, auc = _rate(predictions, answers)
         warned = sum(label == "1" for _, label, _ in predictions)
         text = (
-            f"\nAll done in {time.perf_counter() - begun:.0f} seconds; the imported model predicts the same.\n\n"
+            f"\nAll done in {time.perf_counter() - begun:.0f} seconds; the imported model makes the same "
+            "predictions.\n\n"
             f"Evaluation   score {judged['score']:.3f} on a scale of 0 to 1; Moodle asks for {MINIMUM_SCORE}: "
             f"Matthews correlation {judged['mcc']:.2f}, AUC {judged['auc']:.2f}\n"
             f"Prediction   {warned} of {len(predictions)} students in ongoing courses are at risk; compared with "

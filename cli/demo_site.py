@@ -43,7 +43,7 @@ moodlemlbackend demo site --schema 3.7 --now 2026-03-01 -o mariadb://me:password
     ),
     click.option(
         "--log-rows-factor", "factor", type=click.FloatRange(1), default=1.0, show_default=True,
-        help="Multiply the number of log rows by about this, for benchmarks.",
+        help="Roughly how many times as many log rows to write, for benchmarks.",
     ),
     examples=EXAMPLES,
 )  # fmt: skip

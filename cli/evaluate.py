@@ -65,8 +65,8 @@ def command(
 
     Trains on 80% of the samples, tests the model on the rest, and repeats this with other splits. Whole courses are
     held out, because a model predicts for courses that it has never seen; the data set itself shows which rows belong
-    to one course. Figures and TensorBoard files go in DIR/logs; a model trained in DIR stays as it is. Several data
-    sets, such as one for each analysis interval, are evaluated in turn, and the best is named.
+    to the same course. Figures and TensorBoard files go in DIR/logs; a model trained in DIR stays as it is. Several
+    data sets, such as one for each analysis interval, are evaluated in turn, and the command names the best.
     """
     from moodlemlbackend.operations.evaluate import evaluate, evaluate_all
 

@@ -28,7 +28,7 @@ _ADVICE = {
     errno.EFBIG: "raise the file size limit of the user who runs this command",
     errno.ENOTDIR: "there is a file where a directory is needed; move the file, or choose another directory",
     errno.EEXIST: "there is a file where a directory is needed; move the file, or choose another directory",
-    errno.ENOENT: "check that it exists and its disk is mounted",
+    errno.ENOENT: "check that it exists and that its disk is mounted",
     errno.ENAMETOOLONG: "choose a shorter path",
     errno.EMFILE: "raise the limit of open files of the user who runs this command",
 }

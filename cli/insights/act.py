@@ -20,7 +20,7 @@ moodlemlbackend insights act not-useful 12
     "act",
     click.argument("action", metavar="ACTION"),
     click.argument("predictions", metavar="ID...", type=click.IntRange(1), nargs=-1, required=True),
-    user_option("Act as this user; predictions that separate groups hide from them are refused."),
+    user_option("Act as this user; predictions hidden from the user by separate groups are refused."),
     site=True, store=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(session: Session, action: str, predictions: tuple[int, ...], user: int | None) -> Answer:

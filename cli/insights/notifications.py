@@ -21,7 +21,7 @@ COLUMNS = ("ID", "User", "Subject", "Link", "Time (UTC)")
     store=True, tables=True, examples="moodlemlbackend insights notifications --user 453 --unread",
 )  # fmt: skip
 def command(session: Session, user: int | None, unread: bool, mark: bool) -> Answer:
-    """List the notifications kept for users."""
+    """List the notifications stored for users."""
     from moodlemlbackend.analytics.notifications import inbox
 
     listed = inbox.listed(session.workspace, userid=user, unread=unread)

@@ -12,7 +12,7 @@ from ..session import Session
 @make(
     "preferences",
     click.argument("user", metavar="USER", type=click.IntRange(1)),
-    click.option("--kept/--no-kept", default=None, help="Keep notifications to read here."),
+    click.option("--kept/--no-kept", default=None, help="Show notifications on this server's pages."),
     click.option("--email/--no-email", default=None, help="Send e-mails."),
     click.option("--webhook/--no-webhook", default=None, help="Post to the webhook."),
     store=True, examples="moodlemlbackend insights preferences 453 --no-email",

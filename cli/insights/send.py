@@ -11,7 +11,7 @@ from ..session import Session
 def command(session: Session) -> Answer:
     """Send notifications that could not be sent before; the tasks predict and cleanup do this too.
 
-    A notification is not sent if its recipient has switched it off since then, here or in Moodle.
+    A notification is not sent if its recipient has since switched it off, here or in Moodle.
     """
     from moodlemlbackend.analytics.notifications import outbox
 

@@ -35,7 +35,9 @@ INTERVALS = click.option(
     examples="moodlemlbackend models backtest 1 --interval quarters --interval deciles",
 )  # fmt: skip
 def command(session: Session, modelid: int, intervals: tuple[str, ...]) -> Answer:
-    """Replay the site's past as if the model had been running: who would have been flagged, correctly and in time.
+    """Replay the site's past as if the model had been running, and show how well it would have done.
+
+    You see who would have been flagged, how often correctly and how often in time.
 
     At each moment, the model learns only from courses that had ended by then, and sees nothing dated later. The
     figures are kept for the model's page. Predictions are not kept and nobody is notified.

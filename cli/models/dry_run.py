@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..session import Session
 
 DRY_RUN = click.option(
-    "--dry-run", is_flag=True, help="Say who would be notified about what; store nothing and send nothing."
+    "--dry-run", is_flag=True, help="Show who would be notified about what, without storing or sending anything."
 )
 
 

@@ -19,9 +19,9 @@ moodlemlbackend models edit 1 --name "Pilot" --context 27
 
 @make(
     "edit", MODEL, INDICATOR, INTERVAL, PROCESSOR,
-    name_option("An empty name brings back the name of its target."), CONTEXT,
-    click.option("--site-processor", is_flag=True, help="Go back to the site's default processor."),
-    click.option("--all-contexts", is_flag=True, help="Analyse the whole site again."),
+    name_option("If it is empty, the model is named after its target."), CONTEXT,
+    click.option("--site-processor", is_flag=True, help="Use the site's default processor again."),
+    click.option("--all-contexts", is_flag=True, help="Analyse the whole site, not only some courses."),
     YES, store=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(
@@ -39,7 +39,7 @@ def command(
     """Change a model.
 
     Changing the indicators, interval or processor deletes the predictions and the trained model.
-    You are asked first.
+    The command asks first.
     """
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import definitions, registry

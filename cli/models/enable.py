@@ -14,8 +14,8 @@ from .shared import changed
 def command(session: Session, modelid: int, interval: str | None, yes: bool) -> Answer:
     """Enable a model: from now on the scheduled tasks train it and predict with it.
 
-    Changing the interval deletes the predictions and the trained model. You are asked first, and also if the interval
-    cannot help students in time.
+    Changing the interval deletes the predictions and the trained model. The command asks first; it also asks if the
+    interval cannot help students in time.
     """
     from moodlemlbackend.analytics import models
     from moodlemlbackend.analytics.features import definitions, registry

@@ -18,7 +18,7 @@ moodlemlbackend models indicators --target course_dropout --json
 
 @make("indicators", target_option("Only indicators of this target's core model."), tables=True, examples=EXAMPLES)
 def command(target: str | None) -> Answer:
-    """List the indicators: what a model can predict from.
+    """List the indicators, on which models base their predictions.
 
     An indicator that is not known during the course is used only when you set learn_after_end.
     """

@@ -19,7 +19,7 @@ moodlemlbackend models predict 1
 
 @make("predict", MODEL, ALL, DRY_RUN, site=True, store=True, examples=EXAMPLES)
 def command(session: Session, modelid: int, everything: bool, dry_run: bool) -> Answer:
-    """Predict with a model for what is new on the site, and notify people if notifications are on."""
+    """Make a model's predictions for new data on the site, and notify people if notifications are on."""
     from moodlemlbackend.analytics import lifecycle
     from moodlemlbackend.analytics.notifications import outbox
 

@@ -19,7 +19,7 @@ _MEANINGS = {
 
 @make("processors", tables=True, examples=EXAMPLES)
 def command() -> Answer:
-    """List the processors: how a model learns."""
+    """List the processors, which are the ways a model can learn."""
     from moodlemlbackend.processor import processor_names
     from moodlemlbackend.settings.backend import load_settings
 

@@ -29,7 +29,7 @@ WEIGHTS = click.option(
     "--weights/--no-weights",
     default=True,
     show_default=True,
-    help="Include what the model has learned, or leave it out.",
+    help="Include or leave out what the model has learned.",
 )
 
 

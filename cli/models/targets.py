@@ -17,7 +17,7 @@ moodlemlbackend models targets --csv
 def command() -> Answer:
     """List the targets: what a model can predict.
 
-    A learned target needs training on finished courses. A rule-based one needs none.
+    A learned target must be trained on finished courses; a rule-based target needs no training.
     """
     from moodlemlbackend.analytics.features import registry
 

@@ -12,7 +12,7 @@ from .shared import ALL, run_answer
 
 @make("train", MODEL, ALL, site=True, store=True, examples="moodlemlbackend models train 1")
 def command(session: Session, modelid: int, everything: bool) -> Answer:
-    """Train a model on what is new on the site."""
+    """Train a model on new data from the site."""
     from moodlemlbackend.analytics import lifecycle
 
     shown = progress_of(session.site)(session.model(modelid))

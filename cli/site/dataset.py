@@ -44,7 +44,7 @@ def command(
     output: str,
     yes: bool,
 ) -> Answer:
-    """Calculate a data set, identical to the one that Moodle would write.
+    """Calculate a data set identical to the one that Moodle would write.
 
     A labelled data set holds every sample whose outcome is known; an unlabelled one holds the samples to predict.
     Without --indicator, the data set has the indicators of the target's core model.

@@ -11,7 +11,7 @@ from .summary import task_answer
 
 @make("train", site=True, store=True, examples="moodlemlbackend tasks train")
 def command(session: Session) -> Answer:
-    """Train every enabled model on what is new on the site."""
+    """Train every enabled model on new data from the site."""
     from moodlemlbackend.analytics.lifecycle.tasks import train_models
 
     return task_answer(train_models(session.workspace, session.site, shown=progress_of(session.site)))

@@ -44,7 +44,7 @@ def _findings(topic: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Fi
     try:
         yield from check()
     except BackendError as error:
-        yield Finding(topic, Level.PROBLEM, str(error), "Do as it says, then run the doctor again.")
+        yield Finding(topic, Level.PROBLEM, str(error), "Follow this advice, then run the doctor again.")
     except ModuleNotFoundError as error:
         extra = "server" if topic == "Server" else "analytics"
         yield Finding(topic, Level.PROBLEM, f"needs {error.name}", f"Install it: {install_line(extra)}.")

@@ -19,13 +19,13 @@ TITLES = {
 }
 
 CAPTIONS = {
-    "roc-curve": "How many of the class are found, and how many false alarms that costs. "
+    "roc-curve": "The share of the class that is found, and how many false alarms come with it. "
     "The closer the curve is to the upper left, the better.",
-    "precision-recall": "How many of the predicted samples are right, and how many of the class are found.",
+    "precision-recall": "The share of predictions that are right, and the share of the class that is found.",
     "score-distribution": "How well the classes are separated. Samples on the wrong side of the threshold are errors.",
     "calibration": "Whether a predicted 30% comes true in 30 of 100 cases, and how many samples have each probability.",
     "confusion-matrix": "Share of each true class, and number of held-out samples in a split.",
-    "importance": "How much worse the model is without an indicator. Bars show one standard deviation.",
+    "importance": "How much worse the model becomes without each indicator. Bars show one standard deviation.",
     "learning-curve": "Whether more samples would help. If the curve is still rising, they would.",
     "course-of-training": "If the held-out loss rises again, training went on for too long.",
 }

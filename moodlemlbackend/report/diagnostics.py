@@ -105,7 +105,7 @@ def _varies(record: Record) -> Iterator[Diagnostic]:
         yield Diagnostic(
             True, "Results vary too much",
             f"The standard deviation of the score over the splits is {_number(record.result['score_deviation']):.3f}; "
-            f"{_number(record.result['accepted_deviation']):g} was accepted. More samples would reduce it.",
+            f"{_number(record.result['accepted_deviation']):g} is the limit. More samples would reduce it.",
         )  # fmt: skip
 
 

@@ -152,7 +152,7 @@ def _outcome_of_training(record: Record) -> str:
         name = class_in_words(record, record.classes[1])
         text += f" and predicts {name} from a probability of {held.threshold:.2f} upwards"
     mcc = curves.figures_of(held)["mcc"]
-    return f"{text}. On samples that parts of it had not seen, its Matthews correlation is {mcc:.3f}."
+    return f"{text}. In tests on samples its parts had not seen, it reached a Matthews correlation of {mcc:.3f}."
 
 
 def _facts(record: Record) -> list[tuple[str, str]]:
@@ -191,7 +191,7 @@ def _facts(record: Record) -> list[tuple[str, str]]:
 
 def _measured(record: Record) -> str:
     if record.kind == TRAINING:
-        return "Each sample was measured with the part of the model that had not seen it. An evaluation is stricter."
+        return "Each sample was tested with the part of the model that had not seen it. An evaluation is stricter."
     if record.kind == RATING:
         return "Measured once, on all samples of the data set."
     split = _SPLITS.get(str(record.result.get("split")), _SPLITS["row"])

@@ -171,7 +171,7 @@ def _read(folder: Path, make: Callable[[Mapping[str, Any]], T]) -> T:
     path = folder / JSON_NAME
     if not path.is_file():
         raise UsageError(
-            f"There is nothing to report on in {folder}: it has no {JSON_NAME}. Give the folder of a training "
+            f"There is no run to report on in {folder}: it has no {JSON_NAME}. Give the folder of a training "
             "run or evaluation, such as DIR/logs/1700000000000."
         )
     with storage_errors(path):

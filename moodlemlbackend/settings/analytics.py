@@ -117,7 +117,7 @@ SETTINGS = {
         ),
         AnalyticsSetting(
             "store",
-            "a SQLite, PostgreSQL or MariaDB URL",
+            "an SQLite, PostgreSQL or MariaDB URL",
             f"database for models, predictions and insights; without it {STORE_FILE} in the directory",
             parse_printable,
             secret=True,
@@ -147,7 +147,7 @@ SETTINGS = {
         AnalyticsSetting(
             "feedback_weight",
             "a whole number from 1 to 1000",
-            "how many samples a prediction marked as not useful counts as in the next training",
+            "how many samples each prediction marked as not useful counts for in the next training",
             partial(parse_whole, least=1, most=1000),
         ),
         AnalyticsSetting(

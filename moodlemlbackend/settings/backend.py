@@ -78,7 +78,7 @@ SETTINGS = {
         BackendSetting(
             "lock_wait",
             "seconds, from 0 to 86400",
-            "how long a command waits for another one that is training the same model",
+            "how long a command waits while another command trains the same model",
             partial(parse_seconds, least=0, most=86_400),
         ),
         BackendSetting(

@@ -77,7 +77,7 @@ class ModelStore:
             except (ModelError, StorageError):
                 if self._pointer() == pointer:
                     raise
-        raise ModelError(f"The model in {self.folder} was replaced each time it was read; run the command again.")
+        raise ModelError(f"The model in {self.folder} kept being replaced while it was read; run the command again.")
 
     def has_published(self) -> bool:
         """Whether what this object published last is in force, however :meth:`publish` ended."""

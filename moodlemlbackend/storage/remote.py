@@ -183,7 +183,7 @@ class _Publication:
             tag = self._objects.replace(key, content, self._former[1])
         if tag is None and self._objects.read(key) != content:  # if it is, an answer was lost
             raise StorageError(
-                f"Meanwhile another server published a new version of {self._mirror.key} "
+                f"Another server has since published a new version of {self._mirror.key} "
                 f"({self._objects.name}); run the training again."
             )
 

@@ -107,7 +107,7 @@ def test_every_command_and_its_options_are_described(name):
     command = import_module(f"moodlemlbackend.cli.{name.replace('-', '_')}").command
     models = (ROOT / "docs" / "models.md").read_text("utf-8")
     if f"\n### moodlemlbackend {name}\n" in models:
-        section += models.partition("\nOptions that these commands have in common:\n")[2].partition("\n### ")[0]
+        section += models.partition("\nThese commands have some options in common:\n")[2].partition("\n### ")[0]
     admin = (ROOT / "docs" / "admin.md").read_text("utf-8")
     section += admin.partition("\n## Options, exit codes and JSON\n")[2].partition("\n## ")[0]
     below = subcommands(command)

@@ -495,9 +495,7 @@ def test_a_lease_that_never_changes_ends_too(memory, server, monkeypatch, conten
 def test_a_training_whose_model_is_removed_publishes_nothing(memory, server):
     storage = server("memory://base")
     train(storage, 1)
-    with pytest.raises(
-        StorageError, match=r"^Nothing was published, because in the meantime the model was removed .*\.$"
-    ):
+    with pytest.raises(StorageError, match=r"^Nothing was published, because the model has since been removed, .*\.$"):
         train(storage, 2, then=lambda: server("memory://base").remove(MODEL[:1]))
     assert number(storage) is None
     assert memory.names() == []
@@ -512,6 +510,6 @@ def test_a_training_that_lost_its_lease_publishes_nothing(memory, server, monkey
         memory.put("/".join(MODEL) + "/.lease", b'{"owner": "x", "expires": 0, "version": 0}')
         train(quick, 3)
 
-    with pytest.raises(StorageError, match="another server began to train it"):
+    with pytest.raises(StorageError, match="another server has begun to train it"):
         train(slow, 2, then=sleep_past_the_end)
     assert (number(slow), number(quick)) == (3, 3)

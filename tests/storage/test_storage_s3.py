@@ -268,7 +268,7 @@ def test_a_server_that_lost_its_lease_cannot_put_its_model_in_force(base, server
         put_in_force(publication, pointer)
 
     monkeypatch.setattr(remote._Publication, "_put_in_force", stall)
-    with pytest.raises(StorageError, match=r"^Meanwhile another server published a new version of .*\.$"):
+    with pytest.raises(StorageError, match=r"^Another server has since published a new version of .*\.$"):
         train(slow, 2)
     assert (number(slow), number(quick)) == (3, 3)
 

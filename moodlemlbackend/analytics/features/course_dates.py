@@ -126,9 +126,9 @@ def doubt_dates(course: Course) -> str:
     enrolled, more than a quarter of the course before or after its start.
     """
     if course.is_finished:
-        return f"its dates are wrong: according to them it ended on {_day(course, course.end)}"
+        return f"its dates are wrong: they say that it ended on {_day(course, course.end)}"
     if not course.was_started:
-        return "its dates are wrong: according to them it has not begun"
+        return "its dates are wrong: they say that it has not begun"
     if last := guess_end(course):
         return f"its dates are wrong: its students last visited around {_day(course, last)}, but it has not ended"
     firsts = _first_visits(course)

@@ -39,7 +39,7 @@ HIDDEN = Refusal(
 )  # fmt: skip
 NO_STUDENTS = Refusal(
     "nocoursestudents", "course", "The course has no students.",
-    "In the course, give its students a role whose archetype is student.",
+    "Enrol the students in the course with a role whose archetype is student.",
 )  # fmt: skip
 NO_SECTIONS = Refusal(
     "nocoursesections", "course", "The course format has no sections.",

@@ -123,7 +123,7 @@ def _find(id: str, core: dict[str, Any], group: str, kind: type[Any], word: str)
         word,
         id,
         ids if "\\" in id else [known.rpartition("\\")[2] for known in ids],
-        f"moodlemlbackend models {word}s lists them. One from another package has to be installed first.",
+        f"moodlemlbackend models {word}s lists them. If yours comes from another package, install that package first.",
     )
 
 

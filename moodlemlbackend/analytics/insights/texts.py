@@ -96,8 +96,8 @@ ENGLISH = {
     ),
     "because of interval": "the model looks at whole courses ({interval}), and this one has not ended",
     "because of indicators": (
-        "its indicators are mostly empty: {number} of them differ between its students, compared with {usual} in most "
-        "courses the model learned from"
+        "its indicators are mostly empty: {number} of them differ between its students, compared with {usual} "
+        "in most courses the model learned from"
     ),
     "because of all indicators": "its indicators are empty: none of them differs between its students",
     "because of its size": (
@@ -109,7 +109,7 @@ ENGLISH = {
         "({indicators})"
     ),
     "because of its kind": (
-        "it is unlike the courses the model learned from, as neither its dates nor its indicators look wrong"
+        "it is unlike the courses the model learned from: neither its dates nor its indicators look wrong"
     ),
     "message subject": "{course}",
     "message greeting": "Hello {name},",

@@ -62,7 +62,7 @@ def predict(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | No
         with recorded(workspace, run_result):
             if withdrawn := switch.follow(workspace):
                 run_result.info.append(
-                    f"Since notifications were switched on or off, {withdrawn} waiting messages will not be sent."
+                    f"Because notifications were switched on or off, {withdrawn} waiting messages will not be sent."
                 )
             remember_components(workspace, site)
             analysis = analysis_of(workspace, model, [interval], training=False, keeps=True)

@@ -132,8 +132,8 @@ def _each(
         enabled = models.listed(connection, enabled=True)
     chosen = [model for model in enabled if model.trained] if task == "predict" else _learning(enabled)
     if not chosen:
-        need = "enabled and trained" if task == "predict" else "enabled, able to learn, and given an interval"
-        summary.info.append(f"No model is {need}; nothing was done.")
+        need = "is enabled and trained" if task == "predict" else "is enabled, has an interval and can learn"
+        summary.info.append(f"No model {need}; nothing was done.")
     for model in chosen:
         try:
             run_result = run(workspace, site, model.id, shown=shown(model) if shown else None)

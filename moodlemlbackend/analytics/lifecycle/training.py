@@ -142,7 +142,7 @@ class _Training:
                 text = str(error) if isinstance(error, BackendError) else type(error).__name__
                 run_result.info.append(
                     f"The model is trained and in use, but the store could not record that ({text}); the next "
-                    "training records it first and learns nothing twice."
+                    "training records it first, so nothing is learned twice."
                 )
         elif not verdict.status & Status.GENERAL_ERROR:  # after an error the same rows are tried again
             with self._workspace.store.write() as connection:

@@ -41,7 +41,7 @@ class Switch:
         """What an administrator reads."""
         if not self.on:
             return (
-                "Notifications are off: predictions are made, and nobody is notified. To switch them on, write "
+                "Notifications are off: predictions are made, but nobody is notified. To switch them on, write "
                 "notifications = on in the section [analytics] of the settings file, or set the variable "
                 f"{SETTINGS['notifications'].variable} to on."
             )

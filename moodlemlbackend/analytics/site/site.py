@@ -285,8 +285,9 @@ def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX,
         database.inspect(TABLES)
         if not database.schema.has("course") and (schemas := database.schemas("course")):
             raise SiteError(
-                f"The table {prefix}course is in the schema {' and '.join(schemas)}, where this user does not look: "
-                f"add ?options=-csearch_path%3D{schemas[0]} to the URL of the site, or set the user's search_path."
+                f"The table {prefix}course is in the schema {' and '.join(schemas)}, which is not on this user's "
+                f"search path: add ?options=-csearch_path%3D{schemas[0]} to the URL of the site, or set the user's "
+                "search_path."
             )
         database.schema.fill("{course}")
         site = Site(database, database.shown, time_zone)

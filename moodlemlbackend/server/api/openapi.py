@@ -11,7 +11,7 @@ from moodlemlbackend.server.jobs.job import DIRHASH
 
 ABOUT = (
     "The server mode of Moodle's learning analytics. Every response other than 200 is one sentence of plain "
-    "text. All addresses except version, health and this document need HTTP Basic."
+    "text. All addresses except version, health and this document require HTTP Basic authentication."
 )
 
 _DESCRIPTIONS = {
@@ -66,7 +66,7 @@ _RESULT = {
     "properties": {
         "status": {
             "type": "integer",
-            "description": "0, or a sum of 1 error, 2 no data, 4 low score, 8 too little data",
+            "description": "0, or the sum of 1 (error), 2 (no data), 4 (low score) and 8 (too little data)",
         },
         "info": {"type": "array", "items": {"type": "string"}},
         "runid": {"type": ["integer", "string"]},

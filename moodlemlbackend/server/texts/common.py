@@ -32,11 +32,11 @@ ENGLISH = {
     # Coming from a course in Moodle.
     "window title": "Open this page in a new window",
     "window why": (
-        "Your browser doesn't keep the cookie that this page needs while it is inside Moodle. It works in a window of "
-        "its own, as long as cookies are allowed for this server."
+        "Your browser doesn't keep the cookie that this page needs while it is inside Moodle. The page works in a "
+        "window of its own, as long as cookies are allowed for this server."
     ),
     "window open": "Open in a new window",
-    "launch over": "You are not signed in any more",
+    "launch over": "You are no longer signed in",
     "launch again": "To continue, open the activity in your Moodle course again.",
     "launch lost": "Your changes were not saved. To continue, open the activity in your Moodle course again.",
     "launch stale": (

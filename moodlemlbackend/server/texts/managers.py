@@ -64,7 +64,7 @@ ENGLISH = {
     "train": "Train",
     "train means": "The model learns from courses that have finished since the last training.",
     "predict": "Predict",
-    "predict means": "The model predicts what is new, and the people who may see its insights are notified.",
+    "predict means": "The model makes predictions for new data, and the people who may see its insights are notified.",
     "clear": "Clear",
     "clear means": ("Delete all predictions and everything the model has learned. Its evaluations and log stay."),
     "delete": "Delete",
@@ -116,7 +116,7 @@ ENGLISH = {
     "edit title": "Edit “{model}”",
     "edit means": (
         "Changing the indicators, the analysis interval or the processor creates a new version of the model. You are "
-        "asked before predictions or anything the model has learned is deleted."
+        "asked first if this deletes predictions or anything the model has learned."
     ),
     "save model": "Save",
     "form error": "Error",
@@ -128,7 +128,7 @@ ENGLISH = {
     "field contexts": "Courses and categories",
     "field indicators": "Indicators",
     "field package": "Package (.zip)",
-    "name hint": "Leave it empty to call it “{name}”.",
+    "name hint": "If you leave this empty, the model is called “{name}”.",
     "interval hint": "When the model predicts, and which part of a course it looks at.",
     "interval later": "choose later",
     "interval too late": "too late to help a student",
@@ -158,8 +158,8 @@ ENGLISH = {
     # Packages.
     "import": "Import a model",
     "import means": (
-        "A package is a .zip file exported by Moodle or another site. You see what is in it before anything is "
-        "imported."
+        "A package is a .zip file exported by Moodle or another site. You can see what it contains before anything "
+        "is imported."
     ),
     "import look": "Look at the package",
     "import do": "Import",
@@ -183,8 +183,8 @@ ENGLISH = {
     "withheld": "No one was notified about these courses",
     "withheld why": "{flagged} of {predicted} students were flagged on {time}. Likely reason:",
     "withheld means": (
-        "If the model flags more than half of a course, it is probably wrong about the course. You can still read "
-        "these insights. Set notify_when_most_flagged to notify teachers anyway."
+        "If the model flags more than half of the students in a course, it is probably wrong about that course. You "
+        "can still read these insights. Set notify_when_most_flagged to notify teachers anyway."
     ),
     "withheld in": "no one was notified about {count} courses",
     "withheld in one": "no one was notified about one course",
@@ -228,7 +228,7 @@ ENGLISH = {
     "step writes": "writing the report",
     "step counted": "{done} of {total}",
     "step learned": "{done} of {total} training runs",
-    "step uncounted": "We don't know yet how long this will take.",
+    "step uncounted": "It is too early to say how long this will take.",
     "run element": "Last: {name}",
     "run refreshes": "This page reloads every few seconds.",
     "run refresh off": "Stop reloading",
@@ -260,16 +260,18 @@ ENGLISH = {
     "counted marks one": "one prediction marked as not useful",
     # The past.
     "backtest title": "Backtest: {model}",
-    "backtest none": "There is no backtest of this model yet. Run one on its page, or evaluate several intervals.",
+    "backtest none": (
+        "There is no backtest of this model yet. Run one on the model's page, or evaluate several intervals."
+    ),
     "backtest at": (
-        "Tested on {time}. Next to each figure is its range: with other courses of this kind, it would be in this "
-        "range 9 times out of 10."
+        "Tested on {time}. Next to each figure is a range: with other courses of this kind, the figure would be "
+        "within it 9 times out of 10."
     ),
     "backtest changed": "The model has changed since then. Test it again.",
     "backtest intervals": "All courses",
     "backtest order": (
-        "Intervals are ranked by F1. Last come those that would flag more than half of the students in most courses, "
-        "and those that predict only once, at the start of a course."
+        "Intervals are ranked by F1. Those that would flag more than half of the students in most courses come last, "
+        "as do those that predict only once, at the start of a course."
     ),
     "backtest ranges": "By part of the course",
     "backtest courses": "By course",
@@ -288,10 +290,10 @@ ENGLISH = {
     "backtest terms": "What the figures mean",
     "backtest term right": "Right: the share of warnings that came true.",
     "backtest term in time": (
-        "In time: the share of the students concerned whose first warning came before their last visit. Flagged ever: "
-        "the share flagged at any time."
+        "In time: of the students who really had this outcome, the share whose first warning came before their last "
+        "visit. Flagged ever: the share flagged at any time."
     ),
-    "backtest term f1": "F1: the F1 score of right and in time.",
+    "backtest term f1": "F1: “right” and “in time” combined in one score, their harmonic mean.",
     "backtest term flagged": "Most at once: the largest share of a course flagged at one time.",
     "backtest term counts": "Expected, actual: the sum of the probabilities, and the real number of cases.",
     "column promised": "Expected",
@@ -311,7 +313,7 @@ ENGLISH = {
     # Predictions by course.
     "predictions title": "Predictions: {model}",
     "predictions none": "The model has no insights yet.",
-    "predictions none how": "It predicts once it is enabled and trained. Do both on its page.",
+    "predictions none how": "It starts to predict once it is enabled and trained. You can do both on the model's page.",
     "column number": "Predictions",
     "column last": "Latest",
     # Invalid elements.

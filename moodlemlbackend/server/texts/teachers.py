@@ -68,10 +68,10 @@ ENGLISH = {
     "means fixed": "You have seen it and are dealing with it.",
     "means notapplicable": "It may be true, but it doesn't matter here.",
     "means incorrectlyflagged": "It is wrong.",
-    "means notuseful": "It is wrong, or no help.",
+    "means notuseful": "It is wrong, or it does not help.",
     "means useful": "It helped you.",
     "means adjusting": "The next training makes such predictions less likely, for everyone.",
-    "means no change": "The model stays as it is.",
+    "means no change": "The model does not change.",
     "undo": "Undo",
     "confirm adjusting": "Mark {count} insights as not useful?",
     "confirm adjusting one": "Mark this insight as not useful?",
@@ -98,7 +98,7 @@ ENGLISH = {
     "your opinion": "What do you think of it?",
     "why intro": (
         "Each bar shows how much an indicator raises the risk (to the right) or lowers it (to the left), all on one "
-        "scale. This is how the model weighs it, not a cause."
+        "scale. This shows how the model weighs the indicator, not what causes the risk."
     ),
     "values mean": (
         "Numbers run from −1 (lowest) to 1 (highest). The course mean is the mean of all students in the course."
@@ -110,7 +110,8 @@ ENGLISH = {
     # A message to students.
     "message title": "Write to students",
     "message intro": (
-        "The link opens your e-mail program with {count} addresses. The students don't see each other's addresses."
+        "The link opens your e-mail program with {count} addresses filled in. The students don't see each other's "
+        "addresses."
     ),
     "message intro one": "The link opens your e-mail program.",
     "message open": "Open the e-mail program",
@@ -118,13 +119,13 @@ ENGLISH = {
     # Notifications.
     "notifications": "Notifications",
     "notifications none": "You have no notifications.",
-    "notifications none how": "You get one when a model has new insights for you.",
+    "notifications none how": "You will get one when a model has new insights for you.",
     "notification text": "Text",
     "notification link": "Open",
     "unread": "new",
     "read all": "Mark all as read",
     "channels": "How you want to be notified",
-    "channels mean": "Your choice applies from the next notification on.",
+    "channels mean": "Your choice applies from the next notification.",
     "channel kept": "on this page",
     "channel email": "by e-mail, to your address in Moodle",
     "channel webhook": "through the other system your site sends notifications to",

@@ -53,7 +53,7 @@ def new_site(url: str, prefix: str = "mdl_", schema: str = "4.2") -> Iterator[Lo
             yield loader
         with storage_errors(path):
             if path.exists() and path.stat().st_size:
-                raise StorageError(f"Meanwhile another file was created at {path}; move it, or choose another name.")
+                raise StorageError(f"Another file has since been created at {path}; move it, or choose another name.")
             unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

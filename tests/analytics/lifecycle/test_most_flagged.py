@@ -225,8 +225,8 @@ MIDDLE = START + 5 * WEEK
     [
         ({"now": MIDDLE, "first": START + A_DAY, "last": MIDDLE - A_DAY}, ""),
         ({"now": MIDDLE}, ""),  # no one came, and all were enrolled when it began
-        ({"now": END + 1, "first": START, "last": END}, "according to them it ended on 23 January 2024"),
-        ({"now": START - 1}, "according to them it has not begun"),
+        ({"now": END + 1, "first": START, "last": END}, "they say that it ended on 23 January 2024"),
+        ({"now": START - 1}, "they say that it has not begun"),
         ({"now": MIDDLE, "first": START + 3 * WEEK}, "first visited around 5 December 2023, 21 days after its start"),
         ({"now": MIDDLE, "first": START - 4 * WEEK}, "first visited around 17 October 2023, 28 days before its start"),
         (
@@ -270,8 +270,8 @@ LEARNED = [np.concatenate([rows_of(20), rows_of(20, part=1, quiz=(1.0,))]), rows
 @pytest.mark.parametrize(
     ("found", "learned", "said"),
     [
-        (rows_of(20), LEARNED, f"{ANOTHER_KIND}, as neither its dates nor its indicators look wrong"),
-        (rows_of(20), [], f"{ANOTHER_KIND}, as neither its dates nor its indicators look wrong"),
+        (rows_of(20), LEARNED, f"{ANOTHER_KIND}: neither its dates nor its indicators look wrong"),
+        (rows_of(20), [], f"{ANOTHER_KIND}: neither its dates nor its indicators look wrong"),
         (
             rows_of(20, quiz=(-1.0,), reads=(-1.0,)),
             LEARNED,

@@ -120,7 +120,7 @@ def test_a_run_says_what_it_withdraws(trained, site):
     outbox.deliver(on, None)
     put(on)
     result = lifecycle.predict(switched(trained, False, **mailing), site, TRAINED)
-    assert "Since notifications were switched on or off, 1 waiting messages will not be sent." in result.info
+    assert "Because notifications were switched on or off, 1 waiting messages will not be sent." in result.info
 
 
 def test_commands_say_whether_they_are_on_and_how_to_switch(trained, site_url, monkeypatch):

@@ -415,8 +415,8 @@ def test_tables_in_another_schema_are_named_with_the_search_path_that_finds_them
         with pytest.raises(SiteError) as raised:
             open_site(url)
         assert str(raised.value) == (
-            "The table mdl_course is in the schema moodle, where this user does not look: "
-            "add ?options=-csearch_path%3Dmoodle to the URL of the site, or set the user's search_path."
+            "The table mdl_course is in the schema moodle, which is not on this user's search path: add "
+            "?options=-csearch_path%3Dmoodle to the URL of the site, or set the user's search_path."
         )
         with open_site(f"{url}?options=-csearch_path%3Dmoodle") as site:
             assert (site.version, site.courses) == ("2023042403", [])

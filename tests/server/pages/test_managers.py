@@ -391,7 +391,7 @@ def test_predictions_by_course_and_invalid_elements(manager, prepared, address):
     assert f'href="/insights?context={prepared.course}&model={prepared.dropout}"' in text
     text = manager.get(f"{address}/invalid").text
     assert "The course has no students." in text
-    assert 'data-name="What to do in Moodle">Give its students a role with the archetype student' in text
+    assert 'data-name="What to do in Moodle">Enrol the students in the course with a role' in text
     assert 'data-name="Not for training"' in text
 
 

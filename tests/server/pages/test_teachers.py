@@ -357,7 +357,7 @@ def test_not_useful_promises_nothing_of_a_rule(server, prepared):
     of_rule = "SELECT p.id FROM analytics_predictions p, analytics_models m WHERE m.id = p.modelid AND m.target LIKE ?"
     [(one,), *_] = rows(server.store, of_rule, "%no_recent_accesses")
     text = manager.get(f"/insights/{one}").text
-    assert "It is wrong. The model stays as it is." in text
+    assert "It is wrong. The model does not change." in text
     assert "training" not in text
     answer = post(manager, "/insights/act", f"/insights/{one}", one=f"incorrectlyflagged-{one}", back="one")
     text = manager.get(answer.headers["location"]).text

@@ -52,9 +52,7 @@ class Logs:
         wanted = np.zeros(len(self._event_codes) + 1, bool)
         for event in events:
             if event not in self._event_codes:
-                raise SiteError(
-                    f"The event {event} is not distinguished in the logs; list it in the indicator's events."
-                )
+                raise SiteError(f"The event {event} was not read from the logs; list it in the indicator's events.")
             wanted[self._event_codes[event]] = True
         return wanted[self._codes]
 

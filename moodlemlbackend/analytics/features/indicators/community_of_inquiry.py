@@ -71,8 +71,8 @@ class _CommunityOfInquiry(CourseIndicator):
         due = participation.due[:, where]
         if self.cognitive and not self.module.lists_events and (participation.seen[:, where] & due[:, :, None]).any():
             raise IndicatorError(
-                f"The indicator {self.id} cannot be calculated in the course {course.name}: Moodle has no "
-                "rule for it if students used the activity, and fails too; leave the indicator out."
+                f"The indicator {self.id} cannot be calculated in the course {course.name}: Moodle has no rule for "
+                "this activity once students have used it, and would fail too; leave the indicator out."
             )
         return _score(levels[:, where], potentials[where], due)
 

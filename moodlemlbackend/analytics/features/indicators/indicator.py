@@ -100,7 +100,7 @@ def shaped(indicator: Indicator, values: npt.ArrayLike, shape: tuple[int, int], 
     except ValueError:
         raise IndicatorError(
             f"The indicator {indicator.id} returned values of shape {made.shape} for {analysable}; "
-            f"it must be (ranges, samples), here {shape}."
+            f"the shape must be (ranges, samples), in this case {shape}."
         ) from None
 
 
