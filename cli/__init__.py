@@ -43,6 +43,7 @@ class _Main(CommandGroup):
 def main() -> None:
     """Machine-learning backend for Moodle's learning analytics.
 
-    The first five commands do what Moodle runs as `python -m moodlemlbackend.training` and so on. In a pipe they print
-    what Moodle gets: the last line of standard output is the result and the exit code is its status.
+    The first five commands are the ones that Moodle itself runs, for example as `python -m moodlemlbackend.training`.
+    In a pipe, they print what Moodle reads: the last line of standard output is the result, and the exit code is its
+    status.
     """

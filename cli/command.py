@@ -31,7 +31,7 @@ _ABOUT_ARGUMENTS = {
     "MODELID": "Name of the model: letters, digits, - and _.",
     "[SAMPLEID]": "Id of a sample in an unlabelled data set.",
     "DIR": "Directory of the model; use the same one in every command.",
-    "RUNDIR...": "Folder of a run, such as DIR/logs/1700000000000; an evaluation prints it.",
+    "RUNDIR...": "Folder of a run, such as DIR/logs/1700000000000; an evaluation prints its path.",
     "DATASET...": "Data set files as Moodle writes them, plain or gzip; - is standard input.",
     "[DIR]": "Directory where Moodle keeps its models.",
     "DEMODIR": "Directory for the demo; it is created if needed.",

@@ -43,7 +43,7 @@ moodlemlbackend demo site --schema 3.7 --now 2026-03-01 -o mariadb://me:password
     ),
     click.option(
         "--log-rows-factor", "factor", type=click.FloatRange(1), default=1.0, show_default=True,
-        help="Roughly how many times as many log rows to write, for benchmarks.",
+        help="Write about this many times as many log rows, for benchmarks.",
     ),
     examples=EXAMPLES,
 )  # fmt: skip
@@ -88,7 +88,7 @@ def _stoppable() -> Iterator[None]:
     from moodlemlbackend.errors import InterruptedRunError
 
     def stop(number: int, _frame: object) -> NoReturn:
-        raise InterruptedRunError(f"Stopped by the signal {signal.Signals(number).name}; nothing was kept.")
+        raise InterruptedRunError(f"Stopped by signal {signal.Signals(number).name}; nothing was kept.")
 
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: signal.signal(number, stop) for number in numbers}

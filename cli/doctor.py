@@ -23,8 +23,9 @@ _MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "problem": ("
 def command(folder: str | None) -> Answer:
     """Check this installation and say what to do about each problem.
 
-    Run it as the user of Moodle's web server and cron. DIR is where Moodle keeps its models: the setting "Models output
-    directory", or models in Moodle's data directory. The exit code is 1 if there is a problem.
+    Run it as the user of Moodle's web server and cron. DIR is where Moodle keeps its models: see its "Models
+    output directory" setting; the default is models in Moodle's data directory. The exit code is 1 if the command finds
+    a problem.
     """
     from moodlemlbackend.doctor.doctor import examine
     from moodlemlbackend.doctor.finding import Level

@@ -40,7 +40,7 @@ def command(
     if listing or modelid is None:
         return model_list(session)
     if interval is None:
-        raise UsageError("Name the analysis interval with --analysisinterval.")
+        raise UsageError("Specify the analysis interval with --analysisinterval.")
     chosen = registry.get_time_splitting(interval).id
     lost = losses.if_edited(session.workspace, modelid, enabled=True, interval=chosen)
     confirm(lost.sentence, yes=non_interactive or not sys.stdin.isatty())

@@ -35,7 +35,7 @@ def reporting_errors(*, as_json: bool) -> Iterator[None]:
     except BackendError as error:
         _end(str(error) or type(error).__name__, code_of_error(error), as_json)
     except MemoryError:
-        _end("Memory ran out; give this command more, or process less data at once.", FAILED, as_json)
+        _end("There is not enough memory; give this command more, or process less data at once.", FAILED, as_json)
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:

@@ -40,9 +40,9 @@ moodlemlbackend evaluate dropout model quarters.csv deciles.csv single_range.csv
     "--iterations", type=click.IntRange(1), default=10, show_default=True, help="How many times to train and test."
 )
 @click.option("--trained-model", metavar="DIR", help="Test the model in this directory instead of training one.")
-@click.option("--evaluation-split", metavar="NAME", help=f"What to hold out. {SETTINGS['evaluation_split'].allowed}.")
+@click.option("--evaluation-split", metavar="NAME", help=f"What to hold out: {SETTINGS['evaluation_split'].allowed}.")
 @click.option("--rows-file", metavar="FILE", help="CSV file with the course and time of each row.")
-@click.option("--score", metavar="NAME", help=f"What to use as the score. {SETTINGS['score'].allowed}.")
+@click.option("--score", metavar="NAME", help=f"What to use as the score: {SETTINGS['score'].allowed}.")
 @PROCESSOR
 @SEED
 @JSON
@@ -64,9 +64,9 @@ def command(
     """Evaluate what a model can learn from labelled samples.
 
     Trains on 80% of the samples, tests the model on the rest, and repeats this with other splits. Whole courses are
-    held out, because a model predicts for courses that it has never seen; the data set itself shows which rows belong
-    to the same course. Figures and TensorBoard files go in DIR/logs; a model trained in DIR stays as it is. Several
-    data sets, such as one for each analysis interval, are evaluated in turn, and the command names the best.
+    held out, because a model makes predictions for courses that it has never seen; the data set itself shows which
+    rows belong to the same course. Figures and TensorBoard files go in DIR/logs; a model trained in DIR stays as it is.
+    Several data sets, such as one for each analysis interval, are evaluated in turn, and the command names the best.
     """
     from moodlemlbackend.operations.evaluate import evaluate, evaluate_all
 

@@ -65,7 +65,7 @@ def command(
     if listing:
         return model_list(session)
     if modelid is None:
-        raise UsageError("Name the model with --modelid; --list shows all models.")
+        raise UsageError("Specify the model with --modelid; --list shows all models.")
     model = session.model(modelid)
     result = lifecycle.evaluate(
         session.workspace, session.site, modelid, interval=interval, mode=mode, reuse=reuse,

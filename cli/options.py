@@ -39,7 +39,9 @@ CSV = click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for spreads
 PROCESSOR = click.option(
     "--processor", metavar="NAME", help="Processor to train with; moodlemlbackend models processors lists them."
 )
-SEED = click.option("--seed", metavar="NUMBER", help="Seed for every random choice; the same seed repeats a run.")
+SEED = click.option(
+    "--seed", metavar="NUMBER", help="Seed for all random choices; the same seed gives the same result."
+)
 
 
 def user_option(meaning: str) -> Callable[[Any], Any]:
@@ -72,7 +74,7 @@ TARGET = click.option(
     "--target",
     metavar="NAME",
     required=True,
-    help="What to predict, such as course_dropout; moodlemlbackend models targets lists all.",
+    help="What to predict, such as course_dropout; moodlemlbackend models targets lists them.",
 )
 
 PREFIX = click.option("--prefix", metavar="TEXT", help="Prefix of the site's tables.  [default: the setting, or mdl_]")
@@ -112,7 +114,7 @@ SITE_OPTIONS = (
 STORE_OPTIONS = (
     click.option("--store", metavar="URL", help="The store of models: a database URL.  [default: the setting]"),
     click.option(
-        "--directory", metavar="DIR", help="Directory of models and data sets, and of the store unless --store is "
+        "--directory", metavar="DIR", help="Directory for models and data sets, and for the store unless --store is "
         "given.  [default: the setting]",
     ),
 )  # fmt: skip

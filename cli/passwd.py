@@ -17,10 +17,10 @@ openssl rand -base64 24 | tee secret | moodlemlbackend passwd moodle
 
 @make("passwd", click.argument("user", metavar="USER"), examples=EXAMPLES)
 def command(user: str) -> Answer:
-    """Make an entry for the server's setting users.
+    """Make an entry for the server's users setting.
 
     Asks for the password twice, or reads it from standard input if that is not a terminal. Prints the entry, which
-    holds a key derived from the password by scrypt, never the password.
+    contains a key derived from the password by scrypt, never the password itself.
     """
     from moodlemlbackend.server.auth.passwords import make_entry
 

@@ -19,7 +19,7 @@ MOODLEMLBACKEND_SERVER_USERS="$(moodlemlbackend passwd moodle)" moodlemlbackend 
     "--directory", metavar="PLACE", help="Where to keep models: a directory, or a URL such as s3://bucket/models."
 )
 @click.option("--host", metavar="ADDRESS", help="Address to listen on.  [default: only this machine can connect]")
-@click.option("--port", metavar="NUMBER", help="Port to listen on; 0 picks a free one, which the log names.")
+@click.option("--port", metavar="NUMBER", help="Port to listen on; 0 picks a free port, which the log shows.")
 def command(directory: str | None, host: str | None, port: str | None) -> None:
     """Run the server for Moodle's server mode and the pages, until it is stopped.
 

@@ -46,7 +46,7 @@ class Session:
 
             if not self.settings.site:
                 raise UsageError(
-                    f"Name the Moodle site with --site, {SETTINGS['site'].variable} or the setting site: "
+                    f"Specify the Moodle site with --site, {SETTINGS['site'].variable} or the site setting: "
                     "a database URL, an SQLite file, or a folder of tables."
                 )
             self._site = open_site(

@@ -89,7 +89,7 @@ def print_table(table: Table) -> None:
             _print_grid(shown, widths)
             if left_out:
                 names = ", ".join(left_out)
-                print_sentence(f"Left out to fit {width} columns: {names}. --csv and --json have everything.")
+                print_sentence(f"Left out to fit {width} columns: {names}. --csv and --json show everything.")
             return
     if table.title:
         print_line(table.title)

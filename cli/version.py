@@ -10,5 +10,5 @@ from .command import command as make
 
 @make("version")
 def command() -> Answer:
-    """Print the version reported to Moodle; --version prints the package's own."""
+    """Print the version reported to Moodle; --version prints the version of the package."""
     return Answer({"version": reported_version()}, reported_version())

@@ -54,7 +54,7 @@ def command(
     rows = [_row(insight) for insight in insights]
     table = Table(
         COLUMNS, rows, right=("ID", "Probability"), least=("Time (UTC)", "Because"),
-        empty="No insights yet; an enabled, trained model makes them with moodlemlbackend tasks predict."
+        empty="No insights yet; moodlemlbackend tasks predict makes them with every enabled and trained model."
         if page == 0 else "No insights on this page.",
     )  # fmt: skip
     return Answer({"insights": [insight_facts(insight) for insight in insights]}, tables=[table])

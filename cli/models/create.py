@@ -18,7 +18,7 @@ moodlemlbackend models create --target course_dropout --indicator read_actions,a
 
 @make(
     "create", TARGET, INDICATOR, INTERVAL, PROCESSOR, name_option("[default: the name of its target]"), CONTEXT,
-    click.option("--enable", is_flag=True, help="Also enable it."),
+    click.option("--enable", is_flag=True, help="Also enable the model."),
     store=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(

@@ -56,4 +56,4 @@ def command(
     )
     confirm(losses.if_edited(session.workspace, modelid, **changes).sentence, yes=yes)
     edited = models.edit(session.workspace, modelid, **changes)
-    return changed(edited, "changed" if edited.trained or not model.trained else "changed and has to be trained again")
+    return changed(edited, "changed" if edited.trained or not model.trained else "changed and must be trained again")

@@ -20,7 +20,7 @@ from .shared import WEIGHTS, ZIP_FILE
 def command(session: Session, modelid: int, file: str, weights: bool, yes: bool) -> Answer:
     """Export a model as a package that Moodle and other sites can import.
 
-    The package does not reveal which site it comes from. If you name a site, the package lists the versions of the
+    The package does not reveal which site it comes from. If you specify a site, the package lists the versions of the
     components it needs.
     """
     from moodlemlbackend.analytics.lifecycle import packages

@@ -17,7 +17,7 @@ from .shared import CSV_FILE
     store=True, examples="moodlemlbackend models export-data 1 training-data.csv",
 )  # fmt: skip
 def command(session: Session, modelid: int, file: str, yes: bool) -> Answer:
-    """Export the data that a model was trained on here; nothing in it identifies the site or a person."""
+    """Export the data that a model was trained on at this site; the data does not identify the site or any person."""
     from moodlemlbackend.analytics.lifecycle import packages
 
     confirm_overwriting(file, yes=yes)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def command(session: Session, file: str, weights: bool, name: str | None, ignore_versions: bool, yes: bool) -> Answer:
     """Create a model from a package; it is disabled at first.
 
-    No model is overwritten. If there is one with the same target, indicators and interval, the command asks first.
+    No model is overwritten. If a model has the same target, indicators and interval, the command asks first.
     """
     from moodlemlbackend.analytics.lifecycle import packages
 

@@ -20,7 +20,7 @@ moodlemlbackend models indicators --target course_dropout --json
 def command(target: str | None) -> Answer:
     """List the indicators, on which models base their predictions.
 
-    An indicator that is not known during the course is used only when you set learn_after_end.
+    An indicator whose value is not known during the course is used only if learn_after_end is on.
     """
     from moodlemlbackend.analytics.features import registry
     from moodlemlbackend.analytics.insights.names import indicator_name

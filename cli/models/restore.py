@@ -14,8 +14,8 @@ from .shared import model_facts
 def command(session: Session, yes: bool) -> Answer:
     """Create the core models that are missing or whose indicators have changed.
 
-    A model whose indicators have changed stays as it is: the command asks before it creates another one next to it. If
-    you name a site, indicators of activities that it does not have are left out.
+    A model whose indicators have changed stays as it is: the command asks before it creates a new one beside it. If
+    you specify a site, indicators of activities that the site does not have are left out.
     """
     from moodlemlbackend.analytics.lifecycle.core_models import restore_core_models, restored_next_to
     from moodlemlbackend.analytics.lifecycle.packages import remember_components

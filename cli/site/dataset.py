@@ -56,9 +56,9 @@ def command(
 
     to_output = output == "-"
     if to_output and click.get_current_context().params["as_json"]:
-        raise UsageError("With --json, standard output cannot hold the data set as well; name a file with --output.")
+        raise UsageError("With --json, standard output cannot hold the data set as well; specify a file with --output.")
     if interval is None:
-        raise UsageError("Name the analysis interval with --interval, such as quarters.")
+        raise UsageError("Specify the analysis interval with --interval, such as quarters.")
     learned, method = registry.get_target(target), registry.get_time_splitting(interval)
     chosen = indicators or registry.indicators_of(learned, session.site.modules)
     used = [registry.get_indicator(name) for name in chosen]

@@ -11,7 +11,7 @@ from .summary import task_answer
 
 @make("cleanup", site=True, store=True, examples="moodlemlbackend tasks cleanup")
 def command(session: Session) -> Answer:
-    """Remove what belongs to deleted courses and users, and calculations that have expired."""
+    """Remove the data of deleted courses and users, and expired calculations."""
     from moodlemlbackend.analytics.lifecycle.tasks import clean_up
 
     with working("Cleaning up"):

@@ -49,7 +49,7 @@ class CoursesOfRows:
     groups: Groups | None = None
     number: int = 0
     sure: float = 0.0
-    reason: str = "its courses are unknown"
+    reason: str = "the courses of the data set are unknown"
 
     def take(self, rows: Groups) -> CoursesOfRows:
         """Return the courses of some of the rows."""
@@ -103,7 +103,7 @@ class CourseFinder:
         number = int(new_course.sum())
         if number < LEAST_COURSES:
             held = f"{number} course{'s' if number > 1 else ''}"
-            return CoursesOfRows(None, 0, sure, f"it has {held}, and {LEAST_COURSES} are needed")
+            return CoursesOfRows(None, 0, sure, f"the data set has {held}, and {LEAST_COURSES} are needed")
         groups = (np.cumsum(new_course) - 1)[np.cumsum(begins) - 1]
         return CoursesOfRows(groups, number, sure, "")
 

@@ -68,7 +68,7 @@ def check_working_directory() -> Finding:
     except OSError as error:
         return Finding("Working directory", Level.OK, f"{explain(error)} Nothing needs to be written there")
     state = "can" if os.access(here, os.W_OK) else "cannot"
-    return Finding("Working directory", Level.OK, f"{here} {state} be written to; no command needs it")
+    return Finding("Working directory", Level.OK, f"{here} {state} be written to; no command needs to write there")
 
 
 def check_folder(folder: Path) -> Iterator[Finding]:
@@ -93,7 +93,7 @@ def check_folder(folder: Path) -> Iterator[Finding]:
     yield Finding(topic, Level.OK, state if place == folder else f"does not exist yet; {place} {state}")
     closed = next(_closed_folders(folder), None)
     if closed is not None:
-        yield Finding(topic, Level.PROBLEM, f"{closed} in it cannot be written to", _hand_over(folder))
+        yield Finding(topic, Level.PROBLEM, f"it contains {closed}, which cannot be written to", _hand_over(folder))
     free = shutil.disk_usage(place).free
     if free < FREE_BYTES:
         yield Finding(topic, Level.WARNING, f"has {free >> 20} MB left", "Free some space there, or raise its quota.")

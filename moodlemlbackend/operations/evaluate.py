@@ -163,7 +163,10 @@ def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, result: Map
     known = f"{courses.number} courses"
     if courses.sure < 1:
         known += f" ({courses.sure:.0%} sure)"
-    held_out = {COURSE: f"Whole courses were held out, of {known}", TIME: f"Later courses were held out, of {known}"}
+    held_out = {
+        COURSE: f"Whole courses were held out from a total of {known}",
+        TIME: f"Later courses were held out from a total of {known}",
+    }
     new = "later" if evaluation.kind == TIME else "new"
     return (
         f"{held_out[evaluation.kind]}: the score in {new} courses is {result['score']:.4f}; in courses the "

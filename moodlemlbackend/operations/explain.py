@@ -19,7 +19,7 @@ def explain(outputdir: str, dataset: str, sample_id: str | None, row: int | None
     row 4.
     """
     if (sample_id is None) == (row is None):
-        raise UsageError("Name one sample, by its id or by its row in the file (--row).")
+        raise UsageError("Specify one sample: its id, or its row in the file (--row).")
     model, _ = trained_in(outputdir)
     from moodlemlbackend.dataset.data_set import HEADER_ROWS, read_batches
     from moodlemlbackend.processor.explanation import explain as explain_rows
@@ -28,7 +28,8 @@ def explain(outputdir: str, dataset: str, sample_id: str | None, row: int | None
     model.check(header.source, header.columns, header.classes)
     if sample_id is not None and header.target is not None:
         raise DataSetError(
-            f"{header.source} is a labelled data set, so its samples have no ids; name a sample by its row with --row."
+            f"{header.source} is a labelled data set, so its samples have no ids; "
+            "specify a sample by its row with --row."
         )
     first = HEADER_ROWS + 1
     for batch in batches:

@@ -43,7 +43,7 @@ def _store_in(outputdir: str) -> ModelStore:
     from moodlemlbackend.storage.model_store import ModelStore
 
     if not outputdir:
-        raise UsageError("No output directory is given; name a directory that can be written to.")
+        raise UsageError("No output directory is given; specify a directory that can be written to.")
     return ModelStore(Path(outputdir))
 
 

@@ -124,7 +124,7 @@ def time_splits(samples: TrainingRows) -> list[Split]:
     """
     groups = _known_courses(samples)
     if samples.times is None:
-        raise CannotSplitError("the times of its rows are unknown")
+        raise CannotSplitError("the times of the rows are unknown")
     begins = np.full(int(groups.max()) + 1, np.inf)
     np.minimum.at(begins, groups, samples.times)
     known = np.sort(begins[np.isfinite(begins)])
@@ -137,7 +137,7 @@ def time_splits(samples: TrainingRows) -> list[Split]:
         if all(samples.targets[rows].sum(axis=0).all() for rows in (training, held_out)):
             splits.append(Split(training, held_out))
     if not splits:
-        raise CannotSplitError("no date splits its courses so that both sides have every class")
+        raise CannotSplitError("no date splits the courses so that both sides have every class")
     return splits
 
 

@@ -43,7 +43,7 @@ def read_reference_model(folder: Path) -> ReferenceNetwork:
             case _:
                 raise ValueError("it lacks the columns used, their number, or the number of classes")
         if n_inputs != columns.size:
-            raise ValueError(f"it lists {columns.size} columns but gives a different number")
+            raise ValueError(f"it lists {columns.size} columns but gives a different number of them")
     bundle = TensorBundle(folder / _VARIABLES)
     with naming(folder):
         network = ReferenceNetwork(columns, None, _read_layers(bundle))

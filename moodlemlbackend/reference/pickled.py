@@ -156,7 +156,7 @@ def _interpret(stream: io.BytesIO) -> object:
             case "STOP":
                 return stack.pop()
             case _:
-                raise ValueError(f"it has the instruction {opcode.name}, which no such model has")
+                raise ValueError(f"it has the instruction {opcode.name}, which is not allowed")
     raise ValueError(f"the pickle has more than {_INSTRUCTION_LIMIT:,} instructions")
 
 
@@ -198,7 +198,7 @@ def _name(module: object, attribute: object) -> _Name:
     try:
         return _Name(name)
     except ValueError:
-        raise ValueError(f"it refers to {name[:80]!r}, which no such model does") from None
+        raise ValueError(f"it refers to {name[:80]!r}, which is not allowed") from None
 
 
 def _call(instruction: str, name: object, arguments: object) -> _Object:
@@ -207,7 +207,7 @@ def _call(instruction: str, name: object, arguments: object) -> _Object:
         match instruction, name, arguments:
             case ("NEWOBJ", _Name.NETWORK | _Name.WRAPPER, ()) | ("REDUCE", _Name.DTYPE, _):
                 return _Object(name, arguments)
-    raise ValueError("the pickle calls something that no such model does")
+    raise ValueError("the pickle calls something that is not allowed")
 
 
 def _build(target: object, state: object, stream: io.BytesIO) -> _Object | NDArray[np.int64]:
@@ -219,7 +219,7 @@ def _build(target: object, state: object, stream: io.BytesIO) -> _Object | NDArr
             case (_Name.NETWORK, dict()) | (_Name.DTYPE, tuple()):
                 target.state = state
                 return target
-    raise ValueError("the pickle sets a state that no such model has")
+    raise ValueError("the pickle sets a state that is not allowed")
 
 
 def _read_array(wrapper: dict[str, object], stream: io.BytesIO) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ TITLES = {
 }
 
 CAPTIONS = {
-    "roc-curve": "The share of the class that is found, and how many false alarms come with it. "
+    "roc-curve": "The share of the class that is found, and the share of false alarms. "
     "The closer the curve is to the upper left, the better.",
     "precision-recall": "The share of predictions that are right, and the share of the class that is found.",
     "score-distribution": "How well the classes are separated. Samples on the wrong side of the threshold are errors.",

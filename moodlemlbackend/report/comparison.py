@@ -79,7 +79,7 @@ def compare(folders: Sequence[Path], metric: str = "mcc") -> list[Compared]:
         A report is damaged.
     """
     if len(folders) < 2:
-        raise UsageError("A comparison needs at least two runs; name their folders, such as DIR/logs/1700000000000.")
+        raise UsageError("A comparison needs at least two runs; give their folders, such as DIR/logs/1700000000000.")
     if metric not in METRICS:
         raise unknown("metric", metric, METRICS, f"choose one of {', '.join(METRICS)}.")
     records = [read_record(folder) for folder in folders]
@@ -125,7 +125,9 @@ def not_comparable(first: Record, other: Record) -> str | None:
         return "it uses a different data set from the first run"
     here, there = (_HELD_OUT.get(str(record.result.get("split")), _HELD_OUT["row"]) for record in (other, first))
     if here != there:
-        return f"it holds out {here}, but the first run {there}; evaluate both with the same --evaluation-split"
+        return (
+            f"it holds out {here}, but the first run holds out {there}; evaluate both with the same --evaluation-split"
+        )
     if [held.rows for held in first.held] != [held.rows for held in other.held]:
         return "its splits differ from those of the first run; evaluate both with the same seed and iterations"
     if len(first.held) < 2:

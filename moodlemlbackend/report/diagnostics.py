@@ -96,7 +96,7 @@ def _after_end(record: Record) -> Iterator[Diagnostic]:
         yield Diagnostic(
             False, "Left out of training",
             f"The column {name} is only known after a course has ended, so the model did not learn from it. "
-            "You can change this with the setting learn_after_end.",
+            "You can change this with the learn_after_end setting.",
         )  # fmt: skip
 
 

@@ -291,8 +291,8 @@ def _threshold_sentence(rows: list[curves.Warned], name: str, students: bool) ->
             "risk are flagged."
         )
     return (
-        f"{where}, {right:.0f} of 100 samples predicted as {name} really are, and {of:.0f} of 100 samples "
-        "in the class are predicted."
+        f"{where}, {right:.0f} of 100 samples predicted as {name} really are {name}, and {of:.0f} of 100 samples "
+        f"that are {name} are predicted as such."
     )
 
 

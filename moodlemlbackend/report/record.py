@@ -192,7 +192,7 @@ def _read(folder: Path, make: Callable[[Mapping[str, Any]], T]) -> T:
 
 def _damaged(folder: Path, error: Exception) -> ModelError:
     text = " ".join(str(error).split())[:_TEXT_CHARACTERS] or type(error).__name__
-    return ModelError(f"The files {JSON_NAME} and {ARRAYS_NAME} in {folder} cannot be used ({text}); run it again.")
+    return ModelError(f"The files {JSON_NAME} and {ARRAYS_NAME} in {folder} cannot be used ({text}); repeat the run.")
 
 
 def _record(content: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Record:

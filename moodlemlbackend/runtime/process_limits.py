@@ -31,7 +31,7 @@ class Limit(NamedTuple):
     unit: str
 
     def __str__(self) -> str:
-        return f"the limit of {self.name} is {self.value:,}{self.unit and ' '}{self.unit} (ulimit {self.option})"
+        return f"the limit on {self.name} is {self.value:,}{self.unit and ' '}{self.unit} (ulimit {self.option})"
 
 
 _KINDS = {
@@ -70,7 +70,7 @@ def limit_that_ended(name: str, code: int | None) -> str:
     if code in (-getattr(signal, "SIGXCPU", 0), -getattr(signal, "SIGKILL", 0)) and "RLIMIT_CPU" in in_force:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         if used.ru_utime + used.ru_stime >= in_force["RLIMIT_CPU"].value - 1:
-            return _raise(in_force["RLIMIT_CPU"], f"There was too little processor time for {name}")
+            return _raise(in_force["RLIMIT_CPU"], f"There was not enough processor time for {name}")
     if code is None or code >= 0 or -code in _CRASHES:
         return limit_behind_error(name)
     return ""
@@ -79,7 +79,7 @@ def limit_that_ended(name: str, code: int | None) -> str:
 def limit_behind_error(name: str) -> str:
     """What to say when a limit is most likely behind an error that nobody foresaw, else an empty text."""
     if memory := limits().get("RLIMIT_AS"):
-        return _raise(memory, f"There was most likely too little memory for {name}")
+        return _raise(memory, f"Most likely {name} ran out of memory")
     return limit_of_threads(name)
 
 
@@ -93,7 +93,7 @@ def limit_of_threads(name: str) -> str:
             threading.Thread(target=end.wait, daemon=True).start()
     except RuntimeError:
         limit = limits().get("RLIMIT_NPROC")
-        what = f"There were too few threads for {name}"
+        what = f"Not enough threads could be started for {name}"
         return _raise(limit, what) if limit else f"{what}: the system refuses to start more; raise its limit."
     finally:
         end.set()

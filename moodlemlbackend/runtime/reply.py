@@ -137,7 +137,7 @@ def _pieces(result: Result) -> Iterator[bytes]:
     """Yield a result as one line, without line end."""
     if isinstance(result, str):
         if not result.strip() or "\n" in result:
-            raise UsageError(f"Moodle reads a single line, which {result!r} is not; choose another directory.")
+            raise UsageError(f"Moodle reads a single line, but the result is {result!r}; choose another directory.")
         yield result.encode(errors="surrogateescape")
         return
     separator = b"{"

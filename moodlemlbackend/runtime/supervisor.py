@@ -180,7 +180,7 @@ def _handle_stop_signals(handler: Callable[[int, FrameType | None], None]) -> No
 
 
 def _stopped_by(number: int) -> str:
-    return f"The signal {signal.Signals(number).name} stopped the run before it was complete; run it again."
+    return f"Signal {signal.Signals(number).name} stopped the run before it was complete; run it again."
 
 
 def _release_memory(error: BaseException) -> None:
@@ -327,8 +327,8 @@ def describe_end(name: str, code: int | None) -> str:
         )
     if number == signal.SIGILL:
         return (
-            f"This computer's processor lacks instructions that a library of {name} needs (TensorFlow needs "
-            "AVX); choose the processor logistic_regression in the settings, or use another computer."
+            f"This computer's processor lacks instructions that a library needs for {name} (TensorFlow needs "
+            "AVX); choose the logistic_regression processor in the settings, or use another computer."
         )
     return f"A library crashed during {name} ({signal.Signals(number).name})."
 

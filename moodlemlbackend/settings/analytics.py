@@ -111,18 +111,18 @@ SETTINGS = {
         AnalyticsSetting(
             "directory",
             "a directory",
-            f"where models and data sets are kept; without it {SYSTEM_DIRECTORY} if writable, else "
+            f"where models and data sets are kept; if not set, {SYSTEM_DIRECTORY} if it is writable, otherwise "
             "~/.local/share/moodlemlbackend",
             parse_printable,
         ),
         AnalyticsSetting(
             "store",
             "an SQLite, PostgreSQL or MariaDB URL",
-            f"database for models, predictions and insights; without it {STORE_FILE} in the directory",
+            f"database for models, predictions and insights; if not set, {STORE_FILE} in the directory",
             parse_printable,
             secret=True,
         ),
-        AnalyticsSetting("wwwroot", "a URL", "Moodle's address, for links to it", _parse_url),
+        AnalyticsSetting("wwwroot", "a URL", "Moodle's address, for links to Moodle pages", _parse_url),
         AnalyticsSetting(
             "pages_url", "a URL", "address of this package's server, for links to its insight pages", _parse_url
         ),
@@ -135,7 +135,7 @@ SETTINGS = {
         AnalyticsSetting(
             "model_time_limit",
             "seconds, from 0 to 604800",
-            "after this time, a run starts no more courses; the next run continues from there",
+            "time after which a run starts no more courses; the next run continues from there",
             partial(parse_seconds, least=0, most=604_800),
         ),
         AnalyticsSetting(
@@ -147,7 +147,7 @@ SETTINGS = {
         AnalyticsSetting(
             "feedback_weight",
             "a whole number from 1 to 1000",
-            "how many samples each prediction marked as not useful counts for in the next training",
+            "how many samples each prediction marked as not useful counts for in the next training run",
             partial(parse_whole, least=1, most=1000),
         ),
         AnalyticsSetting(
@@ -162,7 +162,7 @@ SETTINGS = {
         AnalyticsSetting(
             "learn_after_end",
             "on or off",
-            "whether models learn from what is only known after a course has ended, such as who came back",
+            "whether models learn from facts that are known only after a course has ended, such as who came back",
             parse_switch,
         ),
         AnalyticsSetting("smtp_host", "a host name", "mail server; without one, no e-mail is sent", parse_printable),
@@ -170,14 +170,17 @@ SETTINGS = {
         AnalyticsSetting(
             "smtp_security",
             "none, starttls or tls",
-            "encryption to the mail server; none works only without a login",
+            "encryption of the connection to the mail server; none is allowed only without a login",
             partial(parse_matching, "|".join(SECURITY)),
         ),
         AnalyticsSetting("smtp_user", "a text", "user name for the mail server", parse_printable),
         AnalyticsSetting("smtp_password", "a text", "password for the mail server", parse_printable, secret=True),
         AnalyticsSetting("mail_from", "an address", "sender address of e-mails", parse_printable),
         AnalyticsSetting(
-            "webhook_url", "a URL", "where insights are posted as JSON; without it, nothing is posted", _parse_url
+            "webhook_url",
+            "a URL",
+            "URL to which insights are posted as JSON; if it is not set, nothing is posted",
+            _parse_url,
         ),
         AnalyticsSetting(
             "webhook_secret", "a text", "key that signs each post (HMAC-SHA256)", parse_printable, secret=True

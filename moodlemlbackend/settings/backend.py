@@ -84,8 +84,8 @@ SETTINGS = {
         BackendSetting(
             "seed",
             "none, or a whole number from 0 to 999999999",
-            "seed for all random choices, to repeat a run; none derives it from the rows, so the same rows "
-            "give the same model",
+            "seed for all random choices, so that a run can be repeated; if there is none, the seed is derived "
+            "from the rows, so the same rows give the same model",
             _parse_seed,
         ),
     )

@@ -151,7 +151,7 @@ def _chosen(
         elif variable:
             chosen[key] = os.environ[variable].strip(), f"environment variable {variable}"
         elif in_file.get(key):
-            chosen[key] = in_file[key], f"setting {key} in {file}"
+            chosen[key] = in_file[key], f"{key} setting in {file}"
     return chosen
 
 

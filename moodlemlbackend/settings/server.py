@@ -115,7 +115,7 @@ SETTINGS: dict[str, ServerSetting] = {
         ServerSetting(
             "lti",
             "entries wwwroot client-id deployment-id, separated by commas",
-            "external tools of the Moodle site that sign its users in to the pages",
+            "external tools through which users of the Moodle site sign in to the pages",
             parse_printable,
         ),
         ServerSetting(
@@ -155,7 +155,7 @@ SETTINGS: dict[str, ServerSetting] = {
             "time_limit", "seconds, from 1 to 604800", "how long one job may take", _parse_seconds
         ),
         ServerSetting(
-            "stop_wait", "seconds, from 1 to 604800", "how long a server that is being stopped waits for running jobs",
+            "stop_wait", "seconds, from 1 to 604800", "how long the server waits for running jobs when it is stopped",
             _parse_seconds,
         ),
         ServerSetting("upload_bytes", f"{_WHOLE} 1", "maximum size of a request body", _parse_amount),
@@ -181,7 +181,7 @@ def load_server_settings(**overrides: object) -> ServerSettings:
     settings = replace(settings, directory=settings.directory or base_of_reference() or "")
     if not settings.directory:
         raise UsageError(
-            "The server does not know where to keep its models; set directory, for example with "
+            "The server does not know where to keep its models; specify the directory, for example with "
             f"{SETTINGS['directory'].variable}."
         )
     return settings

@@ -95,7 +95,7 @@ def unpack(archive: Path, folder: Path, *, entries: int = ENTRIES, unpacked_byte
     """
     with storage_errors(archive):
         if not stat.S_ISREG(archive.stat().st_mode):
-            raise ArchiveError(f"{archive} is not a file; name a zip archive.")
+            raise ArchiveError(f"{archive} is not a file; give the path of a zip archive.")
         content = _BoundedFile(archive)
     try:
         with content:

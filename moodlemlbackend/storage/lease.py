@@ -77,7 +77,7 @@ class Lease:
                     tag = self._objects.replace(self._key, self._content(), stored[1])
             if tag is None:
                 raise StorageError(
-                    "Nothing was published, because the model has since been removed, or another server has begun to "
+                    "Nothing was published, because the model has since been removed, or another server has started to "
                     f"train it ({self._objects.name}); run the training again if you still want the model."
                 )
             self._tag = tag
@@ -95,7 +95,7 @@ class Lease:
             if time.monotonic() >= deadline:
                 raise StorageError(
                     f"Another server has been training {what} for more than {wait:g} seconds; run the command "
-                    "again once that training has ended, or raise the setting lock_wait."
+                    "again once that training has ended, or increase the lock_wait setting."
                 )
             stored = self._objects.read(self._key)
             if stored != seen:

@@ -106,7 +106,7 @@ class ModelStore:
             except Timeout:
                 raise StorageError(
                     f"Another run has held {path} for more than {wait:g} seconds; "
-                    "run the command again when that run has ended, or raise the setting lock_wait."
+                    "run the command again when that run has ended, or increase the lock_wait setting."
                 ) from None
             except NotImplementedError as error:
                 raise StorageError(f"The file system of {path} cannot lock files; choose another directory.") from error

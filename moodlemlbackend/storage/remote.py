@@ -225,5 +225,5 @@ def _usual_cache() -> Path:
     """Return this user's own folder for caches among the temporary files."""
     folder = private_folder()
     if folder is None:
-        raise StorageError(f"There is no room for a cache in {tempfile.gettempdir()}; name another directory for it.")
+        raise StorageError(f"No cache can be created in {tempfile.gettempdir()}; set TMPDIR to another directory.")
     return folder / "storage"

@@ -155,7 +155,7 @@ class StoredModel:
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"its header does not say where the array {name} is") from error
         if not same or first < 0 or last - first != spec.nbytes or start + last > size:
-            raise ValueError(f"its header does not say {spec.dtype} of shape {spec.shape} of the array {name}")
+            raise ValueError(f"its header does not give the array {name} as {spec.dtype} of shape {spec.shape}")
         return start + first
 
 

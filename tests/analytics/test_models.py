@@ -446,4 +446,4 @@ def test_commands(tmp_path, monkeypatch):
     assert "matches several indicators" in run(
         "create", "--target", "course_dropout", "--indicator", "cognitive_depth", code=2
     )
-    assert "Name the Moodle site" in run("train", "1", code=2)
+    assert "Specify the Moodle site" in run("train", "1", code=2)

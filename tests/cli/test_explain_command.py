@@ -118,11 +118,11 @@ def test_a_terminal_obeys_no_file(command, trained, courses, tmp_path):
     ("arguments", "sentence"),
     [
         (["{model}", "{prediction}", "nobody"], "has no sample with the id 'nobody'"),
-        (["{model}", "{prediction}"], "Name one sample, by its id or by its row in the file (--row)."),
-        (["{model}", "{prediction}", "1-0", "--row", "4"], "Name one sample"),
+        (["{model}", "{prediction}"], "Specify one sample: its id, or its row in the file (--row)."),
+        (["{model}", "{prediction}", "1-0", "--row", "4"], "Specify one sample"),
         (
             ["{model}", "{training}", "1-0"],
-            "is a labelled data set, so its samples have no ids; name a sample by its row",
+            "is a labelled data set, so its samples have no ids; specify a sample by its row",
         ),
         (["{model}", "{training}", "--row", "3"], "has no sample in row 3; its samples are in rows 4 to "),
         (
@@ -152,7 +152,7 @@ def test_what_cannot_be_explained_is_said_in_one_sentence(command, trained, cour
     }
     finished = command("explain", *(argument.format(**places) for argument in arguments))
     assert finished.returncode == (
-        2 if sentence.startswith(("Name one", "There is no trained", "nothing", "its name")) else 1
+        2 if sentence.startswith(("Specify one", "There is no trained", "nothing", "its name")) else 1
     )
     assert finished.stdout == ""
     assert finished.stderr.count("\n") == 1

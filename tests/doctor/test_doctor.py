@@ -265,7 +265,7 @@ def test_a_low_limit_is_a_warning():
     done = subprocess.run(
         ["bash", "-c", 'ulimit -n 100; exec "$@"', "bash", sys.executable, "-c", code], capture_output=True, text=True
     )
-    assert "the limit of open files is 100 (ulimit -n)" in done.stdout
+    assert "the limit on open files is 100 (ulimit -n)" in done.stdout
     assert "WARNING" in done.stdout
 
 

@@ -423,7 +423,7 @@ def test_an_import_that_is_a_pickle_runs_nothing(in_force, tmp_path):
         folder.mkdir(parents=True)
         (folder / "classifier.pkl").write_bytes(pickle)
     text = sentence(run("import", MODELID, in_force, tmp_path / "import"), GENERAL)
-    assert "'builtins.exec', which no such model does" in text
+    assert "'builtins.exec', which is not allowed" in text
     labelled, unlabelled = directories(tmp_path)
     for module, dataset in (("prediction", unlabelled), ("training", labelled)):
         assert "builtins.exec" in sentence(call(module, tmp_path / "execution", dataset), GENERAL)
@@ -495,7 +495,7 @@ def test_sigterm_at_any_moment_leaves_one_line_and_the_model(in_force, tmp_path)
     for result in processes:
         assert result.stderr == b""
         if result.returncode != -signal.SIGTERM:  # before the guard stood
-            assert "The signal SIGTERM stopped" in sentence(result, GENERAL)
+            assert "Signal SIGTERM stopped" in sentence(result, GENERAL)
     assert sum(result.returncode == 1 for result in processes) >= 4
 
 

@@ -101,7 +101,7 @@ def test_who_stops_the_caller_stops_the_operation(tmp_path):
         run_isolated("training", operations.wait, Heard(KeyboardInterrupt()), str(tmp_path), settings=SETTINGS)
     assert os.read(alive, 1) == b"", "the operation has ended"
     os.close(alive)
-    assert "The signal SIGTERM stopped" in log_of(tmp_path)
+    assert "Signal SIGTERM stopped" in log_of(tmp_path)
 
 
 @posix

@@ -267,7 +267,7 @@ def test_a_stopped_training_leaves_the_former_model(trained, files, number):
     if number == signal.SIGTERM:
         reply = json.loads(result.stdout)
         assert result.returncode == reply["status"] == 1
-        assert "The signal SIGTERM stopped" in reply["errors"][0]
+        assert "Signal SIGTERM stopped" in reply["errors"][0]
         log = trained / "logs" / reply["runid"] / "info.log"
         assert "ERROR" in log.read_text()
     else:

@@ -75,7 +75,7 @@ def test_what_cannot_be_split_by_course_says_why(samples):
     few = replace(samples, courses=known_courses(samples.courses.groups % 3))
     with pytest.raises(CannotSplitError, match="3 courses, and 5 are needed"):
         course_splits(few, 10, seed=1)
-    with pytest.raises(CannotSplitError, match="times of its rows are unknown"):
+    with pytest.raises(CannotSplitError, match="times of the rows are unknown"):
         draw_splits(replace(samples, times=None), TIME, 10, 1)
     lone = np.zeros((len(samples), 2), np.float32)
     lone[:, 0] = 1
@@ -101,7 +101,7 @@ def test_an_evaluation_rates_new_courses_and_seen_ones(samples):
         [rating for rating, _ in rated], minimum_score=0.7, accepted_deviation=0.05, score="mcc", seen=rated.seen
     )
     words = split_in_words(rated, samples.courses, result)
-    assert words.startswith("Whole courses were held out, of 11 courses: the score in new courses is 0.")
+    assert words.startswith("Whole courses were held out from a total of 11 courses: the score in new courses is 0.")
 
 
 def test_rows_are_dealt_where_courses_are_not_known(samples):

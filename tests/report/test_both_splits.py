@@ -100,7 +100,8 @@ def test_a_comparison_shows_both_and_tests_equal_splits_only(tmp_path):
     assert (first.held_out, first.seen, third.seen) == ("whole courses", SEEN_FIGURES, {})
     assert second.difference.p == 1
     assert third.why_not == (
-        "it holds out single rows, but the first run whole courses; evaluate both with the same --evaluation-split"
+        "it holds out single rows, but the first run holds out whole courses; "
+        "evaluate both with the same --evaluation-split"
     )
     shown = CliRunner().invoke(command, [str(folder) for folder in folders]).output
     assert "whole courses" in shown

@@ -29,9 +29,9 @@ def train(limit, courses, folder):
 @pytest.mark.parametrize(
     ("limit", "words"),
     [
-        ("-n 8", "Too few files may be open: the limit of open files is 8 (ulimit -n)"),
-        ("-t 1", "too little processor time for training: the limit of processor time is 1 seconds (ulimit -t)"),
-        ("-v 600000", "too little memory for training: the limit of memory (address space) is 585 MB (ulimit -v)"),
+        ("-n 8", "Too few files may be open: the limit on open files is 8 (ulimit -n)"),
+        ("-t 1", "not enough processor time for training: the limit on processor time is 1 seconds (ulimit -t)"),
+        ("-v 600000", "training ran out of memory: the limit on memory (address space) is 585 MB (ulimit -v)"),
     ],
 )
 def test_the_limit_is_named(courses, tmp_path, limit, words):
@@ -53,7 +53,7 @@ os.setgid(60123); os.setuid(60123)
 sys.exit(supervisor.run_command("training", call))
 """
     done = subprocess.run([sys.executable, "-c", body], capture_output=True, text=True)
-    assert "the limit of processes and threads of this user is 1 (ulimit -u)" in json.loads(done.stdout)["info"][0]
+    assert "the limit on processes and threads of this user is 1 (ulimit -u)" in json.loads(done.stdout)["info"][0]
 
 
 def test_without_limits_nothing_is_blamed():

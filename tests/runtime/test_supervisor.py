@@ -367,7 +367,7 @@ def test_memory_that_really_runs_out(tmp_path):
         held.append(bytearray(1 << 16))
     """
     text = failure(run(body, tmp_path))
-    assert "too little memory for training: the limit of memory (address space) is 300 MB" in text
+    assert "training ran out of memory: the limit on memory (address space) is 300 MB" in text
 
 
 @posix
@@ -375,7 +375,7 @@ def test_memory_that_really_runs_out(tmp_path):
     ("body", "words"),
     [
         ("os.kill(os.getpid(), signal.SIGKILL)", "The operating system killed training, most likely because memory"),
-        ("os.kill(os.getpid(), signal.SIGILL)", "choose the processor logistic_regression"),
+        ("os.kill(os.getpid(), signal.SIGILL)", "choose the logistic_regression processor"),
         ("import ctypes; ctypes.string_at(0)", "A library crashed during training (SIGSEGV)."),
         ("os.abort()", "A library crashed during training (SIGABRT)."),
         ("os._exit(3)", "A library ended training before there was a result (exit code 3)."),
@@ -440,7 +440,7 @@ def test_a_signal_ends_a_command_whatever_it_does(tmp_path):
         wait_for(lambda process=process: is_busy(process))
         process.send_signal(signal.SIGTERM)
     for busy, process in processes.items():
-        assert "The signal SIGTERM stopped" in failure(completed(process)), busy
+        assert "Signal SIGTERM stopped" in failure(completed(process)), busy
 
 
 @posix
@@ -452,7 +452,7 @@ def test_a_signal_that_a_library_takes_for_a_fault_of_a_file(tmp_path):
     except Exception as error:
         raise ModelError("The file cannot be used; restore it.") from error
     """
-    assert "The signal SIGTERM stopped" in failure(run(body, tmp_path))
+    assert "Signal SIGTERM stopped" in failure(run(body, tmp_path))
 
 
 @posix
@@ -461,7 +461,7 @@ def test_other_signals_to_stop_sent_to_all_processes_and_twice(tmp_path, number)
     process = start(BUSY["python"], tmp_path, start_new_session=True)
     os.killpg(process.pid, number)
     os.killpg(process.pid, number)
-    assert f"The signal {number.name} stopped" in failure(completed(process))
+    assert f"Signal {number.name} stopped" in failure(completed(process))
 
 
 AT_A_LINE = """

@@ -94,7 +94,7 @@ def test_a_bad_value_names_its_origin_and_what_is_allowed(monkeypatch, settings_
     file = settings_file(f"[moodlemlbackend]\n{key} = {bad}\n")
     variable = SETTINGS[key].variable
     for origin, load in (
-        (f"setting {key} in {file}", load_settings),
+        (f"{key} setting in {file}", load_settings),
         (f"environment variable {variable}", lambda: (monkeypatch.setenv(variable, bad), load_settings())),
         (f"option --{key.replace('_', '-')}", lambda: load_settings(**{key: bad})),
     ):

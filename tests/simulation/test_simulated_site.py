@@ -485,7 +485,7 @@ def test_a_signal_leaves_nothing(number, tmp_path):
     process.send_signal(number)
     out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (1, b"")
-    assert f"Stopped by the signal {number.name}; nothing was kept." in err.decode()
+    assert f"Stopped by signal {number.name}; nothing was kept." in err.decode()
     assert not list(tmp_path.iterdir())
 
 

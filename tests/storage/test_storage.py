@@ -510,6 +510,6 @@ def test_a_training_that_lost_its_lease_publishes_nothing(memory, server, monkey
         memory.put("/".join(MODEL) + "/.lease", b'{"owner": "x", "expires": 0, "version": 0}')
         train(quick, 3)
 
-    with pytest.raises(StorageError, match="another server has begun to train it"):
+    with pytest.raises(StorageError, match="another server has started to train it"):
         train(slow, 2, then=sleep_past_the_end)
     assert (number(slow), number(quick)) == (3, 3)

@@ -236,7 +236,7 @@ def test_moodles_own_tools(trained, site_url, monkeypatch):
     assert "List of models" in run("enable-model")
     assert run("enable-model", "--modelid=1", "--analysisinterval=quarters") == "Success\n"
     assert "does not work with" in run("enable-model", "--modelid=1", "--analysisinterval=upcoming_week", code=2)
-    assert "Name the model" in run("evaluate-model", code=2)
+    assert "Specify the model" in run("evaluate-model", code=2)
     done = CliRunner().invoke(
         main, ["evaluate-model", f"--modelid={TRAINED}", "--mode=trainedmodel", "--now", str(NOW), "--json"]
     )
