@@ -38,7 +38,8 @@ def main() -> None:
         rows = [str(row) for row in range(len(features))]
         print(f"{name}: {len(rows)} rows of {len(samples.columns)} columns\n")
         print(
-            "| processor | explained a second | predicted a second | largest gap to the log-odds |\n|---|---|---|---|"
+            "| processor | explained per second | predicted per second | largest gap to the log-odds |\n"
+            "|---|---|---|---|"
         )
         for processor in ("neural_network", "logistic_regression"):
             fitted = get_processor(processor).fit(samples, seed=1)

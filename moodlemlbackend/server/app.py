@@ -89,12 +89,12 @@ def _add_site_pages(app: FastAPI) -> None:
 
 def _add_lti(app: FastAPI) -> None:
     if app.state.analytics is None:
-        raise UsageError("The setting lti needs the pages of a Moodle site; set site, or remove lti.")
+        raise UsageError("The lti setting needs the pages of a Moodle site; set site, or remove lti.")
     try:
         from moodlemlbackend.server.lti.routes import add_lti
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"The setting lti needs the package {str(error.name).partition('.')[0]}: "
+            f"The lti setting needs the package {str(error.name).partition('.')[0]}: "
             f"{install_line('server', 'analytics', 'lti')}, or remove lti."
         ) from error
     add_lti(app)

@@ -91,8 +91,8 @@ def run_server(settings: ServerSettings) -> None:
     host, port = listener.getsockname()[:2]
     if settings.host not in ("127.0.0.1", "::1", "localhost"):
         log.warning(
-            "This address can be reached from other machines, and passwords sent without TLS can be read on "
-            "the way; put a proxy with TLS in front."
+            "This address can be reached from other machines, and passwords sent to it without TLS can be intercepted; "
+            "put a proxy with TLS in front of the server."
         )
     log.info("Listening", extra={"host": host, "port": port, "remote": not place.startswith("the directory")})
     allow_files()

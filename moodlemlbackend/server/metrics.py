@@ -19,12 +19,20 @@ class Metrics:
         )
         self.jobs = Counter("moodlemlbackend_jobs", "Jobs ended", ["kind", "result"], registry=self._registry)
         self.seconds = Histogram(
-            "moodlemlbackend_job_seconds", "Work on a job", ["kind"], registry=self._registry, buckets=_SECONDS
+            "moodlemlbackend_job_seconds",
+            "Time spent working on a job",
+            ["kind"],
+            registry=self._registry,
+            buckets=_SECONDS,
         )
         self.waited = Histogram(
-            "moodlemlbackend_wait_seconds", "Wait for a worker", ["pool"], registry=self._registry, buckets=_SECONDS
+            "moodlemlbackend_wait_seconds",
+            "Time spent waiting for a worker",
+            ["pool"],
+            registry=self._registry,
+            buckets=_SECONDS,
         )
-        self.rows = Counter("moodlemlbackend_rows", "Rows of data sets", ["kind"], registry=self._registry)
+        self.rows = Counter("moodlemlbackend_rows", "Rows in data sets", ["kind"], registry=self._registry)
         self.failed_logins = Counter("moodlemlbackend_failed_logins", "Failed logins", registry=self._registry)
         self.replaced = Counter(
             "moodlemlbackend_workers_replaced", "Workers replaced", ["pool", "reason"], registry=self._registry

@@ -72,7 +72,7 @@ def test_nobody_is_a_user_and_a_person():
     ("module", "lti", "part", "extras", "otherwise"),
     [
         ("sqlalchemy", "", "The pages of the Moodle site need", "server,analytics", "set no site"),
-        ("jwt", "https://moodle.example client 1", "The setting lti needs", "server,analytics,lti", "remove lti"),
+        ("jwt", "https://moodle.example client 1", "The lti setting needs", "server,analytics,lti", "remove lti"),
     ],
 )
 def test_pages_without_their_extra_are_one_sentence(python, tmp_path, module, lti, part, extras, otherwise):

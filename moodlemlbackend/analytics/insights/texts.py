@@ -96,20 +96,20 @@ ENGLISH = {
     ),
     "because of interval": "the model looks at whole courses ({interval}), and this one has not ended",
     "because of indicators": (
-        "its indicators are mostly empty: {number} of them differ between its students, compared with {usual} "
+        "its indicators are mostly empty: {number} of them differ from student to student, compared with {usual} "
         "in most courses the model learned from"
     ),
-    "because of all indicators": "its indicators are empty: none of them differs between its students",
+    "because of all indicators": "its indicators are empty: all of its students have the same values",
     "because of its size": (
-        "it is unlike the courses the model learned from: it has {number} students, compared with {least} to "
-        "{most} there"
+        "it is unlike the courses the model learned from: it has {number} students, while those courses had {least} to "
+        "{most}"
     ),
     "because of values": (
-        "it is unlike the courses the model learned from: most of its students have values that did not occur there "
-        "({indicators})"
+        "it is unlike the courses the model learned from: most of its students have values that did not occur in those "
+        "courses ({indicators})"
     ),
     "because of its kind": (
-        "it is unlike the courses the model learned from: neither its dates nor its indicators look wrong"
+        "it is unlike the courses the model learned from, although neither its dates nor its indicators look wrong"
     ),
     "message subject": "{course}",
     "message greeting": "Hello {name},",

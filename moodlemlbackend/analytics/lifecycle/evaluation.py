@@ -40,7 +40,7 @@ MODES = (CONFIGURATION, TRAINED_MODEL)
 REUSE_SECONDS = 7 * 86_400
 """Age up to which the data set of an analysable is used again."""
 
-TOO_FEW_COURSES = "too few courses have finished to test on the site's past."
+TOO_FEW_COURSES = "too few courses have finished to test the model on past courses."
 
 REUSED = Refusal("reused", "analytics", "Analysed in the last week; those results are used again.")
 

@@ -35,5 +35,5 @@ def chosen_intervals(workspace: Workspace, model: AnalyticsModel, names: Iterabl
     enabled = [interval for interval in workspace.settings.intervals if interval in possible]
     chosen = [name for name in enabled or possible if registry.get_time_splitting(name).valid_for_evaluation]
     if not chosen:
-        raise UsageError(f"No interval is set for evaluating {model.name}; choose one in the setting intervals.")
+        raise UsageError(f'No interval is set for evaluating {model.name}; choose one in the "intervals" setting.')
     return chosen

@@ -110,7 +110,7 @@ def export_model(workspace: Workspace, modelid: int, archive: Path, *, weights: 
         versions = facts.read(connection, _COMPONENTS) or {}
         modules = facts.read(connection, MODULES_FACT)
     if model.static:
-        raise UsageError(f"Model {modelid} is rule-based: there is nothing in it to export.")
+        raise UsageError(f"Model {modelid} is rule-based, so there is nothing to export.")
     if not model.interval or not model.indicators:
         raise UsageError(f"Model {modelid} cannot be exported without an interval and indicators.")
     if absent := _absent(model.indicators, modules):
@@ -341,7 +341,7 @@ def _check(configuration: dict[str, Any], known: Mapping[str, int], *, ignore_ve
         differing = [name for name, version in needed.items() if known[name] != version]
         if differing and not ignore_versions:
             raise PackageError(
-                f"The package was made with different versions from the site's: {_shown(differing, needed)}; "
+                f"The package was made with versions that differ from the site's: {_shown(differing, needed)}; "
                 "if that does not matter, import it with --ignore-versions."
             )
     if missing:

@@ -34,7 +34,7 @@ class Mailer:
         self._server: smtplib.SMTP | None = None
         if settings.smtp_user and settings.smtp_security == "none":
             raise UsageError(
-                "The setting smtp_user would send a password unencrypted; set smtp_security to starttls or tls."
+                "With smtp_user set, the password would be sent unencrypted; set smtp_security to starttls or tls."
             )
 
     def __enter__(self) -> Mailer:

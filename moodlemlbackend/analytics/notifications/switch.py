@@ -42,7 +42,7 @@ class Switch:
         if not self.on:
             return (
                 "Notifications are off: predictions are made, but nobody is notified. To switch them on, write "
-                "notifications = on in the section [analytics] of the settings file, or set the variable "
+                "notifications = on in the [analytics] section of the settings file, or set the environment variable "
                 f"{SETTINGS['notifications'].variable} to on."
             )
         if self.since is None:

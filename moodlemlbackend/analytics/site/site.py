@@ -293,8 +293,8 @@ def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX,
         site = Site(database, database.shown, time_zone)
         if missing := database.schema.missing(()) or database.schema.missing(site.modules):
             raise SiteError(
-                f"The site cannot be analysed: {', '.join(missing)} cannot be read, although every Moodle of "
-                "this version has them; copy the missing tables, or grant the site's user SELECT on them."
+                f"The site cannot be analysed: {', '.join(missing)} cannot be read, although every Moodle site of this "
+                f"version has them; copy the missing tables, or grant the site's user SELECT on them."
             )
     except BaseException:
         database.close()

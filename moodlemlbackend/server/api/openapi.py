@@ -23,7 +23,7 @@ _DESCRIPTIONS = {
     415: "The body is not a form",
     429: "Too many failed logins",
     500: "The job failed",
-    503: "Too much to do, or the server is being stopped; see Retry-After",
+    503: "The server has too much to do or is being stopped; see Retry-After",
     504: "The job took too long",
     507: "The server has no room for the upload",
 }
@@ -53,7 +53,7 @@ _OPTIONAL = {"trainedmodeldirhash"}
 _SUMMARIES = {
     "training": "Train a model, or continue training one",
     "prediction": "Predict samples",
-    "evaluation": "Evaluate what can be learned from samples, or a trained model",
+    "evaluation": "Evaluate a trained model, or what can be learned from samples",
     "evaluationlog": "The log folder of an evaluation",
     "export": "The trained model, for another site",
     "import": "Start using an exported model",

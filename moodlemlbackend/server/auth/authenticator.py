@@ -72,7 +72,7 @@ class Authenticator:
         plain = sorted(name for name, password in self._users.items() if password.kind == "plain")
         if plain:
             log.warning(
-                "Passwords are stored as plain text in the settings users or people; replace them with the "
+                "Passwords are stored as plain text in the users or people setting; replace them with the "
                 "output of moodlemlbackend passwd.",
                 extra={"users": plain},
             )

@@ -77,7 +77,7 @@ def read_users(text: str, setting: str = "users") -> dict[str, Password]:
         user, colon, rest = entry.partition(":")
         place = f"Entry {number} of {setting}"
         if not colon or not rest:
-            raise UsageError(f"{place} is not user:password; a password cannot contain a comma.")
+            raise UsageError(f"{place} is not of the form user:password; a password cannot contain a comma.")
         _check_user(user, setting)
         if user.casefold() in {name.casefold() for name in users}:
             raise UsageError(
@@ -107,7 +107,7 @@ def _read(rest: str, place: str) -> Password:
     if rest.startswith("sha256:"):
         matched = _SHA256.fullmatch(rest)
         if not matched:
-            raise UsageError(f"{place} is not user:sha256:salt:digest with a digest of 64 hex digits.")
+            raise UsageError(f"{place} is not of the form user:sha256:salt:digest with a digest of 64 hex digits.")
         return Password("sha256", matched["salt"].encode(), bytes.fromhex(matched["digest"]))
     if rest.startswith("scrypt:"):
         matched = _SCRYPT.fullmatch(rest)

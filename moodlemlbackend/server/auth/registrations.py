@@ -56,7 +56,9 @@ def read_registrations(text: str) -> dict[str, Registration]:
     for number, entry in enumerate([part.strip() for part in text.split(",") if part.strip()], start=1):
         registration = _read(entry, f"Entry {number} of lti")
         if (registration.issuer, registration.client) in tools:
-            raise UsageError(f"Entry {number} of lti has the client id of another entry; name all deployments in one.")
+            raise UsageError(
+                f"Entry {number} of lti has the client id of another entry; list all its deployments in one entry."
+            )
         tools.add((registration.issuer, registration.client))
         registrations[registration.name] = registration
     return registrations
@@ -73,11 +75,17 @@ def _read(entry: str, place: str) -> Registration:
     given = dict(word.split("=", 1) for word in words if word.startswith(("auth=", "keys=")))
     plain = [word for word in words if not word.startswith(("auth=", "keys="))]
     if len(plain) < 3 or not all(_WORD.fullmatch(word) for word in plain[1:]):
-        raise UsageError(f"{place} is not wwwroot client-id deployment-id; Moodle shows these in the tool's details.")
+        raise UsageError(
+            f"{place} is not of the form wwwroot client-id deployment-id; Moodle shows these values "
+            "in the tool's details."
+        )
     issuer, client, *deployments = plain
     usual = {"auth": f"{issuer}/mod/lti/auth.php", "keys": f"{issuer}/mod/lti/certs.php"}
     addresses = {**usual, **given}
     if issuer.endswith("/") or not all(_ADDRESS.fullmatch(address) for address in (issuer, *addresses.values())):
-        raise UsageError(f"{place} has an address that is not https://host or https://host/path, without a last slash.")
+        raise UsageError(
+            f"{place} has an address that is not of the form https://host or https://host/path, "
+            "without a slash at the end."
+        )
     name = hashlib.sha256(" ".join(words).encode()).hexdigest()[:16]
     return Registration(issuer, client, frozenset(deployments), addresses["auth"], addresses["keys"], name)

@@ -152,7 +152,7 @@ class Jobs:
         if self.users > 1 and of_user >= queue.most_of_user:
             self._metrics.jobs.labels(kind, "refused").inc()
             raise RequestError(
-                f"{of_user} requests from this user are running or waiting, half of what the server accepts; "
+                f"{of_user} requests from this user are running or waiting, which is half of what the server accepts; "
                 "try again later.",
                 503,
                 retry_after=limits.RETRY_SECONDS,

@@ -10,7 +10,7 @@ ENGLISH = {
     "nav interface": "Interface",
     "nav insights": "Insights",
     "nav notifications": "Notifications",
-    "nav analytics": "Models of the site",
+    "nav analytics": "The site's models",
     "footer": "Version {version} · times are in {zone}",
     # Logging in and out.
     "log in": "Log in",
@@ -24,7 +24,7 @@ ENGLISH = {
     "wrong login": "Wrong user name or password.",
     "too many logins": "There were too many failed logins. Wait a minute and try again.",
     "not encrypted": (
-        "This connection is not encrypted, so others may read your password on its way. Ask the administrator of this "
+        "This connection is not encrypted, so others may be able to read your password. Ask the administrator of this "
         "server for an address that starts with https."
     ),
     "notice out": "You are logged out.",
@@ -32,16 +32,16 @@ ENGLISH = {
     # Coming from a course in Moodle.
     "window title": "Open this page in a new window",
     "window why": (
-        "Your browser doesn't keep the cookie that this page needs while it is inside Moodle. The page works in a "
-        "window of its own, as long as cookies are allowed for this server."
+        "Your browser blocks the cookie that this page needs when it is shown inside Moodle. The page works in a "
+        "separate window, as long as your browser allows cookies from this server."
     ),
     "window open": "Open in a new window",
     "launch over": "You are no longer signed in",
     "launch again": "To continue, open the activity in your Moodle course again.",
     "launch lost": "Your changes were not saved. To continue, open the activity in your Moodle course again.",
     "launch stale": (
-        "This sign-in was already used, is too old, or began in another browser. Open the activity in your Moodle "
-        "course again."
+        "This sign-in has already been used, has expired, or was started in another browser. Open the activity in your "
+        "Moodle course again."
     ),
     "launch incomplete": "Moodle's request is incomplete. Open the activity in your Moodle course again.",
     "launch denied": "Moodle did not sign you in. Log in to Moodle, then open the activity in your course again.",
@@ -50,13 +50,13 @@ ENGLISH = {
         "the log."
     ),
     "launch unregistered": (
-        "This external tool of Moodle is not registered here. Ask the administrator of this server to compare the "
-        "setting lti with the tool's details in Moodle."
+        "This external tool from Moodle is not registered on this server. Ask the administrator of this server to "
+        "compare the lti setting with the tool's details in Moodle."
     ),
     "launch elsewhere": "The tool URL in Moodle is wrong. Ask your Moodle administrator to enter {address}.",
     "launch plain": (
         "Signing in from Moodle needs an address that starts with https. Ask the administrator of this server to check "
-        "the proxy and the setting proxies."
+        "the proxy and the proxies setting."
     ),
     "launch keys": "This server can't get Moodle's keys to verify the sign-in. Try again in a minute.",
     # Before something is done that cannot be taken back.
@@ -76,18 +76,18 @@ ENGLISH = {
         "Moodle administrator."
     ),
     "no manager": (
-        "To manage models you need the capability moodle/analytics:managemodels in Moodle, and your roles don't "
-        "include it."
+        "To manage models, you need the moodle/analytics:managemodels capability in Moodle, but none of your roles "
+        "includes it."
     ),
     "no insights there": "There are no insights for you here.",
     "no insight": "This insight doesn't exist, or you don't have access to it.",
     "no model": "There is no model {id}.",
-    "no evaluation": "This model has no such evaluation.",
+    "no evaluation": "This evaluation doesn't exist.",
     "no such file": "This file doesn't exist. The evaluation may have been deleted.",
     "site lost": "The server can't reach the Moodle site or its own store. Try again in a minute.",
     "too much": "The server is busy. Try again in a minute.",
     "bad id": "The form contains an id that is not a number. Go back, reload the page and try again.",
-    "no form": "This is not a form from these pages.",
+    "no form": "The request was not sent from one of this server's forms.",
     "form too large": "The form is too large. Select fewer entries.",
     "form stopped": "The form arrived incomplete. Send it again.",
     "from elsewhere": "The form was not sent from a page of this server, so nothing was changed.",

@@ -1,11 +1,14 @@
-"""Models of the site, their runs and evaluations: for managers."""
+"""The site's models, their runs and evaluations: for managers."""
 
 from __future__ import annotations
 
 ENGLISH = {
     # Models.
-    "models": "Models of the site",
-    "models intro": "What Moodle's analytics predicts on this site. Choose a model to evaluate, train or enable it.",
+    "models": "The site's models",
+    "models intro": (
+        "These are the models that Moodle's analytics uses on this site. Choose a model to evaluate, train or enable "
+        "it."
+    ),
     "models none": "There are no models.",
     "models none how": "To restore the core models, run: moodlemlbackend models restore",
     "column model": "Model",
@@ -41,34 +44,37 @@ ENGLISH = {
     "enable again": "Use another interval",
     "enable label": "Analysis interval",
     "enable means": (
-        "With another interval the model starts from scratch: its predictions and what it has learned are deleted."
+        "If you choose another interval, the model starts from scratch: its predictions and everything it has learned "
+        "are deleted."
     ),
     "disable": "Disable",
     "disable means": "A disabled model neither trains nor predicts, and its insights are hidden.",
     "evaluate": "Evaluate",
     "evaluate means": (
-        "Measures how well the model would have predicted in finished courses. This can take several minutes on a "
-        "large site, and changes nothing."
+        "Measures how well the model would have predicted in finished courses. This changes nothing, but can take "
+        "several minutes on a large site."
     ),
-    "evaluate interval": "Interval to try",
+    "evaluate interval": "Interval to evaluate",
     "evaluate all": "all intervals enabled for evaluation",
     "evaluate mode": "What to evaluate",
     "mode configuration": "the model's settings",
     "mode trainedmodel": "the trained model",
     "backtest": "Backtest",
     "backtest means": (
-        "Shows whom the model would have flagged in finished courses, how often it was right, and how early. This can "
-        "take several minutes on a large site, and notifies no one."
+        "Shows which students the model would have flagged in finished courses, how often it would have been right, "
+        "and how early. This notifies no one, but can take several minutes on a large site."
     ),
-    "backtest own": "the model's own, or all intervals enabled for evaluation",
+    "backtest own": "the model's own interval, or all intervals enabled for evaluation",
     "train": "Train",
     "train means": "The model learns from courses that have finished since the last training.",
     "predict": "Predict",
     "predict means": "The model makes predictions for new data, and the people who may see its insights are notified.",
     "clear": "Clear",
-    "clear means": ("Delete all predictions and everything the model has learned. Its evaluations and log stay."),
+    "clear means": (
+        "Deletes all predictions and everything the model has learned. The evaluations and the log are kept."
+    ),
     "delete": "Delete",
-    "delete means": "Delete the model and everything that belongs to it.",
+    "delete means": "Deletes the model and everything that belongs to it.",
     "confirm enable": "Enable “{model}” with this interval?",
     "confirm clear": "Clear “{model}”?",
     "confirm delete": "Delete “{model}”?",
@@ -90,14 +96,14 @@ ENGLISH = {
     "good enough": "good enough",
     "too low": "below {minimum}",
     "scores over time": "Scores over time, {interval}",
-    "scores chart": "Scores of the evaluations with the interval {interval}, oldest first: {scores}",
+    "scores chart": "Evaluation scores with the interval {interval}, oldest first: {scores}",
     "scores note": "A model is good enough if its score is above the dashed line.",
     "runs": "Last runs",
     "runs none": "The model has not been run yet.",
     "also": "More about the model",
-    "to backtest": "Backtest: what it would have done in the site's past",
+    "to backtest": "Backtest: what the model would have done in past courses",
     "to predictions": "Predictions by course",
-    "to invalid": "What it cannot use, and why",
+    "to invalid": "What the model cannot use, and why",
     "to log": "Log",
     "notice enable": "The model is enabled.",
     "notice disable": "The model is disabled.",
@@ -115,8 +121,8 @@ ENGLISH = {
     "edit": "Edit the model",
     "edit title": "Edit “{model}”",
     "edit means": (
-        "Changing the indicators, the analysis interval or the processor creates a new version of the model. You are "
-        "asked first if this deletes predictions or anything the model has learned."
+        "Changing the indicators, the analysis interval or the processor creates a new version of the model. If this "
+        "would delete predictions or anything the model has learned, you are asked to confirm the change first."
     ),
     "save model": "Save",
     "form error": "Error",
@@ -161,7 +167,7 @@ ENGLISH = {
         "A package is a .zip file exported by Moodle or another site. You can see what it contains before anything "
         "is imported."
     ),
-    "import look": "Look at the package",
+    "import look": "View the package",
     "import do": "Import",
     "no package": "Choose a file that is not empty.",
     "package gone": "The package is no longer there. Choose the file again.",
@@ -174,9 +180,12 @@ ENGLISH = {
     "package versions": "Import it even though the versions differ",
     "package alike": "There are already {count} models like this one. Importing adds another one; nothing is replaced.",
     "package alike one": "There is already a model like this one. Importing adds another one; nothing is replaced.",
-    "package means": "The model is imported disabled. It predicts nothing until you enable it.",
+    "package means": "The imported model is disabled. It predicts nothing until you enable it.",
     "export": "Export",
-    "export means": "A package that Moodle and other sites can import. Nothing in it reveals which site it comes from.",
+    "export means": (
+        "This creates a package that Moodle and other sites can import. The package doesn't reveal which site it comes "
+        "from."
+    ),
     "export weights": "Include what the model has learned",
     "export untrained": "The model has not learned anything yet: the package contains only its settings.",
     # Courses about which no one was notified.
@@ -217,7 +226,7 @@ ENGLISH = {
     "step training": "Training",
     "step evaluation": "Evaluating",
     "step past": "Reading the history of courses",
-    "step backtest": "Training and predicting in the past",
+    "step backtest": "Replaying past courses",
     "step prediction": "Predicting",
     "step explanation": "Explaining the predictions",
     "step insights": "Writing the insights",
@@ -235,14 +244,14 @@ ENGLISH = {
     "run refresh on": "Reload automatically",
     "run refresh now": "Reload now",
     "run stop": "Stop the run",
-    "run there": "This model is already running. Wait until the run ends, or stop it.",
+    "run there": "A run of this model is already in progress. Wait until it ends, or stop it.",
     "run ended": "The run ended without a result. The server's log has more details.",
     "run fault": "The run ended with an unexpected error. The server's log has more details.",
     "run stopped": "The run was stopped. Completed parts are kept; everything else is as it was before.",
-    "run too long": "The run was stopped because it took longer than {seconds} s, the limit in the setting time_limit.",
+    "run too long": "The run was stopped because it took longer than {seconds} s, the limit set in time_limit.",
     "run score": "{interval}: {score}",
     "run past": "Flagged in time: {in_time}. Right: {precision}. Warnings per teacher per week: {load}.",
-    "run backtest": "What the intervals would have done, by course",
+    "run backtest": "How each interval would have performed, by course",
     "figures": "Total",
     "counted analysables": "{count} new courses or users",
     "counted analysables one": "one new course or user",
@@ -254,8 +263,8 @@ ENGLISH = {
     "counted predictions one": "one prediction",
     "counted notifications": "{count} notifications",
     "counted notifications one": "one notification",
-    "counted reused": "{count} courses reused from the last week",
-    "counted reused one": "one course reused from the last week",
+    "counted reused": "results for {count} courses reused from the last week",
+    "counted reused one": "results for one course reused from the last week",
     "counted marks": "{count} predictions marked as not useful",
     "counted marks one": "one prediction marked as not useful",
     # The past.
@@ -264,10 +273,10 @@ ENGLISH = {
         "There is no backtest of this model yet. Run one on the model's page, or evaluate several intervals."
     ),
     "backtest at": (
-        "Tested on {time}. Next to each figure is a range: with other courses of this kind, the figure would be "
-        "within it 9 times out of 10."
+        "Tested on {time}. The range next to each figure shows where the figure would be 9 times out of 10 with other "
+        "courses of this kind."
     ),
-    "backtest changed": "The model has changed since then. Test it again.",
+    "backtest changed": "The model has changed since this test. Run the backtest again.",
     "backtest intervals": "All courses",
     "backtest order": (
         "Intervals are ranked by F1. Those that would flag more than half of the students in most courses come last, "
@@ -281,7 +290,8 @@ ENGLISH = {
     ),
     "backtest flagged": "In {flagged} of {courses} courses, more than half of the students would have been flagged.",
     "backtest calibration": (
-        "Expected and actual cases in each of {courses} courses. They typically differ by a factor of {factor}."
+        "Expected and actual cases in each of {courses} courses. The two numbers typically differ by a factor of "
+        "{factor}."
     ),
     "backtest calibration note": (
         "Each point is a course. On the dashed line there were as many cases as expected, below it fewer, above it "
@@ -291,7 +301,7 @@ ENGLISH = {
     "backtest term right": "Right: the share of warnings that came true.",
     "backtest term in time": (
         "In time: of the students who really had this outcome, the share whose first warning came before their last "
-        "visit. Flagged ever: the share flagged at any time."
+        "visit. Ever flagged: the share flagged at any time."
     ),
     "backtest term f1": "F1: “right” and “in time” combined in one score, their harmonic mean.",
     "backtest term flagged": "Most at once: the largest share of a course flagged at one time.",
@@ -302,7 +312,7 @@ ENGLISH = {
     "column right": "Right",
     "column in time": "In time",
     "column f1": "F1",
-    "column warned": "Flagged ever",
+    "column warned": "Ever flagged",
     "column mcc": "MCC",
     "column auc": "AUC",
     "column brier": "Brier",
@@ -313,13 +323,15 @@ ENGLISH = {
     # Predictions by course.
     "predictions title": "Predictions: {model}",
     "predictions none": "The model has no insights yet.",
-    "predictions none how": "It starts to predict once it is enabled and trained. You can do both on the model's page.",
+    "predictions none how": (
+        "The model starts to predict once it is enabled and trained. You can enable and train it on its page."
+    ),
     "column number": "Predictions",
     "column last": "Latest",
     # Invalid elements.
     "invalid title": "What the model cannot use: {model}",
-    "invalid intro": "The model can neither learn from these nor predict for them.",
-    "invalid intro static": "The model makes no predictions for these.",
+    "invalid intro": "The model cannot learn from the following or make predictions for them.",
+    "invalid intro static": "The model makes no predictions for the following.",
     "invalid none": "The model can use everything on the site.",
     "column name": "Name",
     "column training": "Not for training",

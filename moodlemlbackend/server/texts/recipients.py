@@ -5,8 +5,8 @@ from __future__ import annotations
 ENGLISH = {
     "recipients": "Who would be notified",
     "recipients intro": (
-        "This page shows who gets messages about each enabled model's newest predictions: those from its last run that "
-        "made any. The next run notifies people about its own predictions only."
+        "This page shows who gets messages about each enabled model's newest predictions, meaning those from the last "
+        "run in which the model made any. The next run notifies people about its own predictions only."
     ),
     "recipients dry run": "To see what the next run would send, use: moodlemlbackend tasks predict --dry-run",
     "recipients counts": "People: {people}. Students among them: {students}. Messages: {messages}.",
@@ -17,7 +17,7 @@ ENGLISH = {
     "recipients pages": "Pages of recipients",
     "notifications off": "Notifications are off: nobody is notified.",
     "notifications how": (
-        "To switch them on, write notifications = on in the section [analytics] of the settings file."
+        "To switch them on, write notifications = on in the [analytics] section of the settings file."
     ),
     "notifications on": "Notifications are on: people are notified about new predictions.",
     "notifications since": "Notifications have been on since {time}. Nobody is notified about earlier predictions.",

@@ -6,7 +6,7 @@ ENGLISH = {
     # Insights: the list of courses.
     "insights": "Insights",
     "insights intro": (
-        "Each entry is a prediction based on activity in Moodle so far. Take it as a reason to look and ask, not as a "
+        "Each entry is a prediction based on activity in Moodle so far. Take it as a reason to find out more, not as a "
         "fact about a person."
     ),
     "insights none": "There are no insights for you yet.",
@@ -26,7 +26,7 @@ ENGLISH = {
     "other models": "Other models with insights here",
     "section number": "{count} insights, highest probability first.",
     "section number one": "One insight.",
-    "section empty": "Nothing to deal with here.",
+    "section empty": "There is nothing to deal with here.",
     "section empty how": (
         "The model predicts again when the next part of the course is over. Insights you have dealt with are listed "
         "below."
@@ -39,8 +39,8 @@ ENGLISH = {
     "probability": "Probability {percent}",
     "probability range": "({range})",
     "probability range means": (
-        "Courses differ, and the model has not seen yours. In 8 of 10 courses, the share of such students for whom the "
-        "prediction comes true lies in the range shown in brackets."
+        "Courses differ, and the model has not seen yours. In 8 out of 10 courses, if you take all the students with a "
+        "prediction like this one, the share for whom it comes true is within the range in brackets."
     ),
     "probability none": "Rule-based alert, no probability",
     "probability label": "Probability",
@@ -65,20 +65,21 @@ ENGLISH = {
     "notice takeback one": "Undone. The insight is in your list again.",
     "what actions mean": "What the buttons do",
     "what bars mean": "What the bars mean",
-    "means fixed": "You have seen it and are dealing with it.",
-    "means notapplicable": "It may be true, but it doesn't matter here.",
-    "means incorrectlyflagged": "It is wrong.",
-    "means notuseful": "It is wrong, or it does not help.",
-    "means useful": "It helped you.",
-    "means adjusting": "The next training makes such predictions less likely, for everyone.",
+    "means fixed": "You have seen the insight and are dealing with it.",
+    "means notapplicable": "The insight may be true, but it doesn't matter here.",
+    "means incorrectlyflagged": "The insight is wrong.",
+    "means notuseful": "The insight is wrong or doesn't help.",
+    "means useful": "The insight helped you.",
+    "means adjusting": "The next training makes predictions like this one less likely, for everyone.",
     "means no change": "The model does not change.",
     "undo": "Undo",
     "confirm adjusting": "Mark {count} insights as not useful?",
     "confirm adjusting one": "Mark this insight as not useful?",
     "confirm adjusting means": (
-        "This changes the model for everyone: the next training learns from it and makes such predictions less likely."
+        "This changes the model for everyone: the next training learns from your answer and makes predictions like "
+        "this one less likely."
     ),
-    "confirm adjusting once": "You can undo it afterwards. We ask only the first time.",
+    "confirm adjusting once": "You can undo it afterwards. You are asked only the first time.",
     "confirm button adjusting": "Mark as not useful",
     "means hidden": "Each button removes the insight from your own list. You can undo that.",
     # What has been dealt with.
@@ -97,8 +98,8 @@ ENGLISH = {
     "links": "Find out more",
     "your opinion": "What do you think of it?",
     "why intro": (
-        "Each bar shows how much an indicator raises the risk (to the right) or lowers it (to the left), all on one "
-        "scale. This shows how the model weighs the indicator, not what causes the risk."
+        "Each bar shows how much an indicator raises the risk (to the right) or lowers it (to the left). All bars have "
+        "the same scale. They show how the model weighs the indicators, not what causes the risk."
     ),
     "values mean": (
         "Numbers run from −1 (lowest) to 1 (highest). The course mean is the mean of all students in the course."

@@ -203,7 +203,7 @@ def test_enrolments_must_be_active_for_most_of_a_range(small, begins, stops, act
         ("upcoming_activities_due", "single_range", [READS], "does not work with"),
         ("course_dropout", "no_splitting", [READS], "does not work with"),
         ("course_dropout", "quarters", [], "at least one indicator"),
-        ("course_dropout", "quarters", [READS, READS], "named twice"),
+        ("course_dropout", "quarters", [READS, READS], "listed twice"),
         ("upcoming_activities_due", "upcoming_week", [WRITES], "needs course"),
     ],
 )

@@ -161,7 +161,7 @@ def test_the_command_prints_the_sentence_first(site_url, tmp_path):  # noqa: F81
     arguments += ["--now", str(NOW)]
     printed = CliRunner().invoke(main, arguments)
     assert printed.exit_code == 0
-    assert printed.output.startswith("Had this model run with quarters from ")
+    assert printed.output.startswith("If this model had run with quarters from ")
     answer = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).output)
     assert answer["info"][0] == printed.output.splitlines()[0]
     assert set(answer) == {"status", "info", "model", "name", "intervals"}

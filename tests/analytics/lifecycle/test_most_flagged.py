@@ -107,8 +107,8 @@ def test_no_one_is_notified_about_a_course_most_of_which_is_flagged(trained, cha
     [sentence] = result.info
     assert sentence == (
         "No one was notified about Course ONGOING-9: 12 of 12 students are flagged, probably because its "
-        "indicators are mostly empty: 0 of them differ between its students, compared with 3 in most courses the model "
-        "learned from. Set notify_when_most_flagged to notify teachers anyway."
+        "indicators are mostly empty: 0 of them differ from student to student, compared with 3 in most courses the "
+        "model learned from. Set notify_when_most_flagged to notify teachers anyway."
     )
     shown = {"MOODLEMLBACKEND_DIRECTORY": str(trained.folder)}
     command = ["models", "show", str(TRAINED), "--now", str(NOW)]
@@ -270,17 +270,21 @@ LEARNED = [np.concatenate([rows_of(20), rows_of(20, part=1, quiz=(1.0,))]), rows
 @pytest.mark.parametrize(
     ("found", "learned", "said"),
     [
-        (rows_of(20), LEARNED, f"{ANOTHER_KIND}: neither its dates nor its indicators look wrong"),
-        (rows_of(20), [], f"{ANOTHER_KIND}: neither its dates nor its indicators look wrong"),
+        (rows_of(20), LEARNED, f"{ANOTHER_KIND}, although neither its dates nor its indicators look wrong"),
+        (rows_of(20), [], f"{ANOTHER_KIND}, although neither its dates nor its indicators look wrong"),
         (
             rows_of(20, quiz=(-1.0,), reads=(-1.0,)),
             LEARNED,
-            "mostly empty: 0 of them differ between its students, compared with 2",
+            "mostly empty: 0 of them differ from student to student, compared with 2",
         ),
-        (rows_of(20, quiz=(np.nan,), reads=(-1.0,)), [], "its indicators are empty: none of them differs"),
-        (rows_of(61), LEARNED, f"{ANOTHER_KIND}: it has 61 students, compared with 12 to 30 there"),
-        (rows_of(60, quiz=(0.9, 1.0)), LEARNED, "did not occur there (quiz: cognitive depth)"),
-        (rows_of(20, part=1), LEARNED[:1], "did not occur there (quiz: cognitive depth)"),
+        (
+            rows_of(20, quiz=(np.nan,), reads=(-1.0,)),
+            [],
+            "its indicators are empty: all of its students have the same values",
+        ),
+        (rows_of(61), LEARNED, f"{ANOTHER_KIND}: it has 61 students, while those courses had 12 to 30"),
+        (rows_of(60, quiz=(0.9, 1.0)), LEARNED, "did not occur in those courses (quiz: cognitive depth)"),
+        (rows_of(20, part=1), LEARNED[:1], "did not occur in those courses (quiz: cognitive depth)"),
         (rows_of(20), LEARNED[:1], "nor its indicators look wrong"),
     ],
 )

@@ -109,8 +109,8 @@ def test_the_score_decides_where_there_is_no_past(site, tmp_path, judged):  # no
     assert [one.interval for one in result.evaluations] == [DECILES, QUARTERS]
     assert [one.past for one in result.evaluations] == [{}, {}]
     assert (
-        "The intervals are ranked by score, not by how early they flag students: too few courses have "
-        "finished to test on the site's past." in result.info
+        "The intervals are ranked by score, not by how early they flag students: too few "
+        "courses have finished to test the model on past courses." in result.info
     )
     assert result.info[-1].endswith("is recommended: of those that can help in time, it has the best score.")
     assert not kept

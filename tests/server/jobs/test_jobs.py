@@ -247,9 +247,11 @@ def test_what_prometheus_reads(server, client, files):
 
 def test_a_warm_training_needs_no_import_of_tensorflow(tmp_path, files):
     with served(tmp_path, MOODLEMLBACKEND_PROCESSOR="neural_network") as server, server.client() as client:
-        began = time.monotonic()
+        worker = server.worker("training")
+        maps = Path(f"/proc/{worker}/maps")
+        assert not maps.exists() or "tensorflow" in maps.read_text()
         assert train(client, files[0]).json()["status"] == 0
-        assert time.monotonic() - began < 10
+        assert server.worker("training") == worker
         assert predict(client, files[1]).json()["status"] == 0
         maps = Path(f"/proc/{server.worker('prediction')}/maps")
         assert not maps.exists() or "tensorflow" not in maps.read_text()

@@ -398,10 +398,10 @@ def test_a_launch_is_for_one_browser_and_for_one_time(app, site, moodle, setting
     sent = {"state": asked["state"], "id_token": token(claims(site.ana, site.course, asked["nonce"]))}
     assert "another browser" in text(thief.send(**sent), 403)
     assert teacher.send(**sent).status_code == 303
-    assert "already used" in text(teacher.send(**sent), 403)
+    assert "already been used" in text(teacher.send(**sent), 403)
     other = tool(site.folder / "models", settings, entry(moodle))  # another server of the directory
     teacher.app = other
-    assert "already used" in text(teacher.send(**sent), 403)
+    assert "already been used" in text(teacher.send(**sent), 403)
     asyncio.run(other.state.request_contexts.close())
     fresh = Browser(app)
     replayed = {"state": fresh.begin()["state"], "id_token": sent["id_token"]}
@@ -412,7 +412,7 @@ def test_a_launch_is_for_one_browser_and_for_one_time(app, site, moodle, setting
 
 def test_a_state_is_good_for_ten_minutes(app, site, monkeypatch):
     monkeypatch.setattr(routes, "LAUNCH_SECONDS", -1)
-    assert "too old" in text(Browser(app).launch(site.ana, site.course), 403)
+    assert "has expired" in text(Browser(app).launch(site.ana, site.course), 403)
 
 
 def test_logins_that_are_not_begun(app, site):
@@ -505,9 +505,9 @@ def test_registrations():
     assert usual.keys == "https://a.example/moodle/mod/lti/certs.php"
     assert len(read_registrations("https://a.example cl 1, https://a.example other 1")) == 2
     for wrong, why in {
-        "https://a.example cl": "Entry 1 of lti is not wwwroot client-id deployment-id",
+        "https://a.example cl": "Entry 1 of lti is not of the form wwwroot client-id deployment-id",
         "http://a.example cl 1": "Entry 1 of lti has an address that is not https",
-        "https://a.example/ cl 1": "without a last slash",
+        "https://a.example/ cl 1": "without a slash at the end",
         "https://a.example;x cl 1": "has an address",
         "https://a.example cl 1 keys=http://a.example": "has an address",
         "https://a.example cl 1,https://a.example cl 2": "Entry 2 of lti has the client id of another entry",

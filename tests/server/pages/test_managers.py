@@ -185,7 +185,7 @@ def test_an_evaluation_with_progress_result_and_figures(server, manager, address
     shown = manager.get(f"{address}/run")
     assert shown.headers["refresh"] == "3"
     assert "refresh" not in manager.get(f"{address}/run?refresh=off").headers
-    assert "already running" in told(post(manager, f"{address}/train", address), 409)
+    assert "already in progress" in told(post(manager, f"{address}/train", address), 409)
     seen = []
 
     def looked_on():
@@ -295,7 +295,7 @@ def test_a_backtest_with_progress_and_figures(server, manager, address):
     assert "There is no backtest of this model yet" in manager.get(f"{address}/backtest").text
     begin(manager, address, "backtest", interval=QUARTERS)
     text = ended(manager, address)
-    sentence = re.search(r"<p[^>]*>(Had this model run with quarters from [^<]+)</p>", text)[1]
+    sentence = re.search(r"<p[^>]*>(If this model had run with quarters from [^<]+)</p>", text)[1]
     assert f'href="{address}/backtest"' in text
     text = manager.get(f"{address}/backtest").text
     assert text.index(sentence) < text.index("<table")
@@ -315,7 +315,7 @@ def test_a_backtest_with_progress_and_figures(server, manager, address):
     assert [int(one) for one in re.findall(r'<th scope="row">(\d+)</th>', ranges)] == [1, 2, 3]
     assert "has changed since" not in text
     store(server, "UPDATE analytics_models SET version = version + 1 WHERE id = ?", int(address.rpartition("/")[2]))
-    assert "The model has changed since then" in manager.get(f"{address}/backtest").text
+    assert "The model has changed since this test" in manager.get(f"{address}/backtest").text
     store(server, "UPDATE analytics_models SET version = version - 1 WHERE id = ?", int(address.rpartition("/")[2]))
     told(reader(server, "ana").get(f"{address}/backtest"), 403)
     assert 'data-name="Task">Backtest' in manager.get(f"{address}/log").text

@@ -199,7 +199,7 @@ def test_a_probability_has_its_range_and_what_that_means(teacher, prepared, serv
         assert found
         assert all(int(low) <= int(chance) <= int(high) for chance, low, high in found)
         assert text.count('<rect class="between"') == len(found)
-        assert "lies in the range shown in brackets" in text
+        assert "is within the range in brackets" in text
 
 
 def test_hostile_names_are_text(teacher, prepared):
@@ -333,7 +333,7 @@ def test_several_at_once_and_not_useful_is_asked_once_learned_and_unlearned(serv
     marks = "SELECT predictionid, timereverted IS NULL FROM analytics_feedback ORDER BY predictionid"
     asked = post(teacher, "/insights/act", page, action="incorrectlyflagged", id=chosen, model=str(prepared.dropout))
     assert "<h1>Mark 2 insights as not useful?</h1>" in asked.text
-    assert "This changes the model for everyone: the next training learns from it" in asked.text
+    assert "This changes the model for everyone: the next training learns from your answer" in asked.text
     assert f'href="{page.replace("&", "&amp;")}">Cancel</a>' in asked.text
     assert rows(server.store, marks) == []
     answer = confirm(teacher, asked)
@@ -357,7 +357,7 @@ def test_not_useful_promises_nothing_of_a_rule(server, prepared):
     of_rule = "SELECT p.id FROM analytics_predictions p, analytics_models m WHERE m.id = p.modelid AND m.target LIKE ?"
     [(one,), *_] = rows(server.store, of_rule, "%no_recent_accesses")
     text = manager.get(f"/insights/{one}").text
-    assert "It is wrong. The model does not change." in text
+    assert "The insight is wrong. The model does not change." in text
     assert "training" not in text
     answer = post(manager, "/insights/act", f"/insights/{one}", one=f"incorrectlyflagged-{one}", back="one")
     text = manager.get(answer.headers["location"]).text
@@ -365,7 +365,7 @@ def test_not_useful_promises_nothing_of_a_rule(server, prepared):
     assert "in your list again" in manager.get(undo(manager, text).headers["location"]).text
     of_dropout = predictions(server, prepared.dropout, prepared.course)[0]
     assert (
-        "It is wrong. The next training makes such predictions less likely, for everyone."
+        "The insight is wrong. The next training makes predictions like this one less likely, for everyone."
         in manager.get(f"/insights/{of_dropout}").text
     )
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 def sentence(target: Target, interval: str, figures: Mapping[str, Any]) -> str:
     """How often a teacher would have been warned, how often rightly, and whether in time."""
     load = figures["load"]
-    begin = f"Had this model run with {last_part(interval)} from {_day(figures['first'])} to {_day(figures['last'])}, "
+    begin = (
+        f"If this model had run with {last_part(interval)} from {_day(figures['first'])} to {_day(figures['last'])}, "
+    )
     if load["teachers"]:
         verb = f"{load['teachers']} teachers would have had {load['warnings_a_teacher_and_week']:.1f} warnings a week"
     else:
