@@ -50,7 +50,7 @@ def open_storage(url_or_path: str | Path, *, cache: Path | None = None, wait: fl
     from moodlemlbackend.storage.local import LocalStorage
 
     if not base:
-        raise UsageError("No base directory is given; specify a directory that can be written to, or a URL.")
+        raise UsageError("The base directory is not set; specify a directory that can be written to, or a URL.")
     return LocalStorage(Path(base))
 
 
