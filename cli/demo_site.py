@@ -43,7 +43,7 @@ moodlemlbackend demo site --schema 3.7 --now 2026-03-01 -o mariadb://me:password
     ),
     click.option(
         "--log-rows-factor", "factor", type=click.FloatRange(1), default=1.0, show_default=True,
-        help="Write about this many times as many log rows, for benchmarks.",
+        help="Multiply the number of log rows by about this factor, for benchmarks.",
     ),
     examples=EXAMPLES,
 )  # fmt: skip

@@ -52,7 +52,7 @@ def show_predictions(result: Mapping[str, Any]) -> None:
 
 def show_export(exportdir: str) -> None:
     """Say where the export is."""
-    print_line(f"The model is exported to {exportdir}.")
+    print_line(f"The model has been exported to {exportdir}.")
 
 
 def show_import(modelid: str, outputdir: str) -> Callable[[object], None]:

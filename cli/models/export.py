@@ -30,4 +30,4 @@ def command(session: Session, modelid: int, file: str, weights: bool, yes: bool)
         packages.remember_components(session.workspace, session.site)
     with working("Exporting the model"):
         packages.export_model(session.workspace, modelid, Path(file), weights=weights)
-    return Answer({"model": modelid, "file": file}, f"Model {modelid} is exported to {file}.")
+    return Answer({"model": modelid, "file": file}, f"Model {modelid} has been exported to {file}.")

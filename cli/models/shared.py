@@ -44,7 +44,7 @@ CONTEXT = click.option(
 )  # fmt: skip
 MODE = click.option(
     "--mode", type=click.Choice(["configuration", "trainedmodel"]), default="configuration", show_default=True,
-    help="Evaluate what the model could learn, or the model as it is trained now.",
+    help="Evaluate how well the model could learn, or how well it predicts as currently trained.",
 )  # fmt: skip
 PAST = ("In time", "Right", "F1 in time", "Warnings a week")
 """Columns on what an interval would have given in the site's past."""

@@ -233,7 +233,7 @@ def _read_array(wrapper: dict[str, object], stream: io.BytesIO) -> NDArray[np.in
         padding = stream.read(1)[0]
         stream.seek(padding, io.SEEK_CUR)
     if not 0 <= length * dtype.itemsize <= _remaining(stream):
-        raise ValueError("it ends before all numbers of an array")
+        raise ValueError("it ends in the middle of an array")
     return np.frombuffer(stream.read(length * dtype.itemsize), dtype).astype(np.int64)
 
 

@@ -95,7 +95,7 @@ class Mirror:
                     ) from error
             else:
                 return pointer
-        raise ModelError(f"The model {self.key} kept being replaced while it was fetched; run the command again.")
+        raise ModelError(f"The model {self.key} kept being replaced while it was being fetched; run the command again.")
 
     def copy_to(self, folder: Path) -> None:
         """Give another folder the files of the model, under the lock; files are shared where links are possible."""

@@ -73,7 +73,7 @@ def test_a_person_reads_sentences_and_a_program_json(courses, tmp_path):
     assert json.loads(lines[-1])["predictions"]
 
     code, lines = at_terminal("export", "dropout", model, exported)
-    assert (code, lines[-1]) == (0, f"The model is exported to {exported}.")
+    assert (code, lines[-1]) == (0, f"The model has been exported to {exported}.")
     code, lines = at_terminal("import", "dropout", tmp_path / "other", exported)
     assert (code, lines[-1]) == (0, f"The model dropout in {tmp_path / 'other'} is imported and ready to predict.")
 

@@ -85,7 +85,7 @@ def check_site(site: Site, target: Target, now: int) -> SiteFindings:
     """Look a site over for a target of students or courses; raises :class:`UsageError` for other targets."""
     analyser = ANALYSERS[target.analyser]
     if not isinstance(analyser, StudentEnrolments):
-        raise UsageError(f"The target {target.id} does not look at single courses; choose another one to check.")
+        raise UsageError(f"The target {target.id} does not look at individual courses; choose another one to check.")
     indicators = [get_indicator(indicator) for indicator in indicators_of(target, site.modules)]
     courses: list[CourseFinding] = []
     students: set[int] = set()

@@ -116,7 +116,7 @@ def export_model(workspace: Workspace, modelid: int, archive: Path, *, weights: 
     if absent := _absent(model.indicators, modules):
         if weights:
             raise UsageError(
-                f"Model {modelid} has indicators of activities that the site does not have "
+                f"Model {modelid} has indicators for activities that the site does not have "
                 f"({', '.join(absent)}), so a similar Moodle site could not import what it has learned; leave "
                 "them out and train it again, or export only its configuration."
             )
@@ -155,7 +155,7 @@ def opened(workspace: Workspace, archive: Path, *, ignore_versions: bool = False
         notes = _check(configuration, known, ignore_versions=ignore_versions)
         if absent := _absent(configuration["indicators"], modules):
             raise PackageError(
-                f"The package has indicators of activities that the site does not have: {', '.join(absent)}; "
+                f"The package has indicators for activities that the site does not have: {', '.join(absent)}; "
                 "export it again without them."
             )
         learned = folder / WEIGHTS

@@ -149,7 +149,7 @@ def _unwanted(workspace: Workspace, site: Site | None, deliveries: Sequence[Deli
         if site and user not in named:
             unwanted[delivery] = f"User {user} can no longer log in to Moodle."
         elif site and channel == EMAIL and not named[user].email:
-            unwanted[delivery] = f"User {user} has stopped e-mail in Moodle."
+            unwanted[delivery] = f"User {user} has turned off e-mail in Moodle."
         elif channel not in allowed(processors.get(user)):
             unwanted[delivery] = f"User {user} has switched off insights by {channel} in Moodle."
         elif (user, channel) in off:

@@ -46,7 +46,7 @@ class Switch:
                 f"{SETTINGS['notifications'].variable} to on."
             )
         if self.since is None:
-            return "Notifications are on: people are notified about new predictions, not about those made before."
+            return "Notifications are on: people are notified about new predictions, not about earlier ones."
         since = time.gmtime(self.since)
         day = f"{since.tm_mday} {time.strftime('%B %Y, %H:%M', since)} UTC"
         return f"Notifications have been on since {day}: people are notified about predictions made since then."

@@ -301,7 +301,7 @@ def test_commands(trained, site_url, tmp_path, monkeypatch):
         assert done.exit_code == code, done.output
         return done.output
 
-    assert "is exported to" in run("export", str(TRAINED), str(tmp_path / "m.zip"))
+    assert "has been exported to" in run("export", str(TRAINED), str(tmp_path / "m.zip"))
     refused = run("import", str(tmp_path / "m.zip"), code=2)
     alike = "the same target, indicators and interval as model 6 (Students at risk of dropping out)"
     assert refused == f"Nothing was changed; add --yes to go ahead: this adds a model with {alike}.\n"
@@ -317,7 +317,7 @@ def test_commands(trained, site_url, tmp_path, monkeypatch):
         assert path.read_bytes() == before
         run(word, str(TRAINED), str(path), "--yes")
     (tmp_path / "empty.zip").touch()
-    assert "is exported to" in run("export", str(TRAINED), str(tmp_path / "empty.zip"))
+    assert "has been exported to" in run("export", str(TRAINED), str(tmp_path / "empty.zip"))
     (tmp_path / "bad.zip").write_bytes(b"x")
     assert "not a zip archive" in run("import", str(tmp_path / "bad.zip"), code=1)
 

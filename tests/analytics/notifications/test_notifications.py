@@ -402,7 +402,7 @@ def test_what_was_switched_off_since_is_not_sent(tmp_path):
     assert [to for _, to, _, _ in inbox.messages] == [[f"u{wanting}@b.org"]]
     assert {json.loads(body)["recipient"]["id"] for _, body in posts} == {wanting, stopped, unmailed, choosy}
     assert {pair: reason for pair, reason in reasons.items() if reason} == {
-        (stopped, "email"): f"User {stopped} has stopped e-mail in Moodle.",
+        (stopped, "email"): f"User {stopped} has turned off e-mail in Moodle.",
         **{(user, channel): f"User {user} can no longer log in to Moodle."
            for user in (suspended, deleted, barred) for channel in ("email", "webhook")},
         **{(silent, channel): f"User {silent} has switched off insights by {channel} in Moodle."

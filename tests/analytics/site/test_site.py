@@ -603,7 +603,7 @@ def test_site_check_warns(small):
         "begins after the start of 1 courses",
     ):
         assert said in warnings
-    with small.open() as site, pytest.raises(UsageError, match="does not look at single courses"):
+    with small.open() as site, pytest.raises(UsageError, match="does not look at individual courses"):
         check_site(site, get_target("no_teaching"), NOW)
 
 
