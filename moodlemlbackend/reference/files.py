@@ -33,4 +33,6 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ModelError(f"{path} is not a model from version 3.0.5 of the former package: {error}; {_REMEDY}.") from error
+        raise ModelError(
+            f"{path} is not a model from version 3.0.5 of the former package: {error}; {_REMEDY}."
+        ) from error
