@@ -506,7 +506,7 @@ def test_registrations():
     assert len(read_registrations("https://a.example cl 1, https://a.example other 1")) == 2
     for wrong, why in {
         "https://a.example cl": "Entry 1 of lti is not of the form wwwroot client-id deployment-id",
-        "http://a.example cl 1": "Entry 1 of lti has an address that is not https",
+        "http://a.example cl 1": "Entry 1 of lti has an address that is not of the form https",
         "https://a.example/ cl 1": "without a slash at the end",
         "https://a.example;x cl 1": "has an address",
         "https://a.example cl 1 keys=http://a.example": "has an address",
