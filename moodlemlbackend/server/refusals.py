@@ -44,6 +44,12 @@ async def _on_backend_error(request: Request, error: Exception) -> Response:
     return await _sentence(request, str(error), error.code, headers)
 
 
+def refusal_headers(request: Request, error: RequestError) -> dict[str, str]:
+    """Headers of a page that refuses: when to come again, and no more on a connection whose form may not be read."""
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return {**headers, "Connection": "close"} if request.method == "POST" else headers
+
+
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     sentences = {

@@ -38,6 +38,7 @@ from moodlemlbackend.server.lti.keys import KeysLostError, PlatformKeys
 from moodlemlbackend.server.lti.messages import UnknownDeploymentError, UntrustedMessageError, read_launch
 from moodlemlbackend.server.pages.login import launch_page
 from moodlemlbackend.server.pages.site.forms import PageForm, read_fields
+from moodlemlbackend.server.refusals import refusal_headers
 from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
@@ -158,9 +159,7 @@ async def _or_refusal(request: Request, answer: Callable[[], Awaitable[Response]
         return await answer()
     except RequestError as error:
         logged(request)["refused"] = error.code
-        headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-        if request.method == "POST":
-            headers["Connection"] = "close"  # its form may not have been read
+        headers = refusal_headers(request, error)
         return await asyncio.to_thread(launch_page, say("failed"), str(error), error.code, headers)
 
 

@@ -29,7 +29,7 @@ from moodlemlbackend.server.auth.login import (
 from moodlemlbackend.server.auth.registrations import launched
 from moodlemlbackend.server.pages.rendering import HEADERS, render
 from moodlemlbackend.server.pages.site.forms import FIELD, read_form
-from moodlemlbackend.server.refusals import read_to_end
+from moodlemlbackend.server.refusals import read_to_end, refusal_headers
 from moodlemlbackend.server.texts import say
 
 log = logging.getLogger("moodlemlbackend.server")
@@ -60,9 +60,7 @@ def add_login(app: FastAPI) -> None:
         except RequestError as error:
             trouble = {401: say("wrong login"), 429: say("too many logins")}.get(error.code, str(error))
             shown = await _form(request, address, user[: limits.USER_CHARACTERS], trouble=trouble, code=error.code)
-            shown.headers["Connection"] = "close"  # the form may not have been read
-            if error.retry_after is not None:
-                shown.headers["Retry-After"] = str(error.retry_after)
+            shown.headers.update(refusal_headers(request, error))
             return shown
         session = await begin_session(request, user)
         log.info("Logged in", extra={"user": user, "client": client_of(request), "session": session.name})

@@ -17,6 +17,7 @@ from moodlemlbackend.server.auth.login import AnyLogin, form_token, holds, log_o
 from moodlemlbackend.server.pages.site import managers, model_forms, notifications, packages, recipients, teachers
 from moodlemlbackend.server.pages.site.forms import FIELD, PageForm, read_form
 from moodlemlbackend.server.pages.site.responses import Page, refusal
+from moodlemlbackend.server.refusals import refusal_headers
 from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
@@ -205,9 +206,7 @@ async def _or_refusal(request: Request, user: str, answer: Awaitable[Response]) 
         return await answer
     except RequestError as error:
         logged(request)["refused"] = error.code
-        headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-        if request.method == "POST":
-            headers["Connection"] = "close"  # its form may not have been read
+        headers = refusal_headers(request, error)
         person_only = request.app.state.authenticator.is_person(user)
         log_out = await asyncio.to_thread(log_out_token, request)
         english = isinstance(error.__cause__, (BusyError, NotTrainedError, UsageError))  # for administrators
