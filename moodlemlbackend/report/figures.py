@@ -324,7 +324,7 @@ def _mean_curve(axes: Axes, record: Record, k: int, heights: Any, label: str) ->
         for number, height in enumerate(heights):
             name = "" if number else "Each split"
             axes.plot(curves.GRID, height, color=style.GREY, linewidth=0.4, alpha=0.7, label=name)
-    name = f"{'Mean' if several else 'Curve'}: {label}" if two else f"{_short(record.classes[k], 18)}: {label}"
+    name = f"{'Mean' if several else 'Curve'}: {label}" if two else f"{_name(record, k)}: {label}"
     axes.plot(curves.GRID, mean, color=colour, linestyle=dashes, label=name, zorder=3)
 
 
@@ -342,7 +342,7 @@ def _class(record: Record, k: int) -> str:
 
 
 def _name(record: Record, k: int) -> str:
-    return _short(record.classes[k], 26 if len(record.classes) == 2 else 16)
+    return _short(record.classes[k], 26 if len(record.classes) == 2 else 18)
 
 
 def _short(text: str, length: int) -> str:
