@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 from datetime import timezone
 from html import unescape
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.pages import QUARTERS, axe, confirm, log_in, log_out, pages, post, reader, show, told, violations
+from fixtures.pages import QUARTERS, axe, confirm, log_in, log_out, pages, post, reader, show, store, told, violations
 from fixtures.paths import posix
 from fixtures.servers import wait_for
 from moodlemlbackend.analytics.lifecycle.preview import Preview
@@ -43,14 +42,6 @@ def manager(server):
 @pytest.fixture(scope="module")
 def address(prepared):
     return f"/analytics/models/{prepared.dropout}"
-
-
-def store(server, query, *values):
-    with sqlite3.connect(server.folder / "work" / "store.sqlite", timeout=30) as database:
-        found = database.execute(query, values).fetchall()
-        database.commit()
-    database.close()
-    return found
 
 
 def begin(manager, address, task, **fields):

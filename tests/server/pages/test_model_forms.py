@@ -5,13 +5,26 @@ from __future__ import annotations
 import io
 import json
 import re
-import sqlite3
 import zipfile
 from html import unescape
 
 import pytest
 
-from fixtures.pages import DROPOUT, QUARTERS, axe, log_in, log_out, pages, post, reader, show, token, told, violations
+from fixtures.pages import (
+    DROPOUT,
+    QUARTERS,
+    axe,
+    log_in,
+    log_out,
+    pages,
+    post,
+    reader,
+    show,
+    store,
+    token,
+    told,
+    violations,
+)
 from fixtures.paths import posix
 
 pytestmark = posix
@@ -38,13 +51,6 @@ def manager(server):
 @pytest.fixture(scope="module")
 def address(prepared):
     return f"/analytics/models/{prepared.dropout}"
-
-
-def store(server, query, *values):
-    with sqlite3.connect(server.folder / "work" / "store.sqlite", timeout=30) as database:
-        found = database.execute(query, values).fetchall()
-    database.close()
-    return found
 
 
 def model(server, modelid):
