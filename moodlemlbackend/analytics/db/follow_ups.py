@@ -119,6 +119,11 @@ def in_batch(connection: Connection, batch: str, courseid: int, userid: int) -> 
     return [FollowUp(**{**row._asdict(), "text": row.text or ""}) for row in connection.execute(query)]
 
 
+def exists(connection: Connection, batch: str) -> bool:
+    """Whether anybody has done something under this name of a batch."""
+    return connection.execute(select(FOLLOW_UPS.c.id).where(FOLLOW_UPS.c.batch == batch).limit(1)).first() is not None
+
+
 def students(connection: Connection) -> set[int]:
     """Ids of the students about whom something was done."""
     return set(connection.execute(select(FOLLOW_UPS.c.studentid).distinct()).scalars())

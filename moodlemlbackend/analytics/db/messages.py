@@ -161,8 +161,8 @@ def progress(
     query = (
         select(
             follow_up.courseid, follow_up.studentid, follow_up.userid, follow_up.batch, message.channel,
-            message.subject, follow_up.text, message.attempts, message.timenext, follow_up.timecreated,
-            message.timesent, message.error,
+            message.subject, follow_up.text, message.attempts, message.timenext.label("again"),
+            follow_up.timecreated.label("created"), message.timesent.label("sent"), message.error,
         )
         .join(FOLLOW_UPS, follow_up.id == message.followupid)
         .where(follow_up.courseid == courseid)
@@ -174,7 +174,8 @@ def progress(
         query = query.where(follow_up.batch == batch)
     if students is not None:
         query = query.where(follow_up.studentid.in_(sorted(students)))
-    return [Progress(*row[:6], row.text or "", *row[7:11], row.error or "") for row in connection.execute(query)]
+    rows = connection.execute(query)
+    return [Progress(**{**row._asdict(), "text": row.text or "", "error": row.error or ""}) for row in rows]
 
 
 def waiting(connection: Connection, attempts: int) -> int:

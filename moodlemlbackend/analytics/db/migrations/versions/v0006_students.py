@@ -49,9 +49,7 @@ def upgrade() -> None:
         "analytics_messages",
         _whole("followupid"),
         sa.Column("channel", sa.String(20), nullable=False, comment="moodle or email"),
-        sa.Column(
-            "address", _LONG, nullable=False, comment="of an e-mail; empty once nothing is to be sent any more"
-        ),
+        sa.Column("address", _LONG, nullable=False, comment="of an e-mail; empty once nothing is to be sent any more"),
         sa.Column("replyto", _LONG, nullable=False),
         sa.Column("subject", _LONG, nullable=False),
         sa.Column("text", _LONG, nullable=False, comment="as sent; empty once nothing is to be sent any more"),
