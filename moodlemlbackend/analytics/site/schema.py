@@ -51,7 +51,7 @@ _LAST_ACCESS = (
 """The table of last accesses forgets the former ones; in the past it is made of the log."""
 
 
-_UNREAD = {"id", "course"}
+_UNREAD = {"id", "course", "name"}
 _UNDESCRIBED = SiteTable({})  # a table that only code of one's own reads
 
 TABLES: dict[str, SiteTable] = {
@@ -76,13 +76,16 @@ TABLES: dict[str, SiteTable] = {
     "user_preferences": _table("userid name value"),
     "user_lastaccess": _table("userid courseid timeaccess"),
     "modules": _table("id name"),
-    "course_modules": _table("id course module instance section", availability="NULL", visible="1"),
+    "course_modules": _table(
+        "id course module instance section", availability="NULL", visible="1", completion="0"
+    ),
     "course_sections": _table("id course section sequence", availability="NULL"),
     "course_format_options": _table("courseid format sectionid name value"),
     "course_completion_criteria": _table("id course"),
     "course_completions": _table("userid course timecompleted", dated="timecompleted"),
     "grade_items": _table(
-        "id courseid itemtype itemmodule iteminstance", gradetype="1", gradepass="0", outcomeid="NULL"
+        "id courseid itemtype itemmodule iteminstance", gradetype="1", gradepass="0", outcomeid="NULL", grademin="0",
+        grademax="NULL",
     ),
     "grade_grades": _table(
         "itemid userid finalgrade timemodified", overridden="0",
@@ -98,7 +101,7 @@ TABLES: dict[str, SiteTable] = {
         name="''",
     ),
     "groups_members": _table("groupid userid", timeadded=_NEVER, dated="timeadded"),
-    "groups": SiteTable(dict.fromkeys(("id", "courseid"), REQUIRED), rare=True),
+    "groups": SiteTable({"id": REQUIRED, "courseid": REQUIRED, "name": "''"}, rare=True),
     "groupings_groups": SiteTable(dict.fromkeys(("groupingid", "groupid"), REQUIRED), rare=True),
     "course_categories": SiteTable(dict.fromkeys(("id", "name"), REQUIRED), rare=True),
     "analytics_models": SiteTable(dict.fromkeys(("id", "enabled", "trained", "target"), REQUIRED), rare=True),
@@ -121,9 +124,10 @@ TABLES: dict[str, SiteTable] = {
 
 
 def activity_table(name: str, *columns: str) -> None:
-    """Have the table of an activity module read: its ``id``, its ``course``, and columns that default to 0."""
+    """Have the table of an activity module read: ``id``, ``course``, ``name``, and columns that default to 0."""
     known = TABLES.get(name, SiteTable({})).columns
-    TABLES[name] = SiteTable({"id": REQUIRED, "course": REQUIRED, **known, **dict.fromkeys(columns, "0")}, name)
+    every = {"id": REQUIRED, "course": REQUIRED, "name": "''", **known, **dict.fromkeys(columns, "0")}
+    TABLES[name] = SiteTable(every, name)
 
 
 class Schema:
