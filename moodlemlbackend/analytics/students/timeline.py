@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -135,7 +136,7 @@ def weeks_of(activity: CourseActivity, userid: int) -> list[Week]:
     at = int(np.searchsorted(activity.users, userid))
     known = at < len(activity.users) and activity.users[at] == userid
     weeks = []
-    for place, (start, end) in enumerate(zip(activity.bounds, activity.bounds[1:], strict=False)):
+    for place, (start, end) in enumerate(pairwise(activity.bounds)):
         days = max(min(end, activity.until) - start, _DAY) / _DAY
         actions = int(activity.actions[at, place]) if known and activity.since[at] <= place else None
         a_day = None if actions is None else actions / days
