@@ -378,7 +378,7 @@ class _Reading:
         first = logs.earliest(of_course, users, MAX_TIME)
         self.times["first access"] = np.where(first == MAX_TIME, 0, first)
         accesses = self.course.fact(facts.last_accesses, np.empty((0, 2), np.int64))
-        by_user: dict[int, int] = dict(accesses.tolist())
+        by_user = dict(zip(accesses[:, 0].tolist(), accesses[:, 1].tolist(), strict=True))
         self.times["last access"] = np.array([by_user.get(user, 0) for user in users.tolist()], np.int64)
 
     def _events(self, wanted: Collection[Indicator]) -> dict[int, tuple[CalendarEvent, ...]]:
