@@ -122,10 +122,6 @@ class CourseEvidence:
 
     def __post_init__(self) -> None:
         self._index.update({user: at for at, user in enumerate(self.users.tolist())})
-        for names in (self.counts, self.values):
-            for name, numbers in names.items():
-                compared = numbers[self.active]
-                self._sorted[name] = np.sort(compared[~np.isnan(compared)])
 
     def __contains__(self, userid: int) -> bool:
         return userid in self._index
@@ -218,7 +214,10 @@ class CourseEvidence:
 
     def _others(self, name: str, own: float, at: int) -> Any:
         """The sorted numbers of the active students but one."""
-        everybody = self._sorted[name]
+        everybody = self._sorted.get(name)
+        if everybody is None:
+            numbers = (self.counts if name in self.counts else self.values)[name][self.active]
+            everybody = self._sorted[name] = np.sort(numbers[~np.isnan(numbers)])
         if not self.active[at] or np.isnan(own):
             return everybody
         return np.delete(everybody, np.searchsorted(everybody, own))
