@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from moodlemlbackend.language.numbers import number
 from moodlemlbackend.language.texts import Texts
-from moodlemlbackend.server.texts import common, managers, recipients, teachers
+from moodlemlbackend.server.texts import common, managers, recipients, students, teachers
 
-ENGLISH = {**common.ENGLISH, **teachers.ENGLISH, **managers.ENGLISH, **recipients.ENGLISH}
+ENGLISH = {**common.ENGLISH, **teachers.ENGLISH, **managers.ENGLISH, **recipients.ENGLISH, **students.ENGLISH}
 
 _TEXTS = Texts(ENGLISH)
 
