@@ -65,18 +65,32 @@ def handed_in(site: Site, users: Sequence[int]) -> set[tuple[Any, ...]]:
     }
 
 
+_TEAMS = (
+    "SELECT DISTINCT m.userid, h.assignment FROM {assign_submission} h JOIN {assign} a ON a.id = h.assignment "
+    "JOIN {groups_members} m ON m.groupid = h.groupid "
+    "WHERE a.course = :course AND h.userid = 0 AND h.groupid > 0 AND h.status = 'submitted'"
+)
+
+
 def handed_in_course(site: Site, course: int) -> set[tuple[Any, ...]]:
-    """Module name, user and instance of what anybody has finished or handed in in a course."""
+    """Module name, user and instance of what anybody has finished or handed in in a course, alone or as a team."""
+    queries = [
+        (module, f"SELECT DISTINCT h.userid, h.{instance} FROM {{{table}}} h JOIN {{{module}}} a "
+                 f"ON a.id = h.{instance} WHERE a.course = :course{counts}")
+        for module, (table, instance, counts) in _HANDED_IN.items()
+    ]  # fmt: skip
     return {
         (module, *row)
-        for module, (table, instance, counts) in _HANDED_IN.items()
+        for module, query in [*queries, ("assign", _TEAMS)]
         if site.database.schema.has(module)
-        for row in site.database.rows(
-            f"SELECT DISTINCT h.userid, h.{instance} FROM {{{table}}} h JOIN {{{module}}} a ON a.id = h.{instance} "
-            f"WHERE a.course = :course{counts}",
-            course=course,
-        )
+        for row in site.database.rows(query, course=course)
     }
+
+
+def without_submissions(site: Site, course: int) -> set[int]:
+    """Ids of the assignments of a course to which nothing is handed in here."""
+    rows = site.database.rows("SELECT id FROM {assign} WHERE course = :course AND nosubmissions = 1", course=course)
+    return {key for (key,) in rows}
 
 
 def completed_in_course(site: Site, course: int) -> list[tuple[int, int]]:

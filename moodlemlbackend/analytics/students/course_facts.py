@@ -122,12 +122,16 @@ def _activities(course: Course) -> tuple[Activity, ...]:
     due = due_activities(course, Ranges.of([(course.start, course.now, course.now)]))[0]
     visible = site_activities.visible_modules(site, course.id)
     graded = {(module, instance) for module, instance in grades.graded_activities(site, [course.id]).get(course.id, ())}
+    offline = completion.without_submissions(site, course.id)
     names = site_activities.activity_names(site, course.id, listed.modules)
     chosen = []
     for at, module in enumerate(listed.modules):
         key, instance = int(listed.ids[at]), int(listed.instances[at])
         tracked = course.completion_enabled and visible.get(key, False)
-        if key in visible and (tracked or module in completion.HANDED_IN or (module, instance) in graded):
+        by_itself = module in completion.HANDED_IN or (module, instance) in graded
+        if module == "assign" and instance in offline:
+            by_itself = False
+        if key in visible and (tracked or by_itself):
             name, closes = names.get((module, instance), ""), int(listed.closes[at])
             chosen.append(Activity(key, module, instance, name, closes, bool(due[at])))
     return tuple(chosen)
