@@ -41,6 +41,21 @@ def course_logs(site: Site, course: int, bounds: Sequence[int], events: Sequence
     return site.database.integers(query, COLUMNS, **parameters)
 
 
+def actions_between(site: Site, course: int, bounds: Sequence[int]) -> Integers:
+    """What users did in a course, counted between neighbouring bounds, which are sorted Unix times: (groups, 3).
+
+    The columns are the user, the number of the part, from 0, and how many log rows of that user lie in it, its first
+    second included and its last not. What was done anonymously does not count.
+    """
+    segment = _segment(site.database.dialect, len(bounds) - 2)
+    query = (
+        f"SELECT userid, {segment} AS segment, COUNT(*) FROM {{logstore_standard_log}} WHERE courseid = :course "
+        "AND anonymous = 0 AND timecreated >= :first AND timecreated < :end GROUP BY 1, 2"
+    )
+    inner = {f"bound{i}": cut - 1 for i, cut in enumerate(bounds[1:-1])}
+    return site.database.integers(query, 3, course=course, first=bounds[0], end=bounds[-1], **inner)
+
+
 def _query(dialect: str, bounds: int, events: int) -> str:
     whens = " ".join(f"WHEN :event{i} THEN {i + 1}" for i in range(events))
     event = f"CASE eventname {whens} ELSE 0 END" if events else "0"
