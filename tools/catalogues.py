@@ -20,6 +20,7 @@ from moodlemlbackend.language.texts import EVERY
 MODULES = (
     "moodlemlbackend.analytics.features.definitions",
     "moodlemlbackend.analytics.insights.names",
+    "moodlemlbackend.analytics.insights.reason_texts",
     "moodlemlbackend.analytics.insights.texts",
     "moodlemlbackend.analytics.students.texts",
     "moodlemlbackend.dataset.words",

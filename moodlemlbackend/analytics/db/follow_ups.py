@@ -13,7 +13,7 @@ from moodlemlbackend.analytics.db.schema import FOLLOW_UPS, MESSAGES
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 MESSAGE, NOTE, CONTACTED, RESOLVED, SNOOZED, REOPENED = (
     "message", "note", "contacted", "resolved", "snoozed", "reopened",
@@ -90,13 +90,23 @@ def listed(
     connection: Connection, courseid: int, studentids: Collection[int] | None = None
 ) -> dict[int, list[FollowUp]]:
     """What was done in a course and not undone, by student, oldest first; of some students or of all."""
-    query = select(*_COLUMNS).where(FOLLOW_UPS.c.courseid == courseid, FOLLOW_UPS.c.timeundone.is_(None))
+    chosen = [FOLLOW_UPS.c.courseid == courseid]
     if studentids is not None:
-        query = query.where(FOLLOW_UPS.c.studentid.in_(sorted(studentids)))
-    by_student: dict[int, list[FollowUp]] = {}
-    for row in connection.execute(query.order_by(FOLLOW_UPS.c.id)):
+        chosen.append(FOLLOW_UPS.c.studentid.in_(sorted(studentids)))
+    return {student: follow_ups for (_, student), follow_ups in _by_student(connection, *chosen).items()}
+
+
+def in_courses(connection: Connection, courseids: Collection[int]) -> dict[tuple[int, int], list[FollowUp]]:
+    """The same of several courses, by course and student."""
+    return _by_student(connection, FOLLOW_UPS.c.courseid.in_(sorted(courseids)))
+
+
+def _by_student(connection: Connection, *where: ColumnElement[bool]) -> dict[tuple[int, int], list[FollowUp]]:
+    query = select(*_COLUMNS).where(*where, FOLLOW_UPS.c.timeundone.is_(None)).order_by(FOLLOW_UPS.c.id)
+    by_student: dict[tuple[int, int], list[FollowUp]] = {}
+    for row in connection.execute(query):
         follow_up = FollowUp(**{**row._asdict(), "text": row.text or ""})
-        by_student.setdefault(follow_up.studentid, []).append(follow_up)
+        by_student.setdefault((follow_up.courseid, follow_up.studentid), []).append(follow_up)
     return by_student
 
 
