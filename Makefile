@@ -13,7 +13,7 @@ help:
 	@echo "make demo       everything Moodle calls, then a simulated site and its students at risk, in demo/"
 	@echo "make test       lint and all tests"
 	@echo "make test-all   the tests on Python 3.10 to 3.13 and with the oldest dependencies, each in its own environment"
-	@echo "make lint       ruff, import contracts, the words people read, mypy and hadolint"
+	@echo "make lint       hashes, ruff, import contracts, bandit, the words people read, mypy and hadolint"
 	@echo "make benchmark  the measurements in benchmarks/"
 	@echo "make hashes     renew the hashes of all dependencies, after a change of setup.py or requirements*.txt"
 	@echo "make catalogues  bring the translations in line with the English texts"
@@ -40,6 +40,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
+	$(BIN)/python tools/findings.py
 	$(BIN)/python tests/project/prose.py
 	test ! -x $(BIN)/mypy || $(BIN)/mypy
 	test ! -x $(BIN)/hadolint || $(BIN)/hadolint Dockerfile
