@@ -81,7 +81,8 @@ PAGE_SECTIONS = 10
 PAGE_ELEMENTS = 25
 PAGE_NOTIFICATIONS = 50
 PAGE_RECIPIENTS = 100
-"""Entries of a page of insights, of one of invalid elements, of that of notifications, and of one of recipients."""
+PAGE_COURSES = 50
+"""Entries of a page: insights, invalid elements, notifications, recipients, and courses."""
 PAGE_CONTEXTS = 20
 """Courses and categories that a search shows."""
 FORM_BYTES = MIB // 4

@@ -2,7 +2,7 @@
 
 Pages, mails and commands have them from here. Evidence is read once for a course and a range, and has all students::
 
-    evidence = cache.of(site, insight, now)                      # an EvidenceCache; None without a course or a range
+    evidence = evidence_of(insight, site, now, ctx.cache.get)    # None for an insight that is not about a student
     for reason in reasons_of(insight, evidence):                 # two or three, those that raise the risk first
         print("+" if reason.raises else "-", reason.text)        # in the reader's language
 
@@ -17,25 +17,25 @@ A page about a student without an insight asks the evidence itself::
 from __future__ import annotations
 
 import json
-import threading
-import time
-from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moodlemlbackend.analytics.features.definitions import could_be_known
 from moodlemlbackend.analytics.features.evidence import CourseEvidence, read_evidence
 from moodlemlbackend.analytics.insights import sentences
 from moodlemlbackend.analytics.insights.names import module_of
+from moodlemlbackend.analytics.insights.sentences import InsightReason
 from moodlemlbackend.analytics.site.people import ENROLMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 
-    from moodlemlbackend.analytics.insights.listing import Insight, InsightReason
+    from moodlemlbackend.analytics.insights.listing import Insight
     from moodlemlbackend.analytics.site import Site
 
-MOST_REASONS = 3
+    Keep = Callable[[Hashable, Callable[[], CourseEvidence | None]], CourseEvidence | None]
+
+MOST_REASONS, ENOUGH_REASONS = 3, 2
 
 LEAST_CONTRIBUTION = 0.1
 """In log-odds; what adds less does not count."""
@@ -65,25 +65,24 @@ def plain_reasons(
     evidence: CourseEvidence | None,
     most: int = MOST_REASONS,
 ) -> list[PlainReason]:
-    """Choose the reasons that count most, those that raise the risk first; one at most is about the course.
+    """Choose the reasons that count most, those that raise the risk first.
 
     ``calculations`` are the values by column from which the prediction was made. Cognitive depth and social breadth of
-    a type of activities are one reason.
+    a type of activities are one reason. What is about the course, and so the same for all, only fills a short list.
     """
     subject = sentences.Subject(userid, calculations, evidence)
-    joined = [reason for reason in _joined(reasons, evidence) if abs(reason.contribution) >= LEAST_CONTRIBUTION]
-    joined.sort(key=lambda reason: (reason.contribution < 0, -abs(reason.contribution)))
-    chosen: list[PlainReason] = []
-    of_course = False
-    for reason in joined:
-        sentence = sentences.of(reason, subject)
-        if (sentence.of_course and of_course) or sentence.text in {earlier.text for earlier in chosen}:
-            continue
-        of_course = of_course or sentence.of_course
-        chosen.append(PlainReason(reason.indicator, sentence.text, reason.contribution > 0))
-        if len(chosen) == most:
-            break
-    return chosen
+    counting = [reason for reason in _joined(reasons, evidence) if abs(reason.contribution) >= LEAST_CONTRIBUTION]
+    counting.sort(key=lambda reason: -abs(reason.contribution))
+    said = [(reason, sentences.of(reason, subject)) for reason in counting]
+    chosen: dict[str, PlainReason] = {}
+    for raises in (True, False):
+        for of_course in (False, True):
+            for reason, sentence in said:
+                if sentence.of_course is not of_course or (reason.contribution > 0) is not raises:
+                    continue
+                if len(chosen) < (ENOUGH_REASONS if of_course else most):
+                    chosen.setdefault(sentence.text, PlainReason(reason.indicator, sentence.text, raises))
+    return [*chosen.values()]
 
 
 def every_text(insight: Insight, evidence: CourseEvidence | None) -> list[str]:
@@ -108,44 +107,59 @@ def _joined(reasons: Iterable[InsightReason], evidence: CourseEvidence | None) -
     ]
 
 
-class EvidenceCache:
-    """Evidence by course and range, kept for some minutes; may be shared between threads.
+def evidence_of(insight: Insight, site: Site, now: int, keep: Keep | None = None) -> CourseEvidence | None:
+    """What the students of an insight's course did in its range; None for one that is not about a student, or unread.
 
-    Of one Moodle site; ``seconds`` is how long evidence is kept, ``most`` of how many courses and ranges.
+    ``keep`` takes a key and a function that reads, and returns what was read for the key, now or earlier:
+    :meth:`Kept.get`, or that of a cache of the server. ``now`` is a Unix time.
     """
+    sample = insight.sample
+    if sample is None or sample.origin != ENROLMENTS or insight.start is None or insight.end is None:
+        return None
+    if not insight.reasons:
+        return None
+    span = Span(sample.courseid, insight.start, insight.end, insight.created)
+    return evidence_in(span, site, now, insight.model.indicators, keep)
 
-    def __init__(self, seconds: float = 300, most: int = 32) -> None:
-        self._seconds, self._most = seconds, most
-        self._kept: OrderedDict[Any, tuple[float, CourseEvidence | None]] = OrderedDict()
-        self._lock = threading.Lock()
 
-    def of(self, site: Site, insight: Insight, now: int) -> CourseEvidence | None:
-        """What the students of an insight's course did in its range; None for one that is not about a student."""
-        sample = insight.sample
-        if sample is None or sample.origin != ENROLMENTS or insight.start is None or insight.end is None:
-            return None
-        if not insight.reasons:
-            return None
-        return self.read(
-            site, sample.courseid, insight.start, insight.end, now, insight.created, insight.model.indicators
-        )
+def evidence_in(
+    span: Span, site: Site, now: int, indicators: Collection[str], keep: Keep | None = None
+) -> CourseEvidence | None:
+    """What the students of a course did in a range, for some indicators; None when the course is gone."""
+    as_of = span.as_of
 
-    def read(
-        self, site: Site, courseid: int, start: int, end: int, now: int, created: int, indicators: Collection[str]
-    ) -> CourseEvidence | None:
-        """What the students of a course did in a range about which was predicted at the time ``created``."""
-        as_of = end if 0 < end <= created else -(-created // SECONDS_AN_HOUR) * SECONDS_AN_HOUR
-        key = (courseid, start, end, as_of, frozenset(indicators))
-        present = time.monotonic()
-        with self._lock:
-            kept = self._kept.get(key)
-            if kept is not None and present - kept[0] < self._seconds:
-                self._kept.move_to_end(key)
-                return kept[1]
-        evidence = read_evidence(site, courseid, start, end, now, as_of=as_of, indicators=indicators)
-        with self._lock:
-            self._kept[key] = present, evidence
-            self._kept.move_to_end(key)
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
-        return evidence
+    def read() -> CourseEvidence | None:
+        return read_evidence(site, span.courseid, span.start, span.end, now, as_of=as_of, indicators=indicators)
+
+    if keep is None:
+        return read()
+    return keep(("evidence", span.courseid, span.start, span.end, as_of, frozenset(indicators)), read)
+
+
+class Span(NamedTuple):
+    """A course, a range of it, and when was predicted about it; Unix times, 0 for an open start or end."""
+
+    courseid: int
+    start: int
+    end: int
+    created: int
+
+    @property
+    def as_of(self) -> int:
+        """Until when the range is counted: its end, or the hour of a prediction that was made before."""
+        if 0 < self.end <= self.created:
+            return self.end
+        return -(-self.created // SECONDS_AN_HOUR) * SECONDS_AN_HOUR
+
+
+class Kept:
+    """Evidence that has been read, for one command or run."""
+
+    def __init__(self) -> None:
+        self._read: dict[Hashable, Any] = {}
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make`` returned for a key."""
+        if key not in self._read:
+            self._read[key] = make()
+        return self._read[key]
