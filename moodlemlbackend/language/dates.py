@@ -56,6 +56,16 @@ class Dates:
             return format_skeleton("MMMMd", day, locale=locale)
         return format_date(day, "long", locale)
 
+    def short_day(self, seconds: float) -> str:
+        """The day without its year."""
+        from babel.dates import format_skeleton
+
+        return format_skeleton("MMMd", self._at(seconds), locale=current().locale)
+
+    def days_between(self, start: float, end: float) -> int:
+        """How many days of the calendar lie between two times: 1 from today to tomorrow, whatever the hour."""
+        return (self._at(end).date() - self._at(start).date()).days
+
     def span(self, start: float, end: float) -> str:
         """From one day to another, which may be the same."""
         first, last = self._ends(start, end)
