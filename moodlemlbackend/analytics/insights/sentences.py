@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from moodlemlbackend.analytics.features.evidence import CourseEvidence, OfType
     from moodlemlbackend.analytics.features.indicators.indicator import Compared
-    from moodlemlbackend.analytics.insights.listing import InsightReason
 
 _CORE = "\\core\\analytics\\indicator\\"
 _COURSE = "\\core_course\\analytics\\indicator\\"
@@ -34,6 +33,16 @@ _USER = "\\core_user\\analytics\\indicator\\"
 
 SAME = 0.005
 """Values that differ by less are the same with two decimals."""
+
+
+@dataclass(frozen=True)
+class InsightReason:
+    """What one indicator adds to a prediction, in log-odds of the predicted class."""
+
+    indicator: str
+    label: str
+    value: str
+    contribution: float
 
 
 @dataclass(frozen=True)

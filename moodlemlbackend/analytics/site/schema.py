@@ -80,14 +80,16 @@ TABLES: dict[str, SiteTable] = {
     "user_preferences": _table("userid name value"),
     "user_lastaccess": _table("userid courseid timeaccess"),
     "modules": _table("id name"),
-    "course_modules": _table("id course module instance section", availability="NULL", visible="1"),
+    "course_modules": _table(
+        "id course module instance section", availability="NULL", visible="1", completion="0"
+    ),
     "course_sections": _table("id course section sequence", availability="NULL"),
     "course_format_options": _table("courseid format sectionid name value"),
     "course_completion_criteria": _table("id course"),
     "course_completions": _table("userid course timecompleted", dated="timecompleted"),
     "grade_items": _table(
         "id courseid itemtype itemmodule iteminstance", gradetype="1", gradepass="0", outcomeid="NULL", grademax="100",
-        itemname="NULL", scaleid="NULL",
+        grademin="0", itemname="NULL", scaleid="NULL",
     ),
     "grade_grades": _table(
         "itemid userid finalgrade timemodified", overridden="0",
@@ -103,7 +105,7 @@ TABLES: dict[str, SiteTable] = {
         name="''",
     ),
     "groups_members": _table("groupid userid", timeadded=_NEVER, dated="timeadded"),
-    "groups": _rare("id courseid"),
+    "groups": _rare("id courseid", name="''"),
     "groupings_groups": _rare("groupingid groupid"),
     "course_categories": _rare("id name"),
     "analytics_models": _rare("id enabled trained target"),
