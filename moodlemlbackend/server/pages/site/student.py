@@ -9,7 +9,7 @@ from moodlemlbackend.analytics.db import follow_ups, predictions, risks
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.insights import listing
 from moodlemlbackend.analytics.insights.reasons import evidence_of, reasons_of
-from moodlemlbackend.analytics.site.coursework import course_work, grades_of, own_due_dates, submissions
+from moodlemlbackend.analytics.site.coursework import COURSE_ITEM, course_work, grades_of, own_due_dates, submissions
 from moodlemlbackend.analytics.site.logs import last_accesses
 from moodlemlbackend.analytics.site.people import describe
 from moodlemlbackend.analytics.students import coursework
@@ -20,6 +20,7 @@ from moodlemlbackend.dataset.words import percent
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.language.dates import Dates
 from moodlemlbackend.language.numbers import number
+from moodlemlbackend.server.pages.charts import bars
 from moodlemlbackend.server.pages.site.course_access import open_course
 from moodlemlbackend.server.pages.site.responses import Page
 from moodlemlbackend.server.pages.timeline_chart import NARROW, WIDE, Event, EventKind, timeline_chart
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site.coursework import Grade
     from moodlemlbackend.analytics.students.coursework import StudentWork
-    from moodlemlbackend.analytics.students.standing import Standing
+    from moodlemlbackend.analytics.students.student import Student
     from moodlemlbackend.analytics.students.timeline import Week
-    from moodlemlbackend.server.pages.site.course_access import CourseAccess, Student
+    from moodlemlbackend.server.pages.site.course_access import CourseAccess
     from moodlemlbackend.server.pages.site.request_context import RequestContext
 
 SNOOZE_DAYS = (3, 7, 14, 28)
@@ -129,20 +130,20 @@ def student(ctx: RequestContext, query: StudentQuery) -> Page:
     risk = _risk(ctx, access, shown, model, every, dates) if model else None
     work, handed_in, grades = _work(ctx, access, shown, now)
     events = sorted([*handed_in, *_events(risk, grades, done, people)], key=lambda event: event.time)
-    weeks = _weeks(ctx, access, shown, now)
+    weeks, standing = _weeks(ctx, access, shown, now), standing_of(done, now)
     default = access.models[0].id if access.models else None
     values = {
         "access": access, "student": shown, "model": model, "risk": risk,
         "asked": f"?model={model.id}" if model and model.id != default else "",
-        "standing": _standing(standing_of(done, now), people, shown, dates, now),
-        "state": standing_of(done, now).state,
+        "standing": _standing(done, standing.state, people, shown, dates, now), "state": standing.state,
         "seen": _last_seen(ctx, access, shown, dates, now),
-        "snooze_days": SNOOZE_DAYS, "unknown": _unknown(risk),
+        "snooze_days": SNOOZE_DAYS, "bars": bars, "unknown": _unknown(risk),
         "charts": [timeline_chart(weeks, events, width) for width in (WIDE, NARROW)] if weeks else [],
         "rows": _rows(weeks, events),
         "quiet": not any(week.actions for week in weeks),
         "few": FEWEST_STUDENTS, "has_middle": any(week.middle for week in weeks),
         "work": [*reversed(work)], "figures": coursework.figures(work), "grade_in_words": grade_in_words,
+        "course_grade": next((grade for grade in grades if grade.itemtype == COURSE_ITEM), None),
         "history": [_done(one, people, dates) for one in reversed(done)],
         "neighbours": _neighbours(access, shown, every, model), "wwwroot": ctx.workspace.settings.wwwroot,
     }  # fmt: skip
@@ -188,7 +189,8 @@ def _change(mine: Sequence[Risk], dates: Dates) -> str:
     points, day = 100 * (last.probability - before.probability), dates.day(before.created)
     if abs(points) < SAME_POINTS:
         return say("trend same", day=day)
-    return say("trend up" if points > 0 else "trend down", count=round(abs(points)), day=day)
+    count = round(abs(points))
+    return say("trend up", count=count, day=day) if points > 0 else say("trend down", count=count, day=day)
 
 
 def _spark(mine: Sequence[Risk]) -> str:
@@ -226,21 +228,23 @@ def _names(ctx: RequestContext, done: Sequence[FollowUp]) -> dict[int, str]:
     return {user: described[user].title if user in described else say("person", id=user) for user in users}
 
 
-def _standing(standing: Standing, people: Mapping[int, str], shown: Student, dates: Dates, now: int) -> str:
-    """Where a student stands, in words."""
-    last, contact = standing.last, standing.contact
-    if last is None:
-        return say("standing open", name=shown.first_name or shown.name)
-    if standing.state is State.WAITING and contact is not None:
-        return say("standing waiting", when=_when(contact.timecreated, dates, now), person=people[contact.userid])
-    if standing.state is State.SNOOZED:
-        return say("standing snoozed", day=dates.day(standing.until), person=people[last.userid])
-    when = _when(last.timecreated, dates, now)
-    if standing.state is State.RESOLVED:
-        return say("standing resolved", when=when, person=people[last.userid])
-    if contact is None:
-        return say("standing noted", when=when, person=people[last.userid], name=shown.first_name or shown.name)
-    return say("standing open again", when=when)
+def _standing(
+    done: Sequence[FollowUp], state: State, people: Mapping[int, str], shown: Student, dates: Dates, now: int
+) -> str:
+    """Where a student stands, in words, by what was done last; a note changes nothing."""
+    name = shown.first_name or shown.name
+    acted = next((one for one in reversed(done) if one.kind != follow_ups.NOTE), None)
+    if acted is None:
+        if not done:
+            return say("standing open", name=name)
+        when = _when(done[-1].timecreated, dates, now)
+        return say("standing noted", when=when, person=people[done[-1].userid], name=name)
+    when, person = _when(acted.timecreated, dates, now), people[acted.userid]
+    if state is State.SNOOZED:
+        return say("standing snoozed", day=dates.day(acted.until), person=person)
+    if acted.kind == follow_ups.SNOOZED:
+        return say("standing woken", day=dates.day(acted.until), person=person)
+    return say(f"standing {state.value}" if state is not State.OPEN else "standing reopened", when=when, person=person)
 
 
 def _when(time: int, dates: Dates, now: int) -> str:
@@ -252,7 +256,7 @@ def _when(time: int, dates: Dates, now: int) -> str:
 def _done(one: FollowUp, people: Mapping[int, str], dates: Dates) -> Done:
     what = say(f"event {one.kind}", person=people[one.userid])
     if one.until:
-        what = f"{what} {say('history until', day=dates.day(one.until))}"
+        what += " " + say("history until", day=dates.day(one.until))
     return Done(what, one.text, one.timecreated)
 
 
@@ -262,7 +266,7 @@ def _last_seen(ctx: RequestContext, access: CourseAccess, shown: Student, dates:
         return {} if table is None else {int(user): int(time) for user, time in table.tolist()}
 
     time = ctx.cache.get(("last accesses", access.course.id), read).get(shown.userid, 0)
-    return say("unknown last access", when=_when(time, dates, now)) if time else say("unknown never")
+    return say("student seen", when=_when(time, dates, now)) if time else say("student never seen")
 
 
 # ---- what the student did ----
@@ -298,7 +302,7 @@ def _events(
     """Grades, predictions, and what teachers did."""
     events = []
     for grade in grades:
-        if grade.time and grade.itemtype != "course":
+        if grade.time and grade.itemtype != COURSE_ITEM:
             text = say("event graded", work=grade.name or say("event graded unnamed"), grade=grade_in_words(grade))
             events.append(Event(EventKind.GRADED, grade.time, text))
     for one in risk.history if risk else ():
