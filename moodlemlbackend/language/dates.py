@@ -62,10 +62,6 @@ class Dates:
 
         return format_skeleton("MMMd", self._at(seconds), locale=current().locale)
 
-    def days_between(self, start: float, end: float) -> int:
-        """How many days of the calendar lie between two times: 1 from today to tomorrow, whatever the hour."""
-        return (self._at(end).date() - self._at(start).date()).days
-
     def span(self, start: float, end: float) -> str:
         """From one day to another, which may be the same."""
         first, last = self._ends(start, end)

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.site.site import CourseRow
     from moodlemlbackend.analytics.students.course_facts import Activity, CourseFacts
 
-DAY = 86_400
-
 ABSENT_DAYS = 7
 """Without a visit to the course."""
 SETTLING_DAYS = 3
@@ -66,16 +64,23 @@ def alerts_in(course: CourseRow, facts: CourseFacts, zone: tzinfo) -> Callable[[
         raised = []
         last = facts.last_access.get(userid)
         since = max(course.start, facts.enrolled.get(userid, now))
-        if last is None and now - since >= SETTLING_DAYS * DAY:
-            raised.append(Alert(AlertKind.NEVER, (now - since) // DAY))
-        elif last is not None and now - last >= ABSENT_DAYS * DAY:
-            raised.append(Alert(AlertKind.ABSENT, (now - last) // DAY))
+        days = days_between(since if last is None else last, now, zone)
+        if last is None and days >= SETTLING_DAYS:
+            raised.append(Alert(AlertKind.NEVER, days))
+        elif last is not None and days >= ABSENT_DAYS:
+            raised.append(Alert(AlertKind.ABSENT, days))
         done = facts.done.get(userid, frozenset())
         if missing := tuple(activity for activity in closing if activity.id not in done):
             raised.append(Alert(AlertKind.DUE, 0, missing, missing[0].closes <= today))
         return tuple(raised)
 
     return alerts
+
+
+def days_between(then: int, now: int, zone: tzinfo) -> int:
+    """How many midnights of a time zone lie between two Unix times."""
+    first, last = (datetime.fromtimestamp(moment, zone).date() for moment in (then, now))
+    return (last - first).days
 
 
 def _ends_of_days(now: int, zone: tzinfo) -> tuple[int, int]:

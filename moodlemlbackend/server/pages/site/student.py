@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from moodlemlbackend.analytics.db import follow_ups, predictions, risks
 from moodlemlbackend.analytics.features import definitions
+from moodlemlbackend.analytics.features.targets.target import PREDICTION_MIN_SCORE
 from moodlemlbackend.analytics.insights import listing
 from moodlemlbackend.analytics.insights.reasons import evidence_of, reasons_of
 from moodlemlbackend.analytics.site.coursework import COURSE_ITEM, course_work, grades_of, own_due_dates, submissions
 from moodlemlbackend.analytics.site.logs import last_accesses
 from moodlemlbackend.analytics.site.people import describe
 from moodlemlbackend.analytics.students import coursework
+from moodlemlbackend.analytics.students.alerts import days_between
 from moodlemlbackend.analytics.students.bands import Band, band_of
-from moodlemlbackend.analytics.students.standing import State, standing_of
+from moodlemlbackend.analytics.students.standing import State, flagged_since, standing_of
 from moodlemlbackend.analytics.students.timeline import FEWEST_STUDENTS, read_activity, weeks_of
 from moodlemlbackend.dataset.words import percent
 from moodlemlbackend.errors import RequestError
@@ -28,6 +30,7 @@ from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import tzinfo
 
     from moodlemlbackend.analytics.db.follow_ups import FollowUp
     from moodlemlbackend.analytics.db.risks import Risk
@@ -36,23 +39,30 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site.coursework import Grade
     from moodlemlbackend.analytics.students.coursework import StudentWork
+    from moodlemlbackend.analytics.students.standing import Standing
     from moodlemlbackend.analytics.students.student import Student
     from moodlemlbackend.analytics.students.timeline import Week
     from moodlemlbackend.server.pages.site.course_access import CourseAccess
     from moodlemlbackend.server.pages.site.request_context import RequestContext
 
 SNOOZE_DAYS = (3, 7, 14, 28)
+DONE = (*follow_ups.KINDS, "undone")
 SAME_POINTS = 0.5
 """Of 100, by which a probability may change without a word."""
 
 
 @dataclass(frozen=True)
 class StudentQuery:
-    """Which student of which course is asked for, and by which model; None for the course's first."""
+    """Which student of which course is asked for, and by which model; None for the course's first.
+
+    ``done`` and ``batch`` are the kind and the name of what a form did before.
+    """
 
     course: int
     student: int
     model: int | None = None
+    done: str = ""
+    batch: str = ""
 
 
 class Prediction(NamedTuple):
@@ -122,7 +132,7 @@ def student(ctx: RequestContext, query: StudentQuery) -> Page:
     if shown is None:
         raise RequestError(say("no such student"), 404)
     dates, now = Dates(ctx.site.zone), ctx.workspace.clock()
-    model = next((one for one in access.models if one.id == query.model), next(iter(access.models), None))
+    model = _model(access, query.model)
     with ctx.workspace.store.read() as connection:
         every = risks.in_context(connection, access.contextid, model.id) if model else {}
         done = follow_ups.listed(connection, query.course, [shown.userid]).get(shown.userid, [])
@@ -130,13 +140,15 @@ def student(ctx: RequestContext, query: StudentQuery) -> Page:
     risk = _risk(ctx, access, shown, model, every, dates) if model else None
     work, handed_in, grades = _work(ctx, access, shown, now)
     events = sorted([*handed_in, *_events(risk, grades, done, people)], key=lambda event: event.time)
-    weeks, standing = _weeks(ctx, access, shown, now), standing_of(done, now)
+    weeks = _weeks(ctx, access, shown, now)
+    standing = standing_of(done, now, flagged_since(_trend(shown, every), _minimum_score(model)))
     default = access.models[0].id if access.models else None
     values = {
         "access": access, "student": shown, "model": model, "risk": risk,
         "asked": f"?model={model.id}" if model and model.id != default else "",
-        "standing": _standing(done, standing.state, people, shown, dates, now), "state": standing.state,
-        "seen": _last_seen(ctx, access, shown, dates, now),
+        "standing": _standing(done, standing, people, shown, ctx.site.zone, now), "state": standing.state.value,
+        "done": query.done if query.done in DONE else "", "batch": query.batch,
+        "seen": _last_seen(ctx, access, shown, now),
         "snooze_days": SNOOZE_DAYS, "bars": bars, "unknown": _unknown(risk),
         "charts": [timeline_chart(weeks, events, width) for width in (WIDE, NARROW)] if weeks else [],
         "rows": _rows(weeks, events),
@@ -153,6 +165,19 @@ def student(ctx: RequestContext, query: StudentQuery) -> Page:
 # ---- the risk ----
 
 
+def _model(access: CourseAccess, modelid: int | None) -> AnalyticsModel | None:
+    if modelid is None:
+        return next(iter(access.models), None)
+    model = next((model for model in access.models if model.id == modelid), None)
+    if model is None:
+        raise RequestError(say("no insights there"), 404)
+    return model
+
+
+def _minimum_score(model: AnalyticsModel | None) -> float:
+    return definitions.target(model.target).minimum_score if model else PREDICTION_MIN_SCORE
+
+
 def _risk(
     ctx: RequestContext, access: CourseAccess, shown: Student, model: AnalyticsModel,
     every: Mapping[int, Sequence[Risk]], dates: Dates,
@@ -161,7 +186,7 @@ def _risk(
     mine = _trend(shown, every)
     if not mine:
         return None
-    minimum = definitions.target(model.target).minimum_score
+    minimum = _minimum_score(model)
     with ctx.workspace.store.read() as connection:
         insights = predictions.of_samples(connection, model.id, access.contextid, shown.enrolments)
     history = [
@@ -209,7 +234,7 @@ def _neighbours(
     access: CourseAccess, shown: Student, every: Mapping[int, Sequence[Risk]], model: AnalyticsModel | None
 ) -> Neighbours:
     """The students at high risk before and after one; the first of them comes after one who is not."""
-    minimum = definitions.target(model.target).minimum_score if model else 1.0
+    minimum = _minimum_score(model)
     latest = {one.userid: trend[-1] for one in access.students.values() if (trend := _trend(one, every))}
     high = [user for user, risk in latest.items() if band_of(risk, minimum) is Band.HIGH]
     high.sort(key=lambda user: (-latest[user].probability, user))
@@ -229,28 +254,34 @@ def _names(ctx: RequestContext, done: Sequence[FollowUp]) -> dict[int, str]:
 
 
 def _standing(
-    done: Sequence[FollowUp], state: State, people: Mapping[int, str], shown: Student, dates: Dates, now: int
+    done: Sequence[FollowUp], standing: Standing, people: Mapping[int, str], shown: Student, zone: tzinfo, now: int
 ) -> str:
     """Where a student stands, in words, by what was done last; a note changes nothing."""
-    name = shown.first_name or shown.name
+    name, dates = shown.first_name or shown.name, Dates(zone)
     acted = next((one for one in reversed(done) if one.kind != follow_ups.NOTE), None)
     if acted is None:
         if not done:
             return say("standing open", name=name)
-        when = _when(done[-1].timecreated, dates, now)
+        when = _when(done[-1].timecreated, zone, now)
         return say("standing noted", when=when, person=people[done[-1].userid], name=name)
-    when, person = _when(acted.timecreated, dates, now), people[acted.userid]
-    if state is State.SNOOZED:
+    when, person = _when(acted.timecreated, zone, now), people[acted.userid]
+    if standing.again:
+        return say("standing again", when=when, person=person)
+    if standing.state is State.SNOOZED:
         return say("standing snoozed", day=dates.day(acted.until), person=person)
     if acted.kind == follow_ups.SNOOZED:
         return say("standing woken", day=dates.day(acted.until), person=person)
-    return say(f"standing {state.value}" if state is not State.OPEN else "standing reopened", when=when, person=person)
+    if standing.state is State.OPEN:
+        return say("standing reopened", when=when, person=person)
+    return say(f"standing {standing.state.value}", when=when, person=person)
 
 
-def _when(time: int, dates: Dates, now: int) -> str:
+def _when(time: int, zone: tzinfo, now: int) -> str:
     """How many days ago something was, by the days of the calendar."""
-    days = dates.days_between(time, now)
-    return say("when today") if days <= 0 else say("when days", count=days)
+    days = days_between(time, now, zone)
+    if days < 1:
+        return say("access today")
+    return say("access yesterday") if days == 1 else say("access days", count=days)
 
 
 def _done(one: FollowUp, people: Mapping[int, str], dates: Dates) -> Done:
@@ -260,13 +291,13 @@ def _done(one: FollowUp, people: Mapping[int, str], dates: Dates) -> Done:
     return Done(what, one.text, one.timecreated)
 
 
-def _last_seen(ctx: RequestContext, access: CourseAccess, shown: Student, dates: Dates, now: int) -> str:
+def _last_seen(ctx: RequestContext, access: CourseAccess, shown: Student, now: int) -> str:
     def read() -> dict[int, int]:
         table = last_accesses(ctx.site, [access.course.id]).get(access.course.id)
         return {} if table is None else {int(user): int(time) for user, time in table.tolist()}
 
     time = ctx.cache.get(("last accesses", access.course.id), read).get(shown.userid, 0)
-    return say("student seen", when=_when(time, dates, now)) if time else say("student never seen")
+    return say("student seen", when=_when(time, ctx.site.zone, now)) if time else say("student never seen")
 
 
 # ---- what the student did ----
@@ -274,7 +305,7 @@ def _last_seen(ctx: RequestContext, access: CourseAccess, shown: Student, dates:
 
 def _weeks(ctx: RequestContext, access: CourseAccess, shown: Student, now: int) -> list[Week]:
     course = access.course
-    activity = ctx.cache.get(("activity", course.id), lambda: read_activity(ctx.site, course, now))
+    activity = ctx.cache.get(("weeks", course.id), lambda: read_activity(ctx.site, course, now))
     return weeks_of(activity, shown.userid) if activity else []
 
 
@@ -306,7 +337,7 @@ def _events(
             text = say("event graded", work=grade.name or say("event graded unnamed"), grade=grade_in_words(grade))
             events.append(Event(EventKind.GRADED, grade.time, text))
     for one in risk.history if risk else ():
-        text = say("event predicted", percent=percent(one.risk.probability), band=say(f"band {one.band.value}"))
+        text = say("event predicted", percent=percent(one.risk.probability), band=say(f"student band {one.band.value}"))
         events.append(Event(EventKind.PREDICTED, one.risk.created, text, f"band-{one.band.value}"))
     events += [
         Event(EventKind.TEACHERS, one.timecreated, say(f"event {one.kind}", person=people[one.userid])) for one in done
@@ -320,7 +351,7 @@ def grade_in_words(grade: Grade) -> str:
 
 
 def _points(value: float) -> str:
-    return number(value, ",.0f" if value == round(value) else ",.1f")
+    return number(value, ",.0f" if round(value, 1) == round(value) else ",.1f")
 
 
 def _rows(weeks: Sequence[Week], events: Sequence[Event]) -> list[TimelineRow]:
