@@ -34,14 +34,14 @@ ENGLISH = {
     "placeholder due": "activities that are due and not done, one a line",
     "placeholder teacher": "your name",
     "compose way": "Send",
-    "way moodle": "through Moodle",
-    "way moodle means": (
+    "by moodle": "through Moodle",
+    "by moodle means": (
         "It arrives in Moodle's messages, from the account that your site uses for this; it says that you wrote it."
     ),
-    "way email": "by e-mail from the server",
-    "way email means": "Answers go to your own address.",
-    "way own": "with your own e-mail program",
-    "way own means": "You send it yourself; here it is only noted.",
+    "by email": "by e-mail from the server",
+    "by email means": "Answers go to your own address.",
+    "by own": "with your own e-mail program",
+    "by own means": "You send it yourself; here it is only noted.",
     "compose preview": "Preview",
     # The preview.
     "preview title": "Preview: {count} messages",

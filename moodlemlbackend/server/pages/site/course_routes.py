@@ -11,7 +11,7 @@ from pydantic import Field
 
 from moodlemlbackend.analytics.students.roster import RosterQuery
 from moodlemlbackend.server.auth.login import AnyLogin
-from moodlemlbackend.server.pages.site import acting, course, course_csv, message_templates, messages
+from moodlemlbackend.server.pages.site import acting, course, course_csv, message_templates, messages, student
 from moodlemlbackend.server.pages.site.course import CourseQuery
 from moodlemlbackend.server.pages.site.routing import HIDDEN, MOST_ID, AskedId, Id, PageNumber, Word, answer, take_form
 
@@ -30,6 +30,7 @@ def add_course_pages(app: FastAPI) -> None:
     """Add the pages that teachers of a course have."""
     _add_table(app)
     _add_acting(app)
+    _add_student(app)
 
 
 def _query(
@@ -90,3 +91,13 @@ def _add_acting(app: FastAPI) -> None:
     @app.post("/courses/{courseid}/templates", **HIDDEN)
     async def change_templates(request: Request, user: AnyLogin, courseid: Id) -> Response:
         return await take_form(request, user, lambda ctx, form: message_templates.take(ctx, form, courseid))
+
+
+def _add_student(app: FastAPI) -> None:
+    @app.get("/courses/{courseid}/students/{userid}", **HIDDEN)
+    async def show_student(
+        request: Request, user: AnyLogin, courseid: Id, userid: Id, model: AskedId = None, done: Word = "",
+        batch: _Batch = "",
+    ) -> Response:  # fmt: skip
+        query = student.StudentQuery(courseid, userid, model, done, batch)
+        return await answer(request, user, lambda ctx: student.student(ctx, query))
