@@ -123,6 +123,7 @@ setup(
             "report/templates/*",
             "server/pages/templates/*",
             "server/pages/templates/site/*",
+            "server/pages/templates/styles/*",
         ],
     },
     entry_points={"console_scripts": ["moodlemlbackend = moodlemlbackend.cli:main"]},

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from moodlemlbackend.analytics.db import dataset_files
+from moodlemlbackend.analytics.db import dataset_files, risks
 from moodlemlbackend.analytics.db import predictions as stored_predictions
 from moodlemlbackend.analytics.db.dataset_files import PREDICTED, UNLABELLED, DatasetFile
 from moodlemlbackend.analytics.insights.messages import NewPrediction, write_messages
@@ -45,6 +45,8 @@ class Outcome:
         the data set that was predicted, and the contexts in it.
     withheld
         courses about which no one is notified, by context.
+    risks
+        the risk of every student who was predicted, news or not, by column.
     """
 
     rows: Sequence[dict[str, Any]]
@@ -53,6 +55,7 @@ class Outcome:
     merged: DatasetFile | None = None
     contexts: Collection[int] = ()
     withheld: Mapping[int, MostFlagged] = field(default_factory=dict)
+    risks: Sequence[Mapping[str, Any]] = ()
 
     def explanation(self, position: int) -> dict[str, Any]:
         """Why a row is predicted so, as a prediction is stored."""
@@ -120,6 +123,7 @@ class Records:
                 messages = _messages(workspace, self.site, self.model, predictions, outcome.withheld)
                 written = outbox.put(connection, workspace, messages)
             if outcome.merged:
+                risks.insert(connection, outcome.risks)
                 most_flagged.remember(connection, modelid, outcome.contexts, outcome.withheld, workspace.clock())
                 dataset_files.use(connection, workspace, self.model, outcome.merged.id, PREDICTED)
         return written

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.analytics import lifecycle, models
-from moodlemlbackend.analytics.db import calculations, dataset_files, history, notifications, predictions, used_samples
+from moodlemlbackend.analytics.db import (
+    calculations,
+    dataset_files,
+    follow_ups,
+    history,
+    notifications,
+    predictions,
+    risks,
+    used_samples,
+)
 from moodlemlbackend.analytics.db import models as rows_of_models
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.lifecycle.preview import PlannedMessage, Preview, rehearse_model
@@ -103,6 +112,7 @@ def clean_up(workspace: Workspace, site: Site) -> TaskSummary:
         summary.removed["runs"] = history.forget_runs(connection, oldest)
         summary.removed["predictions"] = _forget_contexts(connection, contexts)
         summary.removed["calculations"] = _forget_calculations(connection, workspace, contexts)
+        summary.removed["follow-ups"] = _forget_follow_ups(connection, {course.id for course in site.courses})
     with workspace.store.read() as connection:
         listed = models.listed(connection)
         known = rows_of_models.ids(connection)
@@ -164,12 +174,19 @@ def _unexpected(workspace: Workspace, error: Exception) -> str:
 
 def _forget_contexts(connection: Connection, contexts: Collection[int]) -> int:
     """Remove predictions, and what belongs to them, of contexts that no longer exist."""
-    used = predictions.contexts(connection) | notifications.contexts(connection)
+    used = predictions.contexts(connection) | notifications.contexts(connection) | risks.contexts(connection)
     removed = 0
     for gone in _parts(sorted(used - set(contexts))):
         notifications.forget(connection, gone)
+        risks.forget(connection, gone)
         removed += predictions.forget(connection, gone)
     return removed
+
+
+def _forget_follow_ups(connection: Connection, courses: Collection[int]) -> int:
+    """Remove what teachers did about students of courses that no longer exist."""
+    gone = sorted(follow_ups.courses(connection) - set(courses))
+    return sum(follow_ups.forget(connection, part) for part in _parts(gone))
 
 
 def _forget_calculations(connection: Connection, workspace: Workspace, contexts: Collection[int]) -> int:

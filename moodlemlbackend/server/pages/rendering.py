@@ -32,8 +32,9 @@ def render(template: str, code: int = 200, headers: dict[str, str] | None = None
 
 @cache
 def style() -> bytes:
-    """The style of all pages."""
-    return (TEMPLATES / "style.css").read_bytes()
+    """The style of all pages: ``base.css``, then that of single pages, which it may be changed by."""
+    sheets = sorted((TEMPLATES / "styles").glob("*.css"), key=lambda sheet: (sheet.name != "base.css", sheet.name))
+    return b"".join(sheet.read_bytes() for sheet in sheets)
 
 
 @cache

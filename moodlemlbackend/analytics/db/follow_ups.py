@@ -1,0 +1,118 @@
+"""What teachers do about students: messages, notes, and where a student stands with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, select, update
+
+from moodlemlbackend.analytics.db.schema import FOLLOW_UPS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import Connection
+
+MESSAGE, NOTE, CONTACTED, RESOLVED, SNOOZED, REOPENED = (
+    "message", "note", "contacted", "resolved", "snoozed", "reopened",
+)  # fmt: skip
+KINDS = (MESSAGE, NOTE, CONTACTED, RESOLVED, SNOOZED, REOPENED)
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """Something that a teacher (``userid``) did about a student in a course.
+
+    Attributes
+    ----------
+    kind
+        one of :data:`KINDS`.
+    text
+        of a note or message; empty without.
+    until
+        when a snooze ends, a Unix time; None for other kinds.
+    predictionid, probability
+        the insight about the student at that time, and its probability; None without one.
+    batch
+        the same for what was done at once.
+    timecreated
+        a Unix time.
+    """
+
+    id: int
+    courseid: int
+    studentid: int
+    userid: int
+    kind: str
+    text: str
+    until: int | None
+    predictionid: int | None
+    probability: float | None
+    batch: str
+    timecreated: int
+
+
+_COLUMNS = tuple(
+    FOLLOW_UPS.c[name]
+    for name in (
+        "id", "courseid", "studentid", "userid", "kind", "text", "until", "predictionid", "probability", "batch",
+        "timecreated",
+    )
+)  # fmt: skip
+
+
+def insert(
+    connection: Connection,
+    *,
+    courseid: int,
+    studentid: int,
+    userid: int,
+    kind: str,
+    batch: str,
+    now: int,
+    text: str = "",
+    until: int | None = None,
+    predictionid: int | None = None,
+    probability: float | None = None,
+) -> int:
+    """Note what a teacher has done; returns its id."""
+    values = {
+        "courseid": courseid, "studentid": studentid, "userid": userid, "kind": kind, "text": text or None,
+        "until": until, "predictionid": predictionid, "probability": probability, "batch": batch, "timecreated": now,
+    }  # fmt: skip
+    key = connection.execute(FOLLOW_UPS.insert().values(values)).inserted_primary_key
+    return int(key[0]) if key else 0
+
+
+def listed(
+    connection: Connection, courseid: int, studentids: Collection[int] | None = None
+) -> dict[int, list[FollowUp]]:
+    """What was done in a course and not undone, by student, oldest first; of some students or of all."""
+    query = select(*_COLUMNS).where(FOLLOW_UPS.c.courseid == courseid, FOLLOW_UPS.c.timeundone.is_(None))
+    if studentids is not None:
+        query = query.where(FOLLOW_UPS.c.studentid.in_(sorted(studentids)))
+    by_student: dict[int, list[FollowUp]] = {}
+    for row in connection.execute(query.order_by(FOLLOW_UPS.c.id)):
+        follow_up = FollowUp(**{**row._asdict(), "text": row.text or ""})
+        by_student.setdefault(follow_up.studentid, []).append(follow_up)
+    return by_student
+
+
+def undo(connection: Connection, batch: str, courseid: int, userid: int, now: int) -> int:
+    """Undo what a teacher did at once in a course; returns how many students it concerned."""
+    chosen = (
+        FOLLOW_UPS.c.batch == batch, FOLLOW_UPS.c.courseid == courseid, FOLLOW_UPS.c.userid == userid,
+        FOLLOW_UPS.c.timeundone.is_(None),
+    )  # fmt: skip
+    return connection.execute(update(FOLLOW_UPS).where(*chosen).values(timeundone=now)).rowcount
+
+
+def courses(connection: Connection) -> set[int]:
+    """Ids of the courses in which something was done."""
+    return set(connection.execute(select(FOLLOW_UPS.c.courseid).distinct()).scalars())
+
+
+def forget(connection: Connection, courseids: Sequence[int]) -> int:
+    """Delete what was done in courses; returns how much."""
+    return connection.execute(delete(FOLLOW_UPS).where(FOLLOW_UPS.c.courseid.in_(courseids))).rowcount
