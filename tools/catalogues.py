@@ -21,6 +21,7 @@ MODULES = (
     "moodlemlbackend.analytics.features.definitions",
     "moodlemlbackend.analytics.insights.names",
     "moodlemlbackend.analytics.insights.texts",
+    "moodlemlbackend.analytics.notifications.texts",
     "moodlemlbackend.dataset.words",
     "moodlemlbackend.language.dates",
     "moodlemlbackend.server.texts",

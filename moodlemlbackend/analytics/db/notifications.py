@@ -138,7 +138,7 @@ def waiting_mail(connection: Connection, channel: str, attempts: int, userid: in
 
 
 def gather(connection: Connection, deliveryids: Sequence[int], now: int) -> int:
-    """Have deliveries go in one e-mail, from now on and for good; returns the e-mail's id, that of the first of them."""
+    """Have deliveries go in one e-mail, for good; returns the id of the e-mail: that of the first of them."""
     chosen = DELIVERIES.c.id.in_(deliveryids)
     connection.execute(update(DELIVERIES).where(chosen).values(mailid=min(deliveryids), timemailed=now))
     return min(deliveryids)

@@ -66,9 +66,12 @@ class Schedule:
         day = local.date() + timedelta(days=1) if over_midnight and clock >= start else local.date()
         return max(moment, self._at(day, end), self._at(day, end, fold=1) if local.fold else 0)
 
-    def left(self, sent: Sequence[int], now: int) -> int | None:
-        """How many e-mails the person may still get this week; None for as many as there are."""
-        return max(0, self.most - len(self._of_week(sent, now))) if self.most else None
+    def gathers(self, messages: int, written: int, sent: Sequence[int], now: int) -> bool:
+        """Whether messages, the first written at a time, go in one e-mail: by choice, or because of the maximum."""
+        if messages < 2 or self.digest != OFF:
+            return messages > 1
+        left, left_then = (self.most - len(self._of_week(sent, moment)) for moment in (now, written))
+        return bool(self.most) and (messages > left or left_then <= 0)
 
     def _slot(self, written: int) -> int:
         """The first moment of a digest at a time or after it; the time itself without digests."""

@@ -93,7 +93,7 @@ def test_only_what_is_predicted_after_the_first_run_with_it_on_is_written(traine
 
 def test_what_waits_is_withdrawn_when_they_are_switched(tmp_path):
     """Also of a store that sent messages before there was a switch."""
-    server = {"smtp_host": "127.0.0.1", "smtp_port": 1, "smtp_security": "none"}
+    server = {"smtp_host": "127.0.0.1", "smtp_port": 1, "smtp_security": "none", "digest": "off"}
     with new_workspace(tmp_path / "w", **server) as workspace:
         put(workspace)  # by an earlier version: nothing is noted
         assert state(workspace).since is None
@@ -115,7 +115,7 @@ def test_what_waits_is_withdrawn_when_they_are_switched(tmp_path):
 
 
 def test_a_run_says_what_it_withdraws(trained, site):
-    mailing = {"smtp_host": "127.0.0.1", "smtp_port": 1, "smtp_security": "none"}
+    mailing = {"smtp_host": "127.0.0.1", "smtp_port": 1, "smtp_security": "none", "digest": "off"}
     on = switched(trained, True, **mailing)
     outbox.deliver(on, None)
     put(on)
