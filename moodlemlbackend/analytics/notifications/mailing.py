@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from moodlemlbackend.analytics.db import choices, notifications
+from moodlemlbackend.analytics.notifications import switch
 from moodlemlbackend.analytics.notifications.attempts import attempt, unwanted, withdraw
 from moodlemlbackend.analytics.notifications.channels import EMAIL
 from moodlemlbackend.analytics.notifications.digest import compose
@@ -71,6 +72,15 @@ def schedules(
     }
 
 
+def choose(connection: Connection, userid: int, **chosen: str) -> None:
+    """Keep what a user chose of ``digest`` and ``quiet_hours``; an empty text is the site's again."""
+    for name, value in chosen.items():
+        if value:
+            choices.write(connection, userid, name, value)
+        else:
+            choices.forget(connection, userid, name)
+
+
 def send_mail(
     workspace: Workspace, site: Site | None, mailer: Mailer, result: Delivered, still_new: StillNew | None = None
 ) -> None:
@@ -109,10 +119,15 @@ def send_mail(
 def upcoming(
     workspace: Workspace, site: Site, new: Mapping[int, int] | None = None, userid: int | None = None
 ) -> list[Upcoming]:
-    """The e-mails of all users or of one that wait, with as many ``new`` messages by user as would be written now."""
+    """The e-mails of all users or of one that wait, with as many ``new`` messages by user as would be written now.
+
+    What waits while notifications are off is never sent.
+    """
     now = workspace.clock()
     with workspace.store.read() as connection:
-        by_user = _by_user(notifications.waiting_mail(connection, EMAIL, ATTEMPTS, userid))
+        state = switch.read(connection, workspace.settings)
+        waits = state.on and state.since is not None
+        by_user = _by_user(notifications.waiting_mail(connection, EMAIL, ATTEMPTS, userid) if waits else ())
         users = {*by_user, *(new or {})}
         sent = notifications.mailed(connection, EMAIL, now - _LOOKED_BACK_SECONDS, userid)
         planned = schedules(connection, workspace, site, users)

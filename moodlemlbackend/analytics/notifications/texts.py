@@ -7,7 +7,7 @@ from moodlemlbackend.language.texts import Texts
 ENGLISH = {
     "digest subject": "New insights: {places}",
     "digest subject more": "New insights: {places} and {count} more",
-    "digest body": "Here are your new insights, gathered in one e-mail.",
+    "digest body": "Here is everything new for you, in one e-mail.",
     "digest change": "Choose how often you get these e-mails",
     "digest item": "{name}: {texts}",
     "greeting": "Hello {name},",
