@@ -47,6 +47,15 @@ class Dates:
 
         return format_date(self._at(seconds), "medium", current().locale) if seconds else MISSING
 
+    def long_day(self, seconds: float, near: float) -> str:
+        """The day as part of a sentence, without its year if that is the year of another time."""
+        from babel.dates import format_date, format_skeleton
+
+        day, locale = self._at(seconds), current().locale
+        if day.year == self._at(near).year:
+            return format_skeleton("MMMMd", day, locale=locale)
+        return format_date(day, "long", locale)
+
     def span(self, start: float, end: float) -> str:
         """From one day to another, which may be the same."""
         first, last = self._ends(start, end)

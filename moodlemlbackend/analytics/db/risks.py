@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import case, delete, func, select
 
 from moodlemlbackend.analytics.db.schema import MODELS, RISKS
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 _AT_ONCE = 10_000
 
@@ -42,6 +42,25 @@ class Risk:
     start: int
     end: int
     created: int
+
+
+@dataclass(frozen=True)
+class CourseRisks:
+    """How many students of a course's context are at high, medium and low risk by their last predictions.
+
+    ``predicted`` is the time of the newest of these, a Unix time.
+    """
+
+    contextid: int
+    high: int
+    medium: int
+    low: int
+    predicted: int
+
+    @property
+    def students(self) -> int:
+        """All who were predicted."""
+        return self.high + self.medium + self.low
 
 
 _COLUMNS = tuple(
@@ -76,6 +95,51 @@ def in_context(
     for (sampleid, _), risk in by_range.items():
         by_sample.setdefault(sampleid, []).append(risk)
     return by_sample
+
+
+def by_course(connection: Connection, modelid: int, minimum_score: float) -> list[CourseRisks]:
+    """Count the students of each course that a model has predicted in, by the last prediction of each.
+
+    A student is at high risk from the decision score ``minimum_score`` on, and at low risk as far below the threshold.
+    """
+    last = (
+        select(func.max(RISKS.c.id).label("id"))
+        .where(RISKS.c.modelid == modelid)
+        .group_by(RISKS.c.contextid, RISKS.c.sampleid)
+        .subquery()
+    )
+    high, low = _scored(minimum_score), ~_scored(1 - minimum_score)
+    query = (
+        select(
+            RISKS.c.contextid, func.sum(case((high, 1), else_=0)), func.sum(case((low, 1), else_=0)), func.count(),
+            func.max(RISKS.c.timecreated),
+        )
+        .join(last, last.c.id == RISKS.c.id)
+        .group_by(RISKS.c.contextid)
+    )  # fmt: skip
+    return [
+        CourseRisks(contextid, int(high), int(students - high - low), int(low), predicted)
+        for contextid, high, low, students, predicted in connection.execute(query)
+    ]
+
+
+def at_high_risk(
+    connection: Connection, modelid: int, contextids: Collection[int], minimum_score: float
+) -> dict[int, set[int]]:
+    """The samples at high risk by the last prediction of each, by context; as :func:`by_course`."""
+    chosen = RISKS.c.modelid == modelid, RISKS.c.contextid.in_(sorted(contextids))
+    last = select(func.max(RISKS.c.id)).where(*chosen).group_by(RISKS.c.contextid, RISKS.c.sampleid)
+    query = select(RISKS.c.contextid, RISKS.c.sampleid).where(RISKS.c.id.in_(last), _scored(minimum_score))
+    by_context: dict[int, set[int]] = {}
+    for contextid, sampleid in connection.execute(query):
+        by_context.setdefault(contextid, set()).add(sampleid)
+    return by_context
+
+
+def _scored(score: float) -> ColumnElement[bool]:
+    """Whether a decision score is at least as high; said without logarithms, which not every database has."""
+    probability, threshold = RISKS.c.probability, RISKS.c.threshold
+    return probability * (1 - threshold) * (1 - score) >= threshold * (1 - probability) * score
 
 
 def models_in(connection: Connection, contextid: int) -> list[int]:

@@ -12,9 +12,9 @@ from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.indicators.calendar import due_events
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import Capabilities
-from moodlemlbackend.analytics.insights.names import indicator_name
+from moodlemlbackend.analytics.insights.reasons import Span, evidence_in, plain_reasons
+from moodlemlbackend.analytics.insights.sentences import InsightReason
 from moodlemlbackend.analytics.insights.texts import class_label, say
-from moodlemlbackend.analytics.insights.values import value_in_words
 from moodlemlbackend.analytics.notifications.channels import allowed
 from moodlemlbackend.analytics.notifications.message import Message, Recipient
 from moodlemlbackend.analytics.site.contexts import COURSE, USER
@@ -34,25 +34,27 @@ from moodlemlbackend.language import current, speaking
 from moodlemlbackend.language.dates import Dates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from moodlemlbackend.analytics.features.evidence import CourseEvidence
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.site.people import SampleInfo
     from moodlemlbackend.analytics.workspace import Workspace
     from moodlemlbackend.settings.analytics import AnalyticsSettings
 
+    Evidence = Mapping[tuple[int, int, int], CourseEvidence | None]
+    """By context, start and end of a range."""
+
 MOST_NAMED = 20
 """Samples that a message names; the others are counted."""
-
-MOST_REASONS = 3
 
 ACTIVITIES_DUE = r"\core_user\analytics\target\upcoming_activities_due"
 
 
 @dataclass(frozen=True)
 class NewPrediction:
-    """A prediction that has just been stored; ``reasons`` as :class:`.listing.InsightReason` has them.
+    """A prediction that has just been stored; ``reasons`` as :class:`.reasons.InsightReason` has them.
 
     ``calculations`` is JSON, a value by column.
     """
@@ -69,6 +71,34 @@ class NewPrediction:
     end: int = 0
     calculations: str = "{}"
 
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """The context and the range that it is about."""
+        return self.contextid, self.start, self.end
+
+
+def read_evidence(
+    workspace: Workspace,
+    site: Site,
+    model: AnalyticsModel,
+    predictions: Sequence[NewPrediction],
+    withheld: Collection[int] = (),
+) -> Evidence:
+    """What the students of each course did in each range about which there are predictions with reasons.
+
+    One query on the logs for each course and range; none in the contexts ``withheld``, about which nobody is notified.
+    """
+    target = definitions.target(model.target)
+    if not target.uses_insights or definitions.analyser(model.target).origin != ENROLMENTS:
+        return {}
+    now, courses = workspace.clock(), {course.context: course.id for course in site.courses}
+    places = {prediction.place for prediction in predictions if prediction.reasons}
+    return {
+        (contextid, start, end): evidence_in(Span(courses[contextid], start, end, now), site, now, model.indicators)
+        for contextid, start, end in sorted(places)
+        if contextid in courses and contextid not in withheld
+    }
+
 
 def insights_url(settings: AnalyticsSettings, modelid: int | None, contextid: int, courseid: int = 0) -> str:
     """Where a context's insights, of one model or of all, are read: in our own pages, else the course in Moodle."""
@@ -84,11 +114,20 @@ def prediction_url(settings: AnalyticsSettings, predictionid: int) -> str:
 
 
 def write_messages(
-    workspace: Workspace, site: Site, model: AnalyticsModel, predictions: Sequence[NewPrediction]
+    workspace: Workspace,
+    site: Site,
+    model: AnalyticsModel,
+    predictions: Sequence[NewPrediction],
+    evidence: Evidence | None = None,
 ) -> list[Message]:
-    """Write to everybody who is to be told: of each prediction if it is an analysable's only one, else by context."""
+    """Write to everybody who is to be told: of each prediction if it is an analysable's only one, else by context.
+
+    ``evidence`` is that of :func:`read_evidence`; it is read here unless given.
+    """
     if not predictions or not definitions.target(model.target).uses_insights:
         return []
+    if evidence is None:
+        evidence = read_evidence(workspace, site, model, predictions)
     capabilities = Capabilities(site, workspace.clock())
     analyser = definitions.analyser(model.target)
     samples = describe(site, analyser.origin, [prediction.sampleid for prediction in predictions])
@@ -119,6 +158,7 @@ def write_messages(
                             workspace, model, addressees[user], shown, samples_in[language[user]],
                             contextid=contextid, context=context, courseid=courseid, predictionid=predictionid or None,
                             more=due.get(shown[0].sampleid, []), channels=allowed(processors.get(user)),
+                            evidence=evidence,
                         )
                     )  # fmt: skip
     return messages
@@ -137,10 +177,11 @@ def _message(
     predictionid: int | None,
     more: Sequence[str],
     channels: Sequence[str],
+    evidence: Evidence,
 ) -> Message:
     settings = workspace.settings
     shown = [] if predictionid else group[:MOST_NAMED]
-    lines = [*(_line(model, prediction, samples.get(prediction.sampleid)) for prediction in shown), *more]
+    lines = [*(_line(model, prediction, samples.get(prediction.sampleid), evidence) for prediction in shown), *more]
     if len(group) > len(shown) > 0:
         lines.append(say("more", count=len(group) - len(shown)))
     offered: list[tuple[str, str]] = []
@@ -171,7 +212,9 @@ def _message(
             "body": body,
             "lines": [*more],
             "links": [{"label": label, "url": url} for label, url in offered],
-            "predictions": [_facts(model, prediction, samples.get(prediction.sampleid)) for prediction in group],
+            "predictions": [
+                _facts(model, prediction, samples.get(prediction.sampleid), evidence) for prediction in group
+            ],
         },
         channels=channels,
     )
@@ -203,37 +246,31 @@ def _activities_due(
     return lines
 
 
-def _line(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None) -> str:
-    return f"{sample.title if sample else say('unknown')}: {_about(model, prediction)}"
+def _line(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence) -> str:
+    return f"{sample.title if sample else say('unknown')}: {_about(model, prediction, sample, evidence)}"
 
 
-def _about(model: AnalyticsModel, prediction: NewPrediction) -> str:
+def _about(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence) -> str:
     """What is predicted, in words, without of whom."""
     text = class_label(model.target, prediction.prediction)
     if prediction.probability is not None:
         text += f", {probability(prediction.probability, prediction.probability_range)}"
-    for_it = [reason for reason in prediction.reasons if reason["contribution"] > 0][:MOST_REASONS]
-    if for_it:
-        values = json.loads(prediction.calculations)
-        reasons = ", ".join(
-            say(
-                "reason",
-                label=indicator_name(reason["indicator"], reason["label"]),
-                value=value_in_words(values, reason["indicator"], reason["value"]),
-            )
-            for reason in for_it
-        )
-        text += f"; {say('because', reasons=reasons)}"
-    return text
+    reasons = [InsightReason(**reason) for reason in prediction.reasons]
+    calculations, userid = json.loads(prediction.calculations), sample.userid if sample else 0
+    plain = plain_reasons(reasons, calculations, userid, evidence.get(prediction.place))
+    raising = [reason.text for reason in plain if reason.raises]
+    return say("with reasons", prediction=text, reasons=". ".join(raising)) if raising else text
 
 
-def _facts(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None) -> dict[str, Any]:
+def _facts(
+    model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence
+) -> dict[str, Any]:
     return {
         "id": prediction.id,
         "sample": prediction.sampleid,
         "prediction": prediction.prediction,
         "label": class_label(model.target, prediction.prediction),
-        "text": _about(model, prediction),
+        "text": _about(model, prediction, sample, evidence),
         "score": prediction.score,
         "probability": prediction.probability,
         "probability_range": prediction.probability_range,

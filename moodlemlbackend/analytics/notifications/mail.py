@@ -31,6 +31,8 @@ class Email:
     """An e-mail to one person: ``time`` is when it was written, in Unix seconds.
 
     ``key`` is the same whenever the same e-mail is sent again, so that its reader's mail program can recognise it.
+    ``html`` is empty for one that is plain text only; ``personal`` says that a person wrote it, who gets the answers at
+    ``reply_to`` unless that is empty.
     """
 
     address: str
@@ -39,6 +41,8 @@ class Email:
     html: str
     time: int
     key: str
+    reply_to: str = ""
+    personal: bool = False
 
 
 class Mailer:
@@ -140,13 +144,18 @@ class Mailer:
             message["Subject"] = " ".join(email.subject.split())
             message["Date"] = formatdate(email.time)
             message["Message-ID"] = self._message_id(email, sender)
-            message["Auto-Submitted"] = "auto-generated"
+            if not email.personal:
+                message["Auto-Submitted"] = "auto-generated"
+            if email.reply_to:
+                message["Reply-To"] = Address(addr_spec=email.reply_to)
         except (ValueError, IndexError, AttributeError) as error:
             raise RefusedError(f"E-mail cannot be sent from {sender} to {email.address!r}: {error}.") from error
         message.set_content(email.text)
-        message.add_alternative(email.html, subtype="html")
+        if email.html:
+            message.add_alternative(email.html, subtype="html")
         return message
 
     def _message_id(self, email: Email, sender: str) -> str:
         digest = hashlib.sha256(f"{email.key} {email.time} {email.address}".encode()).hexdigest()
-        return f"<insight-{digest[:32]}@{sender.rpartition('@')[2].strip('>') or 'localhost'}>"
+        kind = "message" if email.personal else "insight"
+        return f"<{kind}-{digest[:32]}@{sender.rpartition('@')[2].strip('>') or 'localhost'}>"

@@ -44,6 +44,16 @@ class Named(NamedTuple):
     email: str
 
 
+class Profile(NamedTuple):
+    """A user's names and address; ``wants_email`` tells whether Moodle may send e-mail there."""
+
+    id: int
+    first_name: str
+    last_name: str
+    email: str
+    wants_email: bool
+
+
 @dataclass(frozen=True)
 class SampleInfo:
     """A sample: its table, the person and the course it is of; ids are 0 where there is none."""
@@ -99,6 +109,14 @@ def named_users(site: Site, userids: Collection[int]) -> dict[int, Named]:
         user: Named(user, first or "", f"{first or ''} {last or ''}".strip(), "" if stopped else email or "")
         for user, first, last, email, stopped in _rows(site, f"{_ADDRESSED} AND {_CAN_LOG_IN}", userids)
     }
+
+
+def profiles(site: Site, userids: Iterable[int]) -> list[Profile]:
+    """Those of these users who can log in."""
+    return [
+        Profile(user, first or "", last or "", email or "", not stopped)
+        for user, first, last, email, stopped in _rows(site, f"{_ADDRESSED} AND {_CAN_LOG_IN}", userids)
+    ]
 
 
 def languages(site: Site, userids: Iterable[int]) -> dict[int, str]:

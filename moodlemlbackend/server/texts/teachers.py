@@ -47,6 +47,8 @@ ENGLISH = {
     "range": "based on activity {days}",
     "range label": "Based on activity",
     "why": "Why",
+    "why small": "No single fact stands out; many small ones add up.",
+    "why exact": "Exactly how much each indicator counts",
     "why none": "There are no further reasons: a rule-based alert follows from its rule alone.",
     "reason": "{label}: {value}",
     "speaks for": "raises the risk",
@@ -64,7 +66,7 @@ ENGLISH = {
     "notice takeback": "Undone. {count} insights are in your list again.",
     "notice takeback one": "Undone. The insight is in your list again.",
     "what actions mean": "What the buttons do",
-    "what bars mean": "What the bars mean",
+    "what reasons mean": "What the reasons mean",
     "means fixed": "You have seen the insight and are dealing with it.",
     "means notapplicable": "The insight may be true, but it doesn't matter here.",
     "means incorrectlyflagged": "The insight is wrong.",
@@ -98,6 +100,10 @@ ENGLISH = {
     "links": "Find out more",
     "your opinion": "What do you think of it?",
     "why intro": (
+        "What counts most for the model, from what Moodle has recorded. These facts go with the risk; they need not "
+        "cause it."
+    ),
+    "why exact intro": (
         "Each bar shows how much an indicator raises the risk (to the right) or lowers it (to the left). All bars have "
         "the same scale. They show how the model weighs the indicators, not what causes the risk."
     ),

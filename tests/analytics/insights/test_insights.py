@@ -441,7 +441,7 @@ def test_commands(predicted, site_url, site, monkeypatch):
     monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(predicted.folder))
     monkeypatch.setenv("MOODLEMLBACKEND_SITE", site_url)
     monkeypatch.setenv("MOODLEMLBACKEND_NOTIFICATIONS", "on")
-    monkeypatch.setenv("COLUMNS", "200")  # no name is wrapped
+    monkeypatch.setenv("COLUMNS", "800")  # no name is wrapped
 
     def run(*arguments, code=0):
         done = CliRunner().invoke(main, ["insights", *arguments])
@@ -452,8 +452,14 @@ def test_commands(predicted, site_url, site, monkeypatch):
     assert first.title in run("list", "--model", str(TRAINED))
     found = json.loads(run("list", "--course", str(first.sample.courseid), "--json"))["insights"]
     assert {one["sample"]["courseid"] for one in found} == {first.sample.courseid}
-    assert json.loads(run("show", str(first.id), "--json"))["insight"]["reasons"]
-    assert "at risk of dropping out" in run("show", str(first.id))
+    whole = json.loads(run("show", str(first.id), "--json"))["insight"]
+    assert all(reason["text"] and reason["contribution"] and reason["value"] for reason in whole["reasons"])
+    assert {reason["text"] for reason in whole["plain_reasons"]} <= {reason["text"] for reason in whole["reasons"]}
+    shown = run("show", str(first.id))
+    assert "at risk of dropping out" in shown
+    assert all(reason["text"] in shown for reason in whole["plain_reasons"])
+    [listed] = [one for one in found if one["id"] == first.id]
+    assert listed["plain_reasons"] == whole["plain_reasons"] != []
     done = run("act", "not-useful", str(first.id), "--user", "900")
     undo = f"moodlemlbackend insights act take-back {first.id} --user 900"
     assert done == f"Recorded. The model will learn from 1 of these answers.\nTo undo: {undo}\n"

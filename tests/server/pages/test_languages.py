@@ -37,6 +37,7 @@ from moodlemlbackend.server.jobs.page_runs import PageRun, Step
 from moodlemlbackend.server.pages.login import launch_page
 from moodlemlbackend.server.pages.rendering import TEMPLATES
 from moodlemlbackend.server.pages.site import (
+    courses,
     managers,
     model_forms,
     notifications,
@@ -162,6 +163,8 @@ def pages_of(ctx, prepared):
     archive.write_bytes(packages.export(ctx, model, weights=False).body)
     yield packages.receive(ctx, archive)
     yield recipients.index(ctx, 1)
+    for query in (courses.CoursesQuery(), courses.CoursesQuery(text="?", show="over")):
+        yield courses.index(ctx, query)
     for modelid in (model, prepared.static):
         yield managers.model(ctx, modelid, "stop")
         yield managers.invalid(ctx, modelid, 1)

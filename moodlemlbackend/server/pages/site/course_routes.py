@@ -2,11 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Query, Request
+from fastapi.responses import Response
+
+from moodlemlbackend.analytics.students.roster import RosterQuery
+from moodlemlbackend.server.auth.login import AnyLogin
+from moodlemlbackend.server.pages.site import course, course_csv
+from moodlemlbackend.server.pages.site.course import CourseQuery
+from moodlemlbackend.server.pages.site.routing import HIDDEN, AskedId, Id, PageNumber, Word, answer, take_form
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+_Sort = Annotated[str, Query(pattern="^-?[a-z]{0,20}$")]
+_Search = Annotated[str, Query(max_length=100)]
+_Group = Annotated[str, Query(pattern=r"^(\d{1,18}|[a-z]{0,20})$")]
+_Batch = Annotated[str, Query(pattern="^[0-9a-f]{0,32}$")]
+
 
 def add_course_pages(app: FastAPI) -> None:
     """Add the pages that teachers of a course have."""
+    _add_table(app)
+
+
+def _query(
+    courseid: Id, model: AskedId = None, sort: _Sort = "", q: _Search = "", group: _Group = "", band: Word = "",
+    alert: Word = "", contact: Word = "", page: PageNumber = 1, part: Word = "", done: Word = "", batch: _Batch = "",
+) -> CourseQuery:  # fmt: skip
+    return CourseQuery(courseid, model, RosterQuery(sort, q, group, band, alert, contact), page, part, done, batch)
+
+
+_Asked = Annotated[CourseQuery, Depends(_query)]
+
+
+def _add_table(app: FastAPI) -> None:
+    @app.get("/courses/{courseid}", **HIDDEN)
+    async def students(request: Request, user: AnyLogin, query: _Asked) -> Response:
+        return await answer(request, user, lambda ctx: course.index(ctx, query))
+
+    @app.get("/courses/{courseid}/students.csv", **HIDDEN)
+    async def export(request: Request, user: AnyLogin, query: _Asked) -> Response:
+        return await answer(request, user, lambda ctx: course_csv.export(ctx, query))
+
+    @app.post("/courses/{courseid}/columns", **HIDDEN)
+    async def columns(request: Request, user: AnyLogin, courseid: Id) -> Response:
+        return await take_form(request, user, lambda ctx, form: course.choose_columns(ctx, form, courseid))
+
+    @app.post("/courses/{courseid}/write", **HIDDEN)
+    async def write(request: Request, user: AnyLogin, courseid: Id) -> Response:
+        return await take_form(request, user, lambda ctx, form: course.write(ctx, form, courseid))

@@ -9,12 +9,22 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 
 from moodlemlbackend.server.auth.login import AnyLogin
-from moodlemlbackend.server.pages.site import managers, model_forms, packages, recipients
-from moodlemlbackend.server.pages.site.routing import HIDDEN, Id, PageNumber, Word, answer, take_file, take_form
+from moodlemlbackend.server.pages.site import courses, managers, model_forms, packages, recipients
+from moodlemlbackend.server.pages.site.routing import (
+    HIDDEN,
+    AskedId,
+    Id,
+    PageNumber,
+    Word,
+    answer,
+    take_file,
+    take_form,
+)
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+Text = Annotated[str, Query(max_length=100)]
 Target = Annotated[str, Query(max_length=255)]
 File = Annotated[str, InPath(pattern=r"^(report\.html|[a-z0-9-]{1,64}\.png)$")]
 Part = Literal["backtest", "predictions", "invalid", "log"]
@@ -31,6 +41,14 @@ def add_model_pages(app: FastAPI) -> None:
     @app.get("/analytics/notifications", **HIDDEN)
     async def list_recipients(request: Request, user: AnyLogin, page: PageNumber = 1) -> Response:
         return await answer(request, user, lambda ctx: recipients.index(ctx, page))
+
+    @app.get("/analytics/courses", **HIDDEN)
+    async def list_courses(
+        request: Request, user: AnyLogin, model: AskedId = None, q: Text = "", sort: Word = "risk", show: Word = "on",
+        page: PageNumber = 1,
+    ) -> Response:  # fmt: skip
+        query = courses.CoursesQuery(model, q, sort, show, page)
+        return await answer(request, user, lambda ctx: courses.index(ctx, query))
 
     @app.get("/analytics/models/new", **HIDDEN)
     async def new(request: Request, user: AnyLogin, target: Target = "") -> Response:

@@ -21,6 +21,7 @@ from moodlemlbackend.server import limits
 from moodlemlbackend.server.auth.registrations import launched
 from moodlemlbackend.server.hidden_paths import HiddenPaths
 from moodlemlbackend.server.jobs.page_runs import PageRuns
+from moodlemlbackend.server.pages.site.course_cache import CourseCache
 from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class RequestContext:
     manages: bool
     runs: PageRuns
     hidden_paths: HiddenPaths
+    cache: CourseCache
 
     def require_manager(self) -> None:
         """Raise RequestError of 403 unless the person may manage models."""
@@ -76,6 +78,7 @@ class RequestContexts:
 
     def __init__(self, server: ServerSettings, settings: AnalyticsSettings, is_person: Callable[[str], bool]) -> None:
         self.settings = settings
+        self._cache = CourseCache()
         self.runs = PageRuns(server.training_workers, server.time_limit)
         self._people_only, self._is_person = server.namespaces, is_person
         self._threads = ThreadPoolExecutor(limits.PAGE_THREADS, "page")
@@ -140,7 +143,7 @@ class RequestContexts:
             manages = capabilities.may(person.id, MANAGE_MODELS, site.system_context)
             own = replace(workspace, userid=person.id)
             hidden_paths = HiddenPaths({str(workspace.folder): "analytics"})
-            yield RequestContext(user, person, own, site, capabilities, manages, self.runs, hidden_paths)
+            yield RequestContext(user, person, own, site, capabilities, manages, self.runs, hidden_paths, self._cache)
 
     def _open(self) -> Workspace:
         """The store, opened once."""
