@@ -30,7 +30,7 @@ QUARTERS = "\\core\\analytics\\time_splitting\\quarters"
 EVALUATED = (QUARTERS, f"{QUARTERS}_accum", "\\core\\analytics\\time_splitting\\single_range")
 SECURITY = ("none", "starttls", "tls")
 DIGESTS = ("off", "daily", "weekly")
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 NO_QUIET_HOURS = "none"
 
 
@@ -54,7 +54,7 @@ class AnalyticsSettings:
     learn_after_end: bool = False
     digest: str = "daily"
     digest_hour: int = 7
-    digest_weekday: str = "monday"
+    digest_weekday: str = "Monday"
     quiet_hours: str = "20:00-07:00"
     mails_a_week: int = 7
     smtp_host: str = ""
@@ -200,7 +200,7 @@ SETTINGS = {
             "digest_weekday",
             ", ".join(WEEKDAYS[:-1]) + f" or {WEEKDAYS[-1]}",
             "day on which the weekly e-mail is sent",
-            partial(parse_matching, "|".join(WEEKDAYS)),
+            lambda text: parse_matching("|".join(WEEKDAYS), text.capitalize()),
         ),
         AnalyticsSetting(
             "quiet_hours",

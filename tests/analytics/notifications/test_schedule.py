@@ -142,7 +142,7 @@ def test_one_a_day_never_reaches_a_maximum_of_seven():
 
 
 def test_the_settings_say_when_and_a_person_may_choose_otherwise():
-    settings = AnalyticsSettings(digest="weekly", digest_hour=8, digest_weekday="friday", mails_a_week=2)
+    settings = AnalyticsSettings(digest="weekly", digest_hour=8, digest_weekday="Friday", mails_a_week=2)
     assert schedule(settings, UTC) == Schedule("weekly", 8, 4, "20:00-07:00", 2, UTC)
     assert schedule(settings, UTC, "off", "none") == Schedule("off", 8, 4, "none", 2, UTC)
     assert schedule(AnalyticsSettings(), MADRID) == Schedule("daily", 7, 0, "20:00-07:00", 7, MADRID)
@@ -159,6 +159,7 @@ def test_the_settings_say_when_and_a_person_may_choose_otherwise():
         ("quiet_hours", "20-7", None),
         ("digest", "monthly", None),
         ("digest_hour", "24", None),
+        ("digest_weekday", "friday", "Friday"),
         ("digest_weekday", "mon", None),
         ("mails_a_week", "-1", None),
     ],
