@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from moodlemlbackend.analytics.features.evidence import CourseEvidence
+    from moodlemlbackend.analytics.insights.reasons import PlainReason
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.site.people import SampleInfo
@@ -255,11 +256,14 @@ def _about(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo 
     text = class_label(model.target, prediction.prediction)
     if prediction.probability is not None:
         text += f", {probability(prediction.probability, prediction.probability_range)}"
+    raising = [reason.text for reason in _plain(prediction, sample, evidence) if reason.raises]
+    return say("with reasons", prediction=text, reasons=". ".join(raising)) if raising else text
+
+
+def _plain(prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence) -> list[PlainReason]:
     reasons = [InsightReason(**reason) for reason in prediction.reasons]
     calculations, userid = json.loads(prediction.calculations), sample.userid if sample else 0
-    plain = plain_reasons(reasons, calculations, userid, evidence.get(prediction.place))
-    raising = [reason.text for reason in plain if reason.raises]
-    return say("with reasons", prediction=text, reasons=". ".join(raising)) if raising else text
+    return plain_reasons(reasons, calculations, userid, evidence.get(prediction.place))
 
 
 def _facts(
@@ -278,6 +282,7 @@ def _facts(
         if sample and sample.userid
         else None,
         "course": {"id": sample.courseid, "name": sample.course_name} if sample and sample.courseid else None,
+        "plain_reasons": [vars(reason) for reason in _plain(prediction, sample, evidence)],
         "reasons": list(prediction.reasons),
     }
 
