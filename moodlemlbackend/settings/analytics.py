@@ -57,6 +57,7 @@ class AnalyticsSettings:
     mail_from: str = ""
     webhook_url: str = ""
     webhook_secret: str = ""
+    moodle_token: str = ""
 
     @property
     def folder(self) -> Path:
@@ -184,6 +185,14 @@ SETTINGS = {
         ),
         AnalyticsSetting(
             "webhook_secret", "a text", "key that signs each post (HMAC-SHA256)", parse_printable, secret=True
+        ),
+        AnalyticsSetting(
+            "moodle_token",
+            "a text",
+            "token of a Moodle web service, with which teachers' messages to students are sent through Moodle; wwwroot "
+            "must be set too",
+            parse_printable,
+            secret=True,
         ),
     )
 }

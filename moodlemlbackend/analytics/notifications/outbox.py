@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from moodlemlbackend.analytics.db import notifications
 from moodlemlbackend.analytics.notifications import switch
 from moodlemlbackend.analytics.notifications.channels import EMAIL, KEPT, WEBHOOK, allowed, available
-from moodlemlbackend.analytics.notifications.mail import Mailer
+from moodlemlbackend.analytics.notifications.mail import Email, Mailer
 from moodlemlbackend.analytics.notifications.switch import ATTEMPTS
 from moodlemlbackend.analytics.notifications.webhook import post
 from moodlemlbackend.analytics.site.message_preferences import wanted_processors
@@ -170,7 +170,9 @@ def _send(workspace: Workspace, delivery: Delivery, mailer: Mailer, result: Deli
     problem, reachable, final = "", True, False
     try:
         if delivery.channel == EMAIL:
-            mailer.send(delivery)
+            key = f"{delivery.id} {delivery.contexturl}"
+            text, html = delivery.fullmessage, delivery.fullmessagehtml
+            mailer.send(Email(delivery.address, delivery.subject, text, html, delivery.timecreated, key))
         else:
             post(workspace.settings, delivery, workspace.clock())
     except RefusedError as error:
