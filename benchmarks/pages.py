@@ -1,7 +1,7 @@
 """Time and weight of the pages for people, with a course of 500 students and 100,000 insights in the store.
 
-A site is simulated, the risks of its largest ongoing course are made up part by part, and insights of other courses fill
-the store; then a real server is asked for each page: the first time cold (nothing read from Moodle yet), then warm.
+A site is simulated, the risks of its ongoing course are made up part by part, and insights of other courses fill the
+store; then a real server is asked for each page: the first time cold (nothing read from Moodle yet), then warm.
 ``PAGES_STORE`` names another store by its URL, ``PAGES_FOLDER`` keeps what was made.
 """
 
@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from fixtures.pages import DROPOUT, QUARTERS, add_like, reader
 from fixtures.servers import served
-
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import follow_ups, risks
 from moodlemlbackend.analytics.db.schema import EXPLANATIONS, INSIGHTS, MODELS, PREDICTIONS
@@ -47,7 +46,9 @@ def simulate(folder: Path, students: int = STUDENTS, insights: int = INSIGHTS_ST
             "AND x.instanceid = c.id WHERE c.enddate > ? ORDER BY c.id"
         )
         course, context, start, end = site.execute(query, (NOW,)).fetchone()
-        site.execute("UPDATE mdl_course SET shortname = 'BIO-101-2026', fullname = 'Biology 101' WHERE id = ?", (course,))
+        site.execute(
+            "UPDATE mdl_course SET shortname = 'BIO-101-2026', fullname = 'Biology 101' WHERE id = ?", (course,)
+        )
         site.execute(
             "UPDATE mdl_course SET shortname = 'BIO-101-' || (2020 + id), category = (SELECT category FROM mdl_course "
             "WHERE id = ?) WHERE id <> ? AND format <> 'site'", (course, course),
@@ -70,7 +71,8 @@ def simulate(folder: Path, students: int = STUDENTS, insights: int = INSIGHTS_ST
         if groups := [key for (key,) in site.execute("SELECT id FROM mdl_groups LIMIT 2")]:
             site.execute("UPDATE mdl_groups SET courseid = ? WHERE id IN (?, ?)", (course, *groups))
             site.executemany(
-                "INSERT INTO mdl_groups_members (id, groupid, userid, timeadded, component, itemid) VALUES (?, ?, ?, 0, '', 0)",
+                "INSERT INTO mdl_groups_members (id, groupid, userid, timeadded, component, itemid) "
+                "VALUES (?, ?, ?, 0, '', 0)",
                 [(at + 1, groups[at % 2], user) for at, (_, user) in enumerate(enrolled) if at % 5],
             )
     site.close()
@@ -83,7 +85,7 @@ def simulate(folder: Path, students: int = STUDENTS, insights: int = INSIGHTS_ST
     final = np.clip(random.beta(1.2, 3, len(enrolled)), 0.01, 0.98)
     with workspace.store.write() as connection:
         connection.execute(MODELS.update().where(MODELS.c.id == dropout).values(trained=1))
-        _fill(connection, dropout, context, course, [key for key, _ in enrolled], final, (start, end), random, insights)
+        _fill(connection, dropout, context, [key for key, _ in enrolled], final, (start, end), random, insights)
         for at, (_, user) in enumerate(enrolled[:60]):
             kind = ("message", "contacted", "resolved", "snoozed")[at % 4]
             follow_ups.insert(
@@ -94,7 +96,7 @@ def simulate(folder: Path, students: int = STUDENTS, insights: int = INSIGHTS_ST
     return {"course": course, "context": context, "student": enrolled[0][1], "model": dropout}
 
 
-def _fill(connection, modelid, contextid, courseid, sampleids, final, span, random, insights):
+def _fill(connection, modelid, contextid, sampleids, final, span, random, insights):
     """Risks of five parts of a course, and insights there and in contexts of other courses."""
     start, end = span
     rows = []

@@ -92,8 +92,12 @@ def read_evidence(
     }
 
 
-def insights_url(settings: AnalyticsSettings, modelid: int, contextid: int, courseid: int = 0) -> str:
-    """Where a context's insights are read: in our own pages, else the course in Moodle."""
+def insights_url(
+    settings: AnalyticsSettings, modelid: int, contextid: int, courseid: int = 0, *, students: bool = False
+) -> str:
+    """Where a context's insights are read: in our pages, those about ``students`` on the course's, else in Moodle."""
+    if settings.pages_url and courseid and students:
+        return f"{settings.pages_url}/courses/{courseid}?{urlencode({'model': modelid})}"
     if settings.pages_url:
         return f"{settings.pages_url}/insights?{urlencode({'model': modelid, 'context': contextid})}"
     return f"{settings.wwwroot}/course/view.php?id={courseid}" if settings.wwwroot and courseid else settings.wwwroot
@@ -182,7 +186,8 @@ def _message(
         offered = [(action.label, action.url) for action in links]
         url = url or (offered[0][1] if offered else "")
     else:
-        url = insights_url(settings, model.id, contextid, courseid)
+        students = definitions.has_past(model.target)
+        url = insights_url(settings, model.id, contextid, courseid, students=students)
         if url:
             offered = [(say("view") if settings.pages_url else say("view course"), url)]
     greeting, body = say("greeting", name=recipient.first_name), say("body", model.target, context=context)
