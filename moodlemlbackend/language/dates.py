@@ -56,6 +56,12 @@ class Dates:
             return format_skeleton("MMMMd", day, locale=locale)
         return format_date(day, "long", locale)
 
+    def short_day(self, seconds: float) -> str:
+        """The day without its year."""
+        from babel.dates import format_skeleton
+
+        return format_skeleton("MMMd", self._at(seconds), locale=current().locale)
+
     def span(self, start: float, end: float) -> str:
         """From one day to another, which may be the same."""
         first, last = self._ends(start, end)

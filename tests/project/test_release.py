@@ -143,3 +143,13 @@ def test_what_is_not_committed_is_not_released(release, tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match=r"Only what is committed can be released.*\n\?\? left\.py"):
         release.main()
     assert not (clone / "dist").exists()
+
+
+def test_the_forge_audits_and_releases():
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text("utf-8")
+    for target in ("lint", "audit", "release"):
+        assert f"      - run: make {target}\n" in workflow
+    assert "\n  schedule:\n    - cron: " in workflow
+    recipes = (ROOT / "Makefile").read_text("utf-8").partition("\naudit: ")[2].partition("\n\n")[0].splitlines()[1:]
+    audit = "\t$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements-{}-hashed.txt"
+    assert recipes == [audit.format(name) for name in ("all", "develop")]

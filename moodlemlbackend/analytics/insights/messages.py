@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from moodlemlbackend.analytics.features.evidence import CourseEvidence
+    from moodlemlbackend.analytics.insights.reasons import PlainReason
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.site.people import SampleInfo
@@ -204,7 +205,9 @@ def _message(
         data={
             "model": {"id": model.id, "name": model.name, "target": model.target},
             "context": {"id": contextid, "name": context, "course": courseid},
-            "predictions": [_facts(model, prediction, samples.get(prediction.sampleid)) for prediction in group],
+            "predictions": [
+                _facts(model, prediction, samples.get(prediction.sampleid), evidence) for prediction in group
+            ],
         },
         channels=channels,
     )
@@ -240,14 +243,19 @@ def _line(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo |
     text = f"{sample.title if sample else say('unknown')}: {class_label(model.target, prediction.prediction)}"
     if prediction.probability is not None:
         text += f", {probability(prediction.probability, prediction.probability_range)}"
-    reasons = [InsightReason(**reason) for reason in prediction.reasons]
-    calculations, userid = json.loads(prediction.calculations), sample.userid if sample else 0
-    plain = plain_reasons(reasons, calculations, userid, evidence.get(prediction.place))
-    raising = [reason.text for reason in plain if reason.raises]
+    raising = [reason.text for reason in _plain(prediction, sample, evidence) if reason.raises]
     return say("with reasons", prediction=text, reasons=". ".join(raising)) if raising else text
 
 
-def _facts(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None) -> dict[str, Any]:
+def _plain(prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence) -> list[PlainReason]:
+    reasons = [InsightReason(**reason) for reason in prediction.reasons]
+    calculations, userid = json.loads(prediction.calculations), sample.userid if sample else 0
+    return plain_reasons(reasons, calculations, userid, evidence.get(prediction.place))
+
+
+def _facts(
+    model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence
+) -> dict[str, Any]:
     return {
         "id": prediction.id,
         "sample": prediction.sampleid,
@@ -260,6 +268,7 @@ def _facts(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo 
         if sample and sample.userid
         else None,
         "course": {"id": sample.courseid, "name": sample.course_name} if sample and sample.courseid else None,
+        "plain_reasons": [vars(reason) for reason in _plain(prediction, sample, evidence)],
         "reasons": list(prediction.reasons),
     }
 

@@ -13,6 +13,9 @@ from moodlemlbackend.analytics.site.site import Site
 SCALE = 2
 """``gradetype`` of an item whose grades are words."""
 
+COURSE_ITEM = "course"
+"""``itemtype`` of the grade of a whole course."""
+
 _LATEST = 9_000_000_000
 """Unix times from here on stand for none: see the defaults in :mod:`.schema`."""
 
@@ -75,7 +78,7 @@ class Grade(NamedTuple):
     """A final grade of a student.
 
     ``module`` and ``instance`` are those of the activity, empty and 0 for other items; ``word`` is that of a scale,
-    empty for numbers; ``time`` a Unix time, 0 when not known. The grade of the whole course has ``itemtype`` course.
+    empty for numbers; ``time`` a Unix time, 0 when not known.
     """
 
     itemtype: str

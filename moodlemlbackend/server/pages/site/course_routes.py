@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from moodlemlbackend.analytics.students.roster import RosterQuery
 from moodlemlbackend.server.auth.login import AnyLogin
-from moodlemlbackend.server.pages.site import course, course_csv
+from moodlemlbackend.server.pages.site import course, course_csv, student
 from moodlemlbackend.server.pages.site.course import CourseQuery
 from moodlemlbackend.server.pages.site.routing import HIDDEN, AskedId, Id, PageNumber, Word, answer, take_form
 
@@ -25,6 +25,7 @@ _Batch = Annotated[str, Query(pattern="^[0-9a-f]{0,32}$")]
 def add_course_pages(app: FastAPI) -> None:
     """Add the pages that teachers of a course have."""
     _add_table(app)
+    _add_student(app)
 
 
 def _query(
@@ -53,3 +54,13 @@ def _add_table(app: FastAPI) -> None:
     @app.post("/courses/{courseid}/write", **HIDDEN)
     async def write(request: Request, user: AnyLogin, courseid: Id) -> Response:
         return await take_form(request, user, lambda ctx, form: course.write(ctx, form, courseid))
+
+
+def _add_student(app: FastAPI) -> None:
+    @app.get("/courses/{courseid}/students/{userid}", **HIDDEN)
+    async def show_student(
+        request: Request, user: AnyLogin, courseid: Id, userid: Id, model: AskedId = None, done: Word = "",
+        batch: _Batch = "",
+    ) -> Response:  # fmt: skip
+        query = student.StudentQuery(courseid, userid, model, done, batch)
+        return await answer(request, user, lambda ctx: student.student(ctx, query))
