@@ -20,7 +20,15 @@ from moodlemlbackend.analytics.notifications.message import Message, Recipient
 from moodlemlbackend.analytics.site.contexts import COURSE, USER
 from moodlemlbackend.analytics.site.message_preferences import wanted_processors
 from moodlemlbackend.analytics.site.names import format_name, format_samples
-from moodlemlbackend.analytics.site.people import ENROLMENTS, describe, languages, module_ids, named_users
+from moodlemlbackend.analytics.site.people import (
+    ENROLMENTS,
+    describe,
+    languages,
+    module_ids,
+    named_users,
+    time_zones,
+)
+from moodlemlbackend.analytics.site.zones import name_of
 from moodlemlbackend.dataset.words import probability
 from moodlemlbackend.language import current, speaking
 from moodlemlbackend.language.dates import Dates
@@ -94,13 +102,17 @@ def read_evidence(
 
 
 def insights_url(
-    settings: AnalyticsSettings, modelid: int, contextid: int, courseid: int = 0, *, students: bool = False
+    settings: AnalyticsSettings, modelid: int | None, contextid: int, courseid: int = 0, *, students: bool = False
 ) -> str:
-    """Where a context's insights are read: in our pages, those about ``students`` on the course's, else in Moodle."""
+    """Where a context's insights, of one model or of all, are read: in our own pages, else the course in Moodle.
+
+    Those about ``students`` are on the course's page.
+    """
+    of_model = {} if modelid is None else {"model": modelid}
     if settings.pages_url and courseid and students:
-        return f"{settings.pages_url}/courses/{courseid}?{urlencode({'model': modelid})}"
+        return f"{settings.pages_url}/courses/{courseid}" + (f"?{urlencode(of_model)}" if of_model else "")
     if settings.pages_url:
-        return f"{settings.pages_url}/insights?{urlencode({'model': modelid, 'context': contextid})}"
+        return f"{settings.pages_url}/insights?{urlencode({**of_model, 'context': contextid})}"
     return f"{settings.wwwroot}/course/view.php?id={courseid}" if settings.wwwroot and courseid else settings.wwwroot
 
 
@@ -133,7 +145,7 @@ def write_messages(
         groups.setdefault(key, []).append(prediction)
     recipients = {contextid: capabilities.recipients(contextid) for contextid, _ in groups}
     addressees = _recipients(site, {user for users in recipients.values() for user in users})
-    language = languages(site, addressees)
+    language = {user: recipient.language for user, recipient in addressees.items()}
     samples_in = {code: format_samples(samples, code) for code in set(language.values())}
     processors = wanted_processors(site, addressees, workspace.clock())
     own_groups = capabilities.own_groups(recipients) if analyser.origin == ENROLMENTS else {}
@@ -175,7 +187,7 @@ def _message(
     channels: Sequence[str],
     evidence: Evidence,
 ) -> Message:
-    settings = workspace.settings
+    settings, students = workspace.settings, definitions.has_past(model.target)
     shown = [] if predictionid else group[:MOST_NAMED]
     lines = [*(_line(model, prediction, samples.get(prediction.sampleid), evidence) for prediction in shown), *more]
     if len(group) > len(shown) > 0:
@@ -187,11 +199,11 @@ def _message(
         offered = [(action.label, action.url) for action in links]
         url = url or (offered[0][1] if offered else "")
     else:
-        students = definitions.has_past(model.target)
         url = insights_url(settings, model.id, contextid, courseid, students=students)
         if url:
             offered = [(say("view") if settings.pages_url else say("view course"), url)]
     greeting, body = say("greeting", name=recipient.first_name), say("body", model.target, context=context)
+    in_context = insights_url(settings, None, contextid, courseid, students=students)
     return Message(
         to=recipient,
         modelid=model.id,
@@ -204,7 +216,10 @@ def _message(
         predictionid=predictionid,
         data={
             "model": {"id": model.id, "name": model.name, "target": model.target},
-            "context": {"id": contextid, "name": context, "course": courseid},
+            "context": {"id": contextid, "name": context, "course": courseid, "url": in_context},
+            "body": body,
+            "lines": [*more],
+            "links": [{"label": label, "url": url} for label, url in offered],
             "predictions": [
                 _facts(model, prediction, samples.get(prediction.sampleid), evidence) for prediction in group
             ],
@@ -240,7 +255,12 @@ def _activities_due(
 
 
 def _line(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence) -> str:
-    text = f"{sample.title if sample else say('unknown')}: {class_label(model.target, prediction.prediction)}"
+    return f"{sample.title if sample else say('unknown')}: {_about(model, prediction, sample, evidence)}"
+
+
+def _about(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence) -> str:
+    """What is predicted, in words, without of whom."""
+    text = class_label(model.target, prediction.prediction)
     if prediction.probability is not None:
         text += f", {probability(prediction.probability, prediction.probability_range)}"
     raising = [reason.text for reason in _plain(prediction, sample, evidence) if reason.raises]
@@ -261,6 +281,7 @@ def _facts(
         "sample": prediction.sampleid,
         "prediction": prediction.prediction,
         "label": class_label(model.target, prediction.prediction),
+        "text": _about(model, prediction, sample, evidence),
         "score": prediction.score,
         "probability": prediction.probability,
         "probability_range": prediction.probability_range,
@@ -291,10 +312,13 @@ def _html(greeting: str, body: str, lines: Sequence[str], offered: Sequence[tupl
 
 
 def _recipients(site: Site, users: set[int]) -> dict[int, Recipient]:
+    language, zones = languages(site, users), time_zones(site, users)
     return {
-        user: Recipient(user, named.first_name, named.full_name, named.email)
+        user: Recipient(
+            user, named.first_name, named.full_name, named.email, language[user], name_of(zones[user])
+        )
         for user, named in named_users(site, users).items()
-    }
+    }  # fmt: skip
 
 
 def _context_names(

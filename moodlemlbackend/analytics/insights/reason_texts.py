@@ -15,6 +15,7 @@ _USER = "\\core_user\\analytics\\indicator\\"
 ENGLISH = {
     "compared": "{fact}; {comparison}",
     "between": "{low} to {high}",
+    "then": "{fact} ({start} to {end})",
     "like": "{fact}, like {number} of {classmates} classmates",
     "unlike": "{fact}, unlike {number} of {classmates} classmates",
     # What was due, after "of".

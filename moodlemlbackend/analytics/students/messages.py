@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from moodlemlbackend.analytics.db import follow_ups, messages
 from moodlemlbackend.analytics.features.indicators.calendar import due_events
 from moodlemlbackend.analytics.notifications import moodle
+from moodlemlbackend.analytics.notifications.attempts import FIRST_DELAY_SECONDS
 from moodlemlbackend.analytics.notifications.mail import Email, Mailer
-from moodlemlbackend.analytics.notifications.outbox import FIRST_DELAY_SECONDS
 from moodlemlbackend.analytics.notifications.switch import ATTEMPTS
 from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.students import follow_up
