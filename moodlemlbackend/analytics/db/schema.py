@@ -268,6 +268,8 @@ DELIVERIES = _table(
     _whole("timenext"),  # when it is to be tried
     _whole("timesent", null=True),
     Column("error", LONG),
+    _whole("mailid", null=True),  # the first delivery of those that go in one e-mail
+    _whole("timemailed", null=True),  # when that e-mail was put together
     UniqueConstraint("notificationid", "channel", name="analytics_deliveries_key"),
     Index("analytics_deliveries_due", "timesent", "timenext"),
 )

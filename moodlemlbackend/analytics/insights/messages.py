@@ -20,7 +20,15 @@ from moodlemlbackend.analytics.notifications.message import Message, Recipient
 from moodlemlbackend.analytics.site.contexts import COURSE, USER
 from moodlemlbackend.analytics.site.message_preferences import wanted_processors
 from moodlemlbackend.analytics.site.names import format_name, format_samples
-from moodlemlbackend.analytics.site.people import ENROLMENTS, describe, languages, module_ids, named_users
+from moodlemlbackend.analytics.site.people import (
+    ENROLMENTS,
+    describe,
+    languages,
+    module_ids,
+    named_users,
+    time_zones,
+)
+from moodlemlbackend.analytics.site.zones import name_of
 from moodlemlbackend.dataset.words import probability
 from moodlemlbackend.language import current, speaking
 from moodlemlbackend.language.dates import Dates
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from moodlemlbackend.analytics.features.evidence import CourseEvidence
+    from moodlemlbackend.analytics.insights.reasons import PlainReason
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.site.people import SampleInfo
@@ -92,10 +101,18 @@ def read_evidence(
     }
 
 
-def insights_url(settings: AnalyticsSettings, modelid: int, contextid: int, courseid: int = 0) -> str:
-    """Where a context's insights are read: in our own pages, else the course in Moodle."""
+def insights_url(
+    settings: AnalyticsSettings, modelid: int | None, contextid: int, courseid: int = 0, *, students: bool = False
+) -> str:
+    """Where a context's insights, of one model or of all, are read: in our own pages, else the course in Moodle.
+
+    Those about ``students`` are on the course's page.
+    """
+    of_model = {} if modelid is None else {"model": modelid}
+    if settings.pages_url and courseid and students:
+        return f"{settings.pages_url}/courses/{courseid}" + (f"?{urlencode(of_model)}" if of_model else "")
     if settings.pages_url:
-        return f"{settings.pages_url}/insights?{urlencode({'model': modelid, 'context': contextid})}"
+        return f"{settings.pages_url}/insights?{urlencode({**of_model, 'context': contextid})}"
     return f"{settings.wwwroot}/course/view.php?id={courseid}" if settings.wwwroot and courseid else settings.wwwroot
 
 
@@ -128,7 +145,7 @@ def write_messages(
         groups.setdefault(key, []).append(prediction)
     recipients = {contextid: capabilities.recipients(contextid) for contextid, _ in groups}
     addressees = _recipients(site, {user for users in recipients.values() for user in users})
-    language = languages(site, addressees)
+    language = {user: recipient.language for user, recipient in addressees.items()}
     samples_in = {code: format_samples(samples, code) for code in set(language.values())}
     processors = wanted_processors(site, addressees, workspace.clock())
     own_groups = capabilities.own_groups(recipients) if analyser.origin == ENROLMENTS else {}
@@ -170,7 +187,7 @@ def _message(
     channels: Sequence[str],
     evidence: Evidence,
 ) -> Message:
-    settings = workspace.settings
+    settings, students = workspace.settings, definitions.has_past(model.target)
     shown = [] if predictionid else group[:MOST_NAMED]
     lines = [*(_line(model, prediction, samples.get(prediction.sampleid), evidence) for prediction in shown), *more]
     if len(group) > len(shown) > 0:
@@ -182,10 +199,11 @@ def _message(
         offered = [(action.label, action.url) for action in links]
         url = url or (offered[0][1] if offered else "")
     else:
-        url = insights_url(settings, model.id, contextid, courseid)
+        url = insights_url(settings, model.id, contextid, courseid, students=students)
         if url:
             offered = [(say("view") if settings.pages_url else say("view course"), url)]
     greeting, body = say("greeting", name=recipient.first_name), say("body", model.target, context=context)
+    in_context = insights_url(settings, None, contextid, courseid, students=students)
     return Message(
         to=recipient,
         modelid=model.id,
@@ -198,8 +216,13 @@ def _message(
         predictionid=predictionid,
         data={
             "model": {"id": model.id, "name": model.name, "target": model.target},
-            "context": {"id": contextid, "name": context, "course": courseid},
-            "predictions": [_facts(model, prediction, samples.get(prediction.sampleid)) for prediction in group],
+            "context": {"id": contextid, "name": context, "course": courseid, "url": in_context},
+            "body": body,
+            "lines": [*more],
+            "links": [{"label": label, "url": url} for label, url in offered],
+            "predictions": [
+                _facts(model, prediction, samples.get(prediction.sampleid), evidence) for prediction in group
+            ],
         },
         channels=channels,
     )
@@ -232,22 +255,33 @@ def _activities_due(
 
 
 def _line(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence) -> str:
-    text = f"{sample.title if sample else say('unknown')}: {class_label(model.target, prediction.prediction)}"
+    return f"{sample.title if sample else say('unknown')}: {_about(model, prediction, sample, evidence)}"
+
+
+def _about(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence) -> str:
+    """What is predicted, in words, without of whom."""
+    text = class_label(model.target, prediction.prediction)
     if prediction.probability is not None:
         text += f", {probability(prediction.probability, prediction.probability_range)}"
-    reasons = [InsightReason(**reason) for reason in prediction.reasons]
-    calculations, userid = json.loads(prediction.calculations), sample.userid if sample else 0
-    plain = plain_reasons(reasons, calculations, userid, evidence.get(prediction.place))
-    raising = [reason.text for reason in plain if reason.raises]
+    raising = [reason.text for reason in _plain(prediction, sample, evidence) if reason.raises]
     return say("with reasons", prediction=text, reasons=". ".join(raising)) if raising else text
 
 
-def _facts(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None) -> dict[str, Any]:
+def _plain(prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence) -> list[PlainReason]:
+    reasons = [InsightReason(**reason) for reason in prediction.reasons]
+    calculations, userid = json.loads(prediction.calculations), sample.userid if sample else 0
+    return plain_reasons(reasons, calculations, userid, evidence.get(prediction.place))
+
+
+def _facts(
+    model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence
+) -> dict[str, Any]:
     return {
         "id": prediction.id,
         "sample": prediction.sampleid,
         "prediction": prediction.prediction,
         "label": class_label(model.target, prediction.prediction),
+        "text": _about(model, prediction, sample, evidence),
         "score": prediction.score,
         "probability": prediction.probability,
         "probability_range": prediction.probability_range,
@@ -255,6 +289,7 @@ def _facts(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo 
         if sample and sample.userid
         else None,
         "course": {"id": sample.courseid, "name": sample.course_name} if sample and sample.courseid else None,
+        "plain_reasons": [vars(reason) for reason in _plain(prediction, sample, evidence)],
         "reasons": list(prediction.reasons),
     }
 
@@ -277,10 +312,13 @@ def _html(greeting: str, body: str, lines: Sequence[str], offered: Sequence[tupl
 
 
 def _recipients(site: Site, users: set[int]) -> dict[int, Recipient]:
+    language, zones = languages(site, users), time_zones(site, users)
     return {
-        user: Recipient(user, named.first_name, named.full_name, named.email)
+        user: Recipient(
+            user, named.first_name, named.full_name, named.email, language[user], name_of(zones[user])
+        )
         for user, named in named_users(site, users).items()
-    }
+    }  # fmt: skip
 
 
 def _context_names(

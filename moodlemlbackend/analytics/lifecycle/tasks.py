@@ -24,7 +24,8 @@ from moodlemlbackend.analytics.db import models as rows_of_models
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.lifecycle.preview import PlannedMessage, Preview, rehearse_model
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult
-from moodlemlbackend.analytics.notifications import outbox, switch
+from moodlemlbackend.analytics.lifecycle.sending import send_due
+from moodlemlbackend.analytics.notifications import switch
 from moodlemlbackend.analytics.site.contexts import context_ids
 from moodlemlbackend.analytics.site.people import existing_users
 from moodlemlbackend.analytics.students import messages
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.features.analysis import Result
     from moodlemlbackend.analytics.models import AnalyticsModel
+    from moodlemlbackend.analytics.notifications.attempts import Delivered
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
 
@@ -54,7 +56,7 @@ class TaskSummary:
 
     task: str
     results: list[RunResult] = field(default_factory=list)
-    delivered: outbox.Delivered | None = None
+    delivered: Delivered | None = None
     messages: messages.Delivered | None = None
     info: list[str] = field(default_factory=list)
     removed: dict[str, int] = field(default_factory=dict)
@@ -87,7 +89,7 @@ def train_models(workspace: Workspace, site: Site, *, shown: Shown | None = None
 def predict_models(workspace: Workspace, site: Site, *, shown: Shown | None = None) -> TaskSummary:
     """Have every enabled and trained model predict, and notify people if notifications are on."""
     summary = _each(workspace, site, "predict", lifecycle.predict, shown)
-    summary.delivered = outbox.deliver(workspace, site)
+    summary.delivered = send_due(workspace, site)
     summary.messages = messages.deliver(workspace)
     if workspace.settings.notifications and (warning := switch.also_by_moodle(site, on=True)):
         summary.info.append(warning)
@@ -131,7 +133,7 @@ def clean_up(workspace: Workspace, site: Site) -> TaskSummary:
         summary.removed["registers"] = summary.removed.get("registers", 0) + _forget_analysables(workspace, site, model)
     summary.removed["files"] = dataset_files.remove_unknown(workspace, time.time() - DAY)
     summary.removed["folders"] = _remove_folders(workspace, known)
-    summary.delivered = outbox.deliver(workspace, site)
+    summary.delivered = send_due(workspace, site)
     summary.messages = messages.deliver(workspace)
     summary.seconds = round(time.perf_counter() - begun, 3)
     return summary

@@ -75,7 +75,7 @@ TABLES: dict[str, SiteTable] = {
         "id", firstname="'-'", lastname="'-'", deleted="0", confirmed="1", suspended="0", username="''",
         timecreated="0", firstaccess="0", trackforums="0", description="''", picture="0", institution="''",
         department="''", address="''", city="''", country="''", url="''", policyagreed="1", email="'-'",
-        auth="'manual'", emailstop="0", lastaccess="0", lang="''",
+        auth="'manual'", emailstop="0", lastaccess="0", lang="''", timezone="'99'",
     ),
     "user_preferences": _table("userid name value"),
     "user_lastaccess": _table("userid courseid timeaccess"),

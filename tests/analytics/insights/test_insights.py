@@ -474,6 +474,16 @@ def test_commands(predicted, site_url, site, monkeypatch):
     assert json.loads(run("notifications", "--user", str(teacher), "--unread", "--read", "--json"))["notifications"]
     assert json.loads(run("notifications", "--user", str(teacher), "--unread", "--json"))["notifications"] == []
     assert json.loads(run("preferences", str(teacher), "--no-email", "--json"))["email"] is False
+    chosen = run("preferences", str(teacher), "--digest", "weekly", "--quiet-hours", "18:00-8:00")
+    assert chosen.splitlines()[-2:] == ["digest      weekly", "quiet hours 18:00-08:00"]
+    chosen = json.loads(run("preferences", str(teacher), "--quiet-hours", "site", "--json"))
+    assert (chosen["digest"], chosen["quiet_hours"]) == ("weekly", None)
+    back = run("preferences", str(teacher), "--digest", "site")
+    assert back.splitlines()[-2:] == [
+        "digest      as set for the site (daily)", "quiet hours as set for the site (20:00-07:00)",
+    ]  # fmt: skip
+    refused = run("preferences", str(teacher), "--quiet-hours", "20-7", code=2)
+    assert "'20-7' is not two times such as 20:00-07:00, or none, or site." in refused
     assert "waiting: 0" in run("send")
     assert "no course" in run("list", "--course", "9999", code=2)
     assert "no action" in run("act", "explode", str(first.id), code=2)

@@ -1,4 +1,4 @@
-"""What a course's teachers see and do: every student's risk, follow-ups, message templates, and personal choices."""
+"""What teachers see, do and get: every student's risk, follow-ups, templates, personal choices, gathered e-mails."""
 
 from __future__ import annotations
 
@@ -79,6 +79,8 @@ def upgrade() -> None:
         sa.Column("value", _LONG, nullable=False),
         sa.UniqueConstraint("userid", "name", name="analytics_choices_key"),
     )
+    for name in ("mailid", "timemailed"):
+        op.add_column("analytics_deliveries", _whole(name, null=True))
 
 
 def _table(name: str, *columns: sa.Column[object] | sa.UniqueConstraint) -> None:
