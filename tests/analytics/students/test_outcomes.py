@@ -7,11 +7,11 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from cli import main
 from fixtures.trained_sites import DAY, NOW, TRAINED, at, new_workspace, site, site_url, trained, trained_folder
 from moodlemlbackend.analytics.db import follow_ups, risks
 from moodlemlbackend.analytics.site.people import ENROLMENTS, describe
 from moodlemlbackend.analytics.students.outcomes import CAUTION, DAYS, Outcome, outcomes
+from moodlemlbackend.cli import main
 
 _ = (site, site_url, trained, trained_folder)  # fixtures
 
@@ -102,9 +102,13 @@ def test_commands(trained, site, site_url, cases):
     assert CliRunner().invoke(main, ["students", "outcomes", *where, "--course", "99999"]).exit_code == 2
     listed = json.loads(CliRunner().invoke(main, ["students", "list", str(course.id), *where, "--json"]).output)
     known = {info.userid for info in describe(site, ENROLMENTS, [sample for sample, _ in chosen]).values()}
-    assert known <= {one["id"] for one in listed["students"]}
-    shares = [one["probability"] for one in listed["students"] if one["probability"] is not None]
-    assert shares[0] == max(shares) == 0.95
+    ids = {one["id"] for one in listed["students"]}
+    assert known & ids
+    shares = {one["id"]: one["probability"] for one in listed["students"] if one["probability"] is not None}
+    latest = dict(zip((user for _, user in chosen), (0.5, 0.95, 0.7, 0.7), strict=True))
+    assert shares == {user: share for user, share in latest.items() if user in ids}
+    bands = [one["band"] for one in listed["students"]]
+    assert bands == sorted(bands, key=["high", "medium", "low", "none"].index)
     assert CliRunner().invoke(main, ["students", "list", "99999", *where]).exit_code == 2
 
 
