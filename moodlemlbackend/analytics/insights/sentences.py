@@ -36,6 +36,9 @@ _WITHOUT_LOGS = (f"{_COURSE}activities_due", f"{_USER}user_profile_set", f"{_USE
 HANDED_IN = "assign"
 """The type of activities whose work is handed in."""
 
+SEVERAL = 2
+"""Stands for any number that asks for the plural."""
+
 SAME = 0.005
 """Values that differ by less are the same with two decimals."""
 
@@ -155,8 +158,10 @@ def _compared(fact: str, name: str, count: Compared, variant: str = "") -> str:
     if count.low is None or count.high is None:
         return fact
     ends = number(count.low), number(count.high)
-    between = ends[0] if ends[0] == ends[1] else say("between", low=ends[0], high=ends[1])
-    return say("compared", fact=fact, comparison=say(name, variant, number=between))
+    same = count.low == count.high
+    between = ends[0] if same else say("between", low=ends[0], high=ends[1])
+    comparison = say(name, variant, number=between, count=count.low if same else SEVERAL)
+    return say("compared", fact=fact, comparison=comparison)
 
 
 # What else a student did.
@@ -178,9 +183,23 @@ def _of_student(reason: InsightReason, subject: Subject) -> Sentence | None:
 
 
 def _yes_or_no(indicator: str, evidence: CourseEvidence, userid: int, value: float, **values: object) -> str:
-    """A fact that is so or not, with how many classmates it is so for."""
+    """A fact that is so or not, at any time, with how many classmates are like the student."""
     fact = say("yes" if value > 0 else "no", indicator, **values)
     return _shared(fact, indicator, evidence, userid)
+
+
+def _yes_or_no_then(indicator: str, evidence: CourseEvidence, userid: int, value: float) -> str:
+    """The same of a fact that is so or not in the range."""
+    fact = _then(say("yes" if value > 0 else "no", indicator), evidence)
+    return _shared(fact, indicator, evidence, userid)
+
+
+def _then(fact: str, evidence: CourseEvidence) -> str:
+    """A fact that holds for the range only, with its days."""
+    if not evidence.start:
+        return fact
+    start, end = _day(evidence, evidence.start), _day(evidence, evidence.as_of)
+    return say("then", fact=fact, start=start, end=end)
 
 
 def _shared(fact: str, name: str, evidence: CourseEvidence, userid: int) -> str:
@@ -209,29 +228,29 @@ def _before_start(evidence: CourseEvidence, userid: int, value: float) -> str:
 def _access(evidence: CourseEvidence, userid: int, value: float) -> str:
     indicator, last = f"{_CORE}any_course_access", evidence.time("last access", userid)
     if value > 0 or last > evidence.as_of:
-        return _yes_or_no(indicator, evidence, userid, value)
+        return _yes_or_no_then(indicator, evidence, userid, value)
     fact = say("no visit since", day=_day(evidence, last)) if last else say("no visit")
     return _shared(fact, indicator, evidence, userid)
 
 
 def _write(evidence: CourseEvidence, userid: int, value: float) -> str:
-    return _yes_or_no(f"{_CORE}any_write_action", evidence, userid, value)
+    return _yes_or_no_then(f"{_CORE}any_write_action", evidence, userid, value)
 
 
 def _write_in_course(evidence: CourseEvidence, userid: int, value: float) -> str:
     indicator, written = f"{_CORE}any_write_action_in_course", evidence.count("written", userid)
     last = evidence.time("last wrote", userid)
     if value > 0 and written.own:
-        return _compared(say("written", count=written.own), "written classmates", written)
+        return _compared(_then(say("written", count=written.own), evidence), "written classmates", written)
     if value < 0 and last and evidence.complete and last == evidence.time("latest wrote", userid):
         return _shared(say("nothing written since", day=_day(evidence, last)), indicator, evidence, userid)
-    return _yes_or_no(indicator, evidence, userid, value)
+    return _yes_or_no_then(indicator, evidence, userid, value)
 
 
 def _reads(evidence: CourseEvidence, userid: int, _value: float) -> str:
     reads = evidence.count("reads", userid)
     fact = say("reads", count=reads.own) if reads.own else say("reads none")
-    return _compared(fact, "reads classmates", reads)
+    return _compared(_then(fact, evidence), "reads classmates", reads)
 
 
 def _profile(evidence: CourseEvidence, userid: int, value: float) -> str:

@@ -26,12 +26,13 @@ from moodlemlbackend.errors import BusyError, DeliveryError, RefusedError
 from moodlemlbackend.language.dates import Dates
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.db.messages import Outgoing
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.students.follow_up import Known
+    from moodlemlbackend.analytics.students.student import Student
     from moodlemlbackend.analytics.workspace import Workspace
     from moodlemlbackend.settings.analytics import AnalyticsSettings
 
@@ -53,17 +54,6 @@ KILLED = (
 
 
 @dataclass(frozen=True)
-class Addressee:
-    """A student whom a message is for; ``wants_email`` says whether the student lets Moodle send e-mail."""
-
-    userid: int
-    first_name: str
-    name: str
-    email: str
-    wants_email: bool
-
-
-@dataclass(frozen=True)
 class Sender:
     """The teacher who writes, and the course it is about; ``email`` is empty for a teacher without an address."""
 
@@ -81,7 +71,7 @@ class Written:
     ``due`` says whether the student has anything to do that is due.
     """
 
-    to: Addressee
+    to: Student
     subject: str
     text: str
     due: bool
@@ -109,7 +99,7 @@ def ways(settings: AnalyticsSettings, site: Site) -> list[str]:
     return [*([MOODLE] if through_moodle else []), *([EMAIL] if settings.smtp_host else []), OWN]
 
 
-def hindrance(way: str, student: Addressee) -> str:
+def hindrance(way: str, student: Student) -> str:
     """Why a student cannot be reached in a way: ``no address`` or ``no email``; empty for one who can."""
     if way == MOODLE:
         return ""
@@ -133,7 +123,7 @@ def due_by_student(site: Site, courseid: int, students: Sequence[int], now: int)
     return by_student
 
 
-def write(sender: Sender, student: Addressee, subject: str, text: str, due: Sequence[str]) -> Written:
+def write(sender: Sender, student: Student, subject: str, text: str, due: Sequence[str]) -> Written:
     """Fill in what a teacher has written, for one student."""
     values = {
         NAME: one_line(student.first_name) or one_line(student.name), COURSE: one_line(sender.course),
@@ -180,8 +170,11 @@ def put(
     return True
 
 
-def deliver(workspace: Workspace, batch: str = "") -> Delivered:
-    """Send what is due, or what is due of a batch; several processes may do that at once."""
+def deliver(workspace: Workspace, batch: str = "", stopping: Callable[[], bool] = bool) -> Delivered:
+    """Send what is due, or what is due of a batch; several processes may do that at once.
+
+    It ends early when ``stopping`` says so.
+    """
     result, unreachable, after = Delivered(), set[str](), 0
     for channel, missing in _missing(workspace.settings).items():
         if missing:
@@ -190,6 +183,8 @@ def deliver(workspace: Workspace, batch: str = "") -> Delivered:
         while outgoing := _due(workspace, after, unreachable, batch):
             after = outgoing[-1].id
             for message in outgoing:
+                if stopping():
+                    return result
                 if message.channel not in unreachable and not _send(workspace, message, mailer, result):
                     unreachable.add(message.channel)
     with workspace.store.read() as connection:

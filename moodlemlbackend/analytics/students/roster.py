@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.students.alerts import AlertKind, alerts_in
 from moodlemlbackend.analytics.students.bands import Band, band_of
-from moodlemlbackend.analytics.students.standing import State, standing_of
+from moodlemlbackend.analytics.students.standing import State, flagged_since, standing_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -132,7 +132,7 @@ def roster(
                 done=done,
                 due=due,
                 grade=facts.grade(user) if sees_grades else None,
-                standing=standing_of(follow_ups.get(user, ()), facts.now),
+                standing=standing_of(follow_ups.get(user, ()), facts.now, flagged_since(trend, minimum_score)),
                 groups=tuple(group for group in groups if user in group.members),
             )
         )

@@ -203,6 +203,23 @@ def test_who_has_never_handed_in_anything(small):
     assert text_of(evidence_of(small, course), user, depth("assign")) == "No submission so far; 1 was due"
 
 
+def test_what_holds_for_the_range_names_its_days(small):
+    """Since the student may have done it before, or since."""
+    course, (user, *others) = course_with(small, 8)
+    for other in others:
+        small.log(course, other, START + 15 * DAY)
+        small.log(course, other, START + 16 * DAY)
+    small.log(course, user, START + DAY)
+    evidence = evidence_of(small, course, start=START + 2 * WEEK, end=START + 4 * WEEK, now=START + 4 * WEEK)
+    text = "Did not open the course page (28 November to 12 December); most classmates opened it 2 times"
+    assert text_of(evidence, user, READS) == text
+    once = evidence_of(small, course, start=START + 15 * DAY, end=START + 4 * WEEK, now=START + 4 * WEEK)
+    assert text_of(once, user, READS).endswith("; most classmates opened it 1 time")
+    assert text_of(evidence, user, WRITES).startswith(
+        "Posted or submitted nothing in the course (28 November to 12 December), like 7 of 7"
+    )
+
+
 def test_one_activity_is_compared_by_who_did_it(small):
     course, (user, *others) = course_with(small, 7)
     quiz, _ = small.activity(course, "quiz", section=1, timeclose=START + WEEK)

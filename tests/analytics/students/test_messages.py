@@ -21,14 +21,15 @@ from moodlemlbackend.analytics.notifications import moodle
 from moodlemlbackend.analytics.notifications.switch import ATTEMPTS
 from moodlemlbackend.analytics.students import follow_up, messages, templates
 from moodlemlbackend.analytics.students.follow_up import Known
-from moodlemlbackend.analytics.students.messages import CLAIM_SECONDS, EMAIL, MOODLE, OWN, Addressee, Sender
+from moodlemlbackend.analytics.students.messages import CLAIM_SECONDS, EMAIL, MOODLE, OWN, Sender
+from moodlemlbackend.analytics.students.student import Student
 from moodlemlbackend.errors import DeliveryError, RefusedError
 
 _ = (site, site_url)  # fixtures
 
 COURSE, TEACHER = 7, 3
 SENDER = Sender(TEACHER, "Ana Nowak", "ana@school.example", COURSE, "Botany")
-PEOPLE = [Addressee(n, f"S{n}", f"S{n} Long", f"s{n}@school.example", True) for n in (11, 12, 13)]
+PEOPLE = [Student(n, (), f"S{n}", "Long", f"s{n}@school.example", True) for n in (11, 12, 13)]
 
 
 def put(workspace, way, people=PEOPLE, text="Hello {name}, how is {course}?", batch=""):
@@ -61,7 +62,7 @@ def services(server, token=TOKEN):
 
 
 def test_what_is_filled_in_is_never_looked_at_again():
-    student = Addressee(1, "{teacher}", "x", "x@y.example", True)
+    student = Student(1, (), "{teacher}", "x", "x@y.example", True)
     written = messages.write(
         SENDER, student, "To {name}\r\nBcc: all@x.example", "{name}: {due}\n\n\n\n{{name}}", ["a", "b"]
     )
@@ -336,7 +337,7 @@ def test_a_batch_is_written_down_once_however_often_and_from_wherever_it_comes(t
 @pytest.mark.parametrize("kind", KINDS)
 def test_senders_at_once_send_each_message_once(tmp_path, kind):
     inbox = Inbox()
-    people = [Addressee(n, f"S{n}", f"S{n}", f"s{n}@school.example", True) for n in range(1, 21)]
+    people = [Student(n, (), f"S{n}", "L", f"s{n}@school.example", True) for n in range(1, 21)]
     with (
         new_database(kind, tmp_path) as url,
         smtp_server(inbox) as port,
@@ -391,7 +392,7 @@ def test_ways_are_those_that_are_set_up_and_that_the_site_allows(tmp_path, site)
         assert messages.ways(replace(full, wwwroot=""), site) == [EMAIL, OWN]
         site.config = {**site.config, "messaging": "0"}
         assert messages.ways(full, site) == [EMAIL, OWN]
-    nobody = Addressee(1, "A", "A", "", True)
+    nobody = Student(1, (), "A", "A", "", True)
     assert [messages.hindrance(way, nobody) for way in (MOODLE, EMAIL, OWN)] == ["", "no address", "no address"]
-    stopped = Addressee(1, "A", "A", "a@b.example", False)
+    stopped = Student(1, (), "A", "A", "a@b.example", False)
     assert [messages.hindrance(way, stopped) for way in (MOODLE, EMAIL, OWN)] == ["", "no email", ""]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Query, Request
 from fastapi.responses import Response
+from pydantic import Field
 
 from moodlemlbackend.analytics.students.roster import RosterQuery
 from moodlemlbackend.server.auth.login import AnyLogin
-from moodlemlbackend.server.pages.site import course, course_csv, student
+from moodlemlbackend.server.pages.site import acting, course, course_csv, message_templates, messages, student
 from moodlemlbackend.server.pages.site.course import CourseQuery
-from moodlemlbackend.server.pages.site.routing import HIDDEN, AskedId, Id, PageNumber, Word, answer, take_form
+from moodlemlbackend.server.pages.site.routing import HIDDEN, MOST_ID, AskedId, Id, PageNumber, Word, answer, take_form
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -19,12 +21,15 @@ if TYPE_CHECKING:
 _Sort = Annotated[str, Query(pattern="^-?[a-z]{0,20}$")]
 _Search = Annotated[str, Query(max_length=100)]
 _Group = Annotated[str, Query(pattern=r"^(\d{1,18}|[a-z]{0,20})$")]
+_Students = Annotated[Sequence[Annotated[int, Field(ge=1, le=MOST_ID)]], Query(max_length=1000)]
+_Template = Annotated[str, Query(pattern="^[a-z0-9]{0,20}$")]
 _Batch = Annotated[str, Query(pattern="^[0-9a-f]{0,32}$")]
 
 
 def add_course_pages(app: FastAPI) -> None:
     """Add the pages that teachers of a course have."""
     _add_table(app)
+    _add_acting(app)
     _add_student(app)
 
 
@@ -54,6 +59,38 @@ def _add_table(app: FastAPI) -> None:
     @app.post("/courses/{courseid}/write", **HIDDEN)
     async def write(request: Request, user: AnyLogin, courseid: Id) -> Response:
         return await take_form(request, user, lambda ctx, form: course.write(ctx, form, courseid))
+
+
+def _add_acting(app: FastAPI) -> None:
+    @app.post("/courses/{courseid}/act", **HIDDEN)
+    async def act(request: Request, user: AnyLogin, courseid: Id) -> Response:
+        return await take_form(request, user, lambda ctx, form: acting.act(ctx, form, courseid))
+
+    @app.get("/courses/{courseid}/message", **HIDDEN)
+    async def compose(
+        request: Request, user: AnyLogin, courseid: Id, student: _Students = (), template: _Template = ""
+    ) -> Response:
+        return await answer(request, user, lambda ctx: messages.compose(ctx, courseid, student, template))
+
+    @app.post("/courses/{courseid}/message", **HIDDEN)
+    async def message(request: Request, user: AnyLogin, courseid: Id) -> Response:
+        return await take_form(request, user, lambda ctx, form: messages.take(ctx, form, courseid))
+
+    @app.get("/courses/{courseid}/messages", **HIDDEN)
+    async def sent(
+        request: Request, user: AnyLogin, courseid: Id, batch: _Batch = "", page: PageNumber = 1, done: Word = ""
+    ) -> Response:
+        return await answer(request, user, lambda ctx: messages.index(ctx, courseid, batch, page, done))
+
+    @app.get("/courses/{courseid}/templates", **HIDDEN)
+    async def templates(
+        request: Request, user: AnyLogin, courseid: Id, template: _Template = "", done: Word = ""
+    ) -> Response:
+        return await answer(request, user, lambda ctx: message_templates.index(ctx, courseid, template, done))
+
+    @app.post("/courses/{courseid}/templates", **HIDDEN)
+    async def change_templates(request: Request, user: AnyLogin, courseid: Id) -> Response:
+        return await take_form(request, user, lambda ctx, form: message_templates.take(ctx, form, courseid))
 
 
 def _add_student(app: FastAPI) -> None:
