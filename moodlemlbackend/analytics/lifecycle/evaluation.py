@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.analytics import models
-from moodlemlbackend.analytics.db import dataset_files, history
+from moodlemlbackend.analytics.db import dataset_files, history, join_store
 from moodlemlbackend.analytics.db.dataset_files import EVALUATION
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.analysis import Result
@@ -22,10 +22,12 @@ from moodlemlbackend.analytics.lifecycle.used_samples import Calculations
 from moodlemlbackend.errors import BusyError, NotTrainedError, Status, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
+    from moodlemlbackend.analytics.db import Store
     from moodlemlbackend.analytics.db.dataset_files import DatasetFile
     from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamples
+    from moodlemlbackend.analytics.features.analysis import Analysis, Hooks
     from moodlemlbackend.analytics.features.ranges import Ranges
     from moodlemlbackend.analytics.features.time_splitting import TimeSplitting
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
@@ -106,8 +108,8 @@ def _intervals(workspace: Workspace, model: AnalyticsModel, interval: str | None
 class _Hooks(Calculations):
     """Has analysables left out whose data set of the last week is used again."""
 
-    def __init__(self, workspace: Workspace, known: dict[tuple[int, str], DatasetFile]) -> None:
-        super().__init__(workspace)
+    def __init__(self, store: Store, known: Collection[tuple[int, str]]) -> None:
+        super().__init__(store)
         self._known = known
 
     def select(
@@ -117,6 +119,15 @@ class _Hooks(Calculations):
         if (int(samples.analysable.id), method.id) in self._known:
             return REUSED
         return samples, ranges
+
+    def elsewhere(self) -> dict[str, Any]:
+        """The store and what is known."""
+        return {**super().elsewhere(), "known": [*self._known]}
+
+    @staticmethod
+    def opener_elsewhere(facts: Any, analysis: Analysis) -> Hooks:  # noqa: ARG004
+        """The same with the same store."""
+        return _Hooks(join_store(facts["store"]), {(analysable, interval) for analysable, interval in facts["known"]})
 
 
 class _Evaluation:
@@ -140,7 +151,7 @@ class _Evaluation:
     def run(self, shown: Shown | None, shown_past: ShownPast | None) -> None:
         """Analyse once for all intervals, judge each, and rank them."""
         files: dict[str, list[DatasetFile]] = {interval: [] for interval in self._intervals}
-        hooks = _Hooks(self._workspace, self._known)
+        hooks = _Hooks(self._workspace.store, self._known.keys())
         with self._run_result.stage("analysis"):
             for result in run_analysis(self._site, self._analysis, hooks, self._run_result, shown=shown):
                 if result.method is None:
