@@ -63,7 +63,7 @@ def _on_cluster(
     starts = range(0, len(rows), size)
     order = {
         "site": site.whereabouts(local=cluster.local),
-        "analysis": _described(analysis),
+        "analysis": describe(analysis),
         "hooks": hooks.elsewhere(),
         "rows": rows,
         "size": size,
@@ -80,7 +80,7 @@ def _on_cluster(
     cluster.files.remove(name)
 
 
-def _described(analysis: Analysis) -> dict[str, Any]:
+def describe(analysis: Analysis) -> dict[str, Any]:
     """An analysis as JSON has it."""
     return {
         "target": analysis.target.id,
@@ -93,7 +93,7 @@ def _described(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def described_analysis(facts: Mapping[str, Any]) -> Analysis:
+def analysis_described(facts: Mapping[str, Any]) -> Analysis:
     """The analysis that is described."""
     found = {
         "target": registry.get_target(facts["target"]),
@@ -143,7 +143,7 @@ def _order(name: str, opener: Any, location: str) -> tuple[dict[str, Any], Analy
     from moodlemlbackend.cluster import Files
 
     facts = Files(location).read(name)[0]
-    analysis = described_analysis(facts["analysis"])
+    analysis = analysis_described(facts["analysis"])
     return facts, analysis, opener(facts["hooks"], analysis)
 
 
