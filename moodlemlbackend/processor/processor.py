@@ -271,6 +271,13 @@ class Processor(ABC):
 
     # What follows for every implementation.
 
+    def fit_whole(self, samples: TrainingRows, *, seed: int, progress: Progress = no_progress) -> Fitted:
+        """Train on all samples, here or on the cluster in use."""
+        if (cluster := current()) is None:
+            return self.fit(samples, seed=seed, progress=progress)
+        [fitted] = fit_on_cluster(cluster, self, samples, [None], [seed], progress)
+        return fitted
+
     def fit_splits(
         self, samples: TrainingRows, splits: list[Indices], *, seed: int, progress: Progress = no_progress
     ) -> list[Fitted]:
@@ -372,10 +379,7 @@ class Processor(ABC):
             known, happened = self._with_former(model, stored, samples, run)
         require_every_class(known)
         warn_of_constant_columns(known, run)
-        if (cluster := current()) is None:
-            fitted = self.fit(known, seed=seed, progress=progress)
-        else:
-            [fitted] = fit_on_cluster(cluster, self, known, [None], [seed], progress)
+        fitted = self.fit_whole(known, seed=seed, progress=progress)
         rows = float(samples.targets.sum()) + (former[0].rows if former else 0.0)
         self.store(store, fitted.model(known, rows, happened), remember(known))
         run.log.info("Trained on %d rows; decision threshold %.4f", len(known), fitted.threshold)
