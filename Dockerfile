@@ -2,7 +2,8 @@
 FROM python:3.12-slim
 
 COPY . /src
-RUN pip install --no-cache-dir -c /src/requirements-all.txt "/src[all]" \
+RUN pip install --no-cache-dir --only-binary :all: --require-hashes -r /src/requirements-all-hashed.txt \
+    && pip install --no-cache-dir --no-deps --no-build-isolation /src \
     && rm -r /src \
     && useradd --system --uid 10001 moodlemlbackend \
     && install -d -m 700 -o moodlemlbackend /data /data/sites /data/analytics

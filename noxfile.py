@@ -16,8 +16,11 @@ nox.options.reuse_venv = "yes"
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """With the versions of ``requirements-all.txt``; arguments after ``--`` are pytest's."""
-    _test_with(session, "requirements-all.txt")
+    """With the files whose hashes we have; arguments after ``--`` are pytest's."""
+    hashed = ("--only-binary", ":all:", "--require-hashes", "-r", "requirements-develop-hashed.txt")
+    session.install("--quiet", *hashed)
+    session.install("--quiet", "--no-deps", "--no-build-isolation", "-e", ".")
+    _test(session)
 
 
 @nox.session(python=PYTHONS[0])
@@ -29,11 +32,11 @@ def lowest(session: nox.Session) -> None:
         "uv", "pip", "compile", "--quiet", "--resolution", "lowest-direct", "--extra", "all", "setup.py",
         "--output-file", constraints,
     )  # fmt: skip
-    _test_with(session, constraints)
-
-
-def _test_with(session: nox.Session, constraints: str) -> None:
     session.install("--quiet", "-c", constraints, "-e", ".[all,test]")
+    _test(session)
+
+
+def _test(session: nox.Session) -> None:
     session.run(
         "python", "-m", "pytest", *(session.posargs or ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"))
     )

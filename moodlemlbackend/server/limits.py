@@ -76,11 +76,13 @@ PAGE_THREADS = 4
 PAGES_WAITING = 64
 """Requests that wait for one of these, or are with one."""
 PAGE_INSIGHTS = 50
+PAGE_STUDENTS = 50
 PAGE_SECTIONS = 10
 PAGE_ELEMENTS = 25
 PAGE_NOTIFICATIONS = 50
 PAGE_RECIPIENTS = 100
-"""Entries of a page of insights, of one of invalid elements, of that of notifications, and of one of recipients."""
+PAGE_COURSES = 50
+"""Entries of a page: insights, invalid elements, notifications, recipients, and courses."""
 PAGE_CONTEXTS = 20
 """Courses and categories that a search shows."""
 FORM_BYTES = MIB // 4
@@ -160,3 +162,24 @@ def _check_header(text: bytes, limits: Limits) -> bytes:
         if row.count(b",") >= limits.columns + 1:
             raise RequestError(f"Row {number} of the data set has more than {limits.columns} columns.", 413)
     return text if len(text) <= 3 * HEADER_ROW_BYTES else b""
+
+
+STUDENTS_AT_ONCE = 500
+MESSAGES_AT_ONCE = 100
+"""About how many students something is noted at once, and how many are written to."""
+MESSAGE_CHARACTERS = 5000
+SUBJECT_CHARACTERS = 200
+"""Of a message to students, its subject, a note, and a template; its name is as long as a subject."""
+TEMPLATES = 50
+"""Of a person, a course, and the site, each."""
+SNOOZE_DAYS = 366
+"""At most."""
+SENDERS = 2
+"""Threads that send messages to students."""
+SENDING_SECONDS = 8.0
+"""How long an answer waits for messages to be sent; the others follow in the background."""
+
+COURSE_CACHE_SECONDS = 180.0
+"""How long pages keep what they have read from Moodle about a course."""
+COURSES_CACHED = 256
+"""Facts of courses that are kept."""

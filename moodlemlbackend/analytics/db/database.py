@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
 
-HEAD = "0005"
+HEAD = "0006"
 """The schema that this package reads and writes: the newest of ``migrations/versions``."""
 
 VERSION_TABLE = "analytics_store_version"

@@ -205,6 +205,23 @@ INSIGHTS = Table(
     mysql_charset="utf8mb4",
 )
 
+RISKS = _table(
+    "analytics_risks",  # of every student who was predicted, flagged or not: the probability of class 1
+    _whole("modelid"),
+    _whole("contextid"),
+    _whole("sampleid"),
+    Column("rangeindex", Integer, nullable=False),
+    Column("probability", Double(), nullable=False),
+    Column("low", Double()),  # of the probability in 8 of 10 courses
+    Column("high", Double()),
+    Column("threshold", Double(), nullable=False),  # from which on the model predicted class 1
+    _whole("timestart"),
+    _whole("timeend"),
+    _whole("timecreated"),
+    Index("analytics_risks_context", "contextid", "modelid", "sampleid", "rangeindex"),
+    Index("analytics_risks_model", "modelid"),
+)
+
 FEEDBACK = _table(
     "analytics_feedback",
     _whole("modelid"),
@@ -251,6 +268,8 @@ DELIVERIES = _table(
     _whole("timenext"),  # when it is to be tried
     _whole("timesent", null=True),
     Column("error", LONG),
+    _whole("mailid", null=True),  # the first delivery of those that go in one e-mail
+    _whole("timemailed", null=True),  # when that e-mail was put together
     UniqueConstraint("notificationid", "channel", name="analytics_deliveries_key"),
     Index("analytics_deliveries_due", "timesent", "timenext"),
 )
@@ -261,6 +280,60 @@ PREFERENCES = _table(
     Column("channel", String(20), nullable=False),
     Column("enabled", Integer, nullable=False),
     UniqueConstraint("userid", "channel", name="analytics_preferences_key"),
+)
+
+FOLLOW_UPS = _table(
+    "analytics_follow_ups",  # what teachers do about students, apart from what they say of predictions
+    _whole("courseid"),
+    _whole("studentid"),
+    _whole("userid"),  # who did it
+    Column("kind", String(20), nullable=False, comment="message, note, contacted, resolved, snoozed or reopened"),
+    Column("text", LONG),
+    _whole("until", null=True),  # of a student who is snoozed
+    _whole("predictionid", null=True),  # the insight at that time, and the probability it had
+    Column("probability", Double()),
+    Column("batch", String(32), nullable=False, comment="the same for what was done at once, to be undone at once"),
+    _whole("timecreated"),
+    _whole("timeundone", null=True),
+    Index("analytics_follow_ups_course", "courseid", "studentid"),
+    Index("analytics_follow_ups_batch", "batch"),
+)
+
+MESSAGES = _table(
+    "analytics_messages",  # to students, sent from here; what they say is kept with the follow-up
+    _whole("followupid"),
+    Column("channel", String(20), nullable=False, comment="moodle or email"),
+    Column("address", LONG, nullable=False, comment="of an e-mail; empty once nothing is to be sent any more"),
+    Column("replyto", LONG, nullable=False),
+    Column("subject", LONG, nullable=False),
+    Column("text", LONG, nullable=False, comment="as sent; empty once nothing is to be sent any more"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _whole("timenext"),  # when it is to be tried
+    _whole("timebegun", null=True),  # while it is being sent, or was when its sender was killed
+    _whole("timesent", null=True),
+    Column("error", LONG),
+    UniqueConstraint("followupid", name="analytics_messages_key"),
+    Index("analytics_messages_due", "timesent", "timenext"),
+)
+
+TEMPLATES = _table(
+    "analytics_templates",  # of messages to students
+    _whole("courseid", null=True),  # null: of no course
+    _whole("userid", null=True),  # null: of no person, but of all teachers of the course or the site
+    Column("name", String(255), nullable=False),
+    Column("subject", LONG, nullable=False),
+    Column("text", LONG, nullable=False),
+    _whole("timemodified"),
+    _whole("usermodified"),
+    Index("analytics_templates_place", "courseid", "userid"),
+)
+
+CHOICES = _table(
+    "analytics_choices",  # what people have chosen for themselves
+    _whole("userid"),
+    Column("name", String(100), nullable=False),
+    Column("value", LONG, nullable=False),
+    UniqueConstraint("userid", "name", name="analytics_choices_key"),
 )
 
 RUNS = _table(

@@ -36,12 +36,14 @@ MANAGE_MODELS = "moodle/analytics:managemodels"
 LIST_INSIGHTS = "moodle/analytics:listinsights"
 LIST_OWN_INSIGHTS = "moodle/analytics:listowninsights"
 ACCESS_ALL_GROUPS = "moodle/site:accessallgroups"
+VIEW_GRADES = "moodle/grade:viewall"
 
 _DEFAULT_ROLES = {
     MANAGE_MODELS: ("manager",),
     LIST_INSIGHTS: ("manager", "editingteacher", "teacher"),
     LIST_OWN_INSIGHTS: ("user",),
     ACCESS_ALL_GROUPS: ("manager", "editingteacher"),
+    VIEW_GRADES: ("manager", "editingteacher", "teacher"),
 }
 """Archetypes allowed by default, for a site whose table of permissions is missing."""
 

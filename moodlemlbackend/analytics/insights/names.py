@@ -92,3 +92,14 @@ def indicator_name(indicator: str, label: str = "") -> str:
     if indicator == TIME:
         return words.say("time")
     return say("indicator", indicator) if known(f"indicator {indicator}") else label or indicator
+
+
+def module_of(indicator: str) -> str:
+    """The type of activities of which an indicator gives cognitive depth or social breadth; empty for others."""
+    of_module = _OF_MODULE.fullmatch(indicator)
+    return of_module[1] if of_module else ""
+
+
+def module_name(module: str) -> str:
+    """What people call activities of a type."""
+    return say(f"module {module}") if known(f"module {module}") else module

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.definitions import could_be_known
 from moodlemlbackend.analytics.features.feature_matrix import headers
 from moodlemlbackend.analytics.features.static_predictions import predict_static
@@ -167,7 +168,8 @@ class Prediction:
             return
         with self._run_result.stage("prediction"):
             predicted = backend.predict(self._workspace, self._model, merged.path)
-            rows, positions, moments = self._predicted(merged, predicted)
+            rows, positions, moments, bounds = self._predicted(merged, predicted)
+            risks = self._risks(predicted, moments, bounds)
             withheld = self._withheld(predicted, moments, positions)
         explanations: dict[int, dict[str, Any]] = {}
         if self._records.explains:
@@ -175,12 +177,15 @@ class Prediction:
                 explanations = self._explain(rows, predicted, positions)
         with self._run_result.stage("insights"):
             contexts = {context for context, _ in moments}
-            self._keep(Outcome(rows, explanations, merged=merged, contexts=contexts, withheld=withheld))
+            self._keep(Outcome(rows, explanations, merged=merged, contexts=contexts, withheld=withheld, risks=risks))
 
     def _predicted(
         self, merged: DatasetFile, predicted: PredictedSamples
-    ) -> tuple[list[dict[str, Any]], list[int], list[Moment]]:
-        """Rows of the predictions that are news, which of those predicted they are, and context and range of each."""
+    ) -> tuple[list[dict[str, Any]], list[int], list[Moment], list[tuple[int, int]]]:
+        """Rows of the predictions that are news, and which of those predicted they are.
+
+        Then context and number of the range of every prediction, and when the range begins and ends.
+        """
         contexts: dict[int, int] = {}
         ranges: dict[str, tuple[int, int]] = {}
         for part in self._records.parts_of(merged):
@@ -188,23 +193,51 @@ class Prediction:
                 contexts[int(sample)] = context
                 for index, bounds in part.details["ranges"].items():
                     ranges[f"{sample}-{index}"] = bounds
-        rows, positions, moments = [], [], []
+        rows, positions, moments, bounds = [], [], [], []
         for position, (unique, label, decision_score) in enumerate(predicted.predictions):
             prediction, score = float(label), float(decision_score)
             sample, _, index = unique.rpartition("-")
             moments.append((contexts[int(sample)], int(index)))
+            bounds.append(ranges[unique])
             if not self._is_news(prediction, score):
                 continue
             cells = map(_shortest, predicted.features[position])
             rows.append(
                 self._row(
                     int(sample), int(index), prediction, score,
-                    contextid=moments[-1][0], bounds=ranges[unique],
+                    contextid=moments[-1][0], bounds=bounds[-1],
                     calculations=dict(zip(predicted.columns, cells, strict=True)),
                 )
             )  # fmt: skip
             positions.append(position)
-        return rows, positions, moments
+        return rows, positions, moments, bounds
+
+    def _risks(
+        self, predicted: PredictedSamples, moments: Sequence[Moment], bounds: Sequence[tuple[int, int]]
+    ) -> list[dict[str, Any]]:
+        """The risk of every student who was predicted, by column; nothing of a target that is not about risk."""
+        if not definitions.has_past(self._target.id) or not self._records.explains:
+            return []
+        probabilities, likely = predicted.risks()
+        now, threshold = self._workspace.clock(), float(predicted.model.threshold)
+        return [
+            {
+                "modelid": self._model.id,
+                "contextid": contextid,
+                "sampleid": int(sample.rpartition("-")[0]),
+                "rangeindex": index,
+                "probability": float(probabilities[position]),
+                "low": None if likely is None else float(likely[position, 0]),
+                "high": None if likely is None else float(likely[position, 1]),
+                "threshold": threshold,
+                "timestart": bounds[position][0],
+                "timeend": bounds[position][1],
+                "timecreated": now,
+            }
+            for position, ((contextid, index), (sample, *_)) in enumerate(
+                zip(moments, predicted.predictions, strict=True)
+            )
+        ]
 
     def _withheld(
         self, predicted: PredictedSamples, moments: Sequence[Moment], flagged: Sequence[int]

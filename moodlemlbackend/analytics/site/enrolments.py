@@ -25,6 +25,11 @@ def user_enrolments(site: Site, courses: Sequence[int]) -> dict[int, Integers]:
     )
 
 
+def users_enrolled(site: Site, enrolments: Sequence[int]) -> dict[int, int]:
+    """The user of each of these user enrolments that is still there."""
+    return dict(site.database.rows("SELECT id, userid FROM {user_enrolments} WHERE id IN :ids", ids=enrolments))
+
+
 def enrolled_courses(site: Site, users: Sequence[int], now: int) -> list[tuple[int, int]]:
     """User and course of the enrolments in force at a time."""
     rows = site.database.rows(

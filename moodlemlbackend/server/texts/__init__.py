@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from moodlemlbackend.language.numbers import number
 from moodlemlbackend.language.texts import Texts
-from moodlemlbackend.server.texts import common, managers, recipients, teachers
+from moodlemlbackend.server.texts import acting, common, courses, managers, recipients, student, students, teachers
 
-ENGLISH = {**common.ENGLISH, **teachers.ENGLISH, **managers.ENGLISH, **recipients.ENGLISH}
+_ROOMS = (common, acting, teachers, students, student, managers, courses, recipients)
+
+ENGLISH = {name: text for room in _ROOMS for name, text in room.ENGLISH.items()}
 
 _TEXTS = Texts(ENGLISH)
 

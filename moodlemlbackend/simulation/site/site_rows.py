@@ -32,6 +32,7 @@ _CAPABILITIES = {
     "moodle/course:view": (50, ("manager",)),
     "moodle/course:viewhiddencourses": (50, ("teacher", "editingteacher", "manager", "coursecreator")),
     "moodle/course:viewparticipants": (50, ("student", "teacher", "editingteacher", "manager")),
+    "moodle/grade:viewall": (50, ("teacher", "editingteacher", "manager")),
     "moodle/site:accessallgroups": (50, ("editingteacher", "manager")),
     "moodle/site:viewparticipants": (10, ("manager",)),
     "report/outline:view": (50, ("teacher", "editingteacher", "manager")),

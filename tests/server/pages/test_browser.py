@@ -37,6 +37,7 @@ def addresses(server, prepared):
         "refusal": ("sam", "/analytics"),
         "models": ("manager", "/analytics"),
         "recipients": ("manager", "/analytics/notifications"),
+        "courses": ("manager", "/analytics/courses"),
         "model": ("manager", model),
         "static": ("manager", f"/analytics/models/{prepared.static}"),
         "log": ("manager", f"{model}/log"),

@@ -24,15 +24,20 @@ from fixtures.paths import posix
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import facts
 from moodlemlbackend.analytics.db.history import begin_run, end_run, log_evaluation
+from moodlemlbackend.analytics.db.notifications import Delivery
 from moodlemlbackend.analytics.db.schema import EXPLANATIONS, PREDICTIONS
 from moodlemlbackend.analytics.insights.messages import NewPrediction, write_messages
 from moodlemlbackend.analytics.models import backtest_fact, most_flagged_fact
+from moodlemlbackend.analytics.notifications import mailing, outbox
+from moodlemlbackend.analytics.notifications.digest import compose
+from moodlemlbackend.analytics.notifications.message import Message, Recipient
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.language import preferred, speaking
 from moodlemlbackend.server.jobs.page_runs import PageRun, Step
 from moodlemlbackend.server.pages.login import launch_page
 from moodlemlbackend.server.pages.rendering import TEMPLATES
 from moodlemlbackend.server.pages.site import (
+    courses,
     managers,
     model_forms,
     notifications,
@@ -106,8 +111,9 @@ def settings(prepared, tmp_path):
     with closing(sqlite3.connect(tmp_path / "work" / "store.sqlite")) as store, store:
         store.execute("UPDATE analytics_notifications SET subject = 'Тема', fullmessage = 'Текст'")
     return AnalyticsSettings(
-        site=f"sqlite:///{tmp_path / 'site.sqlite'}", directory=str(tmp_path / "work"), wwwroot=WWWROOT
-    )
+        site=f"sqlite:///{tmp_path / 'site.sqlite'}", directory=str(tmp_path / "work"), wwwroot=WWWROOT,
+        notifications=True, smtp_host="mail.example",
+    )  # fmt: skip
 
 
 def fill(ctx, prepared):
@@ -141,7 +147,12 @@ def pages_of(ctx, prepared):
     yield teachers.context(ctx, teachers.InsightsQuery(prepared.course, done="notapplicable", about=ids))
     yield teachers.dealt_with(ctx, prepared.course)
     yield teachers.insight(ctx, ids[0], "takeback")
-    yield notifications.index(ctx, "read")
+    with ctx.workspace.store.write() as connection:
+        to = Recipient(ctx.person.id, "Ада", "Ада", "a@b.org")
+        outbox.put(connection, ctx.workspace, [Message(to, model, prepared.course, 1, "Тема", "Текст", "", "")])
+        mailing.choose(connection, ctx.person.id, digest="weekly", quiet_hours="18:00-08:00")
+    yield (page := notifications.index(ctx, "read"))
+    assert page.values["mails"].coming
     yield managers.index(ctx)
     yield model_forms.new(ctx, "")
     yield model_forms.new(ctx, DROPOUT)
@@ -152,6 +163,8 @@ def pages_of(ctx, prepared):
     archive.write_bytes(packages.export(ctx, model, weights=False).body)
     yield packages.receive(ctx, archive)
     yield recipients.index(ctx, 1)
+    for query in (courses.CoursesQuery(), courses.CoursesQuery(text="?", show="over")):
+        yield courses.index(ctx, query)
     for modelid in (model, prepared.static):
         yield managers.model(ctx, modelid, "stop")
         yield managers.invalid(ctx, modelid, 1)
@@ -284,10 +297,22 @@ def test_nothing_in_a_mail_bypasses_the_catalogues(settings, prepared, catalogue
     catalogue(PSEUDO, pseudo_messages())
     sent = mails(settings, prepared, PSEUDO)
     assert {"course_dropout", "upcoming_activities_due"} <= {target for target, found in sent.items() if found}
-    for message in chain.from_iterable(sent.values()):
-        assert f'<html lang="{PSEUDO}" dir="rtl"><body>' in message.html
-        for text in (message.subject, *message.text.splitlines()):
+    written = [*chain.from_iterable(sent.values())]
+    by_reader = {message.to.id: [other for other in written if other.to == message.to] for message in written}
+    for mail in (*written, *(gathered(settings, messages) for messages in by_reader.values())):
+        assert f'<html lang="{PSEUDO}" dir="rtl"><body>' in mail.html
+        for text in (mail.subject, *mail.text.splitlines()):
             assert not left_in_english(re.sub(r"https?://\S+|mailto:\S+", "", text))
+
+
+def gathered(settings, messages):
+    """The digest of messages to one person."""
+    deliveries = [
+        Delivery(number, "email", "a@b.org", 0, message.to.id, number, message.subject, message.text, message.html,
+                 message.url, json.dumps({**message.data, "recipient": vars(message.to)}), 0, message.predictionid)
+        for number, message in enumerate(messages)
+    ]  # fmt: skip
+    return compose(replace(settings, pages_url="https://insights.example"), deliveries, {})
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,9 @@ MOST_LESSON_ENDS = 2
 Flags = npt.NDArray[np.bool_]
 
 
-class _CommunityOfInquiry(CourseIndicator):
+class CommunityOfInquiry(CourseIndicator):
+    """One of the two indicators of a type of activities."""
+
     requires = frozenset({"course"})
 
     def __init__(self, module: Module) -> None:
@@ -77,14 +79,14 @@ class _CommunityOfInquiry(CourseIndicator):
         return _score(levels[:, where], potentials[where], due)
 
 
-class CognitiveDepth(_CommunityOfInquiry):
+class CognitiveDepth(CommunityOfInquiry):
     """How deeply: looked at, contributed, took notice of feedback, answered it, submitted again."""
 
     short_name = "cognitive_depth"
     cognitive = True
 
 
-class SocialBreadth(_CommunityOfInquiry):
+class SocialBreadth(CommunityOfInquiry):
     """How broadly: alone, or with others."""
 
     short_name = "social_breadth"
@@ -135,7 +137,7 @@ def _participation(course: Course, users: Integers | None, ranges: Ranges) -> _P
 
 def _take_part(course: Course, users: Integers | None, ranges: Ranges) -> _Participation:
     activities = course.activities
-    footprints = _Footprints(course.logs(ranges.bounds), activities, ranges)
+    footprints = Footprints(course.logs(ranges.bounds), activities, ranges)
     seen, wrote = footprints.who(users)
     rules = _FeedbackRules(course, footprints)
     cognitive_potential, social_potential = potential_levels(activities)
@@ -151,7 +153,7 @@ def _take_part(course: Course, users: Integers | None, ranges: Ranges) -> _Parti
     )
 
 
-class _Footprints:
+class Footprints:
     """The groups of a course's logs that lie in activities, and the ranges in which they lie.
 
     ``activity``, ``user`` (a position among the logs' users), ``last`` and the like are of shape (groups,);
@@ -205,7 +207,7 @@ class _Footprints:
 class _FeedbackRules:
     """Whether anybody took notice of feedback in an activity: if one did, Moodle grants it to all who were there."""
 
-    def __init__(self, course: Course, footprints: _Footprints) -> None:
+    def __init__(self, course: Course, footprints: Footprints) -> None:
         self._footprints = footprints
         self._activities = course.activities
         present = {name: MODULES[name] for name in set(self._activities.modules) if name in MODULES}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
@@ -20,6 +21,9 @@ from moodlemlbackend.errors import IndicatorError
 MINIMUM, MAXIMUM = -1.0, 1.0
 """Every value lies between these."""
 
+LEAST_CLASSMATES = 5
+"""With fewer nobody is compared with the course."""
+
 Values = npt.NDArray[np.float64]
 """Values of an indicator: (ranges, samples), NaN for null."""
 
@@ -33,6 +37,27 @@ class Kind(Enum):
     """Anything between: a column rounded to two decimals, and one with the mean of the analysable's samples."""
     DISCRETE = "discrete"
     """One of ``classes``: a column of 0 and 1 for each."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A student's count; ``low`` and ``high`` are the course's 25th and 75th percentile without the student.
+
+    They are None where fewer than :data:`LEAST_CLASSMATES` classmates can be compared. More than half of the classmates
+    lie between the two, both included.
+    """
+
+    own: int
+    low: int | None = None
+    high: int | None = None
+
+
+@dataclass(frozen=True)
+class OwnCounts:
+    """What is counted of one student for an indicator: its value, and its :meth:`Indicator.counts` by name."""
+
+    value: float
+    counts: Mapping[str, Compared]
 
 
 class Indicator(ABC):
@@ -64,6 +89,14 @@ class Indicator(ABC):
     def calculate(self, samples: AnalysableSamples, ranges: Ranges) -> Values:
         """Return the values, -1 to 1 and NaN for null, in the shape (ranges, samples)."""
 
+    def counts(self, samples: AnalysableSamples, ranges: Ranges) -> Mapping[str, npt.ArrayLike]:  # noqa: ARG002
+        """Whole numbers by name, of the shape (ranges, samples), that :meth:`sentence` will need to name."""
+        return {}
+
+    def sentence(self, own: OwnCounts) -> str | None:  # noqa: ARG002
+        """Say in the reader's language what a student did, for people; None leaves that to the indicator's name."""
+        return None
+
 
 class CourseIndicator(Indicator):
     """An indicator of samples that belong to courses, calculated course by course."""
@@ -81,6 +114,17 @@ class CourseIndicator(Indicator):
             made = self.of_course(course, users, ranges)
             values[:, where] = shaped(self, made, (len(ranges), len(where)), course.name)
         return values
+
+    def counts(self, samples: AnalysableSamples, ranges: Ranges) -> Mapping[str, npt.ArrayLike]:
+        """Those of the only course of some samples."""
+        [course] = samples.courses
+        return self.counts_of_course(course, samples.users, ranges)
+
+    def counts_of_course(
+        self, course: Course, users: Integers | None, ranges: Ranges  # noqa: ARG002
+    ) -> Mapping[str, npt.ArrayLike]:  # fmt: skip
+        """Whole numbers by name, of the shape (ranges, users), that :meth:`sentence` will need to name."""
+        return {}
 
     @abstractmethod
     def of_course(self, course: Course, users: Integers | None, ranges: Ranges) -> Values:

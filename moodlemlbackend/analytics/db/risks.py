@@ -1,0 +1,164 @@
+"""The risk of every student who was predicted, flagged or not, range by range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import case, delete, func, select
+
+from moodlemlbackend.analytics.db.schema import MODELS, RISKS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from typing import Any
+
+    from sqlalchemy import ColumnElement, Connection
+
+_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Risk:
+    """What a model predicted of a student in a range.
+
+    Attributes
+    ----------
+    probability, threshold
+        calibrated probability of class 1, and the one from which on the model predicted class 1.
+    low, high
+        the probability in 8 of 10 courses lies between these; None where the model does not know.
+    start, end, created
+        the range, and when it was predicted; Unix times.
+    """
+
+    modelid: int
+    sampleid: int
+    rangeindex: int
+    probability: float
+    low: float | None
+    high: float | None
+    threshold: float
+    start: int
+    end: int
+    created: int
+
+
+@dataclass(frozen=True)
+class CourseRisks:
+    """How many students of a course's context are at high, medium and low risk by their last predictions.
+
+    ``predicted`` is the time of the newest of these, a Unix time.
+    """
+
+    contextid: int
+    high: int
+    medium: int
+    low: int
+    predicted: int
+
+    @property
+    def students(self) -> int:
+        """All who were predicted."""
+        return self.high + self.medium + self.low
+
+
+_COLUMNS = tuple(
+    RISKS.c[name]
+    for name in (
+        "modelid", "sampleid", "rangeindex", "probability", "low", "high", "threshold", "timestart", "timeend",
+        "timecreated",
+    )
+)  # fmt: skip
+
+
+def insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write risks, each by column."""
+    for start in range(0, len(rows), _AT_ONCE):
+        connection.execute(RISKS.insert(), [*rows[start : start + _AT_ONCE]])
+
+
+def in_context(
+    connection: Connection, contextid: int, modelid: int, sampleids: Collection[int] | None = None
+) -> dict[int, list[Risk]]:
+    """Every risk that a model predicted in a course's context, by sample, the first range first.
+
+    ``sampleids`` limits them to some samples.
+    """
+    query = select(*_COLUMNS).where(RISKS.c.contextid == contextid, RISKS.c.modelid == modelid)
+    if sampleids is not None:
+        query = query.where(RISKS.c.sampleid.in_(sorted(sampleids)))
+    by_range: dict[tuple[int, int], Risk] = {}
+    for row in connection.execute(query.order_by(RISKS.c.sampleid, RISKS.c.rangeindex, RISKS.c.id)):
+        by_range[row.sampleid, row.rangeindex] = Risk(*row)
+    by_sample: dict[int, list[Risk]] = {}
+    for (sampleid, _), risk in by_range.items():
+        by_sample.setdefault(sampleid, []).append(risk)
+    return by_sample
+
+
+def by_course(connection: Connection, modelid: int, minimum_score: float) -> list[CourseRisks]:
+    """Count the students of each course that a model has predicted in, by the last prediction of each.
+
+    A student is at high risk from the decision score ``minimum_score`` on, and at low risk as far below the threshold.
+    """
+    last = (
+        select(func.max(RISKS.c.id).label("id"))
+        .where(RISKS.c.modelid == modelid)
+        .group_by(RISKS.c.contextid, RISKS.c.sampleid)
+        .subquery()
+    )
+    high, low = _scored(minimum_score), ~_scored(1 - minimum_score)
+    query = (
+        select(
+            RISKS.c.contextid, func.sum(case((high, 1), else_=0)), func.sum(case((low, 1), else_=0)), func.count(),
+            func.max(RISKS.c.timecreated),
+        )
+        .join(last, last.c.id == RISKS.c.id)
+        .group_by(RISKS.c.contextid)
+    )  # fmt: skip
+    return [
+        CourseRisks(contextid, int(high), int(students - high - low), int(low), predicted)
+        for contextid, high, low, students, predicted in connection.execute(query)
+    ]
+
+
+def at_high_risk(
+    connection: Connection, modelid: int, contextids: Collection[int], minimum_score: float
+) -> dict[int, dict[int, int]]:
+    """When the samples at high risk were last predicted, Unix times, by context and sample; as :func:`by_course`."""
+    chosen = RISKS.c.modelid == modelid, RISKS.c.contextid.in_(sorted(contextids))
+    last = select(func.max(RISKS.c.id)).where(*chosen).group_by(RISKS.c.contextid, RISKS.c.sampleid)
+    query = select(RISKS.c.contextid, RISKS.c.sampleid, RISKS.c.timecreated)
+    by_context: dict[int, dict[int, int]] = {}
+    for contextid, sampleid, time in connection.execute(query.where(RISKS.c.id.in_(last), _scored(minimum_score))):
+        by_context.setdefault(contextid, {})[sampleid] = time
+    return by_context
+
+
+def _scored(score: float) -> ColumnElement[bool]:
+    """Whether a decision score is at least as high; said without logarithms, which not every database has."""
+    probability, threshold = RISKS.c.probability, RISKS.c.threshold
+    return probability * (1 - threshold) * (1 - score) >= threshold * (1 - probability) * score
+
+
+def models_in(connection: Connection, contextid: int) -> list[int]:
+    """Ids of the enabled, trained models that have predicted in a context, those that predicted last first."""
+    in_force = MODELS.c.enabled == 1, MODELS.c.trained == 1
+    query = (
+        select(RISKS.c.modelid)
+        .where(RISKS.c.contextid == contextid, RISKS.c.modelid.in_(select(MODELS.c.id).where(*in_force)))
+        .group_by(RISKS.c.modelid)
+        .order_by(func.max(RISKS.c.timecreated).desc(), RISKS.c.modelid)
+    )
+    return [*connection.execute(query).scalars()]
+
+
+def contexts(connection: Connection) -> set[int]:
+    """Ids of the contexts in which students were predicted."""
+    return set(connection.execute(select(RISKS.c.contextid).distinct()).scalars())
+
+
+def forget(connection: Connection, contextids: Sequence[int]) -> None:
+    """Delete the risks in contexts."""
+    connection.execute(delete(RISKS).where(RISKS.c.contextid.in_(contextids)))

@@ -1,0 +1,133 @@
+"""What a person may see of a course: its models about students, its students, and whether their grades."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.db import risks
+from moodlemlbackend.analytics.features import definitions
+from moodlemlbackend.analytics.features.analysables import facts
+from moodlemlbackend.analytics.insights import listing
+from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, VIEW_GRADES
+from moodlemlbackend.analytics.site.contexts import course_context
+from moodlemlbackend.analytics.site.names import format_name
+from moodlemlbackend.analytics.site.people import profiles
+from moodlemlbackend.analytics.students.student import Student
+from moodlemlbackend.errors import RequestError
+from moodlemlbackend.server.texts import say
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from moodlemlbackend.analytics.models import AnalyticsModel
+    from moodlemlbackend.analytics.site.site import CourseRow
+    from moodlemlbackend.server.pages.site.request_context import RequestContext
+
+_DROPOUT = r"\core_course\analytics\target\course_dropout"
+
+
+@dataclass(frozen=True)
+class CourseAccess:
+    """What a person may see of a course.
+
+    Attributes
+    ----------
+    name, short_name
+        in the reader's language.
+    models
+        those whose predictions in the course the person may read: about dropping out first, then the latest.
+    students
+        those whom the person may see, by user id.
+    sees_grades
+        whether the person may see other people's grades in the course.
+    own_groups
+        whether separate groups limit the person to some of the students.
+    """
+
+    course: CourseRow
+    name: str
+    short_name: str
+    models: Sequence[AnalyticsModel]
+    students: Mapping[int, Student]
+    sees_grades: bool
+    own_groups: bool
+
+    @property
+    def contextid(self) -> int:
+        """The course's context."""
+        return self.course.context
+
+    def student_of(self, sampleid: int) -> Student | None:
+        """The student of an enrolment; None when the person may not see it."""
+        return next((student for student in self.students.values() if sampleid in student.enrolments), None)
+
+
+def open_course(ctx: RequestContext, courseid: int) -> CourseAccess:
+    """What the person of a request may see of a course.
+
+    Raises
+    ------
+    RequestError
+        404 for a course that there is none of, or whose insights the person may not list.
+    """
+    contextid = course_context(ctx.site, courseid)
+    if contextid is None or not ctx.capabilities.may(ctx.person.id, LIST_INSIGHTS, contextid):
+        raise _no_course()
+    row = next((course for course in ctx.site.courses if course.id == courseid), None)
+    if row is None:
+        raise _no_course()
+    enrolments, own_groups = _enrolments(ctx, row)
+    full, short = (format_name(name, ctx.site.language) for name in (row.fullname, row.shortname))
+    return CourseAccess(
+        course=row,
+        name=full or short,
+        short_name=short,
+        models=_models(ctx, contextid),
+        students=_students(ctx, enrolments),
+        sees_grades=ctx.capabilities.may(ctx.person.id, VIEW_GRADES, contextid),
+        own_groups=own_groups,
+    )
+
+
+def _no_course() -> RequestError:
+    return RequestError(say("no such course"), 404)
+
+
+def _models(ctx: RequestContext, contextid: int) -> list[AnalyticsModel]:
+    with ctx.workspace.store.read() as connection:
+        ids = risks.models_in(connection, contextid)
+        by_id = models.by_id(connection, ids)
+    known = [by_id[modelid] for modelid in ids if modelid in by_id and definitions.has_target(by_id[modelid].target)]
+    readable = {
+        target: bool(listing.readable(ctx.capabilities, ctx.person.id, target, [contextid]))
+        for target in {model.target for model in known}
+    }
+    return sorted((model for model in known if readable[model.target]), key=lambda model: model.target != _DROPOUT)
+
+
+def _enrolments(ctx: RequestContext, row: CourseRow) -> tuple[dict[int, list[int]], bool]:
+    """Active enrolments of the students whom the person may see, by user; and whether separate groups limit them."""
+    every = facts.enrolments(ctx.site, [row]).get(row.id)
+    if every is None:
+        return {}, False
+    learners = set(facts.students(ctx.site, [row]).get(row.id, facts.NOBODY).tolist())
+    limits = ctx.capabilities.own_groups({row.context: [ctx.person.id]})
+    limit: Collection[int] | None = limits.get((row.context, ctx.person.id))
+    by_user: dict[int, list[int]] = {}
+    active = every.active(ctx.workspace.clock())
+    for enrolment, user in zip(every.ids[active].tolist(), every.users[active].tolist(), strict=True):
+        if user in learners and (limit is None or enrolment in limit):
+            by_user.setdefault(user, []).append(enrolment)
+    return by_user, limit is not None
+
+
+def _students(ctx: RequestContext, enrolments: Mapping[int, Sequence[int]]) -> dict[int, Student]:
+    return {
+        profile.id: Student(
+            profile.id, tuple(sorted(enrolments[profile.id])), profile.first_name, profile.last_name, profile.email,
+            profile.wants_email,
+        )
+        for profile in profiles(ctx.site, enrolments)
+    }  # fmt: skip

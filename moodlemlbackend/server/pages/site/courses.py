@@ -1,0 +1,106 @@
+"""The courses of the site, for managers: where students are at risk, and whether somebody acts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from moodlemlbackend.analytics import models
+from moodlemlbackend.analytics.features import definitions
+from moodlemlbackend.analytics.lifecycle import most_flagged
+from moodlemlbackend.analytics.students.courses import courses_at_risk, loads
+from moodlemlbackend.errors import RequestError
+from moodlemlbackend.server import limits
+from moodlemlbackend.server.pages.site.responses import Page
+from moodlemlbackend.server.texts import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from moodlemlbackend.analytics.lifecycle.most_flagged import MostFlagged
+    from moodlemlbackend.analytics.models import AnalyticsModel
+    from moodlemlbackend.analytics.students.courses import CourseAtRisk, Load
+    from moodlemlbackend.server.pages.site.request_context import RequestContext
+
+_ORDERS: dict[str, Callable[[CourseAtRisk], tuple[object, ...]]] = {
+    "risk": lambda course: (-course.risks.high, -course.share),
+    "share": lambda course: (-course.share, -course.risks.high),
+    "predicted": lambda course: (-course.risks.predicted,),
+    "name": lambda _: (),
+}
+"""Ways to sort; courses that are alike go by name."""
+
+GOING_ON, OVER, WITHHELD = "on", "over", "withheld"
+
+
+@dataclass(frozen=True)
+class CoursesQuery:
+    """Which courses are asked for: of a model, with a text in their names, sorted, and a page of them.
+
+    ``show`` is one of ``on`` (going on), ``over``, and ``withheld`` (going on, and the model does not fit).
+    """
+
+    model: int | None = None
+    text: str = ""
+    sort: str = "risk"
+    show: str = GOING_ON
+    page: int = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """A course with what is left to do there, and why no one was notified about it, if so."""
+
+    course: CourseAtRisk
+    load: Load
+    withheld: MostFlagged | None
+
+
+def index(ctx: RequestContext, query: CoursesQuery) -> Page:
+    """The courses in which a model has predicted, a page of them."""
+    ctx.require_manager()
+    with ctx.workspace.store.read() as connection:
+        predicting = [model for model in models.listed(connection, trained=True) if definitions.has_past(model.target)]
+    model = _chosen(predicting, query.model)
+    values: dict[str, Any] = {
+        "models": predicting, "model": model, "query": query, "rows": [], "number": 0, "pages": 1,
+    }  # fmt: skip
+    if model is None:
+        return Page("courses.html", values)
+    with ctx.workspace.store.read() as connection:
+        withheld = {
+            course.context: course for course in most_flagged.listed(connection, model.id, ctx.workspace.clock())
+        }
+    every = courses_at_risk(ctx.workspace, ctx.site, model, over=query.show == OVER)
+    wanted = query.text.casefold()
+    courses = [
+        course
+        for course in every
+        if wanted in course.name.casefold() and (query.show != WITHHELD or course.row.context in withheld)
+    ]
+    order = _ORDERS.get(query.sort, _ORDERS["risk"])
+    courses.sort(key=lambda course: (*order(course), course.name.casefold(), course.row.id))
+    first = (query.page - 1) * limits.PAGE_COURSES
+    shown = courses[first : first + limits.PAGE_COURSES]
+    load = loads(ctx.workspace, ctx.site, model, shown)
+    values |= {
+        "rows": [Row(course, load[course.row.id], withheld.get(course.row.context)) for course in shown],
+        "number": len(courses),
+        "pages": max(1, -(-len(courses) // limits.PAGE_COURSES)),
+        "totals": {
+            "students": sum(course.risks.students for course in courses),
+            "high": sum(course.risks.high for course in courses),
+            "withheld": len(withheld),
+        },
+    }
+    return Page("courses.html", values)
+
+
+def _chosen(predicting: Sequence[AnalyticsModel], modelid: int | None) -> AnalyticsModel | None:
+    """The model that is asked for, else the first that is enabled; RequestError of 404 when there is none of the id."""
+    if modelid is None:
+        return next((model for model in predicting if model.enabled), next(iter(predicting), None))
+    chosen = next((model for model in predicting if model.id == modelid), None)
+    if chosen is None:
+        raise RequestError(say("courses no model"), 404)
+    return chosen
