@@ -101,10 +101,17 @@ def read_evidence(
     }
 
 
-def insights_url(settings: AnalyticsSettings, modelid: int | None, contextid: int, courseid: int = 0) -> str:
-    """Where a context's insights, of one model or of all, are read: in our own pages, else the course in Moodle."""
+def insights_url(
+    settings: AnalyticsSettings, modelid: int | None, contextid: int, courseid: int = 0, *, students: bool = False
+) -> str:
+    """Where a context's insights, of one model or of all, are read: in our own pages, else the course in Moodle.
+
+    Those about ``students`` are on the course's page.
+    """
+    of_model = {} if modelid is None else {"model": modelid}
+    if settings.pages_url and courseid and students:
+        return f"{settings.pages_url}/courses/{courseid}" + (f"?{urlencode(of_model)}" if of_model else "")
     if settings.pages_url:
-        of_model = {} if modelid is None else {"model": modelid}
         return f"{settings.pages_url}/insights?{urlencode({**of_model, 'context': contextid})}"
     return f"{settings.wwwroot}/course/view.php?id={courseid}" if settings.wwwroot and courseid else settings.wwwroot
 
@@ -180,7 +187,7 @@ def _message(
     channels: Sequence[str],
     evidence: Evidence,
 ) -> Message:
-    settings = workspace.settings
+    settings, students = workspace.settings, definitions.has_past(model.target)
     shown = [] if predictionid else group[:MOST_NAMED]
     lines = [*(_line(model, prediction, samples.get(prediction.sampleid), evidence) for prediction in shown), *more]
     if len(group) > len(shown) > 0:
@@ -192,11 +199,11 @@ def _message(
         offered = [(action.label, action.url) for action in links]
         url = url or (offered[0][1] if offered else "")
     else:
-        url = insights_url(settings, model.id, contextid, courseid)
+        url = insights_url(settings, model.id, contextid, courseid, students=students)
         if url:
             offered = [(say("view") if settings.pages_url else say("view course"), url)]
     greeting, body = say("greeting", name=recipient.first_name), say("body", model.target, context=context)
-    in_context = insights_url(settings, None, contextid, courseid)
+    in_context = insights_url(settings, None, contextid, courseid, students=students)
     return Message(
         to=recipient,
         modelid=model.id,

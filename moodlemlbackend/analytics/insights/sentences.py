@@ -36,6 +36,9 @@ _WITHOUT_LOGS = (f"{_COURSE}activities_due", f"{_USER}user_profile_set", f"{_USE
 HANDED_IN = "assign"
 """The type of activities whose work is handed in."""
 
+SEVERAL = 2
+"""Stands for any number that asks for the plural."""
+
 SAME = 0.005
 """Values that differ by less are the same with two decimals."""
 
@@ -155,8 +158,10 @@ def _compared(fact: str, name: str, count: Compared, variant: str = "") -> str:
     if count.low is None or count.high is None:
         return fact
     ends = number(count.low), number(count.high)
-    between = ends[0] if ends[0] == ends[1] else say("between", low=ends[0], high=ends[1])
-    return say("compared", fact=fact, comparison=say(name, variant, number=between))
+    same = count.low == count.high
+    between = ends[0] if same else say("between", low=ends[0], high=ends[1])
+    comparison = say(name, variant, number=between, count=count.low if same else SEVERAL)
+    return say("compared", fact=fact, comparison=comparison)
 
 
 # What else a student did.

@@ -6,7 +6,7 @@ _COURSE = {
     "no such course": "There is no such course, or you may not see insights in it.",
     "back to courses": "All courses",
     "course predicted": "Predicted {day} by “{model}”.",
-    "course as of": "Everything else is as of {time}.",
+    "course as of": "As of {time}",
     "course insights": "Insight by insight",
     "course csv": "Download as CSV",
     "course model": "Model",
@@ -18,7 +18,7 @@ _COURSE = {
     "course urgent show one": "Show the student",
     "course overview": "Overview",
     "course bands now": "Risk now",
-    "course bands history": "Risk in the course so far",
+    "course bands history": "So far",
     "course bands until": "until {day}",
     "course bands counts": "{high} high, {medium} medium, {low} low, {none} not predicted",
     "band high": "High",
@@ -31,8 +31,7 @@ _COURSE = {
     "course activity then": "in earlier courses: {share}",
     "course activity none": "There is nothing to show before the first week is over.",
     "course activity earlier": (
-        "Dashed line: earlier courses of the same kind ({names}). They are in the same category, and their short names "
-        "differ only by a year or a term."
+        "Dashed: {names}, in the same category and with the same short name but for the year or term."
     ),
     "course first at": (
         "No predictions yet. The model “{model}” makes its first prediction for this course after {time}. "
@@ -51,6 +50,7 @@ _COURSE = {
         "No predictions: no trained model about students at risk is switched on. You see alerts, visits, work and "
         "grades."
     ),
+    "course sieves": "Search and filter",
     "course search": "Name contains",
     "course risk": "Risk",
     "course probability": "Probability",
@@ -61,10 +61,10 @@ _COURSE = {
     "course trend": "Trend",
     "course alerts": "Alerts",
     "course access": "Last visit",
-    "course work": "Work done",
+    "course work": "Work",
     "course done": "Done",
     "course due": "Due so far",
-    "course grade": "Grade so far",
+    "course grade": "Grade",
     "course contact": "Last contact",
     "course contact by": "Contact by",
     "course state": "State",
@@ -112,16 +112,13 @@ _COURSE = {
     "course next": "More students",
     "course risk exact": "Probability {percent}, threshold {threshold}",
     "course risk exact range": "Probability {percent} ({range}), threshold {threshold}",
-    "course trend up": "up {points} points",
-    "course trend down": "down {points} points",
-    "course trend same": "unchanged",
     "course trend values": "Probability so far: {values}",
     "alert never": "Never opened the course",
     "alert absent": "Not seen for {count} days",
     "alert due today": "{count} activities due today",
-    "alert due today one": "Due today: {name}",
+    "alert due named today": "Due today: {name}",
     "alert due tomorrow": "{count} activities due by tomorrow",
-    "alert due tomorrow one": "Due tomorrow: {name}",
+    "alert due named tomorrow": "Due tomorrow: {name}",
     "access never": "never",
     "access today": "today",
     "access yesterday": "yesterday",

@@ -213,6 +213,8 @@ def test_what_holds_for_the_range_names_its_days(small):
     evidence = evidence_of(small, course, start=START + 2 * WEEK, end=START + 4 * WEEK, now=START + 4 * WEEK)
     text = "Did not open the course page (28 November to 12 December); most classmates opened it 2 times"
     assert text_of(evidence, user, READS) == text
+    once = evidence_of(small, course, start=START + 15 * DAY, end=START + 4 * WEEK, now=START + 4 * WEEK)
+    assert text_of(once, user, READS).endswith("; most classmates opened it 1 time")
     assert text_of(evidence, user, WRITES).startswith(
         "Posted or submitted nothing in the course (28 November to 12 December), like 7 of 7"
     )

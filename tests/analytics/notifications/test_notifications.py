@@ -349,7 +349,7 @@ def test_teachers_are_told_of_their_students(trained_folder, site, tmp_path):
     predictions = json.loads(posts[0][1])["predictions"]
     assert all(one["user"]["name"] in text for one in predictions[:20])
     assert "at risk of dropping out" in text
-    assert f"https://insights.example/insights?model={TRAINED}&context=" in text
+    assert f"?model={TRAINED}" in text.partition("https://insights.example/courses/")[2][:20]
     assert predictions[0]["reasons"]
 
 

@@ -22,7 +22,7 @@ from fixtures.catalogues import PSEUDO, catalogue, left_in_english, pseudo_messa
 from fixtures.pages import WWWROOT, add_like, reader, told
 from fixtures.paths import posix
 from moodlemlbackend.analytics import models
-from moodlemlbackend.analytics.db import facts
+from moodlemlbackend.analytics.db import facts, follow_ups
 from moodlemlbackend.analytics.db.history import begin_run, end_run, log_evaluation
 from moodlemlbackend.analytics.db.notifications import Delivery
 from moodlemlbackend.analytics.db.schema import EXPLANATIONS, PREDICTIONS
@@ -44,8 +44,10 @@ from moodlemlbackend.server.pages.site import (
     packages,
     recipients,
     responses,
+    student,
     teachers,
 )
+from moodlemlbackend.server.pages.site.course_access import open_course
 from moodlemlbackend.server.pages.site.forms import PageForm
 from moodlemlbackend.server.pages.site.request_context import RequestContexts
 from moodlemlbackend.server.pages.site.responses import Page
@@ -105,6 +107,9 @@ def settings(prepared, tmp_path):
     with closing(sqlite3.connect(tmp_path / "site.sqlite")) as site, site:
         site.execute(f"UPDATE mdl_user SET firstname = 'Ада', lastname = 'Л', lang = '{PSEUDO}'")
         site.execute("UPDATE mdl_course SET fullname = 'Курс ' || id, shortname = 'К' || id")
+        for module in ("assign", "quiz", "choice", "feedback", "lesson", "workshop"):
+            site.execute(f"UPDATE mdl_{module} SET name = 'Дело ' || id")
+        site.execute("UPDATE mdl_grade_items SET itemname = 'Дело ' || id")
         roles = dict(site.execute("SELECT archetype, id FROM mdl_role").fetchall())
         place, user = prepared.course, 3
         add_like(site, "mdl_role_assignments", roleid=roles["editingteacher"], contextid=place, userid=user)
@@ -165,6 +170,7 @@ def pages_of(ctx, prepared):
     yield recipients.index(ctx, 1)
     for query in (courses.CoursesQuery(), courses.CoursesQuery(text="?", show="over")):
         yield courses.index(ctx, query)
+    yield from student_pages(ctx, prepared)
     for modelid in (model, prepared.static):
         yield managers.model(ctx, modelid, "stop")
         yield managers.invalid(ctx, modelid, 1)
@@ -183,6 +189,23 @@ def pages_of(ctx, prepared):
     ):  # fmt: skip
         ctx.runs._latest[model] = run
         yield managers.progress(ctx, model, refresh=True)
+
+
+def student_pages(ctx, prepared):
+    """The pages of the students of a course, of one of whom everything was done, and of a course that has not begun."""
+    course = next(row for row in ctx.site.courses if row.context == prepared.course)
+    users = sorted(open_course(ctx, course.id).students)
+    for at, kind in enumerate(follow_ups.KINDS):
+        with ctx.workspace.store.write() as connection:
+            follow_ups.insert(
+                connection, courseid=course.id, studentid=users[0], userid=ctx.person.id, kind=kind, batch="ab",
+                now=course.start + at, text="Текст", until=2_000_000_000 if kind == follow_ups.SNOOZED else None,
+            )  # fmt: skip
+        yield student.student(ctx, student.StudentQuery(course.id, users[0], done=kind, batch="ab"))
+    for userid in users[1:]:
+        yield student.student(ctx, student.StudentQuery(course.id, userid))
+    early = replace(ctx, workspace=replace(ctx.workspace, clock=lambda: course.start + 60))
+    yield student.student(early, student.StudentQuery(course.id, users[0]))
 
 
 def test_nothing_that_people_see_bypasses_the_catalogues(settings, prepared, catalogue):

@@ -92,11 +92,13 @@ def test_a_user_whom_the_site_does_not_know_sees_one_sentence_and_the_models(ser
 
 
 def test_a_list_has_the_courses_of_the_teacher_alone(server, teacher, prepared):
-    found = re.findall(r"/insights\?context=(\d+)", teacher.get("/insights").text)
-    assert str(prepared.course) in found
-    assert str(prepared.other) not in found
-    every = re.findall(r"/insights\?context=(\d+)", reader(server, "manager").get("/insights").text)
-    assert {str(prepared.course), str(prepared.other)} <= set(every)
+    own, other = (str(prepared.course_of(context)) for context in (prepared.course, prepared.other))
+    listed = re.findall(r"/courses/(\d+)", teacher.get("/insights").text)
+    assert own in listed
+    assert other not in listed
+    text = reader(server, "manager").get("/insights").text
+    assert {own, other} <= set(re.findall(r"/courses/(\d+)", text))
+    assert "/insights?context=" in text, "where no model is about students"
 
 
 def test_who_has_no_insights_is_told_how_they_come(server, prepared):

@@ -25,6 +25,7 @@ from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.pages.course_charts import risk_scale, spark_line, weekly_chart
 from moodlemlbackend.server.pages.site.course_access import open_course
+from moodlemlbackend.server.pages.site.course_reasons import first_reasons
 from moodlemlbackend.server.pages.site.forms import FIELD
 from moodlemlbackend.server.pages.site.responses import Page, go
 from moodlemlbackend.server.texts import say
@@ -46,7 +47,7 @@ COLUMNS = ("trend", "alerts", "access", "work", "grade", "contact", "groups")
 _CHOICE = "course columns"
 _HIDDEN_AT_FIRST = frozenset({"groups"})
 
-ROWS, ACTIVITY, WEEKS = "rows", "activity", "weeks"
+ROWS, REASONS, ACTIVITY, WEEKS = "rows", "reasons", "activity", "weeks"
 """Parts of the page that follow by themselves; and, without a script, the page with activity by week."""
 
 SNOOZE_DAYS = (1, 3, 7, 14, 30)
@@ -56,8 +57,8 @@ SNOOZE_DAYS = (1, 3, 7, 14, 30)
 class CourseQuery:
     """What is asked of a course page.
 
-    ``part`` is one of :data:`ROWS` and :data:`ACTIVITY` for a part alone, or :data:`WEEKS`; ``done`` and ``batch`` are
-    what a form did just before.
+    ``part`` is one of :data:`ROWS`, :data:`REASONS` and :data:`ACTIVITY` for a part alone, or :data:`WEEKS`; ``done``
+    and ``batch`` are what a form did just before.
     """
 
     courseid: int
@@ -114,12 +115,20 @@ def index(ctx: RequestContext, query: CourseQuery) -> Page:
     rows = chosen(table.rows, query.roster)
     first = (query.page - 1) * limits.PAGE_STUDENTS
     shown = rows[first : first + limits.PAGE_STUDENTS]
+    columns = _columns(ctx, table.access)
+    why: dict[int, str] | None = {}
+    if "alerts" in columns:
+        at_once = query.part in (REASONS, ROWS, WEEKS)
+        why = first_reasons(ctx, table.access, table.model, shown, read=at_once)
+    if query.part == REASONS:
+        return Page("course-reasons.html", {"why": why})
     values: dict[str, Any] = {
         "course": table.access, "query": query, "rows": shown, "number": len(rows), "names": teachers(ctx, shown),
-        "more": query.page + 1 if len(rows) > first + len(shown) else 0, "columns": _columns(ctx, table.access),
+        "more": query.page + 1 if len(rows) > first + len(shown) else 0, "columns": columns,
         "risk_scale": risk_scale, "spark_line": spark_line, "now": table.facts.now,
         "activity_name": lambda activity: format_name(activity.name, ctx.site.language),
-        "days_between": lambda then, now: days_between(then, now, ctx.site.zone), "why": {},
+        "days_between": lambda then, now: days_between(then, now, ctx.site.zone),
+        "why": why or {}, "pending": why is None,
     }  # fmt: skip
     if query.part == ROWS:
         return Page("course-rows.html", values)

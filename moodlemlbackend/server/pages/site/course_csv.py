@@ -85,5 +85,7 @@ def _alert(ctx: RequestContext, alert: Alert) -> str:
     kind = alert.kind.value
     if kind != "due":
         return say(f"alert {kind}", count=alert.days)
-    name = format_name(alert.activities[0].name, ctx.site.language)
-    return say("alert due today" if alert.today else "alert due tomorrow", count=len(alert.activities), name=name)
+    day = "today" if alert.today else "tomorrow"
+    if len(alert.activities) == 1:
+        return say(f"alert due named {day}", name=format_name(alert.activities[0].name, ctx.site.language))
+    return say(f"alert due {day}", count=len(alert.activities))

@@ -66,6 +66,7 @@ class ContextRow:
     """A context in the list: its most urgent models, with how many insights wait, and how many other models."""
 
     context: contexts.NamedContext
+    address: str
     models: Sequence[tuple[AnalyticsModel, int]]
     others: int
     urgency: float
@@ -87,8 +88,16 @@ def index(ctx: RequestContext) -> Page:
         if count.modelid in known and count.contextid in readable[known[count.modelid].target]:
             by_context.setdefault(count.contextid, []).append(count)
     names = contexts.named(ctx, by_context)
+    courses = {course.context: course.id for course in ctx.site.courses}
+
+    def address(contextid: int, waiting: Sequence[stored_insights.OpenInsights]) -> str:
+        about_students = any(definitions.has_past(known[count.modelid].target) for count in waiting)
+        if contextid in courses and about_students:
+            return f"/courses/{courses[contextid]}"
+        return f"/insights?context={contextid}"
+
     rows = [
-        ContextRow(names[contextid],
+        ContextRow(names[contextid], address(contextid, waiting),
                    [(known[count.modelid], count.number) for count in waiting[: limits.PAGE_SECTIONS]],
                    len(waiting[limits.PAGE_SECTIONS :]), _urgency(waiting[0]))
         for contextid, waiting in by_context.items()

@@ -82,6 +82,9 @@ function prepare() {
 
 function begin() {
   prepare();
+  if (matchMedia("(max-width: 40rem)").matches) {
+    for (const part of document.querySelectorAll(".overview, .sieves")) part.open = false;
+  }
   const button = document.getElementById("keys-button");
   button.hidden = false;
   button.addEventListener("click", help);
