@@ -31,7 +31,7 @@ CORE = [
 ROOMS = {
     "server": [
         "Babel>=2.12",
-        "fastapi>=0.115.4",
+        "fastapi>=0.123.7",
         "fsspec>=2025.5.1",
         "itsdangerous>=2.1.2",
         "jinja2>=3.1.2",
