@@ -7,13 +7,15 @@ PIP = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-ch
 SITE = --site demo/site.db --directory demo/models
 INSTALLED = $(VENV)/installed
 
-.PHONY: help demo test test-all lint benchmark catalogues clean
+.PHONY: help demo test test-all lint audit release hashes benchmark catalogues clean
 
 help:
 	@echo "make demo       everything Moodle calls, then a simulated site and its students at risk, in demo/"
 	@echo "make test       lint and all tests"
 	@echo "make test-all   the tests on Python 3.10 to 3.13 and with the oldest dependencies, each in its own environment"
-	@echo "make lint       ruff, import contracts, the words people read, mypy and hadolint"
+	@echo "make lint       hashes, ruff, import contracts, bandit, the words people read, mypy and hadolint"
+	@echo "make audit      look dependencies up in a database of vulnerabilities; needs the internet"
+	@echo "make release    wheel, source distribution, list of components and checksums of the last commit, in dist/"
 	@echo "make benchmark  the measurements in benchmarks/"
 	@echo "make hashes     renew the hashes of all dependencies, after a change of setup.py or requirements*.txt"
 	@echo "make catalogues  bring the translations in line with the English texts"
@@ -40,12 +42,20 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
+	$(BIN)/python tools/findings.py
 	$(BIN)/python tests/project/prose.py
 	test ! -x $(BIN)/mypy || $(BIN)/mypy
 	test ! -x $(BIN)/hadolint || $(BIN)/hadolint Dockerfile
 
 benchmark: $(INSTALLED)
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+audit: $(INSTALLED)
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements-all-hashed.txt
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements-develop-hashed.txt
+
+release: $(INSTALLED)
+	$(BIN)/python tools/release.py
 
 hashes: $(INSTALLED)
 	$(BIN)/python tools/hashes.py

@@ -127,6 +127,7 @@ setup(
             "py.typed",
             "language/catalogues/*.po",
             "report/templates/*",
+            "server/pages/static/*",
             "server/pages/templates/*",
             "server/pages/templates/site/*",
             "server/pages/templates/styles/*",

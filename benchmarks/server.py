@@ -38,7 +38,7 @@ from moodlemlbackend.simulation.courses import write_demo
 ROOT = Path(__file__).resolve().parents[1]
 AT_ONCE, ROWS = 200, 1_000
 REFERENCE_SECONDS = 3.5
-MODEL, HASH = "benchmark", hashlib.md5(b"execution").hexdigest()
+MODEL, HASH = "benchmark", hashlib.md5(b"execution", usedforsecurity=False).hexdigest()
 LOGIN = ("moodle", "benchmark")
 WARM_TRAININGS = 3
 BOUNDARY = "benchmark"

@@ -92,7 +92,7 @@ def _offer(session: Session, modelid: int, intervals: list[str]) -> str:
     from moodlemlbackend.analytics import lifecycle, models
     from moodlemlbackend.analytics.features import definitions
     from moodlemlbackend.analytics.lifecycle import losses
-    from moodlemlbackend.analytics.notifications import outbox
+    from moodlemlbackend.analytics.lifecycle.sending import send_due
 
     names = [last_part(interval) for interval in intervals]
     chosen = click.prompt("Enable the model with the interval", type=click.Choice([*names, "none"]), err=True)
@@ -106,7 +106,7 @@ def _offer(session: Session, modelid: int, intervals: list[str]) -> str:
     lines = [*trained.info]
     if not trained.status:
         predicted = lifecycle.predict(session.workspace, session.site, modelid)
-        outbox.deliver(session.workspace, session.site)
+        send_due(session.workspace, session.site)
         lines.append(f"The model is enabled and trained; {predicted.figures.get('predictions', 0)} insights.")
     return "\n".join(lines)
 

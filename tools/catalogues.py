@@ -22,6 +22,8 @@ MODULES = (
     "moodlemlbackend.analytics.insights.names",
     "moodlemlbackend.analytics.insights.reason_texts",
     "moodlemlbackend.analytics.insights.texts",
+    "moodlemlbackend.analytics.notifications.texts",
+    "moodlemlbackend.analytics.students.texts",
     "moodlemlbackend.dataset.words",
     "moodlemlbackend.language.dates",
     "moodlemlbackend.server.texts",

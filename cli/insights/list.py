@@ -15,6 +15,7 @@ from ..tables import Table
 from .facts import insight_facts
 
 if TYPE_CHECKING:
+    from moodlemlbackend.analytics.features.evidence import CourseEvidence
     from moodlemlbackend.analytics.insights.listing import Insight
 
 EXAMPLES = """\
@@ -22,7 +23,6 @@ moodlemlbackend insights list --course 29
 moodlemlbackend insights list --user 453 --json
 """
 COLUMNS = ("ID", "Whom", "Course", "Prediction", "Probability", "Because", "Time (UTC)")
-_SHOWN_REASONS = 3
 
 
 @make(
@@ -40,6 +40,7 @@ def command(
     """List the insights of enabled models, the greatest risk first."""
     from moodlemlbackend.analytics.insights import listing
     from moodlemlbackend.analytics.insights.capabilities import Capabilities
+    from moodlemlbackend.analytics.insights.reasons import Kept, evidence_of
     from moodlemlbackend.errors import UsageError
 
     contextids: set[int] | None = None
@@ -51,18 +52,22 @@ def command(
         session.workspace, session.site, modelid=model, contextids=contextids, userid=user,
         reader=None if user is None else Capabilities(session.site, session.now), page=page, perpage=perpage,
     )  # fmt: skip
-    rows = [_row(insight) for insight in insights]
+    kept = Kept()
+    evidence = [evidence_of(insight, session.site, session.now, kept.get) for insight in insights]
+    rows = [_row(*pair) for pair in zip(insights, evidence, strict=True)]
     table = Table(
         COLUMNS, rows, right=("ID", "Probability"), least=("Time (UTC)", "Because"),
         empty="No insights yet; moodlemlbackend tasks predict makes them with every enabled and trained model."
         if page == 0 else "No insights on this page.",
     )  # fmt: skip
-    return Answer({"insights": [insight_facts(insight) for insight in insights]}, tables=[table])
+    facts = [insight_facts(*pair) for pair in zip(insights, evidence, strict=True)]
+    return Answer({"insights": facts}, tables=[table])
 
 
-def _row(insight: Insight) -> tuple[object, ...]:
+def _row(insight: Insight, evidence: CourseEvidence | None) -> tuple[object, ...]:
+    from moodlemlbackend.analytics.insights.reasons import reasons_of
+
     course = insight.sample.course_name if insight.sample and insight.sample.userid else ""
     probability = f"{insight.probability:.0%}" if insight.probability is not None else ""
-    reasons = [reason for reason in insight.reasons if reason.contribution > 0][:_SHOWN_REASONS]
-    because = "; ".join(f"{reason.label}: {reason.value}" for reason in reasons)
+    because = ". ".join(reason.text for reason in reasons_of(insight, evidence) if reason.raises)
     return insight.id, insight.title, course, insight.label, probability, because, moment(insight.created)

@@ -13,9 +13,9 @@ def command(session: Session) -> Answer:
 
     A notification is not sent if its recipient has since switched it off, here or in Moodle.
     """
-    from moodlemlbackend.analytics.notifications import outbox
+    from moodlemlbackend.analytics.lifecycle.sending import send_due
 
-    delivered = outbox.deliver(session.workspace, session.site if session.settings.site else None)
+    delivered = send_due(session.workspace, session.site if session.settings.site else None)
     sent = sum(delivered.sent.values())
     text = f"Sent: {sent}, waiting: {delivered.waiting}, given up: {delivered.given_up}"
     text += f", no longer wanted: {delivered.unwanted}." if delivered.unwanted else "."

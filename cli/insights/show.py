@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.insights.listing import Insight
 
 
+RAISES, LOWERS = "raises the risk", "lowers the risk"
+
+
 @make(
     "show", click.argument("prediction", metavar="ID", type=click.IntRange(1)),
     user_option("Refuse if separate groups hide the insight from this user."),
@@ -29,16 +32,20 @@ if TYPE_CHECKING:
 def command(session: Session, prediction: int, user: int | None) -> Answer:
     """Show an insight: the prediction, the reasons for it, the indicators and what you can do."""
     from moodlemlbackend.analytics.insights import listing
+    from moodlemlbackend.analytics.insights.reasons import evidence_of, reasons_of
 
     if user is not None:
         check_groups(session, user, [prediction])
     insight = listing.get(session.workspace, session.site, prediction)
+    evidence = evidence_of(insight, session.site, session.now)
+    plain = [(reason.text, RAISES if reason.raises else LOWERS) for reason in reasons_of(insight, evidence)]
     reasons = [(reason.label, reason.value, f"{reason.contribution:+.2f}") for reason in insight.reasons]
     tables = [
-        Table(("Indicator", "Value", "Adds (log-odds)"), reasons, "Why", right=("Adds (log-odds)",)),
+        *([Table(("Reason", "Effect"), plain, "Why")] if plain else []),
+        Table(("Indicator", "Value", "Adds (log-odds)"), reasons, "In numbers", right=("Adds (log-odds)",)),
         Table(("Indicator", "Value"), [(value.label, value.value) for value in insight.indicators], "Indicators"),
     ]
-    return Answer({"insight": insight_facts(insight)}, lambda: _show(insight, tables), tables=tables)
+    return Answer({"insight": insight_facts(insight, evidence)}, lambda: _show(insight, tables), tables=tables)
 
 
 def _show(insight: Insight, tables: Sequence[Table]) -> None:

@@ -21,7 +21,7 @@ moodlemlbackend models predict 1
 def command(session: Session, modelid: int, everything: bool, dry_run: bool) -> Answer:
     """Make a model's predictions for new data on the site, and notify people if notifications are on."""
     from moodlemlbackend.analytics import lifecycle
-    from moodlemlbackend.analytics.notifications import outbox
+    from moodlemlbackend.analytics.lifecycle.sending import send_due
 
     shown = progress_of(session.site)(session.model(modelid))
     if dry_run:
@@ -30,6 +30,6 @@ def command(session: Session, modelid: int, everything: bool, dry_run: bool) -> 
         result, preview = rehearse_model(session.workspace, session.site, modelid, shown=shown)
         return dry_run_answer(session, [result], preview, status=code_of_run(result.status))
     result = lifecycle.predict(session.workspace, session.site, modelid, shown=shown)
-    delivered = outbox.deliver(session.workspace, session.site)
+    delivered = send_due(session.workspace, session.site)
     result.info += [delivered.switch, *delivered.problems]
     return run_answer(result, everything=everything)

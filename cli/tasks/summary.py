@@ -33,4 +33,9 @@ def _show(summary: TaskSummary) -> None:
         print_line(f"Sent: {sent}; waiting: {summary.delivered.waiting}{unwanted}.")
         for problem in summary.delivered.problems:
             print_sentence(problem)
+    if summary.messages and (summary.messages.sent or summary.messages.waiting or summary.messages.given_up):
+        done, waiting, given_up = summary.messages.sent, summary.messages.waiting, summary.messages.given_up
+        print_line(f"Teachers' messages to students: {done} sent, {waiting} waiting, {given_up} given up.")
+        for problem in summary.messages.problems:
+            print_sentence(problem)
     print_line(f"Done in {summary.seconds:.1f} s.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import datetime, time, tzinfo
 
 from moodlemlbackend.language import current
 from moodlemlbackend.language.numbers import MISSING
@@ -56,6 +56,12 @@ class Dates:
             return format_skeleton("MMMMd", day, locale=locale)
         return format_date(day, "long", locale)
 
+    def short_day(self, seconds: float) -> str:
+        """The day without its year."""
+        from babel.dates import format_skeleton
+
+        return format_skeleton("MMMd", self._at(seconds), locale=current().locale)
+
     def span(self, start: float, end: float) -> str:
         """From one day to another, which may be the same."""
         first, last = self._ends(start, end)
@@ -65,6 +71,18 @@ class Dates:
         """The same as part of a sentence."""
         first, last = self._ends(start, end)
         return say("days", start=first, end=last) if first else say("on day", day=last)
+
+    def hour(self, clock: time) -> str:
+        """A time of the day."""
+        from babel.dates import format_time
+
+        return format_time(clock, "short", locale=current().locale)
+
+    def weekday(self, day: int) -> str:
+        """A day of the week, 0 for Monday."""
+        from babel.dates import get_day_names
+
+        return str(get_day_names("wide", locale=current().locale)[day])
 
     def _ends(self, start: float, end: float) -> tuple[str, str]:
         """Two days in words, the first without its year if that is the other's, and empty if both are the same."""

@@ -164,6 +164,21 @@ def _check_header(text: bytes, limits: Limits) -> bytes:
     return text if len(text) <= 3 * HEADER_ROW_BYTES else b""
 
 
+STUDENTS_AT_ONCE = 500
+MESSAGES_AT_ONCE = 100
+"""About how many students something is noted at once, and how many are written to."""
+MESSAGE_CHARACTERS = 5000
+SUBJECT_CHARACTERS = 200
+"""Of a message to students, its subject, a note, and a template; its name is as long as a subject."""
+TEMPLATES = 50
+"""Of a person, a course, and the site, each."""
+SNOOZE_DAYS = 366
+"""At most."""
+SENDERS = 2
+"""Threads that send messages to students."""
+SENDING_SECONDS = 8.0
+"""How long an answer waits for messages to be sent; the others follow in the background."""
+
 COURSE_CACHE_SECONDS = 180.0
 """How long pages keep what they have read from Moodle about a course."""
 COURSES_CACHED = 256

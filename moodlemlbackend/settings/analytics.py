@@ -29,6 +29,9 @@ STORE_FILE = "store.sqlite"
 QUARTERS = "\\core\\analytics\\time_splitting\\quarters"
 EVALUATED = (QUARTERS, f"{QUARTERS}_accum", "\\core\\analytics\\time_splitting\\single_range")
 SECURITY = ("none", "starttls", "tls")
+DIGESTS = ("off", "daily", "weekly")
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+NO_QUIET_HOURS = "none"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,11 @@ class AnalyticsSettings:
     notifications: bool = False
     notify_when_most_flagged: bool = False
     learn_after_end: bool = False
+    digest: str = "daily"
+    digest_hour: int = 7
+    digest_weekday: str = "Monday"
+    quiet_hours: str = "20:00-07:00"
+    mails_a_week: int = 7
     smtp_host: str = ""
     smtp_port: int = 587
     smtp_security: str = "starttls"
@@ -57,6 +65,7 @@ class AnalyticsSettings:
     mail_from: str = ""
     webhook_url: str = ""
     webhook_secret: str = ""
+    moodle_token: str = ""
 
     @property
     def folder(self) -> Path:
@@ -85,6 +94,16 @@ def _parse_url(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]\S*", text):
         raise ValueError(text)
     return text.rstrip("/")
+
+
+def parse_quiet_hours(text: str) -> str:
+    """Read two different times of the day such as ``20:00-07:00``, or ``none``."""
+    if text.lower() == NO_QUIET_HOURS:
+        return NO_QUIET_HOURS
+    start, end = parse_matching(r"([01]?\d|2[0-3]):[0-5]\d *- *([01]?\d|2[0-3]):[0-5]\d", text).split("-")
+    if start.strip().zfill(5) == end.strip().zfill(5):
+        raise ValueError(text)
+    return f"{start.strip().zfill(5)}-{end.strip().zfill(5)}"
 
 
 def _parse_classes(text: str) -> tuple[str, ...]:
@@ -165,6 +184,36 @@ SETTINGS = {
             "whether models learn from facts that are known only after a course has ended, such as who came back",
             parse_switch,
         ),
+        AnalyticsSetting(
+            "digest",
+            "off, daily or weekly",
+            "how often a person gets e-mail, with everything new in one; off sends one for each model and course",
+            partial(parse_matching, "|".join(DIGESTS)),
+        ),
+        AnalyticsSetting(
+            "digest_hour",
+            "a whole number from 0 to 23",
+            "hour from which the e-mail of a day or week is sent, in the reader's time zone",
+            partial(parse_whole, least=0, most=23),
+        ),
+        AnalyticsSetting(
+            "digest_weekday",
+            ", ".join(WEEKDAYS[:-1]) + f" or {WEEKDAYS[-1]}",
+            "day on which the weekly e-mail is sent",
+            lambda text: parse_matching("|".join(WEEKDAYS), text.capitalize()),
+        ),
+        AnalyticsSetting(
+            "quiet_hours",
+            "two times such as 20:00-07:00, or none",
+            "hours in which no e-mail is sent, in the reader's time zone",
+            parse_quiet_hours,
+        ),
+        AnalyticsSetting(
+            "mails_a_week",
+            "a whole number from 0 to 1000",
+            "most e-mails a person gets in 7 days; what is new after that waits for the next one; 0 sets no limit",
+            partial(parse_whole, least=0, most=1000),
+        ),
         AnalyticsSetting("smtp_host", "a host name", "mail server; without one, no e-mail is sent", parse_printable),
         AnalyticsSetting("smtp_port", "a port", "the mail server's port", partial(parse_whole, least=1, most=65_535)),
         AnalyticsSetting(
@@ -184,6 +233,14 @@ SETTINGS = {
         ),
         AnalyticsSetting(
             "webhook_secret", "a text", "key that signs each post (HMAC-SHA256)", parse_printable, secret=True
+        ),
+        AnalyticsSetting(
+            "moodle_token",
+            "a text",
+            "token of a Moodle web service, with which teachers' messages to students are sent through Moodle; wwwroot "
+            "must be set too",
+            parse_printable,
+            secret=True,
         ),
     )
 }

@@ -82,7 +82,7 @@ def is_text(node: ast.AST) -> bool:
 def files() -> list[Path]:
     """Documents and modules whose texts people read."""
     documents = [
-        *(ROOT / name for name in ("README.md", "CHANGELOG.md", "benchmarks/README.md")),
+        *(ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md", "benchmarks/README.md")),
         *(ROOT / "docs").glob("*.md"),
         ROOT / "docs/tutorial.ipynb",
     ]

@@ -26,7 +26,10 @@ from moodlemlbackend.settings.analytics import SETTINGS as ANALYTICS_SETTINGS
 from moodlemlbackend.settings.backend import SETTINGS
 from moodlemlbackend.settings.loading import FILE_NAME, FILE_VARIABLE
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 TESTED = re.compile(r"^<!-- test -->\n```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

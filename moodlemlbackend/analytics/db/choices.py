@@ -10,7 +10,7 @@ from moodlemlbackend.analytics.db.database import upsert
 from moodlemlbackend.analytics.db.schema import CHOICES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Connection
 
@@ -35,3 +35,13 @@ def write(connection: Connection, userid: int, name: str, value: str) -> None:
 def forget(connection: Connection, userid: int, name: str) -> None:
     """Have a user's choice be the default again."""
     connection.execute(delete(CHOICES).where(CHOICES.c.userid == userid, CHOICES.c.name == name))
+
+
+def people(connection: Connection) -> set[int]:
+    """Ids of the users who have chosen anything."""
+    return set(connection.execute(select(CHOICES.c.userid).distinct()).scalars())
+
+
+def forget_people(connection: Connection, userids: Sequence[int]) -> int:
+    """Delete all that users have chosen; returns how much."""
+    return connection.execute(delete(CHOICES).where(CHOICES.c.userid.in_(userids))).rowcount

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 
-from moodlemlbackend.analytics.db.schema import FOLLOW_UPS
+from moodlemlbackend.analytics.db import messages
+from moodlemlbackend.analytics.db.schema import FOLLOW_UPS, MESSAGES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -110,12 +111,32 @@ def _by_student(connection: Connection, *where: ColumnElement[bool]) -> dict[tup
 
 
 def undo(connection: Connection, batch: str, courseid: int, userid: int, now: int) -> int:
-    """Undo what a teacher did at once in a course; returns how many students it concerned."""
+    """Undo what a teacher did at once in a course; returns how many students it concerned.
+
+    Messages that have been sent from here, or are being sent, stay: nobody can take them back.
+    """
     chosen = (
         FOLLOW_UPS.c.batch == batch, FOLLOW_UPS.c.courseid == courseid, FOLLOW_UPS.c.userid == userid,
-        FOLLOW_UPS.c.timeundone.is_(None),
+        FOLLOW_UPS.c.timeundone.is_(None), FOLLOW_UPS.c.id.not_in(select(MESSAGES.c.followupid)),
     )  # fmt: skip
     return connection.execute(update(FOLLOW_UPS).where(*chosen).values(timeundone=now)).rowcount
+
+
+def in_batch(connection: Connection, batch: str, courseid: int, userid: int) -> list[FollowUp]:
+    """What a teacher did at once in a course and has not undone, in its order."""
+    own = FOLLOW_UPS.c.batch == batch, FOLLOW_UPS.c.courseid == courseid, FOLLOW_UPS.c.userid == userid
+    query = select(*_COLUMNS).where(*own, FOLLOW_UPS.c.timeundone.is_(None)).order_by(FOLLOW_UPS.c.id)
+    return [FollowUp(**{**row._asdict(), "text": row.text or ""}) for row in connection.execute(query)]
+
+
+def exists(connection: Connection, batch: str) -> bool:
+    """Whether anybody has done something under this name of a batch."""
+    return connection.execute(select(FOLLOW_UPS.c.id).where(FOLLOW_UPS.c.batch == batch).limit(1)).first() is not None
+
+
+def students(connection: Connection) -> set[int]:
+    """Ids of the students about whom something was done."""
+    return set(connection.execute(select(FOLLOW_UPS.c.studentid).distinct()).scalars())
 
 
 def courses(connection: Connection) -> set[int]:
@@ -123,6 +144,8 @@ def courses(connection: Connection) -> set[int]:
     return set(connection.execute(select(FOLLOW_UPS.c.courseid).distinct()).scalars())
 
 
-def forget(connection: Connection, courseids: Sequence[int]) -> int:
-    """Delete what was done in courses; returns how much."""
-    return connection.execute(delete(FOLLOW_UPS).where(FOLLOW_UPS.c.courseid.in_(courseids))).rowcount
+def forget(connection: Connection, *, courseids: Sequence[int] = (), studentids: Sequence[int] = ()) -> int:
+    """Delete what was done in courses and about students, with the messages; returns how much."""
+    messages.forget(connection, courseids=courseids, studentids=studentids)
+    concerned = or_(FOLLOW_UPS.c.courseid.in_(courseids), FOLLOW_UPS.c.studentid.in_(studentids))
+    return connection.execute(delete(FOLLOW_UPS).where(concerned)).rowcount

@@ -129,6 +129,13 @@ def read(connection: Connection, predictionids: Collection[int]) -> dict[int, In
     return {row.id: InsightRow(**row._asdict()) for row in connection.execute(query)}
 
 
+def of_samples(connection: Connection, contextid: int, modelid: int, sampleids: Collection[int]) -> dict[int, int]:
+    """Ids of a model's insights about samples in a context, by sample."""
+    here = INSIGHTS.c.contextid == contextid, INSIGHTS.c.modelid == modelid
+    query = select(INSIGHTS.c.sampleid, INSIGHTS.c.predictionid).where(*here, _among(INSIGHTS.c.sampleid, sampleids))
+    return {row.sampleid: row.predictionid for row in connection.execute(query)}
+
+
 def models_in(connection: Connection, contextid: int) -> list[int]:
     """Ids of the enabled models that have insights in a context."""
     there = select(INSIGHTS.c.modelid).where(INSIGHTS.c.contextid == contextid)

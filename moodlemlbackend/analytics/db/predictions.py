@@ -79,6 +79,19 @@ def find(connection: Connection, predictionid: int) -> PredictionRow | None:
     return None if row is None else PredictionRow(**row._asdict())
 
 
+def of_samples(
+    connection: Connection, modelid: int, contextid: int, sampleids: Collection[int]
+) -> dict[tuple[int, int], int]:
+    """Ids of a model's predictions of samples in a context, by sample and range."""
+    query = (
+        select(PREDICTIONS.c.sampleid, PREDICTIONS.c.rangeindex, PREDICTIONS.c.id)
+        .where(PREDICTIONS.c.modelid == modelid, PREDICTIONS.c.contextid == contextid)
+        .where(PREDICTIONS.c.sampleid.in_(sampleids))
+        .order_by(PREDICTIONS.c.id)
+    )
+    return {(row.sampleid, row.rangeindex): row.id for row in connection.execute(query)}
+
+
 def newest(connection: Connection, modelid: int) -> list[PredictionRow]:
     """The predictions of a model's last run that made any, oldest first."""
     of_model = PREDICTIONS.c.modelid == modelid

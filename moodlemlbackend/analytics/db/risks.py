@@ -125,14 +125,14 @@ def by_course(connection: Connection, modelid: int, minimum_score: float) -> lis
 
 def at_high_risk(
     connection: Connection, modelid: int, contextids: Collection[int], minimum_score: float
-) -> dict[int, set[int]]:
-    """The samples at high risk by the last prediction of each, by context; as :func:`by_course`."""
+) -> dict[int, dict[int, int]]:
+    """When the samples at high risk were last predicted, Unix times, by context and sample; as :func:`by_course`."""
     chosen = RISKS.c.modelid == modelid, RISKS.c.contextid.in_(sorted(contextids))
     last = select(func.max(RISKS.c.id)).where(*chosen).group_by(RISKS.c.contextid, RISKS.c.sampleid)
-    query = select(RISKS.c.contextid, RISKS.c.sampleid).where(RISKS.c.id.in_(last), _scored(minimum_score))
-    by_context: dict[int, set[int]] = {}
-    for contextid, sampleid in connection.execute(query):
-        by_context.setdefault(contextid, set()).add(sampleid)
+    query = select(RISKS.c.contextid, RISKS.c.sampleid, RISKS.c.timecreated)
+    by_context: dict[int, dict[int, int]] = {}
+    for contextid, sampleid, time in connection.execute(query.where(RISKS.c.id.in_(last), _scored(minimum_score))):
+        by_context.setdefault(contextid, {})[sampleid] = time
     return by_context
 
 

@@ -268,6 +268,8 @@ DELIVERIES = _table(
     _whole("timenext"),  # when it is to be tried
     _whole("timesent", null=True),
     Column("error", LONG),
+    _whole("mailid", null=True),  # the first delivery of those that go in one e-mail
+    _whole("timemailed", null=True),  # when that e-mail was put together
     UniqueConstraint("notificationid", "channel", name="analytics_deliveries_key"),
     Index("analytics_deliveries_due", "timesent", "timenext"),
 )
@@ -295,6 +297,23 @@ FOLLOW_UPS = _table(
     _whole("timeundone", null=True),
     Index("analytics_follow_ups_course", "courseid", "studentid"),
     Index("analytics_follow_ups_batch", "batch"),
+)
+
+MESSAGES = _table(
+    "analytics_messages",  # to students, sent from here; what they say is kept with the follow-up
+    _whole("followupid"),
+    Column("channel", String(20), nullable=False, comment="moodle or email"),
+    Column("address", LONG, nullable=False, comment="of an e-mail; empty once nothing is to be sent any more"),
+    Column("replyto", LONG, nullable=False),
+    Column("subject", LONG, nullable=False),
+    Column("text", LONG, nullable=False, comment="as sent; empty once nothing is to be sent any more"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _whole("timenext"),  # when it is to be tried
+    _whole("timebegun", null=True),  # while it is being sent, or was when its sender was killed
+    _whole("timesent", null=True),
+    Column("error", LONG),
+    UniqueConstraint("followupid", name="analytics_messages_key"),
+    Index("analytics_messages_due", "timesent", "timenext"),
 )
 
 TEMPLATES = _table(

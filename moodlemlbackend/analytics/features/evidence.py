@@ -25,7 +25,7 @@ from moodlemlbackend.analytics.features.indicators.community_of_inquiry import (
 from moodlemlbackend.analytics.features.indicators.indicator import LEAST_CLASSMATES, Compared, OwnCounts, events_of
 from moodlemlbackend.analytics.features.ranges import Ranges
 from moodlemlbackend.analytics.features.rounding import php_round
-from moodlemlbackend.analytics.site.logs import COURSE_LEVEL, READ, WRITE
+from moodlemlbackend.analytics.site.logs import COURSE_LEVEL, READ, WRITE, log_lifetime
 from moodlemlbackend.analytics.site.modules import MODULES
 from moodlemlbackend.errors import UsageError
 
@@ -47,6 +47,8 @@ SUBMITTED = ("assign", "quiz", "workshop", "lesson")
 
 LEAVES_NO_TRACE = "label"
 """The type of activities of which the logs never say that somebody saw it."""
+
+SECONDS_A_DAY = 86_400
 
 TOLERANCE = 0.011
 """By which a stored value, rounded to two decimals, may differ from one that is calculated again."""
@@ -95,6 +97,11 @@ class CourseEvidence:
         of indicators by id, (users,), calculated again.
     hidden
         types of activities about which no single student is counted, because their logs are anonymous.
+    logged, complete
+        whether there are logs of the range, and none of it, or of the course until then, is old enough for the site to
+        have deleted it.
+    events
+        what each student has to do in the range, by the calendar, earliest first.
     """
 
     courseid: int
@@ -113,7 +120,7 @@ class CourseEvidence:
     values: Mapping[str, Values]
     hidden: frozenset[str]
     logged: bool
-    """Whether the logs have anything of the range."""
+    complete: bool
     events: Mapping[int, tuple[CalendarEvent, ...]]
     _least: Mapping[str, Values] = field(repr=False)
     _most: Mapping[str, Values] = field(repr=False)
@@ -281,6 +288,8 @@ class _Reading:
         self.start, self.end = int(whole.starts[0]), int(whole.ends[0])
         self.ranges = Ranges.of([(self.start, until, 0), (0, self.start, 0), (until, now, 0)])
         self.logs: Logs = course.logs({*whole.bounds, *self.ranges.bounds})
+        days = log_lifetime(course.site)
+        self.oldest = now - days * SECONDS_A_DAY if days else 0
         self.counts: dict[str, Integers] = {}
         self.times: dict[str, Integers] = {}
         self.values: dict[str, Values] = {}
@@ -304,9 +313,12 @@ class _Reading:
             courseid=course.id, course_start=course.start, course_end=course.end, start=self.start, end=self.end,
             as_of=self.until, now=self.now, zone=course.site.zone, users=self.users,
             active=np.isin(self.users, enrolments.users[in_force]), due=self.due, counts=self.counts, times=self.times,
-            values=self.values, hidden=frozenset(self.hidden), logged=bool(self.logs.within(self.ranges)[0].any()),
-            events=events, _least=self.least, _most=self.most,
+            values=self.values, hidden=frozenset(self.hidden), logged=self._logged(self.start or course.start),
+            complete=self._logged(course.start), events=events, _least=self.least, _most=self.most,
         )  # fmt: skip
+
+    def _logged(self, since: int) -> bool:
+        return since >= self.oldest and bool(self.logs.within(self.ranges)[0].any())
 
     def _count_activities(self) -> None:
         """By type: due, opened, written in; and between which values the indicators of the type must lie."""

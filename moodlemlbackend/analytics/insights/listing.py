@@ -22,6 +22,7 @@ from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.definitions import could_be_known
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, LIST_OWN_INSIGHTS, MANAGE_MODELS
+from moodlemlbackend.analytics.insights.sentences import InsightReason
 from moodlemlbackend.analytics.insights.texts import class_label
 from moodlemlbackend.analytics.insights.values import IndicatorValue, indicator_values, value_in_words
 from moodlemlbackend.analytics.site.contexts import USER
@@ -42,16 +43,6 @@ if TYPE_CHECKING:
 
 PAGE = 100
 LARGEST_PAGE = 1000
-
-
-@dataclass(frozen=True)
-class InsightReason:
-    """What one indicator adds to a prediction, in log-odds of the predicted class."""
-
-    indicator: str
-    label: str
-    value: str
-    contribution: float
 
 
 @dataclass(frozen=True)

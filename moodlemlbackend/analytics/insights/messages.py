@@ -12,39 +12,50 @@ from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.indicators.calendar import due_events
 from moodlemlbackend.analytics.insights import actions
 from moodlemlbackend.analytics.insights.capabilities import Capabilities
-from moodlemlbackend.analytics.insights.names import indicator_name
+from moodlemlbackend.analytics.insights.reasons import Span, evidence_in, plain_reasons
+from moodlemlbackend.analytics.insights.sentences import InsightReason
 from moodlemlbackend.analytics.insights.texts import class_label, say
-from moodlemlbackend.analytics.insights.values import value_in_words
 from moodlemlbackend.analytics.notifications.channels import allowed
 from moodlemlbackend.analytics.notifications.message import Message, Recipient
 from moodlemlbackend.analytics.site.contexts import COURSE, USER
 from moodlemlbackend.analytics.site.message_preferences import wanted_processors
 from moodlemlbackend.analytics.site.names import format_name, format_samples
-from moodlemlbackend.analytics.site.people import ENROLMENTS, describe, languages, module_ids, named_users
+from moodlemlbackend.analytics.site.people import (
+    ENROLMENTS,
+    describe,
+    languages,
+    module_ids,
+    named_users,
+    time_zones,
+)
+from moodlemlbackend.analytics.site.zones import name_of
 from moodlemlbackend.dataset.words import probability
 from moodlemlbackend.language import current, speaking
 from moodlemlbackend.language.dates import Dates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from moodlemlbackend.analytics.features.evidence import CourseEvidence
+    from moodlemlbackend.analytics.insights.reasons import PlainReason
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.site.people import SampleInfo
     from moodlemlbackend.analytics.workspace import Workspace
     from moodlemlbackend.settings.analytics import AnalyticsSettings
 
+    Evidence = Mapping[tuple[int, int, int], CourseEvidence | None]
+    """By context, start and end of a range."""
+
 MOST_NAMED = 20
 """Samples that a message names; the others are counted."""
-
-MOST_REASONS = 3
 
 ACTIVITIES_DUE = r"\core_user\analytics\target\upcoming_activities_due"
 
 
 @dataclass(frozen=True)
 class NewPrediction:
-    """A prediction that has just been stored; ``reasons`` as :class:`.listing.InsightReason` has them.
+    """A prediction that has just been stored; ``reasons`` as :class:`.reasons.InsightReason` has them.
 
     ``calculations`` is JSON, a value by column.
     """
@@ -61,11 +72,47 @@ class NewPrediction:
     end: int = 0
     calculations: str = "{}"
 
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """The context and the range that it is about."""
+        return self.contextid, self.start, self.end
 
-def insights_url(settings: AnalyticsSettings, modelid: int, contextid: int, courseid: int = 0) -> str:
-    """Where a context's insights are read: in our own pages, else the course in Moodle."""
+
+def read_evidence(
+    workspace: Workspace,
+    site: Site,
+    model: AnalyticsModel,
+    predictions: Sequence[NewPrediction],
+    withheld: Collection[int] = (),
+) -> Evidence:
+    """What the students of each course did in each range about which there are predictions with reasons.
+
+    One query on the logs for each course and range; none in the contexts ``withheld``, about which nobody is notified.
+    """
+    target = definitions.target(model.target)
+    if not target.uses_insights or definitions.analyser(model.target).origin != ENROLMENTS:
+        return {}
+    now, courses = workspace.clock(), {course.context: course.id for course in site.courses}
+    places = {prediction.place for prediction in predictions if prediction.reasons}
+    return {
+        (contextid, start, end): evidence_in(Span(courses[contextid], start, end, now), site, now, model.indicators)
+        for contextid, start, end in sorted(places)
+        if contextid in courses and contextid not in withheld
+    }
+
+
+def insights_url(
+    settings: AnalyticsSettings, modelid: int | None, contextid: int, courseid: int = 0, *, students: bool = False
+) -> str:
+    """Where a context's insights, of one model or of all, are read: in our own pages, else the course in Moodle.
+
+    Those about ``students`` are on the course's page.
+    """
+    of_model = {} if modelid is None else {"model": modelid}
+    if settings.pages_url and courseid and students:
+        return f"{settings.pages_url}/courses/{courseid}" + (f"?{urlencode(of_model)}" if of_model else "")
     if settings.pages_url:
-        return f"{settings.pages_url}/insights?{urlencode({'model': modelid, 'context': contextid})}"
+        return f"{settings.pages_url}/insights?{urlencode({**of_model, 'context': contextid})}"
     return f"{settings.wwwroot}/course/view.php?id={courseid}" if settings.wwwroot and courseid else settings.wwwroot
 
 
@@ -75,11 +122,20 @@ def prediction_url(settings: AnalyticsSettings, predictionid: int) -> str:
 
 
 def write_messages(
-    workspace: Workspace, site: Site, model: AnalyticsModel, predictions: Sequence[NewPrediction]
+    workspace: Workspace,
+    site: Site,
+    model: AnalyticsModel,
+    predictions: Sequence[NewPrediction],
+    evidence: Evidence | None = None,
 ) -> list[Message]:
-    """Write to everybody who is to be told: of each prediction if it is an analysable's only one, else by context."""
+    """Write to everybody who is to be told: of each prediction if it is an analysable's only one, else by context.
+
+    ``evidence`` is that of :func:`read_evidence`; it is read here unless given.
+    """
     if not predictions or not definitions.target(model.target).uses_insights:
         return []
+    if evidence is None:
+        evidence = read_evidence(workspace, site, model, predictions)
     capabilities = Capabilities(site, workspace.clock())
     analyser = definitions.analyser(model.target)
     samples = describe(site, analyser.origin, [prediction.sampleid for prediction in predictions])
@@ -89,7 +145,7 @@ def write_messages(
         groups.setdefault(key, []).append(prediction)
     recipients = {contextid: capabilities.recipients(contextid) for contextid, _ in groups}
     addressees = _recipients(site, {user for users in recipients.values() for user in users})
-    language = languages(site, addressees)
+    language = {user: recipient.language for user, recipient in addressees.items()}
     samples_in = {code: format_samples(samples, code) for code in set(language.values())}
     processors = wanted_processors(site, addressees, workspace.clock())
     own_groups = capabilities.own_groups(recipients) if analyser.origin == ENROLMENTS else {}
@@ -110,6 +166,7 @@ def write_messages(
                             workspace, model, addressees[user], shown, samples_in[language[user]],
                             contextid=contextid, context=context, courseid=courseid, predictionid=predictionid or None,
                             more=due.get(shown[0].sampleid, []), channels=allowed(processors.get(user)),
+                            evidence=evidence,
                         )
                     )  # fmt: skip
     return messages
@@ -128,10 +185,11 @@ def _message(
     predictionid: int | None,
     more: Sequence[str],
     channels: Sequence[str],
+    evidence: Evidence,
 ) -> Message:
-    settings = workspace.settings
+    settings, students = workspace.settings, definitions.has_past(model.target)
     shown = [] if predictionid else group[:MOST_NAMED]
-    lines = [*(_line(model, prediction, samples.get(prediction.sampleid)) for prediction in shown), *more]
+    lines = [*(_line(model, prediction, samples.get(prediction.sampleid), evidence) for prediction in shown), *more]
     if len(group) > len(shown) > 0:
         lines.append(say("more", count=len(group) - len(shown)))
     offered: list[tuple[str, str]] = []
@@ -141,10 +199,11 @@ def _message(
         offered = [(action.label, action.url) for action in links]
         url = url or (offered[0][1] if offered else "")
     else:
-        url = insights_url(settings, model.id, contextid, courseid)
+        url = insights_url(settings, model.id, contextid, courseid, students=students)
         if url:
             offered = [(say("view") if settings.pages_url else say("view course"), url)]
     greeting, body = say("greeting", name=recipient.first_name), say("body", model.target, context=context)
+    in_context = insights_url(settings, None, contextid, courseid, students=students)
     return Message(
         to=recipient,
         modelid=model.id,
@@ -157,8 +216,13 @@ def _message(
         predictionid=predictionid,
         data={
             "model": {"id": model.id, "name": model.name, "target": model.target},
-            "context": {"id": contextid, "name": context, "course": courseid},
-            "predictions": [_facts(model, prediction, samples.get(prediction.sampleid)) for prediction in group],
+            "context": {"id": contextid, "name": context, "course": courseid, "url": in_context},
+            "body": body,
+            "lines": [*more],
+            "links": [{"label": label, "url": url} for label, url in offered],
+            "predictions": [
+                _facts(model, prediction, samples.get(prediction.sampleid), evidence) for prediction in group
+            ],
         },
         channels=channels,
     )
@@ -190,31 +254,34 @@ def _activities_due(
     return lines
 
 
-def _line(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None) -> str:
-    text = f"{sample.title if sample else say('unknown')}: {class_label(model.target, prediction.prediction)}"
+def _line(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence) -> str:
+    return f"{sample.title if sample else say('unknown')}: {_about(model, prediction, sample, evidence)}"
+
+
+def _about(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence) -> str:
+    """What is predicted, in words, without of whom."""
+    text = class_label(model.target, prediction.prediction)
     if prediction.probability is not None:
         text += f", {probability(prediction.probability, prediction.probability_range)}"
-    for_it = [reason for reason in prediction.reasons if reason["contribution"] > 0][:MOST_REASONS]
-    if for_it:
-        values = json.loads(prediction.calculations)
-        reasons = ", ".join(
-            say(
-                "reason",
-                label=indicator_name(reason["indicator"], reason["label"]),
-                value=value_in_words(values, reason["indicator"], reason["value"]),
-            )
-            for reason in for_it
-        )
-        text += f"; {say('because', reasons=reasons)}"
-    return text
+    raising = [reason.text for reason in _plain(prediction, sample, evidence) if reason.raises]
+    return say("with reasons", prediction=text, reasons=". ".join(raising)) if raising else text
 
 
-def _facts(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None) -> dict[str, Any]:
+def _plain(prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence) -> list[PlainReason]:
+    reasons = [InsightReason(**reason) for reason in prediction.reasons]
+    calculations, userid = json.loads(prediction.calculations), sample.userid if sample else 0
+    return plain_reasons(reasons, calculations, userid, evidence.get(prediction.place))
+
+
+def _facts(
+    model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence
+) -> dict[str, Any]:
     return {
         "id": prediction.id,
         "sample": prediction.sampleid,
         "prediction": prediction.prediction,
         "label": class_label(model.target, prediction.prediction),
+        "text": _about(model, prediction, sample, evidence),
         "score": prediction.score,
         "probability": prediction.probability,
         "probability_range": prediction.probability_range,
@@ -222,6 +289,7 @@ def _facts(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo 
         if sample and sample.userid
         else None,
         "course": {"id": sample.courseid, "name": sample.course_name} if sample and sample.courseid else None,
+        "plain_reasons": [vars(reason) for reason in _plain(prediction, sample, evidence)],
         "reasons": list(prediction.reasons),
     }
 
@@ -244,10 +312,13 @@ def _html(greeting: str, body: str, lines: Sequence[str], offered: Sequence[tupl
 
 
 def _recipients(site: Site, users: set[int]) -> dict[int, Recipient]:
+    language, zones = languages(site, users), time_zones(site, users)
     return {
-        user: Recipient(user, named.first_name, named.full_name, named.email)
+        user: Recipient(
+            user, named.first_name, named.full_name, named.email, language[user], name_of(zones[user])
+        )
         for user, named in named_users(site, users).items()
-    }
+    }  # fmt: skip
 
 
 def _context_names(

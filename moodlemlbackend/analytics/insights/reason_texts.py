@@ -15,6 +15,7 @@ _USER = "\\core_user\\analytics\\indicator\\"
 ENGLISH = {
     "compared": "{fact}; {comparison}",
     "between": "{low} to {high}",
+    "then": "{fact} ({start} to {end})",
     "like": "{fact}, like {number} of {classmates} classmates",
     "unlike": "{fact}, unlike {number} of {classmates} classmates",
     # What was due, after "of".
@@ -121,6 +122,7 @@ ENGLISH = {
     "reads one": "Opened the course page once",
     "reads none": "Did not open the course page",
     "reads classmates": "most classmates opened it {number} times",
+    "reads classmates one": "most classmates opened it {number} time",
     # Profiles and calendars.
     f"no {_USER}user_profile_set": "Has filled in nothing of the profile, or still has to confirm the account",
     f"part {_USER}user_profile_set": "Has filled in part of the profile",

@@ -24,17 +24,18 @@ from moodlemlbackend.analytics.features.definitions import could_be_known
 from moodlemlbackend.analytics.features.evidence import CourseEvidence, read_evidence
 from moodlemlbackend.analytics.insights import sentences
 from moodlemlbackend.analytics.insights.names import module_of
+from moodlemlbackend.analytics.insights.sentences import InsightReason
 from moodlemlbackend.analytics.site.people import ENROLMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 
-    from moodlemlbackend.analytics.insights.listing import Insight, InsightReason
+    from moodlemlbackend.analytics.insights.listing import Insight
     from moodlemlbackend.analytics.site import Site
 
     Keep = Callable[[Hashable, Callable[[], CourseEvidence | None]], CourseEvidence | None]
 
-MOST_REASONS = 3
+MOST_REASONS, ENOUGH_REASONS = 3, 2
 
 LEAST_CONTRIBUTION = 0.1
 """In log-odds; what adds less does not count."""
@@ -64,25 +65,24 @@ def plain_reasons(
     evidence: CourseEvidence | None,
     most: int = MOST_REASONS,
 ) -> list[PlainReason]:
-    """Choose the reasons that count most, those that raise the risk first; one at most is about the course.
+    """Choose the reasons that count most, those that raise the risk first.
 
     ``calculations`` are the values by column from which the prediction was made. Cognitive depth and social breadth of
-    a type of activities are one reason.
+    a type of activities are one reason. What is about the course, and so the same for all, only fills a short list.
     """
     subject = sentences.Subject(userid, calculations, evidence)
-    joined = [reason for reason in _joined(reasons, evidence) if abs(reason.contribution) >= LEAST_CONTRIBUTION]
-    joined.sort(key=lambda reason: (reason.contribution < 0, -abs(reason.contribution)))
-    chosen: list[PlainReason] = []
-    of_course = False
-    for reason in joined:
-        sentence = sentences.of(reason, subject)
-        if (sentence.of_course and of_course) or sentence.text in {earlier.text for earlier in chosen}:
-            continue
-        of_course = of_course or sentence.of_course
-        chosen.append(PlainReason(reason.indicator, sentence.text, reason.contribution > 0))
-        if len(chosen) == most:
-            break
-    return chosen
+    counting = [reason for reason in _joined(reasons, evidence) if abs(reason.contribution) >= LEAST_CONTRIBUTION]
+    counting.sort(key=lambda reason: -abs(reason.contribution))
+    said = [(reason, sentences.of(reason, subject)) for reason in counting]
+    chosen: dict[str, PlainReason] = {}
+    for raises in (True, False):
+        for of_course in (False, True):
+            for reason, sentence in said:
+                if sentence.of_course is not of_course or (reason.contribution > 0) is not raises:
+                    continue
+                if len(chosen) < (ENOUGH_REASONS if of_course else most):
+                    chosen.setdefault(sentence.text, PlainReason(reason.indicator, sentence.text, raises))
+    return [*chosen.values()]
 
 
 def every_text(insight: Insight, evidence: CourseEvidence | None) -> list[str]:

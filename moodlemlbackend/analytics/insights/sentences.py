@@ -26,14 +26,31 @@ if TYPE_CHECKING:
 
     from moodlemlbackend.analytics.features.evidence import CourseEvidence, OfType
     from moodlemlbackend.analytics.features.indicators.indicator import Compared
-    from moodlemlbackend.analytics.insights.listing import InsightReason
 
 _CORE = "\\core\\analytics\\indicator\\"
 _COURSE = "\\core_course\\analytics\\indicator\\"
 _USER = "\\core_user\\analytics\\indicator\\"
 
+_WITHOUT_LOGS = (f"{_COURSE}activities_due", f"{_USER}user_profile_set", f"{_USER}user_track_forums")
+
+HANDED_IN = "assign"
+"""The type of activities whose work is handed in."""
+
+SEVERAL = 2
+"""Stands for any number that asks for the plural."""
+
 SAME = 0.005
 """Values that differ by less are the same with two decimals."""
+
+
+@dataclass(frozen=True)
+class InsightReason:
+    """What one indicator adds to a prediction, in log-odds of the predicted class."""
+
+    indicator: str
+    label: str
+    value: str
+    contribution: float
 
 
 @dataclass(frozen=True)
@@ -60,7 +77,7 @@ class Subject:
     def counted(self, indicator: str) -> CourseEvidence | None:
         """The evidence, if the indicator's value follows from it."""
         evidence = self.evidence
-        if evidence is None or self.userid not in evidence:
+        if evidence is None or self.userid not in evidence or not (evidence.logged or indicator in _WITHOUT_LOGS):
             return None
         if indicator in self.calculations and not evidence.agrees(indicator, self.userid, self.value(indicator)):
             return None
@@ -78,7 +95,7 @@ def of(reason: InsightReason, subject: Subject) -> Sentence:
     elif about_course := _about_course(indicator, subject):
         sentence = Sentence(about_course, of_course=True)
     else:
-        sentence = _of_student(indicator, subject)
+        sentence = _of_student(reason, subject)
     return sentence or Sentence(_from_value(reason, subject))
 
 
@@ -103,7 +120,7 @@ def _of_module(module: str, reason: InsightReason, subject: Subject) -> Sentence
 def _says_more(did: OfType, *, raises: bool) -> bool:
     """Whether what a student wrote shows why the risk is higher, or lower, than that of others."""
     wrote, most = did.wrote, did.wrote.high
-    if not did.opened.own or not (wrote.own or most is None or most > 0):
+    if not (did.opened.own or did.module == HANDED_IN) or not (wrote.own or most is None or most > 0):
         return False
     if raises:
         return wrote.own < (did.due if most is None else most)
@@ -112,7 +129,9 @@ def _says_more(did: OfType, *, raises: bool) -> bool:
 
 def _submissions(did: OfType, evidence: CourseEvidence) -> str:
     """That assignments were due and nothing was handed in; empty if something was, also before or later."""
-    if did.module != "assign" or did.wrote.own or did.wrote_earlier or did.wrote_later or did.wrote_since:
+    if did.module != HANDED_IN or did.wrote.own or did.wrote_earlier or did.wrote_later or did.wrote_since:
+        return ""
+    if not evidence.complete:
         return ""
     if did.last_wrote:
         return say("no submission since", count=did.due, day=_day(evidence, did.last_wrote))
@@ -139,14 +158,17 @@ def _compared(fact: str, name: str, count: Compared, variant: str = "") -> str:
     if count.low is None or count.high is None:
         return fact
     ends = number(count.low), number(count.high)
-    between = ends[0] if ends[0] == ends[1] else say("between", low=ends[0], high=ends[1])
-    return say("compared", fact=fact, comparison=say(name, variant, number=between))
+    same = count.low == count.high
+    between = ends[0] if same else say("between", low=ends[0], high=ends[1])
+    comparison = say(name, variant, number=between, count=count.low if same else SEVERAL)
+    return say("compared", fact=fact, comparison=comparison)
 
 
 # What else a student did.
 
 
-def _of_student(indicator: str, subject: Subject) -> Sentence | None:
+def _of_student(reason: InsightReason, subject: Subject) -> Sentence | None:
+    indicator = reason.indicator
     evidence = subject.counted(indicator)
     if evidence is None or indicator not in evidence.values:
         return None
@@ -156,14 +178,28 @@ def _of_student(indicator: str, subject: Subject) -> Sentence | None:
     if make := _SENTENCES.get(indicator):
         text = make(evidence, subject.userid, value)
     else:
-        text = _own(indicator, subject, evidence) or _with_percentile(indicator, evidence, subject.userid, value)
+        text = _own(indicator, subject, evidence) or _with_percentile(reason, evidence, subject.userid, value)
     return Sentence(text) if text else None
 
 
 def _yes_or_no(indicator: str, evidence: CourseEvidence, userid: int, value: float, **values: object) -> str:
-    """A fact that is so or not, with how many classmates it is so for."""
+    """A fact that is so or not, at any time, with how many classmates are like the student."""
     fact = say("yes" if value > 0 else "no", indicator, **values)
     return _shared(fact, indicator, evidence, userid)
+
+
+def _yes_or_no_then(indicator: str, evidence: CourseEvidence, userid: int, value: float) -> str:
+    """The same of a fact that is so or not in the range."""
+    fact = _then(say("yes" if value > 0 else "no", indicator), evidence)
+    return _shared(fact, indicator, evidence, userid)
+
+
+def _then(fact: str, evidence: CourseEvidence) -> str:
+    """A fact that holds for the range only, with its days."""
+    if not evidence.start:
+        return fact
+    start, end = _day(evidence, evidence.start), _day(evidence, evidence.as_of)
+    return say("then", fact=fact, start=start, end=end)
 
 
 def _shared(fact: str, name: str, evidence: CourseEvidence, userid: int) -> str:
@@ -192,29 +228,29 @@ def _before_start(evidence: CourseEvidence, userid: int, value: float) -> str:
 def _access(evidence: CourseEvidence, userid: int, value: float) -> str:
     indicator, last = f"{_CORE}any_course_access", evidence.time("last access", userid)
     if value > 0 or last > evidence.as_of:
-        return _yes_or_no(indicator, evidence, userid, value)
+        return _yes_or_no_then(indicator, evidence, userid, value)
     fact = say("no visit since", day=_day(evidence, last)) if last else say("no visit")
     return _shared(fact, indicator, evidence, userid)
 
 
 def _write(evidence: CourseEvidence, userid: int, value: float) -> str:
-    return _yes_or_no(f"{_CORE}any_write_action", evidence, userid, value)
+    return _yes_or_no_then(f"{_CORE}any_write_action", evidence, userid, value)
 
 
 def _write_in_course(evidence: CourseEvidence, userid: int, value: float) -> str:
     indicator, written = f"{_CORE}any_write_action_in_course", evidence.count("written", userid)
     last = evidence.time("last wrote", userid)
     if value > 0 and written.own:
-        return _compared(say("written", count=written.own), "written classmates", written)
-    if value < 0 and last and last == evidence.time("latest wrote", userid):
+        return _compared(_then(say("written", count=written.own), evidence), "written classmates", written)
+    if value < 0 and last and evidence.complete and last == evidence.time("latest wrote", userid):
         return _shared(say("nothing written since", day=_day(evidence, last)), indicator, evidence, userid)
-    return _yes_or_no(indicator, evidence, userid, value)
+    return _yes_or_no_then(indicator, evidence, userid, value)
 
 
 def _reads(evidence: CourseEvidence, userid: int, _value: float) -> str:
     reads = evidence.count("reads", userid)
     fact = say("reads", count=reads.own) if reads.own else say("reads none")
-    return _compared(fact, "reads classmates", reads)
+    return _compared(_then(fact, evidence), "reads classmates", reads)
 
 
 def _profile(evidence: CourseEvidence, userid: int, value: float) -> str:
@@ -292,14 +328,16 @@ def _own(indicator: str, subject: Subject, evidence: CourseEvidence) -> str:
     if installed is None or own is None:
         return ""
     try:
-        return str(installed.sentence(own) or "")
+        text = installed.sentence(own)
     except Exception:  # somebody else's code must not keep a page from being shown
         return ""
+    return " ".join(text.split()) if isinstance(text, str) else ""
 
 
-def _with_percentile(indicator: str, evidence: CourseEvidence, userid: int, value: float) -> str:
+def _with_percentile(reason: InsightReason, evidence: CourseEvidence, userid: int, value: float) -> str:
     """An indicator's name with how it stands among classmates; empty with too few."""
-    installed, label = _installed(indicator), _label(indicator)
+    indicator, label = reason.indicator, _label(reason.indicator, reason.label)
+    installed = _installed(indicator)
     if installed is not None and installed.kind is Kind.BINARY:
         fact = say("value", label=label, value=words.say("yes") if value > 0 else words.say("no"))
         return _shared(fact, indicator, evidence, userid)
@@ -322,7 +360,7 @@ def _from_value(reason: InsightReason, subject: Subject) -> str:
     return say("value", label=label, value=value_in_words(subject.calculations, reason.indicator, reason.value))
 
 
-def _label(indicator: str, label: str = "") -> str:
+def _label(indicator: str, label: str) -> str:
     name = indicator_name(indicator, label)
     return name[:1].upper() + name[1:]
 

@@ -52,10 +52,9 @@ ENGLISH = {
     f"body {_USER}upcoming_activities_due": "You have activities due soon.",
     "greeting": "Hello {name},",
     "more": "and {count} more",
-    "because": "main reasons: {reasons}",
+    "with reasons": "{prediction}. {reasons}.",
     "view": "See all insights",
     "view course": "Open the course in Moodle",
-    "reason": "{label}: {value}",
     # Actions.
     "action predictiondetails": "Details",
     "action viewoutlinereport": "Outline report",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from moodlemlbackend.analytics.insights.messages import NewPrediction, write_mes
 from moodlemlbackend.analytics.lifecycle import most_flagged
 from moodlemlbackend.analytics.lifecycle.prediction import rehearse
 from moodlemlbackend.analytics.notifications import outbox
+from moodlemlbackend.analytics.notifications.channels import EMAIL
+from moodlemlbackend.analytics.notifications.mailing import upcoming
 from moodlemlbackend.analytics.site.names import format_name
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
     from moodlemlbackend.analytics.lifecycle.run_result import RunResult
     from moodlemlbackend.analytics.models import AnalyticsModel
+    from moodlemlbackend.analytics.notifications.mailing import Upcoming
     from moodlemlbackend.analytics.notifications.message import Message
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
@@ -136,6 +140,12 @@ def planned(
             )
             for message, channels in outbox.addressed(connection, workspace, messages)
         ]  # fmt: skip
+
+
+def mails(workspace: Workspace, site: Site, preview: Preview) -> list[Upcoming]:
+    """The e-mails that would be sent, each person's at their time, with what waits of earlier runs."""
+    by_mail = Counter(message.userid for message in preview.messages if EMAIL in message.channels)
+    return upcoming(workspace, site, by_mail)
 
 
 def rehearse_model(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from moodlemlbackend.analytics.db import dataset_files, risks
 from moodlemlbackend.analytics.db import predictions as stored_predictions
 from moodlemlbackend.analytics.db.dataset_files import PREDICTED, UNLABELLED, DatasetFile
-from moodlemlbackend.analytics.insights.messages import NewPrediction, write_messages
+from moodlemlbackend.analytics.insights.messages import NewPrediction, read_evidence, write_messages
 from moodlemlbackend.analytics.lifecycle import most_flagged
 from moodlemlbackend.analytics.lifecycle.analysing import write_part
 from moodlemlbackend.analytics.lifecycle.used_samples import PREDICTION, UsedSamples
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from moodlemlbackend.analytics.features.analysis import Analysis, Result
+    from moodlemlbackend.analytics.insights.messages import Evidence
     from moodlemlbackend.analytics.lifecycle.most_flagged import MostFlagged
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.notifications.message import Message
@@ -110,7 +111,7 @@ class Records:
 
         With notifications off there are none.
         """
-        workspace, modelid = self.workspace, self.model.id
+        workspace, modelid, evidence = self.workspace, self.model.id, self._evidence(outcome)
         with workspace.store.write() as connection:
             self.used_samples.write(connection, outcome.results)
             predictions = []
@@ -120,13 +121,20 @@ class Records:
                 predictions.append(_new(predictionid, row, explanation))
             written = None
             if workspace.settings.notifications:
-                messages = _messages(workspace, self.site, self.model, predictions, outcome.withheld)
+                messages = _messages(workspace, self.site, self.model, predictions, outcome.withheld, evidence)
                 written = outbox.put(connection, workspace, messages)
             if outcome.merged:
                 risks.insert(connection, outcome.risks)
                 most_flagged.remember(connection, modelid, outcome.contexts, outcome.withheld, workspace.clock())
                 dataset_files.use(connection, workspace, self.model, outcome.merged.id, PREDICTED)
         return written
+
+    def _evidence(self, outcome: Outcome) -> Evidence:
+        """What messages will say that students did, read before the store is kept from others."""
+        if not self.workspace.settings.notifications:
+            return {}
+        waiting = [_new(0, row, outcome.explanation(at)) for at, row in enumerate(outcome.rows)]
+        return read_evidence(self.workspace, self.site, self.model, waiting, outcome.withheld)
 
 
 class Rehearsal:
@@ -203,7 +211,8 @@ def _messages(
     model: AnalyticsModel,
     predictions: Sequence[NewPrediction],
     withheld: Collection[int],
+    evidence: Evidence | None = None,
 ) -> list[Message]:
     """The messages about predictions, but those in the contexts ``withheld``."""
     notified = [prediction for prediction in predictions if prediction.contextid not in withheld]
-    return write_messages(workspace, site, model, notified)
+    return write_messages(workspace, site, model, notified, evidence)

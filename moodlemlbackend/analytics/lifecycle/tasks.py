@@ -10,20 +10,25 @@ from typing import TYPE_CHECKING, Any
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db import (
     calculations,
+    choices,
     dataset_files,
     follow_ups,
     history,
     notifications,
     predictions,
     risks,
+    templates,
     used_samples,
 )
 from moodlemlbackend.analytics.db import models as rows_of_models
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.lifecycle.preview import PlannedMessage, Preview, rehearse_model
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult
-from moodlemlbackend.analytics.notifications import outbox, switch
+from moodlemlbackend.analytics.lifecycle.sending import send_due
+from moodlemlbackend.analytics.notifications import switch
 from moodlemlbackend.analytics.site.contexts import context_ids
+from moodlemlbackend.analytics.site.people import existing_users
+from moodlemlbackend.analytics.students import messages
 from moodlemlbackend.errors import BackendError, BusyError, NotTrainedError, Status
 from moodlemlbackend.files import storage_errors
 
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.features.analysis import Result
     from moodlemlbackend.analytics.models import AnalyticsModel
+    from moodlemlbackend.analytics.notifications.attempts import Delivered
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
 
@@ -46,11 +52,12 @@ _AT_ONCE = 500
 
 @dataclass
 class TaskSummary:
-    """What a task did: a result a model, and what was sent."""
+    """What a task did: a result a model, the notifications that were sent, and the teachers' messages."""
 
     task: str
     results: list[RunResult] = field(default_factory=list)
-    delivered: outbox.Delivered | None = None
+    delivered: Delivered | None = None
+    messages: messages.Delivered | None = None
     info: list[str] = field(default_factory=list)
     removed: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
@@ -68,6 +75,7 @@ class TaskSummary:
             "info": self.info,
             "models": [run_result.summary() for run_result in self.results],
             "delivered": vars(self.delivered) if self.delivered else None,
+            "messages": vars(self.messages) if self.messages else None,
             "removed": self.removed,
             "seconds": self.seconds,
         }
@@ -81,7 +89,8 @@ def train_models(workspace: Workspace, site: Site, *, shown: Shown | None = None
 def predict_models(workspace: Workspace, site: Site, *, shown: Shown | None = None) -> TaskSummary:
     """Have every enabled and trained model predict, and notify people if notifications are on."""
     summary = _each(workspace, site, "predict", lifecycle.predict, shown)
-    summary.delivered = outbox.deliver(workspace, site)
+    summary.delivered = send_due(workspace, site)
+    summary.messages = messages.deliver(workspace)
     if workspace.settings.notifications and (warning := switch.also_by_moodle(site, on=True)):
         summary.info.append(warning)
     return summary
@@ -112,7 +121,11 @@ def clean_up(workspace: Workspace, site: Site) -> TaskSummary:
         summary.removed["runs"] = history.forget_runs(connection, oldest)
         summary.removed["predictions"] = _forget_contexts(connection, contexts)
         summary.removed["calculations"] = _forget_calculations(connection, workspace, contexts)
-        summary.removed["follow-ups"] = _forget_follow_ups(connection, {course.id for course in site.courses})
+        courses, users = {course.id for course in site.courses}, existing_users(site)
+        summary.removed["follow-ups"] = _forget_follow_ups(connection, courses, users)
+        summary.removed["templates"] = _forget_templates(connection, courses, users)
+        left = _parts(sorted(choices.people(connection) - users))
+        summary.removed["choices"] = sum(choices.forget_people(connection, part) for part in left)
     with workspace.store.read() as connection:
         listed = models.listed(connection)
         known = rows_of_models.ids(connection)
@@ -120,7 +133,8 @@ def clean_up(workspace: Workspace, site: Site) -> TaskSummary:
         summary.removed["registers"] = summary.removed.get("registers", 0) + _forget_analysables(workspace, site, model)
     summary.removed["files"] = dataset_files.remove_unknown(workspace, time.time() - DAY)
     summary.removed["folders"] = _remove_folders(workspace, known)
-    summary.delivered = outbox.deliver(workspace, site)
+    summary.delivered = send_due(workspace, site)
+    summary.messages = messages.deliver(workspace)
     summary.seconds = round(time.perf_counter() - begun, 3)
     return summary
 
@@ -183,10 +197,19 @@ def _forget_contexts(connection: Connection, contexts: Collection[int]) -> int:
     return removed
 
 
-def _forget_follow_ups(connection: Connection, courses: Collection[int]) -> int:
-    """Remove what teachers did about students of courses that no longer exist."""
-    gone = sorted(follow_ups.courses(connection) - set(courses))
-    return sum(follow_ups.forget(connection, part) for part in _parts(gone))
+def _forget_follow_ups(connection: Connection, courses: Collection[int], users: Collection[int]) -> int:
+    """Remove what teachers did, in courses that no longer exist and about students who no longer do."""
+    gone = _parts(sorted(follow_ups.courses(connection) - set(courses)))
+    removed = sum(follow_ups.forget(connection, courseids=part) for part in gone)
+    left = _parts(sorted(follow_ups.students(connection) - set(users)))
+    return removed + sum(follow_ups.forget(connection, studentids=part) for part in left)
+
+
+def _forget_templates(connection: Connection, courses: Collection[int], users: Collection[int]) -> int:
+    """Remove the message templates of courses and people that no longer exist."""
+    of_courses, of_people = templates.owners(connection)
+    removed = sum(templates.forget(connection, courseids=part) for part in _parts(sorted(of_courses - set(courses))))
+    return removed + sum(templates.forget(connection, userids=part) for part in _parts(sorted(of_people - set(users))))
 
 
 def _forget_calculations(connection: Connection, workspace: Workspace, contexts: Collection[int]) -> int:

@@ -6,6 +6,7 @@ import hashlib
 import smtplib
 import ssl
 from contextlib import suppress
+from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate
@@ -15,7 +16,6 @@ from moodlemlbackend.deadline import within
 from moodlemlbackend.errors import DeliveryError, RefusedError, UsageError
 
 if TYPE_CHECKING:
-    from moodlemlbackend.analytics.db.notifications import Delivery
     from moodlemlbackend.settings.analytics import AnalyticsSettings
 
 TIMEOUT_SECONDS = 30.0
@@ -24,6 +24,25 @@ CALL_SECONDS = 120.0
 
 _UNSENDABLE = 500
 """Reply codes from here on are final."""
+
+
+@dataclass(frozen=True)
+class Email:
+    """An e-mail to one person: ``time`` is when it was written, in Unix seconds.
+
+    ``key`` is the same whenever the same e-mail is sent again, so that its reader's mail program can recognise it.
+    ``html`` is empty for one that is plain text only; ``personal`` says that a person wrote it, who gets the answers at
+    ``reply_to`` unless that is empty.
+    """
+
+    address: str
+    subject: str
+    text: str
+    html: str
+    time: int
+    key: str
+    reply_to: str = ""
+    personal: bool = False
 
 
 class Mailer:
@@ -43,8 +62,8 @@ class Mailer:
     def __exit__(self, *_: object) -> None:
         self._quit()
 
-    def send(self, delivery: Delivery) -> None:
-        """Send one notification to its address.
+    def send(self, email: Email) -> None:
+        """Send one e-mail to its address.
 
         Raises
         ------
@@ -53,14 +72,14 @@ class Mailer:
         DeliveryError
             The server cannot be used now.
         """
-        message = self._message(delivery)
+        message = self._message(email)
         try:
             within(CALL_SECONDS, lambda: self._open().send_message(message))
         except smtplib.SMTPRecipientsRefused as error:
             code, reply = next(iter(error.recipients.values()))
-            self._refuse(code, reply, delivery.address)
+            self._refuse(code, reply, email.address)
         except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
-            self._refuse(error.smtp_code, error.smtp_error, delivery.address)
+            self._refuse(error.smtp_code, error.smtp_error, email.address)
         except (OSError, smtplib.SMTPException) as error:
             self._close()
             raise DeliveryError(self._unreachable(error)) from error
@@ -116,25 +135,27 @@ class Mailer:
             self._server.close()
             self._server = None
 
-    def _message(self, delivery: Delivery) -> EmailMessage:
+    def _message(self, email: Email) -> EmailMessage:
         sender = self._settings.mail_from or f"moodlemlbackend@{self._settings.smtp_host}"
         try:
             message = EmailMessage()
             message["From"] = sender
-            message["To"] = Address(addr_spec=delivery.address)
-            message["Subject"] = " ".join(delivery.subject.split())
-            message["Date"] = formatdate(delivery.timecreated)
-            message["Message-ID"] = self._message_id(delivery, sender)
-            message["Auto-Submitted"] = "auto-generated"
+            message["To"] = Address(addr_spec=email.address)
+            message["Subject"] = " ".join(email.subject.split())
+            message["Date"] = formatdate(email.time)
+            message["Message-ID"] = self._message_id(email, sender)
+            if not email.personal:
+                message["Auto-Submitted"] = "auto-generated"
+            if email.reply_to:
+                message["Reply-To"] = Address(addr_spec=email.reply_to)
         except (ValueError, IndexError, AttributeError) as error:
-            raise RefusedError(f"E-mail cannot be sent from {sender} to {delivery.address!r}: {error}.") from error
-        message.set_content(delivery.fullmessage)
-        message.add_alternative(delivery.fullmessagehtml, subtype="html")
+            raise RefusedError(f"E-mail cannot be sent from {sender} to {email.address!r}: {error}.") from error
+        message.set_content(email.text)
+        if email.html:
+            message.add_alternative(email.html, subtype="html")
         return message
 
-    def _message_id(self, delivery: Delivery, sender: str) -> str:
-        """The same for the same notification, so that one sent twice can be recognised."""
-        digest = hashlib.sha256(
-            f"{delivery.id} {delivery.timecreated} {delivery.address} {delivery.contexturl}".encode()
-        ).hexdigest()
-        return f"<insight-{digest[:32]}@{sender.rpartition('@')[2].strip('>') or 'localhost'}>"
+    def _message_id(self, email: Email, sender: str) -> str:
+        digest = hashlib.sha256(f"{email.key} {email.time} {email.address}".encode()).hexdigest()
+        kind = "message" if email.personal else "insight"
+        return f"<{kind}-{digest[:32]}@{sender.rpartition('@')[2].strip('>') or 'localhost'}>"

@@ -1,50 +1,35 @@
 """Notifications are written with the predictions, in one transaction, and sent afterwards.
 
-A run that is killed in between leaves them to the next one. One that is killed after a mail server or a webhook has
-taken a message and before that is noted sends it once more, under the same Message-ID or Idempotency-Key; nothing is
-ever lost.
+E-mails are gathered by person (:mod:`.mailing`); the webhook gets every message by itself. A run that is killed in
+between leaves them to the next one. One that is killed after a mail server or a webhook has taken something and before
+that is noted sends the same once more, under the same Message-ID or Idempotency-Key; nothing is ever lost.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.db import notifications
 from moodlemlbackend.analytics.notifications import switch
-from moodlemlbackend.analytics.notifications.channels import EMAIL, KEPT, WEBHOOK, allowed, available
+from moodlemlbackend.analytics.notifications.attempts import Delivered, attempt, unwanted, withdraw
+from moodlemlbackend.analytics.notifications.channels import EMAIL, KEPT, WEBHOOK, available
 from moodlemlbackend.analytics.notifications.mail import Mailer
+from moodlemlbackend.analytics.notifications.mailing import send_mail
 from moodlemlbackend.analytics.notifications.switch import ATTEMPTS
 from moodlemlbackend.analytics.notifications.webhook import post
-from moodlemlbackend.analytics.site.message_preferences import wanted_processors
-from moodlemlbackend.analytics.site.people import named_users
-from moodlemlbackend.errors import DeliveryError, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator
 
     from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.db.notifications import Delivery
+    from moodlemlbackend.analytics.notifications.mailing import StillNew
     from moodlemlbackend.analytics.notifications.message import Message
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
 
-FIRST_DELAY_SECONDS = 600
-"""After a failure; each further one doubles it."""
-
-AT_ONCE = 200
-
-
-@dataclass
-class Delivered:
-    """What came of the messages that were due; ``switch`` says whether notifications are on."""
-
-    switch: str = ""
-    sent: dict[str, int] = field(default_factory=dict)
-    waiting: int = 0
-    given_up: int = 0
-    unwanted: int = 0
-    problems: list[str] = field(default_factory=list)
+_AT_ONCE = 200
 
 
 def addressed(
@@ -98,11 +83,11 @@ def waiting(workspace: Workspace) -> int:
         return notifications.waiting(connection, ATTEMPTS) if state.on and state.since is not None else 0
 
 
-def deliver(workspace: Workspace, site: Site | None) -> Delivered:
+def deliver(workspace: Workspace, site: Site | None, still_new: StillNew | None = None) -> Delivered:
     """Send what is due; what cannot be sent now is tried again later, up to :data:`ATTEMPTS` times.
 
-    What a person has come to want no more, here or in Moodle where there is a site to ask, is not sent. While
-    notifications are off, nothing is.
+    What a person has come to want no more, here or in Moodle where there is a site to ask, is not sent, nor what
+    ``still_new`` says no longer concerns them. While notifications are off, nothing is.
     """
     result = Delivered(unwanted=switch.follow(workspace))
     with workspace.store.read() as connection:
@@ -112,82 +97,31 @@ def deliver(workspace: Workspace, site: Site | None) -> Delivered:
     with workspace.store.lock("notifications", 0) as held:
         if not held:
             return result
-        unreachable: set[str] = set()
-        after = 0
         with Mailer(workspace.settings) as mailer:
-            while deliveries := _due(workspace, after, unreachable):
-                after = deliveries[-1].delivery
-                unwanted = _unwanted(workspace, site, deliveries)
-                _withdraw(workspace, unwanted, result)
-                for delivery in deliveries:
-                    if delivery in unwanted:
-                        continue
-                    if delivery.channel not in unreachable and not _send(workspace, delivery, mailer, result):
-                        unreachable.add(delivery.channel)
+            send_mail(workspace, site, mailer, result, still_new)
+        _post(workspace, site, result)
         with workspace.store.read() as connection:
             result.waiting = notifications.waiting(connection, ATTEMPTS)
     return result
 
 
-def _due(workspace: Workspace, after: int, unreachable: set[str]) -> list[Delivery]:
+def _post(workspace: Workspace, site: Site | None, result: Delivered) -> None:
+    """Post to the webhook what is due, until it cannot be reached."""
+    after = 0
+    while deliveries := _due(workspace, after):
+        after = deliveries[-1].delivery
+        reasons = unwanted(workspace, site, WEBHOOK, {delivery.userid for delivery in deliveries})
+        for delivery in deliveries:
+            if delivery.userid in reasons:
+                withdraw(workspace, [delivery.delivery], reasons[delivery.userid], result)
+                continue
+            send = partial(post, workspace.settings, delivery, workspace.clock())
+            if not attempt(workspace, WEBHOOK, [delivery.delivery], delivery.attempts, send, result):
+                return
+
+
+def _due(workspace: Workspace, after: int) -> list[Delivery]:
     with workspace.store.read() as connection:
         return notifications.due(
-            connection, now=workspace.clock(), attempts=ATTEMPTS, after=after, without=unreachable, most=AT_ONCE
+            connection, WEBHOOK, now=workspace.clock(), attempts=ATTEMPTS, after=after, most=_AT_ONCE
         )
-
-
-def _unwanted(workspace: Workspace, site: Site | None, deliveries: Sequence[Delivery]) -> dict[Delivery, str]:
-    """What is no longer to be sent, and why."""
-    users = {delivery.userid for delivery in deliveries}
-    with workspace.store.read() as connection:
-        off = notifications.unwanted(connection)
-    named = named_users(site, users) if site else {}
-    processors = wanted_processors(site, users, workspace.clock()) if site else {}
-    unwanted = {}
-    for delivery in deliveries:
-        user, channel = delivery.userid, delivery.channel
-        if site and user not in named:
-            unwanted[delivery] = f"User {user} can no longer log in to Moodle."
-        elif site and channel == EMAIL and not named[user].email:
-            unwanted[delivery] = f"User {user} has turned off e-mail in Moodle."
-        elif channel not in allowed(processors.get(user)):
-            unwanted[delivery] = f"User {user} has switched off insights by {channel} in Moodle."
-        elif (user, channel) in off:
-            unwanted[delivery] = f"User {user} has switched off {channel}."
-    return unwanted
-
-
-def _withdraw(workspace: Workspace, unwanted: Mapping[Delivery, str], result: Delivered) -> None:
-    """Note why messages are not sent."""
-    with workspace.store.write() as connection:
-        for delivery, reason in unwanted.items():
-            notifications.failed(connection, delivery, attempts=ATTEMPTS, again=workspace.clock(), error=reason)
-    result.unwanted += len(unwanted)
-
-
-def _send(workspace: Workspace, delivery: Delivery, mailer: Mailer, result: Delivered) -> bool:
-    """Send one message and note what came of it; False when nothing can be sent through its channel now."""
-    problem, reachable, final = "", True, False
-    try:
-        if delivery.channel == EMAIL:
-            mailer.send(delivery)
-        else:
-            post(workspace.settings, delivery, workspace.clock())
-    except RefusedError as error:
-        problem, final = str(error), error.final
-    except DeliveryError as error:
-        problem, reachable = str(error), False
-    now = workspace.clock()
-    attempts = ATTEMPTS if final else delivery.attempts + 1
-    with workspace.store.write() as connection:
-        if problem:
-            again = now + FIRST_DELAY_SECONDS * 2**delivery.attempts
-            notifications.failed(connection, delivery, attempts=attempts, again=again, error=problem)
-        else:
-            notifications.sent(connection, delivery, now)
-    if not problem:
-        result.sent[delivery.channel] = result.sent.get(delivery.channel, 0) + 1
-    elif problem not in result.problems:
-        result.problems.append(problem)
-    result.given_up += bool(problem) and attempts >= ATTEMPTS
-    return reachable

@@ -15,6 +15,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 from moodlemlbackend import __version__
+from moodlemlbackend.analytics.notifications.opener import OPENER
 from moodlemlbackend.deadline import within
 from moodlemlbackend.errors import DeliveryError, RefusedError
 
@@ -29,22 +30,6 @@ CALL_SECONDS = 30.0
 _MOST_OF_A_REASON = 200
 _REFUSALS = (400, 410, 413, 415, 422)
 """Answers that are about this post; all others are about the webhook as such."""
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """An opener that follows no redirection: students' names go where somebody decided that they go."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
-        urllib.request.HTTPDefaultErrorHandler,
-        urllib.request.HTTPErrorProcessor,
-    ):
-        opener.add_handler(handler())
-    return opener
-
-
-_OPENER = _opener()
 
 
 def signature(secret: str, timestamp: int, body: bytes) -> str:
@@ -82,7 +67,7 @@ def post(settings: AnalyticsSettings, delivery: Delivery, now: int) -> None:
         headers["X-Moodlemlbackend-Signature"] = signature(settings.webhook_secret, now, body)
     request = urllib.request.Request(delivery.address, body, headers, method="POST")  # noqa: S310  http(s): the setting says
     try:
-        within(CALL_SECONDS, lambda: _OPENER.open(request, timeout=TIMEOUT_SECONDS).close())
+        within(CALL_SECONDS, lambda: OPENER.open(request, timeout=TIMEOUT_SECONDS).close())
     except urllib.error.HTTPError as error:
         error.close()
         sentence = f"The webhook {delivery.address} answered {error.code}; check webhook_url and webhook_secret."

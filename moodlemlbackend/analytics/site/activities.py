@@ -94,3 +94,19 @@ def activity_settings(
     ]
     rows: list[tuple[Any, ...]] = site.database.rows(" UNION ALL ".join(parts), courses=courses) if parts else []
     return {(name, instance): (close or 0, option or 0) for name, instance, close, option in rows}
+
+
+def visible_modules(site: Site, course: int) -> dict[int, bool]:
+    """Course modules of a course that students see: whether their completion is tracked."""
+    rows = site.database.rows(
+        "SELECT id, completion FROM {course_modules} WHERE course = :course AND visible = 1", course=course
+    )
+    return {module: bool(completion) for module, completion in rows}
+
+
+def activity_names(site: Site, course: int, present: Iterable[str]) -> dict[tuple[str, int], str]:
+    """Names of activities as they are stored, by type and instance; those of unknown types are missing."""
+    known = sorted(set(present) & MODULES.keys())
+    parts = [f"SELECT '{name}', id, name FROM {{{name}}} WHERE course = :course" for name in known]
+    rows: list[tuple[Any, ...]] = site.database.rows(" UNION ALL ".join(parts), course=course) if parts else []
+    return {(kind, instance): str(name or "") for kind, instance, name in rows}

@@ -10,15 +10,16 @@ from moodlemlbackend.analytics.site.site import Site
 from moodlemlbackend.analytics.site.tables import integers_by_key, rows_by_key
 
 _HANDED_IN = {
-    "quiz": "SELECT DISTINCT userid, quiz FROM {quiz_attempts} WHERE userid IN :users AND state = 'finished'",
-    "assign": (
-        "SELECT DISTINCT userid, assignment FROM {assign_submission} WHERE userid IN :users AND status = 'submitted'"
-    ),
-    "choice": "SELECT DISTINCT userid, choiceid FROM {choice_answers} WHERE userid IN :users",
-    "feedback": "SELECT DISTINCT userid, feedback FROM {feedback_completed} WHERE userid IN :users",
-    "lesson": "SELECT DISTINCT userid, lessonid FROM {lesson_grades} WHERE userid IN :users",
+    "quiz": ("quiz_attempts", "quiz", " AND h.state = 'finished'"),
+    "assign": ("assign_submission", "assignment", " AND h.status = 'submitted'"),
+    "choice": ("choice_answers", "choiceid", ""),
+    "feedback": ("feedback_completed", "feedback", ""),
+    "lesson": ("lesson_grades", "lessonid", ""),
 }
-"""User and instance of what is done, by module."""
+"""By module the table of what is done, its column of the instance, and what of it counts."""
+
+HANDED_IN = frozenset(_HANDED_IN)
+"""Modules in which something can be finished or handed in."""
 
 
 def completion_criteria(site: Site, courses: Sequence[int]) -> dict[int, int]:
@@ -56,10 +57,50 @@ def handed_in(site: Site, users: Sequence[int]) -> set[tuple[Any, ...]]:
     """Module name, user and instance of the activities that some users have finished or handed in."""
     return {
         (module, *row)
-        for module, sql in _HANDED_IN.items()
+        for module, (table, instance, counts) in _HANDED_IN.items()
         if site.database.schema.has(module)
-        for row in site.database.rows(sql, users=users)
+        for row in site.database.rows(
+            f"SELECT DISTINCT h.userid, h.{instance} FROM {{{table}}} h WHERE h.userid IN :users{counts}", users=users
+        )
     }
+
+
+_TEAMS = (
+    "SELECT DISTINCT m.userid, h.assignment FROM {assign_submission} h JOIN {assign} a ON a.id = h.assignment "
+    "JOIN {groups_members} m ON m.groupid = h.groupid "
+    "WHERE a.course = :course AND h.userid = 0 AND h.groupid > 0 AND h.status = 'submitted'"
+)
+
+
+def handed_in_course(site: Site, course: int) -> set[tuple[Any, ...]]:
+    """Module name, user and instance of what anybody has finished or handed in in a course, alone or as a team."""
+    queries = [
+        (module, f"SELECT DISTINCT h.userid, h.{instance} FROM {{{table}}} h JOIN {{{module}}} a "
+                 f"ON a.id = h.{instance} WHERE a.course = :course{counts}")
+        for module, (table, instance, counts) in _HANDED_IN.items()
+    ]  # fmt: skip
+    return {
+        (module, *row)
+        for module, query in [*queries, ("assign", _TEAMS)]
+        if site.database.schema.has(module)
+        for row in site.database.rows(query, course=course)
+    }
+
+
+def without_submissions(site: Site, course: int) -> set[int]:
+    """Ids of the assignments of a course to which nothing is handed in here."""
+    rows = site.database.rows("SELECT id FROM {assign} WHERE course = :course AND nosubmissions = 1", course=course)
+    return {key for (key,) in rows}
+
+
+def completed_in_course(site: Site, course: int) -> list[tuple[int, int]]:
+    """User and course module of what anybody has completed in a course."""
+    rows = site.database.rows(
+        "SELECT c.userid, c.coursemoduleid FROM {course_modules_completion} c "
+        "JOIN {course_modules} m ON m.id = c.coursemoduleid WHERE m.course = :course AND c.completionstate > 0",
+        course=course,
+    )
+    return [(user, module) for user, module in rows]
 
 
 def course_competencies(site: Site, courses: Sequence[int]) -> dict[int, list[tuple[Any, ...]]]:

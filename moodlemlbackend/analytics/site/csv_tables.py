@@ -25,9 +25,12 @@ TEXT_COLUMNS = frozenset({
 })  # fmt: skip
 """Columns of texts that are never null in Moodle: somebody may be called Null."""
 
-NULLABLE_TEXTS = frozenset({"availability", "description", "itemmodule", "path", "sequence", "value"})
+NULLABLE_TEXTS = frozenset({"availability", "description", "itemmodule", "itemname", "path", "sequence", "value"})
 
-_TEXTS_OF_TABLES = {("analytics_models", "target"), ("assign_submission", "status"), ("task_scheduled", "classname")}
+_TEXTS_OF_TABLES = {
+    ("analytics_models", "target"), ("assign_submission", "status"), ("scale", "scale"),
+    ("task_scheduled", "classname"),
+}  # fmt: skip
 """Texts in this table, numbers in others."""
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)

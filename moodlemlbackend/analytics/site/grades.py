@@ -57,3 +57,14 @@ def final_course_grades(site: Site, courses: Sequence[int]) -> dict[int, list[tu
         "WHERE i.courseid IN :courses AND i.itemtype = 'course' AND g.finalgrade IS NOT NULL",
         courses=courses,
     )
+
+
+def course_scale(site: Site, course: int) -> tuple[float, float] | None:
+    """Lowest and highest grade of a whole course; None without such numbers."""
+    rows = site.database.rows(
+        "SELECT grademin, grademax FROM {grade_items} "
+        "WHERE courseid = :course AND itemtype = 'course' AND gradetype = :value AND grademax IS NOT NULL",
+        course=course,
+        value=GRADED_TYPES[0],
+    )
+    return (float(rows[0][0] or 0), float(rows[0][1])) if rows else None

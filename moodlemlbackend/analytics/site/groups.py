@@ -31,6 +31,14 @@ class SeparateCourse(NamedTuple):
     grouping: int
 
 
+class Group(NamedTuple):
+    """A group of a course, with the ids of its members."""
+
+    id: int
+    name: str
+    members: frozenset[int]
+
+
 def separate_courses(site: Site) -> dict[int, SeparateCourse]:
     """The courses with separate groups, by context."""
     rows = site.database.rows(
@@ -55,3 +63,17 @@ def enrolments_in_own_groups(site: Site, readers: Mapping[SeparateCourse, Collec
             for user, enrolment in site.database.rows(query, courses=[course.id for course in part], users=users):
                 enrolments.setdefault(user, set()).add(enrolment)
     return enrolments
+
+
+def course_groups(site: Site, course: int) -> list[Group]:
+    """The groups of a course by name; none in a site without the table."""
+    if not site.database.schema.has("groups"):
+        return []
+    members: dict[tuple[str, int], set[int]] = {}
+    for group, name, user in site.database.rows(
+        "SELECT g.id, g.name, m.userid FROM {groups} g LEFT JOIN {groups_members} m ON m.groupid = g.id "
+        "WHERE g.courseid = :course",
+        course=course,
+    ):
+        members.setdefault((str(name or ""), group), set()).update(() if user is None else (user,))
+    return [Group(group, name, frozenset(users)) for (name, group), users in sorted(members.items())]

@@ -41,6 +41,21 @@ def course_logs(site: Site, course: int, bounds: Sequence[int], events: Sequence
     return site.database.integers(query, COLUMNS, **parameters)
 
 
+def actions_between(site: Site, course: int, bounds: Sequence[int]) -> Integers:
+    """What users did in a course, counted between neighbouring bounds, which are sorted Unix times: (groups, 3).
+
+    The columns are the user, the number of the part, from 0, and how many log rows of that user lie in it, its first
+    second included and its last not. What was done anonymously does not count.
+    """
+    segment = _segment(site.database.dialect, len(bounds) - 2)
+    query = (
+        f"SELECT userid, {segment} AS segment, COUNT(*) FROM {{logstore_standard_log}} WHERE courseid = :course "
+        "AND anonymous = 0 AND timecreated >= :first AND timecreated < :end GROUP BY 1, 2"
+    )
+    inner = {f"bound{i}": cut - 1 for i, cut in enumerate(bounds[1:-1])}
+    return site.database.integers(query, 3, course=course, first=bounds[0], end=bounds[-1], **inner)
+
+
 def _query(dialect: str, bounds: int, events: int) -> str:
     whens = " ".join(f"WHEN :event{i} THEN {i + 1}" for i in range(events))
     event = f"CASE eventname {whens} ELSE 0 END" if events else "0"
@@ -68,6 +83,20 @@ def _segment(dialect: str, bounds: int) -> str:
         + " ".join(f"WHEN timecreated <= {name} THEN {i}" for i, name in enumerate(names))
         + (f" ELSE {bounds} END")
     )
+
+
+def users_by_segment(site: Site, course: int, bounds: Sequence[int]) -> Integers:
+    """Users with a log row in a course, each once a segment of time between two bounds: (rows, 2).
+
+    The columns are the number of the segment, from 1 on, and the user; a bound belongs to the segment that it ends.
+    """
+    query = (
+        f"SELECT DISTINCT {_segment(site.database.dialect, len(bounds))} AS segment, userid "
+        "FROM {logstore_standard_log} WHERE courseid = :course AND anonymous = 0 "
+        "AND timecreated > :first AND timecreated <= :last"
+    )
+    cuts = {f"bound{i}": cut for i, cut in enumerate(bounds)}
+    return site.database.integers(query, 2, course=course, first=bounds[0], last=bounds[-1], **cuts)
 
 
 def user_logs(site: Site, users: Sequence[int]) -> dict[int, Integers]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from moodlemlbackend.analytics.site.zones import SITES_ZONE, zone_named
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
+    from datetime import tzinfo
 
     from moodlemlbackend.analytics.site.site import Site
 
@@ -122,6 +125,23 @@ def languages(site: Site, userids: Iterable[int]) -> dict[int, str]:
     by_user = dict.fromkeys(wanted, site.language)
     for user, language in _rows(site, "SELECT id, lang FROM {user} WHERE id IN :ids", wanted):
         by_user[user] = language or site.language
+    return by_user
+
+
+def time_zones(site: Site, userids: Iterable[int]) -> dict[int, tzinfo]:
+    """The time zone of each of these users; the site's for those who chose none, or one that is unknown here.
+
+    A zone that the site forces on everybody counts for all.
+    """
+    name = site.config.get("forcetimezone", "")
+    forced = None if name in ("", SITES_ZONE) else zone_named(name)
+    if forced is not None:
+        return dict.fromkeys(userids, forced)
+    wanted = set(userids)
+    by_user = dict.fromkeys(wanted, site.zone)
+    for user, name in _rows(site, "SELECT id, timezone FROM {user} WHERE id IN :ids", wanted):
+        if str(name or SITES_ZONE) != SITES_ZONE:
+            by_user[user] = zone_named(str(name)) or site.zone
     return by_user
 
 

@@ -42,6 +42,10 @@ def _table(required: str, *, module: str = "", dated: str = "", **defaults: str)
     return SiteTable({**dict.fromkeys(required.split(), REQUIRED), **defaults}, module, dated=dated)
 
 
+def _rare(required: str, *, module: str = "", **defaults: str) -> SiteTable:
+    return SiteTable({**dict.fromkeys(required.split(), REQUIRED), **defaults}, module, rare=True)
+
+
 _NEVER = "9999999999"
 """Stands for a date that a site does not keep: such a row is in no past."""
 
@@ -51,7 +55,7 @@ _LAST_ACCESS = (
 """The table of last accesses forgets the former ones; in the past it is made of the log."""
 
 
-_UNREAD = {"id", "course"}
+_UNREAD = {"id", "course", "name"}
 _UNDESCRIBED = SiteTable({})  # a table that only code of one's own reads
 
 TABLES: dict[str, SiteTable] = {
@@ -71,18 +75,21 @@ TABLES: dict[str, SiteTable] = {
         "id", firstname="'-'", lastname="'-'", deleted="0", confirmed="1", suspended="0", username="''",
         timecreated="0", firstaccess="0", trackforums="0", description="''", picture="0", institution="''",
         department="''", address="''", city="''", country="''", url="''", policyagreed="1", email="'-'",
-        auth="'manual'", emailstop="0", lastaccess="0", lang="''",
+        auth="'manual'", emailstop="0", lastaccess="0", lang="''", timezone="'99'",
     ),
     "user_preferences": _table("userid name value"),
     "user_lastaccess": _table("userid courseid timeaccess"),
     "modules": _table("id name"),
-    "course_modules": _table("id course module instance section", availability="NULL", visible="1"),
+    "course_modules": _table(
+        "id course module instance section", availability="NULL", visible="1", completion="0"
+    ),
     "course_sections": _table("id course section sequence", availability="NULL"),
     "course_format_options": _table("courseid format sectionid name value"),
     "course_completion_criteria": _table("id course"),
     "course_completions": _table("userid course timecompleted", dated="timecompleted"),
     "grade_items": _table(
-        "id courseid itemtype itemmodule iteminstance", gradetype="1", gradepass="0", outcomeid="NULL"
+        "id courseid itemtype itemmodule iteminstance", gradetype="1", gradepass="0", outcomeid="NULL", grademax="100",
+        grademin="0", itemname="NULL", scaleid="NULL",
     ),
     "grade_grades": _table(
         "itemid userid finalgrade timemodified", overridden="0",
@@ -98,20 +105,31 @@ TABLES: dict[str, SiteTable] = {
         name="''",
     ),
     "groups_members": _table("groupid userid", timeadded=_NEVER, dated="timeadded"),
-    "groups": SiteTable(dict.fromkeys(("id", "courseid"), REQUIRED), rare=True),
-    "groupings_groups": SiteTable(dict.fromkeys(("groupingid", "groupid"), REQUIRED), rare=True),
-    "course_categories": SiteTable(dict.fromkeys(("id", "name"), REQUIRED), rare=True),
-    "analytics_models": SiteTable(dict.fromkeys(("id", "enabled", "trained", "target"), REQUIRED), rare=True),
-    "task_scheduled": SiteTable(dict.fromkeys(("classname", "disabled"), REQUIRED), rare=True),
+    "groups": _rare("id courseid", name="''"),
+    "groupings_groups": _rare("groupingid groupid"),
+    "course_categories": _rare("id name"),
+    "analytics_models": _rare("id enabled trained target"),
+    "task_scheduled": _rare("classname disabled"),
     "course_modules_completion": _table(
         "coursemoduleid userid completionstate", timemodified=_NEVER, dated="timemodified"
     ),
     "role_capabilities": _table("contextid roleid capability permission"),
-    "quiz_attempts": _table("quiz userid state", module="quiz", timemodified=_NEVER, dated="timemodified"),
-    "assign_submission": _table("assignment userid status", module="assign", timemodified=_NEVER, dated="timemodified"),
+    "quiz_attempts": _table(
+        "quiz userid state", module="quiz", preview="0", timefinish="0", timemodified=_NEVER, dated="timemodified"
+    ),
+    "assign_submission": _table(
+        "assignment userid status", module="assign", groupid="0", timemodified=_NEVER, dated="timemodified"
+    ),
     "choice_answers": _table("choiceid userid", module="choice", timemodified=_NEVER, dated="timemodified"),
     "feedback_completed": _table("feedback userid", module="feedback", timemodified=_NEVER, dated="timemodified"),
     "lesson_grades": _table("lessonid userid", module="lesson", completed=_NEVER, dated="completed"),
+    "assign": _table("id course", module="assign", nosubmissions="0"),
+    "workshop_submissions": _rare("workshopid authorid timemodified", module="workshop", example="0"),
+    "assign_overrides": _rare("assignid userid groupid duedate", module="assign"),
+    "assign_user_flags": _rare("assignment userid extensionduedate", module="assign"),
+    "quiz_overrides": _rare("quiz userid groupid timeclose", module="quiz"),
+    "lesson_overrides": _rare("lessonid userid groupid deadline", module="lesson"),
+    "scale": _rare("id scale"),
     "logstore_standard_log": _table(
         "eventname crud contextid contextlevel contextinstanceid userid courseid timecreated",
         id="0", anonymous="0", dated="timecreated",
@@ -121,9 +139,10 @@ TABLES: dict[str, SiteTable] = {
 
 
 def activity_table(name: str, *columns: str) -> None:
-    """Have the table of an activity module read: its ``id``, its ``course``, and columns that default to 0."""
+    """Have the table of an activity module read: ``id``, ``course`` and ``name``, and columns that default to 0."""
     known = TABLES.get(name, SiteTable({})).columns
-    TABLES[name] = SiteTable({"id": REQUIRED, "course": REQUIRED, **known, **dict.fromkeys(columns, "0")}, name)
+    common = {"id": REQUIRED, "course": REQUIRED, "name": "''"}
+    TABLES[name] = SiteTable({**common, **known, **dict.fromkeys(columns, "0")}, name)
 
 
 class Schema:
@@ -157,7 +176,7 @@ class Schema:
     def missing(self, modules: Collection[str]) -> list[str]:
         """Names, with their prefix, of the tables that a site with these modules must have and that are not there.
 
-        Of an activity that neither closes nor has an option nothing is read.
+        Of an activity that neither closes nor has an option only names are read.
         """
         return sorted(
             self.prefix + name

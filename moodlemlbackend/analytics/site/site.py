@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from moodlemlbackend.analytics.site import modules  # noqa: F401  their tables j
 from moodlemlbackend.analytics.site.database import Database, Integers, SharedDatabase
 from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.site.schema import TABLES, checked_prefix
+from moodlemlbackend.analytics.site.zones import SITES_ZONE, zone_named
 from moodlemlbackend.errors import SiteError, UsageError
 
 CONTEXT_SYSTEM, CONTEXT_USER, CONTEXT_COURSE, CONTEXT_MODULE = 10, 30, 50, 70
@@ -176,19 +176,15 @@ class Site:
     def zone(self) -> datetime.tzinfo:
         """Time zone of the site; that of ``open_site`` first, then its setting, UTC when neither says."""
         name = self._time_zone or self.config.get("timezone", "")
-        if name in ("", "99"):
+        if name in ("", SITES_ZONE):
             return datetime.timezone.utc
-        try:
-            return datetime.timezone(datetime.timedelta(hours=float(name)))  # old sites hold an offset
-        except ValueError:
-            pass
-        try:
-            return ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
+        zone = zone_named(name)
+        if zone is None:
             raise UsageError(
                 f"The site's time zone {name[:40]!r} is unknown here; give another with --time-zone, such as "
                 "Europe/Madrid, or install the package tzdata."
-            ) from None
+            )
+        return zone
 
     @cached_property
     def courses(self) -> list[CourseRow]:

@@ -82,8 +82,13 @@ def loads(workspace: Workspace, site: Site, model: AnalyticsModel, courses: Sequ
     teachers = {course.id: len(course.teachers) for course in Courses(site, [course.row for course in courses], now)}
     result = {}
     for course in courses:
-        students = {users[sample] for sample in high.get(course.row.context, ()) if sample in users}
-        standings = [standing_of(done.get((course.row.id, student), []), now) for student in students]
+        flagged: dict[int, int] = {}
+        for sample, time in high.get(course.row.context, {}).items():
+            if sample in users:
+                flagged[users[sample]] = max(time, flagged.get(users[sample], 0))
+        standings = [
+            standing_of(done.get((course.row.id, student), []), now, time) for student, time in flagged.items()
+        ]
         result[course.row.id] = Load(
             sum(standing.contact is not None for standing in standings),
             sum(standing.state is State.OPEN for standing in standings),

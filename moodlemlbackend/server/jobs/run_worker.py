@@ -107,7 +107,7 @@ def _perform(events: RunEvents, task: str, modelid: int, userid: int, **options:
     from moodlemlbackend.analytics import lifecycle, models
     from moodlemlbackend.analytics.features import definitions
     from moodlemlbackend.analytics.lifecycle.opening import open_workspace
-    from moodlemlbackend.analytics.notifications import outbox
+    from moodlemlbackend.analytics.lifecycle.sending import send_due
     from moodlemlbackend.analytics.site import open_site
     from moodlemlbackend.settings.analytics import load_analytics_settings
 
@@ -124,7 +124,7 @@ def _perform(events: RunEvents, task: str, modelid: int, userid: int, **options:
         result: RunResult = getattr(lifecycle, task)(workspace, site, modelid, **shown, **options)
         if task == "predict":
             events.stage(SENDING)
-            delivered = outbox.deliver(workspace, site)
+            delivered = send_due(workspace, site)
             result.info += [delivered.switch, *delivered.problems]
     return result
 

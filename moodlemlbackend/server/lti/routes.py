@@ -138,15 +138,15 @@ async def _launch(request: Request, keys: dict[str, PlatformKeys]) -> Response:
         raise _refused(request, "used", say("launch stale"))
     user = registration.user(launch.userid)
 
-    def context(ctx: RequestContext) -> int | None:
-        return course_context(ctx.site, launch.courseid) if launch.courseid else None
+    def known(ctx: RequestContext) -> bool:
+        return launch.courseid is not None and course_context(ctx.site, launch.courseid) is not None
 
-    contextid = await request.app.state.request_contexts.ask(user, context)
+    in_course = await request.app.state.request_contexts.ask(user, known)
     session = await session_of(request)
     if session is None or session.user != user:  # else forms in other windows would expire
         session = await begin_session(request, user)
     log.info("Logged in", extra={"user": user, "client": client_of(request), "session": session.name})
-    return RedirectResponse(f"/insights?context={contextid}" if contextid else "/insights", 303)
+    return RedirectResponse(f"/courses/{launch.courseid}" if in_course else "/insights", 303)
 
 
 async def _or_refusal(request: Request, answer: Callable[[], Awaitable[Response]]) -> Response:

@@ -11,7 +11,7 @@ from moodlemlbackend.analytics.insights.names import indicator_name
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from moodlemlbackend.analytics.insights.listing import InsightReason
+    from moodlemlbackend.analytics.insights.sentences import InsightReason
     from moodlemlbackend.server.pages.model_index import RunFacts
 
 

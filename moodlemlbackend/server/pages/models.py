@@ -20,8 +20,9 @@ from moodlemlbackend.server import limits
 from moodlemlbackend.server.auth.login import AnyLogin, PageUserLogin, log_out_token, session_of
 from moodlemlbackend.server.jobs.job import DIRHASH, RUNID
 from moodlemlbackend.server.pages import model_index
+from moodlemlbackend.server.pages.assets import add_assets
 from moodlemlbackend.server.pages.charts import score_chart
-from moodlemlbackend.server.pages.rendering import HEADERS, render, style
+from moodlemlbackend.server.pages.rendering import HEADERS, render
 
 if TYPE_CHECKING:
     from moodlemlbackend.server.jobs.job import Parts
@@ -100,9 +101,7 @@ def add_pages(app: FastAPI) -> None:
         session = await session_of(request)
         return await _page(request, "docs.html", session.user if session else None, document=request.app.openapi())
 
-    @app.get("/style.css", **_HIDDEN)
-    async def styles() -> Response:
-        return Response(style(), media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
+    add_assets(app)
 
 
 def _owner(request: Request, user: str) -> Parts:

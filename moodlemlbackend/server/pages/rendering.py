@@ -1,4 +1,4 @@
-"""Templates: the environment of Jinja2, what every page has, and the style."""
+"""Templates: the environment of Jinja2, and what every page has."""
 
 from __future__ import annotations
 
@@ -15,11 +15,17 @@ from moodlemlbackend.dataset.words import percent, probability_range
 from moodlemlbackend.language import current
 from moodlemlbackend.language.numbers import MISSING, number
 from moodlemlbackend.server.middleware import CONTENT_POLICY
+from moodlemlbackend.server.pages import assets
 from moodlemlbackend.server.texts import counted, say
 from moodlemlbackend.storage.archives import size
 
 HEADERS = {"Content-Security-Policy": f"{CONTENT_POLICY}'self'", "Referrer-Policy": "same-origin"}
 """Of a page with forms, which may be sent to this server, and say from where."""
+
+SCRIPTED = HEADERS | {
+    "Content-Security-Policy": f"{HEADERS['Content-Security-Policy']}; script-src 'self'; connect-src 'self'"
+}
+"""Of a page with scripts of ours as well."""
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -31,13 +37,6 @@ def render(template: str, code: int = 200, headers: dict[str, str] | None = None
 
 
 @cache
-def style() -> bytes:
-    """The style of all pages: ``base.css``, then that of single pages, which it may be changed by."""
-    sheets = sorted((TEMPLATES / "styles").glob("*.css"), key=lambda sheet: (sheet.name != "base.css", sheet.name))
-    return b"".join(sheet.read_bytes() for sheet in sheets)
-
-
-@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
@@ -45,10 +44,11 @@ def _environment() -> Environment:
     )  # fmt: skip
     environment.globals.update(
         say=say, counted=counted, indicator_name=indicator_name, interval_name=interval_name,
-        probability_range=probability_range,
+        probability_range=probability_range, asset=assets.address,
     )  # fmt: skip
     environment.filters["size"] = size
     environment.filters["share"] = lambda value: MISSING if value is None else percent(value)
+    environment.filters["points"] = lambda change: number(100 * change, "+.0f")
     for name, form in {"figure": ".3f", "tenths": ".1f", "count": ",.0f"}.items():
         environment.filters[name] = partial(_figure, form)
     return environment

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from moodlemlbackend.language.numbers import number
 from moodlemlbackend.language.texts import Texts
-from moodlemlbackend.server.texts import common, courses, managers, recipients, students, teachers
+from moodlemlbackend.server.texts import acting, common, courses, managers, recipients, student, students, teachers
 
-_ROOMS = (common, teachers, students, managers, courses, recipients)
+_ROOMS = (common, acting, teachers, students, student, managers, courses, recipients)
 
 ENGLISH = {name: text for room in _ROOMS for name, text in room.ENGLISH.items()}
 

@@ -281,9 +281,35 @@ def test_what_waits_is_withdrawn_with_the_reason(store):
                 connection, modelid=1, predictionid=None, contextid=1, userid=1, courseid=1, **texts, data={},
                 kept=True, addresses={"email": "a@b.org"}, now=5,
             )  # fmt: skip
-        first, second = notifications.due(connection, now=5, attempts=5, after=0, without=(), most=9)
-        notifications.sent(connection, first, 6)
+        first, second = notifications.due(connection, "email", now=5, attempts=5, after=0, most=9)
+        assert notifications.due(connection, "webhook", now=5, attempts=5, after=0, most=9) == []
+        notifications.sent(connection, [first.delivery], 1, 6)
         assert notifications.withdraw(connection, 5, "Why.") == 1
         assert notifications.waiting(connection, 5) == notifications.withdraw(connection, 5, "Again.") == 0
         errors = dict(connection.execute(select(DELIVERIES.c.id, DELIVERIES.c.error)).all())
         assert errors == {first.delivery: None, second.delivery: "Why."}
+
+
+def test_what_goes_in_one_email_is_kept_together_and_counts_once(store):
+    texts = dict.fromkeys(("subject", "text", "html", "url"), "")
+    with store.write() as connection:
+        for user in (1, 1, 1, 2):
+            notifications.insert(
+                connection, modelid=1, predictionid=None, contextid=1, userid=user, courseid=1, **texts, data={},
+                kept=True, addresses={"email": "a@b.org", "webhook": "https://a.org"}, now=5,
+            )  # fmt: skip
+        waiting = notifications.waiting_mail(connection, "email", 5)
+        assert [(row.userid, row.mailid, row.timenext) for row in waiting] == [(1, None, 5)] * 3 + [(2, None, 5)]
+        first, second, third, other = [row.id for row in waiting]
+        assert notifications.gather(connection, [first, second], 7) == first
+        mine = notifications.waiting_mail(connection, "email", 5, userid=1)
+        assert [(row.mailid, row.timemailed) for row in mine] == [(first, 7), (first, 7), (None, None)]
+        notifications.sent(connection, [first, second], 1, 8)
+        notifications.failed(connection, [other], attempts=5, again=9, error="No.")
+        assert [row.id for row in notifications.waiting_mail(connection, "email", 5)] == [third]
+        notifications.sent(connection, [third], 1, 9)
+        assert {user: sorted(times) for user, times in notifications.mailed(connection, "email", 8).items()} == {
+            1: [8, 9]
+        }
+        assert notifications.mailed(connection, "email", 9, userid=1) == {1: [9]}
+        assert notifications.mailed(connection, "email", 0, userid=2) == {}

@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import re
 import sys
-from pathlib import Path
 
 import pytest
 
-from fixtures.paths import ROOT
+from fixtures.packages import entry_points, example, install
 from fixtures.small_site import DAY, END, NOW, START, WEEK, SmallSite
 
 OWN = r"\local_mine\analytics\indicator\reads_without_writing"
-
-
-def example(name: str) -> str:
-    """An example of the documentation."""
-    text = (ROOT / "docs" / "analytics.md").read_text("utf-8")
-    [(_, content)] = re.findall(rf"<!-- example: {re.escape(name)} -->\n```(\w+)\n(.*?)^```$", text, re.M | re.S)
-    return content
-
-
-def install(folder: Path, modules: dict[str, str], entries: str) -> dict[str, str]:
-    """Lay a package out as pip would, and return the environment in which it is installed."""
-    for name, content in modules.items():
-        (folder / name).write_text(content)
-    about = folder / "mine-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(entries)
-    return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
-
-
-def entry_points(pyproject: str) -> str:
-    """The entry points of a project file as an installed package has them."""
-    [(group, entries)] = re.findall(r'^\[project\.entry-points\."(.+)"\]\n((?:.+\n)+)', pyproject, re.M)
-    return f"[{group}]\n" + entries.replace('"', "")
 
 
 @pytest.fixture

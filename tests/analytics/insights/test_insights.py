@@ -441,7 +441,7 @@ def test_commands(predicted, site_url, site, monkeypatch):
     monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(predicted.folder))
     monkeypatch.setenv("MOODLEMLBACKEND_SITE", site_url)
     monkeypatch.setenv("MOODLEMLBACKEND_NOTIFICATIONS", "on")
-    monkeypatch.setenv("COLUMNS", "200")  # no name is wrapped
+    monkeypatch.setenv("COLUMNS", "800")  # no name is wrapped
 
     def run(*arguments, code=0):
         done = CliRunner().invoke(main, ["insights", *arguments])
@@ -452,8 +452,14 @@ def test_commands(predicted, site_url, site, monkeypatch):
     assert first.title in run("list", "--model", str(TRAINED))
     found = json.loads(run("list", "--course", str(first.sample.courseid), "--json"))["insights"]
     assert {one["sample"]["courseid"] for one in found} == {first.sample.courseid}
-    assert json.loads(run("show", str(first.id), "--json"))["insight"]["reasons"]
-    assert "at risk of dropping out" in run("show", str(first.id))
+    whole = json.loads(run("show", str(first.id), "--json"))["insight"]
+    assert all(reason["text"] and reason["contribution"] and reason["value"] for reason in whole["reasons"])
+    assert {reason["text"] for reason in whole["plain_reasons"]} <= {reason["text"] for reason in whole["reasons"]}
+    shown = run("show", str(first.id))
+    assert "at risk of dropping out" in shown
+    assert all(reason["text"] in shown for reason in whole["plain_reasons"])
+    [listed] = [one for one in found if one["id"] == first.id]
+    assert listed["plain_reasons"] == whole["plain_reasons"] != []
     done = run("act", "not-useful", str(first.id), "--user", "900")
     undo = f"moodlemlbackend insights act take-back {first.id} --user 900"
     assert done == f"Recorded. The model will learn from 1 of these answers.\nTo undo: {undo}\n"
@@ -468,6 +474,16 @@ def test_commands(predicted, site_url, site, monkeypatch):
     assert json.loads(run("notifications", "--user", str(teacher), "--unread", "--read", "--json"))["notifications"]
     assert json.loads(run("notifications", "--user", str(teacher), "--unread", "--json"))["notifications"] == []
     assert json.loads(run("preferences", str(teacher), "--no-email", "--json"))["email"] is False
+    chosen = run("preferences", str(teacher), "--digest", "weekly", "--quiet-hours", "18:00-8:00")
+    assert chosen.splitlines()[-2:] == ["digest      weekly", "quiet hours 18:00-08:00"]
+    chosen = json.loads(run("preferences", str(teacher), "--quiet-hours", "site", "--json"))
+    assert (chosen["digest"], chosen["quiet_hours"]) == ("weekly", None)
+    back = run("preferences", str(teacher), "--digest", "site")
+    assert back.splitlines()[-2:] == [
+        "digest      as set for the site (daily)", "quiet hours as set for the site (20:00-07:00)",
+    ]  # fmt: skip
+    refused = run("preferences", str(teacher), "--quiet-hours", "20-7", code=2)
+    assert "'20-7' is not two times such as 20:00-07:00, or none, or site." in refused
     assert "waiting: 0" in run("send")
     assert "no course" in run("list", "--course", "9999", code=2)
     assert "no action" in run("act", "explode", str(first.id), code=2)

@@ -56,6 +56,19 @@ def predict(workspace, site):
     assert lifecycle.predict(workspace, site, modelid).figures["predictions"] > 0
 
 
+def log_queries(site, monkeypatch):
+    """A list that grows by each query on the logs of the site."""
+    queries, rows_of = [], site.database.rows
+
+    def counted(query, **values):
+        if "logstore_standard_log" in query and "GROUP BY" in query:
+            queries.append(query)
+        return rows_of(query, **values)
+
+    monkeypatch.setattr(site.database, "rows", counted)
+    return queries
+
+
 def reasons_in_store(workspace):
     return {reason["indicator"] for row in rows(workspace, EXPLANATIONS) for reason in json.loads(row["reasons"])}
 
@@ -110,3 +123,34 @@ def test_it_is_a_reason_where_the_course_had_ended(stored_earlier, site_url, tmp
         insight = listing.listed(stored_earlier, site)[0]
     assert AFTER_END in {reason.indicator for reason in insight.reasons}
     assert AFTER_END in {value.id for value in insight.indicators}
+
+
+def test_mails_the_webhook_and_commands_have_the_same_words(workspace, site, site_url, monkeypatch):
+    predict(workspace, site)
+    monkeypatch.setenv("MOODLEMLBACKEND_SITE", site_url)
+    monkeypatch.setenv("MOODLEMLBACKEND_DIRECTORY", str(workspace.folder))
+    listed = json.loads(CliRunner().invoke(main, ["insights", "list", "--json"]).output)["insights"]
+    plain = {insight["id"]: insight["plain_reasons"] for insight in listed}
+    written = rows(workspace, NOTIFICATIONS)
+    assert written
+    named = set()
+    for row in written:
+        for one in json.loads(row["data"])["predictions"]:
+            assert one["plain_reasons"] == plain[one["id"]] != []
+            raising = [reason["text"] for reason in one["plain_reasons"] if reason["raises"]]
+            assert not raising or ". ".join(raising) + "." in row["fullmessage"]
+            named |= {*raising}
+    assert any("; most classmates " in text for text in named)
+
+
+def test_reasons_cost_one_query_a_course_and_none_without_notifications(folder, site, tmp_path, monkeypatch):
+    queries = log_queries(site, monkeypatch)
+    numbers = []
+    for on in (False, True):
+        shutil.copytree(folder, tmp_path / str(on))
+        with new_workspace(tmp_path / str(on), notifications=on) as workspace:
+            before = len(queries)
+            predict(workspace, site)
+            numbers.append(len(queries) - before)
+            courses = {row["contextid"] for row in rows(workspace, PREDICTIONS)}
+    assert numbers[1] - numbers[0] == len(courses) >= 1

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import email
-import email.policy
 import json
-import socket
 import ssl
 import threading
 from contextlib import contextmanager
@@ -20,14 +17,14 @@ from fixtures.trickle import trickling_server
 
 pytest.importorskip("aiosmtpd", reason="needs aiosmtpd")
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
+from fixtures.mail_server import Inbox, smtp_server
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import DELIVERIES, NOTIFICATIONS
 from moodlemlbackend.analytics.notifications import channels, mail, outbox, switch, webhook
+from moodlemlbackend.analytics.notifications.attempts import ATTEMPTS, FIRST_DELAY_SECONDS
 from moodlemlbackend.analytics.notifications.message import Message, Recipient
-from moodlemlbackend.analytics.notifications.outbox import ATTEMPTS, FIRST_DELAY_SECONDS
 from moodlemlbackend.analytics.notifications.webhook import signature
 from moodlemlbackend.errors import UsageError
 
@@ -35,39 +32,6 @@ _ = (site, site_url, trained, trained_folder)  # fixtures
 
 TEACHER = Recipient(7, "Ana", "Ana García", "ana@example.org")
 SECRET = "only between us"
-
-
-class Inbox:
-    """An SMTP server's handler: keeps messages, refuses some addresses."""
-
-    def __init__(self):
-        self.messages = []
-        self.temporarily = self.finally_ = ""
-
-    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
-        if address == self.finally_:
-            return "550 no such user"
-        if address == self.temporarily:
-            return "451 try again later"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802
-        found = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        self.messages.append((envelope.mail_from, envelope.rcpt_tos, found, session.auth_data))
-        return "250 taken"
-
-
-@contextmanager
-def smtp_server(inbox, **options):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    controller = Controller(inbox, hostname="127.0.0.1", port=port, **options)
-    controller.start()
-    try:
-        yield port
-    finally:
-        controller.stop()
 
 
 @pytest.fixture(scope="session")
@@ -152,7 +116,13 @@ def test_who_wants_nothing_gets_nothing(tmp_path):
 def test_an_email_arrives_whole(tmp_path):
     inbox = Inbox()
     with smtp_server(inbox) as port:
-        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none", "mail_from": "m@moodle.example"}
+        chosen = {
+            "smtp_host": "127.0.0.1",
+            "smtp_port": port,
+            "smtp_security": "none",
+            "digest": "off",
+            "mail_from": "m@moodle.example",
+        }
         with new_workspace(tmp_path / "w", **chosen) as workspace:
             put(workspace, message(subject="Estudiantes en riesgo: Álgebra\nBcc: all@example.org"))
             assert outbox.deliver(workspace, None).sent == {"email": 1}
@@ -181,7 +151,13 @@ def test_an_encrypted_login(tmp_path, certificate, monkeypatch, security):
         inbox, authenticator=authenticate, auth_required=True, auth_require_tls=security == "starttls",
         require_starttls=security == "starttls", **options,
     ) as port:  # fmt: skip
-        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": security, "smtp_user": "moodle"}
+        chosen = {
+            "smtp_host": "127.0.0.1",
+            "smtp_port": port,
+            "digest": "off",
+            "smtp_security": security,
+            "smtp_user": "moodle",
+        }
         with new_workspace(tmp_path / "w", **chosen, smtp_password="pass word") as workspace:
             put(workspace)
             assert outbox.deliver(workspace, None).sent == {"email": 1}
@@ -197,7 +173,7 @@ def test_an_encrypted_login(tmp_path, certificate, monkeypatch, security):
 def test_a_server_without_a_trusted_certificate_gets_nothing(tmp_path, certificate):
     inbox = Inbox()
     with smtp_server(inbox, tls_context=tls(certificate)) as port:
-        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "starttls"}
+        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "starttls", "digest": "off"}
         with new_workspace(tmp_path / "w", **chosen) as workspace:
             put(workspace)
             delivered = outbox.deliver(workspace, None)
@@ -207,7 +183,13 @@ def test_a_server_without_a_trusted_certificate_gets_nothing(tmp_path, certifica
 
 
 def test_no_password_is_sent_unencrypted(tmp_path):
-    chosen = {"smtp_host": "127.0.0.1", "smtp_security": "none", "smtp_user": "moodle", "smtp_password": "x"}
+    chosen = {
+        "smtp_host": "127.0.0.1",
+        "smtp_security": "none",
+        "digest": "off",
+        "smtp_user": "moodle",
+        "smtp_password": "x",
+    }
     with new_workspace(tmp_path / "w", **chosen) as workspace, pytest.raises(UsageError, match="unencrypted"):
         outbox.deliver(workspace, None)
 
@@ -219,7 +201,7 @@ def test_one_refused_address_does_not_stop_the_others(tmp_path):
         Recipient(n, "N", "N", address) for n, address in enumerate((inbox.finally_, inbox.temporarily, "a@b.org"), 1)
     ]
     with smtp_server(inbox) as port:
-        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none"}
+        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none", "digest": "off"}
         with new_workspace(tmp_path / "w", **chosen) as workspace:
             put(workspace, *map(message, people))
             first = outbox.deliver(workspace, None)
@@ -231,7 +213,9 @@ def test_one_refused_address_does_not_stop_the_others(tmp_path):
 
 
 def test_a_server_that_is_away_is_tried_again_and_given_up_at_last(tmp_path):
-    with new_workspace(tmp_path / "w", smtp_host="127.0.0.1", smtp_port=1, smtp_security="none") as workspace:
+    with new_workspace(
+        tmp_path / "w", smtp_host="127.0.0.1", smtp_port=1, smtp_security="none", digest="off", quiet_hours="none"
+    ) as workspace:
         put(workspace, message(), message())
         when = NOW
         first = outbox.deliver(workspace, None)
@@ -325,7 +309,7 @@ def test_a_webhook_that_answers_a_byte_at_a_time_holds_nothing(tmp_path, monkeyp
 def test_a_mail_server_that_answers_a_byte_at_a_time_holds_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(mail, "CALL_SECONDS", 1.0)
     with trickling_server(b"220 ") as port:
-        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none"}
+        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none", "digest": "off"}
         with new_workspace(tmp_path / "w", **chosen) as workspace:
             put(workspace)
             delivered = outbox.deliver(workspace, None)
@@ -351,8 +335,8 @@ def test_teachers_are_told_of_their_students(trained_folder, site, tmp_path):
     shutil.copytree(trained_folder, tmp_path / "w")
     inbox = Inbox()
     with smtp_server(inbox) as port, http_server() as (url, posts):
-        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none", "webhook_url": url,
-                  "pages_url": "https://insights.example"}  # fmt: skip
+        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none", "digest": "off",
+                  "webhook_url": url, "pages_url": "https://insights.example"}  # fmt: skip
         with new_workspace(tmp_path / "w", **chosen) as workspace:
             told = lifecycle.predict(workspace, site, TRAINED).figures["notifications"]
             assert told > 0
@@ -365,7 +349,7 @@ def test_teachers_are_told_of_their_students(trained_folder, site, tmp_path):
     predictions = json.loads(posts[0][1])["predictions"]
     assert all(one["user"]["name"] in text for one in predictions[:20])
     assert "at risk of dropping out" in text
-    assert f"https://insights.example/insights?model={TRAINED}&context=" in text
+    assert f"?model={TRAINED}" in text.partition("https://insights.example/courses/")[2][:20]
     assert predictions[0]["reasons"]
 
 
@@ -386,7 +370,13 @@ def test_what_was_switched_off_since_is_not_sent(tmp_path):
     small.add("user_preferences", userid=unmailed, name=preference, value="popup")
     inbox = Inbox()
     with smtp_server(inbox) as port, http_server() as (url, posts), small.open() as asked:
-        chosen = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none", "webhook_url": url}
+        chosen = {
+            "smtp_host": "127.0.0.1",
+            "smtp_port": port,
+            "smtp_security": "none",
+            "digest": "off",
+            "webhook_url": url,
+        }
         with new_workspace(tmp_path / "w", **chosen) as workspace:
             put(workspace, *(message(Recipient(user, "N", "N", f"u{user}@b.org")) for user in users))
             with workspace.store.write() as connection:

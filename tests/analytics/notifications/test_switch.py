@@ -33,6 +33,7 @@ from moodlemlbackend.analytics.notifications import channels, outbox, switch
 from moodlemlbackend.analytics.notifications.message import Message, Recipient
 from moodlemlbackend.analytics.site.moodle_models import PREDICTING_TASK, predicting_targets
 from moodlemlbackend.cli import main
+from moodlemlbackend.cli.output import moment
 from moodlemlbackend.doctor.finding import Level
 from moodlemlbackend.doctor.services import check_services
 from moodlemlbackend.settings.analytics import load_analytics_settings
@@ -93,7 +94,7 @@ def test_only_what_is_predicted_after_the_first_run_with_it_on_is_written(traine
 
 def test_what_waits_is_withdrawn_when_they_are_switched(tmp_path):
     """Also of a store that sent messages before there was a switch."""
-    server = {"smtp_host": "127.0.0.1", "smtp_port": 1, "smtp_security": "none"}
+    server = {"smtp_host": "127.0.0.1", "smtp_port": 1, "smtp_security": "none", "digest": "off"}
     with new_workspace(tmp_path / "w", **server) as workspace:
         put(workspace)  # by an earlier version: nothing is noted
         assert state(workspace).since is None
@@ -115,7 +116,7 @@ def test_what_waits_is_withdrawn_when_they_are_switched(tmp_path):
 
 
 def test_a_run_says_what_it_withdraws(trained, site):
-    mailing = {"smtp_host": "127.0.0.1", "smtp_port": 1, "smtp_security": "none"}
+    mailing = {"smtp_host": "127.0.0.1", "smtp_port": 1, "smtp_security": "none", "digest": "off"}
     on = switched(trained, True, **mailing)
     outbox.deliver(on, None)
     put(on)
@@ -245,6 +246,14 @@ def test_the_commands_print_a_table_of_recipients(trained, site_url, monkeypatch
         assert part in text, part
     monkeypatch.setenv("MOODLEMLBACKEND_NOTIFICATIONS", "on")
     assert run("tasks", "predict").splitlines()[1] == counts
+    monkeypatch.setenv("MOODLEMLBACKEND_SMTP_HOST", "127.0.0.1")
+    mails = json.loads(run("tasks", "predict", "--json"))["mails"]
+    tomorrow = moment(NOW + DAY)[:10]
+    assert {moment(mail["time"]) for mail in mails} == {f"{tomorrow} 07:00"}
+    assert {mail["userid"] for mail in mails} == people
+    assert sum(mail["messages"] for mail in mails) > sum(mail["mails"] for mail in mails) == len(people)
+    [total] = [line for line in run("tasks", "predict").splitlines() if line.strip().startswith(f"{tomorrow} 07:00")]
+    assert total.split()[2:] == [str(len(people)), str(len(people)), str(len(found["messages"]))]
     one = json.loads(run("models", "predict", str(TRAINED), "--json"))
     assert {message["modelid"] for message in one["messages"]} == {TRAINED}
     assert rows(trained, PREDICTIONS) == rows(trained, NOTIFICATIONS) == []

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from fixtures.trained_sites import NOW, TRAINED, rows, site, site_url, trained, trained_folder
 from moodlemlbackend.analytics import lifecycle, models
-from moodlemlbackend.analytics.db import choices, follow_ups, risks
+from moodlemlbackend.analytics.db import choices, follow_ups, messages, risks, templates
 from moodlemlbackend.analytics.db.risks import Risk
-from moodlemlbackend.analytics.db.schema import EXPLANATIONS, PREDICT_SAMPLES, PREDICTIONS, RISKS
+from moodlemlbackend.analytics.db.schema import EXPLANATIONS, MESSAGES, PREDICT_SAMPLES, PREDICTIONS, RISKS, TEMPLATES
 from moodlemlbackend.analytics.features.targets.target import PREDICTION_MIN_SCORE
 from moodlemlbackend.analytics.lifecycle import tasks
 from moodlemlbackend.analytics.lifecycle.prediction import rehearse
+from moodlemlbackend.analytics.site.people import existing_users
 from moodlemlbackend.analytics.students.bands import Band, band_of, probability_at
-from moodlemlbackend.analytics.students.standing import State, standing_of
+from moodlemlbackend.analytics.students.standing import State, flagged_since, standing_of
 
 _ = (site, site_url, trained, trained_folder)  # fixtures
 
@@ -108,15 +110,55 @@ def test_where_a_student_stands(trained):
     assert standing_of([], 1).state is State.OPEN
 
 
-def test_cleanup_forgets_what_was_done_in_a_course_that_is_gone(trained, site):
-    there = next(iter(site.courses)).id
+def done(kind, when, until=None):
+    return follow_ups.FollowUp(1, 7, 9, 3, kind, "", until, None, None, "b", when)
+
+
+@pytest.mark.parametrize("kind", ["resolved", "snoozed"])
+def test_who_is_flagged_again_later_is_open_again(kind):
+    settled = [done("message", 5), done(kind, 10, until=99), done("note", 30)]
+    assert standing_of(settled, 40, None).state.value == kind
+    assert standing_of(settled, 40, 10).state.value == kind
+    again = standing_of(settled, 40, 20)
+    assert (again.state, again.again, again.until, again.contact.timecreated) == (State.OPEN, True, None, 5)
+    assert not standing_of([*settled, done("reopened", 35)], 40, 20).again
+    assert standing_of([*settled, done("contacted", 35)], 40, 36).state is State.WAITING
+
+
+def test_flagged_is_whom_the_last_range_has_at_high_risk():
+    ranges = [risk(probability, 0.5) for probability in (0.9, 0.1)]
+    assert flagged_since(ranges) is None
+    assert flagged_since([]) is None
+    assert flagged_since([*ranges, replace(ranges[0], created=77)]) == 77
+
+
+def test_cleanup_forgets_what_belongs_to_courses_and_people_that_are_gone(trained, site):
+    there, gone = next(iter(site.courses)).id, 10**9
+    person = min(existing_users(site))
     with trained.store.write() as connection:
-        for course in (there, 10**9):
-            follow_ups.insert(connection, courseid=course, studentid=1, userid=1, kind="note", batch="b", now=NOW)
+        for course, student in ((there, person), (gone, person), (there, gone)):
+            of = {"courseid": course, "studentid": student, "userid": person, "batch": "b", "now": NOW}
+            key = follow_ups.insert(connection, kind="message", text="x", **of)
+            what = {"channel": "moodle", "address": "", "replyto": "", "subject": "s", "text": "t"}
+            messages.insert(connection, key, now=NOW, **what)
+        for course, owner in ((None, None), (there, None), (gone, None), (None, person), (None, gone)):
+            values = {"name": "n", "subject": "s", "text": "t", "by": person, "now": NOW}
+            templates.insert(connection, courseid=course, userid=owner, **values)
+        for owner in (person, gone):
+            choices.write(connection, owner, "columns", "a")
     summary = tasks.clean_up(trained, site)
-    assert summary.removed["follow-ups"] == 1
+    assert {name: summary.removed[name] for name in ("follow-ups", "templates", "choices")} == {
+        "follow-ups": 2, "templates": 2, "choices": 1,
+    }  # fmt: skip
     with trained.store.read() as connection:
         assert follow_ups.courses(connection) == {there}
+        assert follow_ups.students(connection) == {person}
+    assert len(rows(trained, MESSAGES)) == 1
+    assert [(row["courseid"], row["userid"]) for row in rows(trained, TEMPLATES)] == [
+        (None, None), (there, None), (None, person),
+    ]  # fmt: skip
+    again = tasks.clean_up(trained, site).removed
+    assert (again["follow-ups"], again["templates"], again["choices"]) == (0, 0, 0)
 
 
 def test_choices_are_kept_by_person(trained):

@@ -228,15 +228,16 @@ def test_a_launch_leads_to_the_insights_of_the_course_in_a_frame_and_in_a_window
         "nonce": "", "client_id": CLIENT, "redirect_uri": TARGET, "login_hint": "5", "lti_message_hint": "{}",
     }  # fmt: skip
     there = teacher.send(state=asked["state"], id_token=token(claims(site.ana, site.course, asked["nonce"])))
-    assert (there.status_code, there.headers["location"]) == (303, f"/insights?context={site.context}")
+    assert (there.status_code, there.headers["location"]) == (303, f"/courses/{site.course}")
     for name in (SESSION, FLOW):
         assert re.fullmatch(rf"{name}=[\w.-]+; Path=/; HttpOnly; SameSite=None; Secure; Partitioned", teacher.set[name])
     page = teacher.get(there.headers["location"], headers={"Sec-Fetch-Dest": "iframe"})
     assert page.status_code == 200
-    assert "Students at risk" in page.text
+    assert "students at high risk" in page.text
     assert f"frame-ancestors {WWWROOT};" in page.headers["content-security-policy"]
     assert ">Ana " in page.text, "signed in as the Moodle user"
-    assert teacher.get("/style.css").status_code == 200
+    style = re.search(r"/static/\w+/style.css", page.text)[0]
+    assert "immutable" in teacher.get(style).headers["cache-control"]
 
     cookies = dict(teacher.cookies)
     again = teacher.request("POST", "/lti/login", data=login(), headers={"Sec-Fetch-Site": "cross-site"})
@@ -289,7 +290,7 @@ def test_a_course_without_insights_says_so(app, site):
     assert there.headers["location"] == "/insights"
     student = Browser(app)
     led = student.launch(site.sam, site.course)
-    assert "There are no insights for you here." in text_of(student.get(led.headers["location"]), 404)
+    assert "There is no such course" in text_of(student.get(led.headers["location"]), 404)
 
 
 # ---- who may what ----

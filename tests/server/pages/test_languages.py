@@ -22,11 +22,15 @@ from fixtures.catalogues import PSEUDO, catalogue, left_in_english, pseudo_messa
 from fixtures.pages import WWWROOT, add_like, reader, told
 from fixtures.paths import posix
 from moodlemlbackend.analytics import models
-from moodlemlbackend.analytics.db import facts
+from moodlemlbackend.analytics.db import facts, follow_ups
 from moodlemlbackend.analytics.db.history import begin_run, end_run, log_evaluation
+from moodlemlbackend.analytics.db.notifications import Delivery
 from moodlemlbackend.analytics.db.schema import EXPLANATIONS, PREDICTIONS
 from moodlemlbackend.analytics.insights.messages import NewPrediction, write_messages
 from moodlemlbackend.analytics.models import backtest_fact, most_flagged_fact
+from moodlemlbackend.analytics.notifications import mailing, outbox
+from moodlemlbackend.analytics.notifications.digest import compose
+from moodlemlbackend.analytics.notifications.message import Message, Recipient
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.language import preferred, speaking
 from moodlemlbackend.server.jobs.page_runs import PageRun, Step
@@ -40,8 +44,10 @@ from moodlemlbackend.server.pages.site import (
     packages,
     recipients,
     responses,
+    student,
     teachers,
 )
+from moodlemlbackend.server.pages.site.course_access import open_course
 from moodlemlbackend.server.pages.site.forms import PageForm
 from moodlemlbackend.server.pages.site.request_context import RequestContexts
 from moodlemlbackend.server.pages.site.responses import Page
@@ -101,14 +107,18 @@ def settings(prepared, tmp_path):
     with closing(sqlite3.connect(tmp_path / "site.sqlite")) as site, site:
         site.execute(f"UPDATE mdl_user SET firstname = 'Ада', lastname = 'Л', lang = '{PSEUDO}'")
         site.execute("UPDATE mdl_course SET fullname = 'Курс ' || id, shortname = 'К' || id")
+        for module in ("assign", "quiz", "choice", "feedback", "lesson", "workshop"):
+            site.execute(f"UPDATE mdl_{module} SET name = 'Дело ' || id")
+        site.execute("UPDATE mdl_grade_items SET itemname = 'Дело ' || id")
         roles = dict(site.execute("SELECT archetype, id FROM mdl_role").fetchall())
         place, user = prepared.course, 3
         add_like(site, "mdl_role_assignments", roleid=roles["editingteacher"], contextid=place, userid=user)
     with closing(sqlite3.connect(tmp_path / "work" / "store.sqlite")) as store, store:
         store.execute("UPDATE analytics_notifications SET subject = 'Тема', fullmessage = 'Текст'")
     return AnalyticsSettings(
-        site=f"sqlite:///{tmp_path / 'site.sqlite'}", directory=str(tmp_path / "work"), wwwroot=WWWROOT
-    )
+        site=f"sqlite:///{tmp_path / 'site.sqlite'}", directory=str(tmp_path / "work"), wwwroot=WWWROOT,
+        notifications=True, smtp_host="mail.example",
+    )  # fmt: skip
 
 
 def fill(ctx, prepared):
@@ -142,7 +152,12 @@ def pages_of(ctx, prepared):
     yield teachers.context(ctx, teachers.InsightsQuery(prepared.course, done="notapplicable", about=ids))
     yield teachers.dealt_with(ctx, prepared.course)
     yield teachers.insight(ctx, ids[0], "takeback")
-    yield notifications.index(ctx, "read")
+    with ctx.workspace.store.write() as connection:
+        to = Recipient(ctx.person.id, "Ада", "Ада", "a@b.org")
+        outbox.put(connection, ctx.workspace, [Message(to, model, prepared.course, 1, "Тема", "Текст", "", "")])
+        mailing.choose(connection, ctx.person.id, digest="weekly", quiet_hours="18:00-08:00")
+    yield (page := notifications.index(ctx, "read"))
+    assert page.values["mails"].coming
     yield managers.index(ctx)
     yield model_forms.new(ctx, "")
     yield model_forms.new(ctx, DROPOUT)
@@ -155,6 +170,7 @@ def pages_of(ctx, prepared):
     yield recipients.index(ctx, 1)
     for query in (courses.CoursesQuery(), courses.CoursesQuery(text="?", show="over")):
         yield courses.index(ctx, query)
+    yield from student_pages(ctx, prepared)
     for modelid in (model, prepared.static):
         yield managers.model(ctx, modelid, "stop")
         yield managers.invalid(ctx, modelid, 1)
@@ -173,6 +189,23 @@ def pages_of(ctx, prepared):
     ):  # fmt: skip
         ctx.runs._latest[model] = run
         yield managers.progress(ctx, model, refresh=True)
+
+
+def student_pages(ctx, prepared):
+    """The pages of the students of a course, of one of whom everything was done, and of a course that has not begun."""
+    course = next(row for row in ctx.site.courses if row.context == prepared.course)
+    users = sorted(open_course(ctx, course.id).students)
+    for at, kind in enumerate(follow_ups.KINDS):
+        with ctx.workspace.store.write() as connection:
+            follow_ups.insert(
+                connection, courseid=course.id, studentid=users[0], userid=ctx.person.id, kind=kind, batch="ab",
+                now=course.start + at, text="Текст", until=2_000_000_000 if kind == follow_ups.SNOOZED else None,
+            )  # fmt: skip
+        yield student.student(ctx, student.StudentQuery(course.id, users[0], done=kind, batch="ab"))
+    for userid in users[1:]:
+        yield student.student(ctx, student.StudentQuery(course.id, userid))
+    early = replace(ctx, workspace=replace(ctx.workspace, clock=lambda: course.start + 60))
+    yield student.student(early, student.StudentQuery(course.id, users[0]))
 
 
 def test_nothing_that_people_see_bypasses_the_catalogues(settings, prepared, catalogue):
@@ -287,10 +320,22 @@ def test_nothing_in_a_mail_bypasses_the_catalogues(settings, prepared, catalogue
     catalogue(PSEUDO, pseudo_messages())
     sent = mails(settings, prepared, PSEUDO)
     assert {"course_dropout", "upcoming_activities_due"} <= {target for target, found in sent.items() if found}
-    for message in chain.from_iterable(sent.values()):
-        assert f'<html lang="{PSEUDO}" dir="rtl"><body>' in message.html
-        for text in (message.subject, *message.text.splitlines()):
+    written = [*chain.from_iterable(sent.values())]
+    by_reader = {message.to.id: [other for other in written if other.to == message.to] for message in written}
+    for mail in (*written, *(gathered(settings, messages) for messages in by_reader.values())):
+        assert f'<html lang="{PSEUDO}" dir="rtl"><body>' in mail.html
+        for text in (mail.subject, *mail.text.splitlines()):
             assert not left_in_english(re.sub(r"https?://\S+|mailto:\S+", "", text))
+
+
+def gathered(settings, messages):
+    """The digest of messages to one person."""
+    deliveries = [
+        Delivery(number, "email", "a@b.org", 0, message.to.id, number, message.subject, message.text, message.html,
+                 message.url, json.dumps({**message.data, "recipient": vars(message.to)}), 0, message.predictionid)
+        for number, message in enumerate(messages)
+    ]  # fmt: skip
+    return compose(replace(settings, pages_url="https://insights.example"), deliveries, {})
 
 
 @pytest.mark.parametrize(

@@ -92,11 +92,13 @@ def test_a_user_whom_the_site_does_not_know_sees_one_sentence_and_the_models(ser
 
 
 def test_a_list_has_the_courses_of_the_teacher_alone(server, teacher, prepared):
-    found = re.findall(r"/insights\?context=(\d+)", teacher.get("/insights").text)
-    assert str(prepared.course) in found
-    assert str(prepared.other) not in found
-    every = re.findall(r"/insights\?context=(\d+)", reader(server, "manager").get("/insights").text)
-    assert {str(prepared.course), str(prepared.other)} <= set(every)
+    own, other = (str(prepared.course_of(context)) for context in (prepared.course, prepared.other))
+    listed = re.findall(r"/courses/(\d+)", teacher.get("/insights").text)
+    assert own in listed
+    assert other not in listed
+    text = reader(server, "manager").get("/insights").text
+    assert {own, other} <= set(re.findall(r"/courses/(\d+)", text))
+    assert "/insights?context=" in text, "where no model is about students"
 
 
 def test_who_has_no_insights_is_told_how_they_come(server, prepared):
@@ -187,7 +189,22 @@ def test_students_are_sorted_by_risk_with_reasons_and_links(teacher, prepared, s
     assert any(one.startswith(f"{WWWROOT}/course/view.php?id=") for one in links)
     assert any(one.startswith(f"{WWWROOT}/report/outline/user.php?") for one in links)
     assert sum(one.startswith("mailto:") for one in links) == len(chances)
-    assert text.count("<svg") >= 3 * len(chances)
+    assert text.count('<ul class="plain">') == len(chances)
+    facts = re.findall(r"<li>([^<]+) <span class=\"effect (for|against)\">", text)
+    assert len(chances) <= len(facts) <= 3 * len(chances)
+    assert {"for"} <= {effect for _, effect in facts}
+    assert any(re.fullmatch(r"(Opened|Did not open) .*; most classmates .*\d.*", fact) for fact, _ in facts)
+
+
+def test_an_insight_gives_plain_reasons_and_the_exact_ones_behind_a_click(teacher, prepared, server):
+    one = predictions(server, prepared.dropout, prepared.course)[0]
+    text = teacher.get(f"/insights/{one}").text
+    plain, details = text.index('<ul class="plain">'), text.index("Exactly how much each indicator counts")
+    assert text.index("<h2>Why</h2>") < plain < details < text.index('<ul class="reasons">') < text.index("</details>")
+    shown = re.findall(r"<li>([^<]+) <span class=\"effect", text)
+    in_list = teacher.get(place(prepared, prepared.course)).text
+    assert 1 <= len(shown) <= 3
+    assert all(fact in in_list for fact in shown)
 
 
 def test_a_probability_has_its_range_and_what_that_means(teacher, prepared, server):

@@ -115,6 +115,17 @@ class CourseIndicator(Indicator):
             values[:, where] = shaped(self, made, (len(ranges), len(where)), course.name)
         return values
 
+    def counts(self, samples: AnalysableSamples, ranges: Ranges) -> Mapping[str, npt.ArrayLike]:
+        """Those of the only course of some samples."""
+        [course] = samples.courses
+        return self.counts_of_course(course, samples.users, ranges)
+
+    def counts_of_course(
+        self, course: Course, users: Integers | None, ranges: Ranges  # noqa: ARG002
+    ) -> Mapping[str, npt.ArrayLike]:  # fmt: skip
+        """Whole numbers by name, of the shape (ranges, users), that :meth:`sentence` will need to name."""
+        return {}
+
     @abstractmethod
     def of_course(self, course: Course, users: Integers | None, ranges: Ranges) -> Values:
         """Return the values of a course's samples, which may be broadcast to (ranges, samples).

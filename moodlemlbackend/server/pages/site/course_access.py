@@ -14,6 +14,7 @@ from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, VIEW_
 from moodlemlbackend.analytics.site.contexts import course_context
 from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.site.people import profiles
+from moodlemlbackend.analytics.students.student import Student
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server.texts import say
 
@@ -25,39 +26,6 @@ if TYPE_CHECKING:
     from moodlemlbackend.server.pages.site.request_context import RequestContext
 
 _DROPOUT = r"\core_course\analytics\target\course_dropout"
-
-
-@dataclass(frozen=True)
-class Student:
-    """A student of a course.
-
-    Attributes
-    ----------
-    enrolments
-        ids of the active enrolments, ascending: the samples of the models about students.
-    email
-        empty without an address.
-    wants_email
-        whether the student's profile lets Moodle send e-mail.
-    """
-
-    userid: int
-    enrolments: tuple[int, ...]
-    first_name: str
-    last_name: str
-    email: str
-    wants_email: bool
-
-    @property
-    def name(self) -> str:
-        """The full name."""
-        return f"{self.first_name} {self.last_name}".strip() or f"#{self.userid}"
-
-    @property
-    def initials(self) -> str:
-        """First letters of the names."""
-        letters = [part.strip()[:1] for part in (self.first_name, self.last_name)]
-        return "".join(letters).upper() or "?"
 
 
 @dataclass(frozen=True)

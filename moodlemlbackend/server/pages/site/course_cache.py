@@ -50,6 +50,12 @@ class CourseCache:
         result: T = value.result()
         return result
 
+    def has(self, key: Hashable) -> bool:
+        """Whether the value of a key is there and need not be made."""
+        with self._lock:
+            known = self._entries.get(key)
+        return known is not None and known[0] > time.monotonic() and known[1].done()
+
     def forget(self, key: Hashable) -> None:
         """Have a value made anew when it is asked for next."""
         with self._lock:

@@ -20,6 +20,7 @@ from moodlemlbackend.language import choose, current, language_of
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.auth.registrations import launched
 from moodlemlbackend.server.hidden_paths import HiddenPaths
+from moodlemlbackend.server.jobs.message_sender import MessageSender
 from moodlemlbackend.server.jobs.page_runs import PageRuns
 from moodlemlbackend.server.pages.site.course_cache import CourseCache
 from moodlemlbackend.server.texts import say
@@ -66,6 +67,7 @@ class RequestContext:
     runs: PageRuns
     hidden_paths: HiddenPaths
     cache: CourseCache
+    sender: MessageSender
 
     def require_manager(self) -> None:
         """Raise RequestError of 403 unless the person may manage models."""
@@ -79,6 +81,7 @@ class RequestContexts:
     def __init__(self, server: ServerSettings, settings: AnalyticsSettings, is_person: Callable[[str], bool]) -> None:
         self.settings = settings
         self._cache = CourseCache()
+        self._sender = MessageSender()
         self.runs = PageRuns(server.training_workers, server.time_limit)
         self._people_only, self._is_person = server.namespaces, is_person
         self._threads = ThreadPoolExecutor(limits.PAGE_THREADS, "page")
@@ -107,6 +110,7 @@ class RequestContexts:
 
     async def close(self) -> None:
         """End what runs, and let go of the store."""
+        self._sender.close()
         await self.runs.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._workspace is not None:
@@ -143,7 +147,9 @@ class RequestContexts:
             manages = capabilities.may(person.id, MANAGE_MODELS, site.system_context)
             own = replace(workspace, userid=person.id)
             hidden_paths = HiddenPaths({str(workspace.folder): "analytics"})
-            yield RequestContext(user, person, own, site, capabilities, manages, self.runs, hidden_paths, self._cache)
+            yield RequestContext(
+                user, person, own, site, capabilities, manages, self.runs, hidden_paths, self._cache, self._sender
+            )
 
     def _open(self) -> Workspace:
         """The store, opened once."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.responses import RedirectResponse, Response
 
 from moodlemlbackend.language.dates import Dates
-from moodlemlbackend.server.pages.rendering import HEADERS, render
+from moodlemlbackend.server.pages.rendering import HEADERS, SCRIPTED, render
 from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Page:
-    """A template and its values; ``refresh`` is in seconds, None for never."""
+    """A template and its values; ``refresh`` is in seconds, None for never; ``scripted`` lets scripts of ours run."""
 
     template: str
     values: dict[str, Any] = field(default_factory=dict)
     refresh: int | None = None
+    scripted: bool = False
 
     def response(self, ctx: RequestContext, *, person_only: bool, token: str = "", log_out: str = "") -> Response:
         """Make the page."""
-        headers = {**HEADERS, **({"Refresh": str(self.refresh)} if self.refresh else {})}
+        policy = SCRIPTED if self.scripted else HEADERS
+        headers = {**policy, **({"Refresh": str(self.refresh)} if self.refresh else {})}
         return render(
             f"site/{self.template}", headers=headers, user=ctx.person.name, dates=Dates(ctx.site.zone),
             links=navigation(person_only=person_only, manages=ctx.manages), token=token,

@@ -11,6 +11,7 @@ from moodlemlbackend.analytics.db import insights as stored_insights
 from moodlemlbackend.analytics.db import predictions as stored_predictions
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.insights import actions, listing
+from moodlemlbackend.analytics.insights.reasons import evidence_of, reasons_of
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.pages.charts import bars
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.insights.actions import Offered
     from moodlemlbackend.analytics.insights.listing import Insight
+    from moodlemlbackend.analytics.insights.reasons import PlainReason
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.server.pages.site.forms import PageForm
     from moodlemlbackend.server.pages.site.request_context import RequestContext
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
 MESSAGE = "studentmessage"
 TAKE_BACK = "takeback"
 """Undoes what was done: the action in the field ``of``, or all."""
-
-REASONS_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class ContextRow:
     """A context in the list: its most urgent models, with how many insights wait, and how many other models."""
 
     context: contexts.NamedContext
+    address: str
     models: Sequence[tuple[AnalyticsModel, int]]
     others: int
     urgency: float
@@ -87,8 +88,16 @@ def index(ctx: RequestContext) -> Page:
         if count.modelid in known and count.contextid in readable[known[count.modelid].target]:
             by_context.setdefault(count.contextid, []).append(count)
     names = contexts.named(ctx, by_context)
+    courses = {course.context: course.id for course in ctx.site.courses}
+
+    def address(contextid: int, waiting: Sequence[stored_insights.OpenInsights]) -> str:
+        about_students = any(definitions.has_past(known[count.modelid].target) for count in waiting)
+        if contextid in courses and about_students:
+            return f"/courses/{courses[contextid]}"
+        return f"/insights?context={contextid}"
+
     rows = [
-        ContextRow(names[contextid],
+        ContextRow(names[contextid], address(contextid, waiting),
                    [(known[count.modelid], count.number) for count in waiting[: limits.PAGE_SECTIONS]],
                    len(waiting[limits.PAGE_SECTIONS :]), _urgency(waiting[0]))
         for contextid, waiting in by_context.items()
@@ -128,8 +137,9 @@ def context(ctx: RequestContext, query: InsightsQuery) -> Page:
     numbers = {model.id: waiting[model.id].number if model.id in waiting else 0 for model in ranked}
     sections = [_insight_section(ctx, model, query, numbers[model.id]) for model in ranked]
     values = {
-        "context": named, "sections": sections, "elsewhere": elsewhere, "hidden": hidden, "query": query, "bars": bars,
-        "notice": _notice(ctx, query.done, query.about), "reasons_shown": REASONS_SHOWN, "field": FIELD,
+        "context": named, "sections": sections, "elsewhere": elsewhere, "hidden": hidden, "query": query,
+        "notice": _notice(ctx, query.done, query.about), "field": FIELD,
+        "why": {insight.id: _why(ctx, insight) for section in sections for insight in section.insights},
     }  # fmt: skip
     return Page("context.html", values)
 
@@ -160,10 +170,16 @@ def insight(ctx: RequestContext, predictionid: int, done: str = "") -> Page:
         judgement = stored_predictions.last_done(connection, ctx.person.id, predictionid, actions.HIDING)
     labels = {action.name: action.label for action in shown.judgements}
     values = {
-        "context": named, "insight": shown, "judgement": judgement, "labels": labels, "bars": bars,
-        "notice": _notice(ctx, done, [predictionid]), "what": definitions.analyser(shown.model.target).origin,
+        "context": named, "insight": shown, "why": _why(ctx, shown), "bars": bars, "judgement": judgement,
+        "labels": labels, "notice": _notice(ctx, done, [predictionid]),
+        "what": definitions.analyser(shown.model.target).origin,
     }  # fmt: skip
     return Page("insight.html", values)
+
+
+def _why(ctx: RequestContext, insight: Insight) -> Sequence[PlainReason]:
+    """The reasons for an insight in plain words."""
+    return reasons_of(insight, evidence_of(insight, ctx.site, ctx.workspace.clock(), ctx.cache.get))
 
 
 def act(ctx: RequestContext, form: PageForm) -> Page | Response:

@@ -1,4 +1,4 @@
-"""What a course's teachers see and do: every student's risk, follow-ups, message templates, and personal choices."""
+"""What teachers see, do and get: every student's risk, follow-ups, templates, personal choices, gathered e-mails."""
 
 from __future__ import annotations
 
@@ -46,6 +46,22 @@ def upgrade() -> None:
     op.create_index("analytics_follow_ups_course", "analytics_follow_ups", ["courseid", "studentid"])
     op.create_index("analytics_follow_ups_batch", "analytics_follow_ups", ["batch"])
     _table(
+        "analytics_messages",
+        _whole("followupid"),
+        sa.Column("channel", sa.String(20), nullable=False, comment="moodle or email"),
+        sa.Column("address", _LONG, nullable=False, comment="of an e-mail; empty once nothing is to be sent any more"),
+        sa.Column("replyto", _LONG, nullable=False),
+        sa.Column("subject", _LONG, nullable=False),
+        sa.Column("text", _LONG, nullable=False, comment="as sent; empty once nothing is to be sent any more"),
+        sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"),
+        _whole("timenext"),
+        _whole("timebegun", null=True),
+        _whole("timesent", null=True),
+        sa.Column("error", _LONG, nullable=True),
+        sa.UniqueConstraint("followupid", name="analytics_messages_key"),
+    )
+    op.create_index("analytics_messages_due", "analytics_messages", ["timesent", "timenext"])
+    _table(
         "analytics_templates",
         _whole("courseid", null=True),
         _whole("userid", null=True),
@@ -63,6 +79,8 @@ def upgrade() -> None:
         sa.Column("value", _LONG, nullable=False),
         sa.UniqueConstraint("userid", "name", name="analytics_choices_key"),
     )
+    for name in ("mailid", "timemailed"):
+        op.add_column("analytics_deliveries", _whole(name, null=True))
 
 
 def _table(name: str, *columns: sa.Column[object] | sa.UniqueConstraint) -> None:

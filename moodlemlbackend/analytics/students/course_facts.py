@@ -1,0 +1,161 @@
+"""What Moodle knows of a course's students now: when they came, what they have done of what was due, and their grades.
+
+Facts are those of everybody in the course; who may see whom is decided where they are shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moodlemlbackend.analytics.features.analysables import Courses
+from moodlemlbackend.analytics.features.analysables.due import due_activities
+from moodlemlbackend.analytics.features.ranges import Ranges
+from moodlemlbackend.analytics.site import activities as site_activities
+from moodlemlbackend.analytics.site import completion, grades, logs
+from moodlemlbackend.analytics.site.groups import course_groups
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from moodlemlbackend.analytics.features.analysables import Course
+    from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.site.groups import Group
+    from moodlemlbackend.analytics.site.site import CourseRow
+
+
+@dataclass(frozen=True)
+class Activity:
+    """An activity that students see and can do: hand in, be graded for, or complete.
+
+    Attributes
+    ----------
+    id
+        of the course module.
+    name
+        as it is stored, which may be in several languages; empty for a type of activities that is not known.
+    closes
+        a Unix time, 0 when it does not close.
+    due
+        whether it has been due by now: by its closing time, or else by its section.
+    """
+
+    id: int
+    module: str
+    instance: int
+    name: str
+    closes: int
+    due: bool
+
+
+@dataclass(frozen=True)
+class CourseFacts:
+    """What is known of a course at a time, ``now``; everything is by user id.
+
+    Attributes
+    ----------
+    activities
+        in the order of the course's page.
+    done
+        ids of the course modules that a user has handed in or completed, or was graded for.
+    enrolled
+        since when the active enrolment that began first is in force.
+    grades
+        final grade of the course so far; ``scale`` is the lowest and the highest, None where grades are no numbers.
+    """
+
+    now: int
+    activities: tuple[Activity, ...]
+    done: Mapping[int, frozenset[int]]
+    enrolled: Mapping[int, int]
+    last_access: Mapping[int, int]
+    grades: Mapping[int, float]
+    scale: tuple[float, float] | None
+    groups: tuple[Group, ...]
+
+    def open_activities(self, userid: int) -> list[Activity]:
+        """What a user has not done."""
+        done = self.done.get(userid, frozenset())
+        return [activity for activity in self.activities if activity.id not in done]
+
+    def work(self, userid: int) -> tuple[int, int]:
+        """How many of the activities that have been due a user has done, and how many there are."""
+        due = {activity.id for activity in self.activities if activity.due}
+        return len(due & self.done.get(userid, frozenset())), len(due)
+
+    def grade(self, userid: int) -> float | None:
+        """A user's grade so far, from 0 for the lowest to 1 for the highest; None without one."""
+        grade = self.grades.get(userid)
+        if grade is None or self.scale is None or self.scale[1] <= self.scale[0]:
+            return None
+        return (grade - self.scale[0]) / (self.scale[1] - self.scale[0])
+
+
+def read_course_facts(site: Site, row: CourseRow, now: int) -> CourseFacts:
+    """Read what is known of a course; with a few queries, however many students it has."""
+    [course] = Courses(site, [row], now)
+    activities = _activities(course)
+    scale = grades.course_scale(site, row.id)
+    final = grades.final_course_grades(site, [row.id]).get(row.id, ()) if scale else ()
+    return CourseFacts(
+        now=now,
+        activities=activities,
+        done=_done(site, row.id, activities),
+        enrolled=_enrolled(course),
+        last_access={user: time for user, time in _last_accesses(site, row.id) if time},
+        grades={user: float(grade) for user, grade in final},
+        scale=scale,
+        groups=tuple(course_groups(site, row.id)),
+    )
+
+
+def _last_accesses(site: Site, courseid: int) -> list[tuple[int, int]]:
+    table = logs.last_accesses(site, [courseid]).get(courseid)
+    return [] if table is None else [(int(user), int(time)) for user, time in table.tolist()]
+
+
+def _activities(course: Course) -> tuple[Activity, ...]:
+    """By :func:`.due_activities`, of which only those count that can be done."""
+    site, listed = course.site, course.activities
+    if not len(listed):
+        return ()
+    due = due_activities(course, Ranges.of([(course.start, course.now, course.now)]))[0]
+    visible = site_activities.visible_modules(site, course.id)
+    graded = {(module, instance) for module, instance in grades.graded_activities(site, [course.id]).get(course.id, ())}
+    offline = completion.without_submissions(site, course.id)
+    names = site_activities.activity_names(site, course.id, listed.modules)
+    chosen = []
+    for at, module in enumerate(listed.modules):
+        key, instance = int(listed.ids[at]), int(listed.instances[at])
+        tracked = course.completion_enabled and visible.get(key, False)
+        by_itself = module in completion.HANDED_IN or (module, instance) in graded
+        if module == "assign" and instance in offline:
+            by_itself = False
+        if key in visible and (tracked or by_itself):
+            name, closes = names.get((module, instance), ""), int(listed.closes[at])
+            chosen.append(Activity(key, module, instance, name, closes, bool(due[at])))
+    return tuple(chosen)
+
+
+def _done(site: Site, courseid: int, activities: tuple[Activity, ...]) -> dict[int, frozenset[int]]:
+    ids = {(activity.module, activity.instance): activity.id for activity in activities}
+    pairs = set(completion.completed_in_course(site, courseid))
+    handed_in = completion.handed_in_course(site, courseid)
+    pairs |= {(user, ids[module, instance]) for module, user, instance in handed_in if (module, instance) in ids}
+    graded = grades.first_grades(site, [courseid]).get(courseid, ())
+    pairs |= {(user, ids[module, instance]) for module, instance, user, _ in graded if (module, instance) in ids}
+    by_user: dict[int, set[int]] = {}
+    for user, key in pairs:
+        by_user.setdefault(user, set()).add(key)
+    return {user: frozenset(keys) for user, keys in by_user.items()}
+
+
+def _enrolled(course: Course) -> dict[int, int]:
+    enrolments = course.enrolments
+    active = enrolments.active(course.now)
+    columns = (enrolments.users, enrolments.starts, enrolments.created)
+    since: dict[int, int] = {}
+    for user, start, created in zip(*(column[active].tolist() for column in columns), strict=True):
+        began = max(start, created)
+        since[user] = min(since.get(user, began), began)
+    return since

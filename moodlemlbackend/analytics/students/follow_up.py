@@ -1,0 +1,87 @@
+"""What a teacher does about students: written down with the insight about each, and undone as it was done, at once."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moodlemlbackend.analytics.db import follow_ups, insights, messages, risks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from moodlemlbackend.analytics.db import Connection
+    from moodlemlbackend.analytics.workspace import Workspace
+
+BATCH_DIGITS = 32
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a model says of a student now: the insight (None without one) and the probability (None without one)."""
+
+    predictionid: int | None = None
+    probability: float | None = None
+
+
+def new_batch() -> str:
+    """A name for what is done at once: hexadecimal digits."""
+    return secrets.token_hex(BATCH_DIGITS // 2)
+
+
+def known_now(
+    connection: Connection, contextid: int, modelid: int | None, samples: Mapping[int, Sequence[int]]
+) -> dict[int, Known]:
+    """What a model says of students in a course's context, by user; ``samples`` are the enrolments of each."""
+    if modelid is None:
+        return dict.fromkeys(samples, Known())
+    enrolments = {sample for of_user in samples.values() for sample in of_user}
+    predicted = risks.in_context(connection, contextid, modelid, enrolments)
+    flagged = insights.of_samples(connection, contextid, modelid, enrolments)
+    known = {}
+    for user, of_user in samples.items():
+        last = max((predicted[sample][-1] for sample in of_user if sample in predicted), key=_time, default=None)
+        sample = last.sampleid if last else next((sample for sample in of_user if sample in flagged), None)
+        known[user] = Known(None if sample is None else flagged.get(sample), last.probability if last else None)
+    return known
+
+
+def record(
+    connection: Connection,
+    workspace: Workspace,
+    courseid: int,
+    known: Mapping[int, Known],
+    kind: str,
+    *,
+    batch: str,
+    texts: Mapping[int, str] | None = None,
+    until: int | None = None,
+) -> dict[int, int]:
+    """Note that the workspace's user did something about students; returns the id of each follow-up, by student.
+
+    ``texts`` are those of notes and messages, by student.
+    """
+    now = workspace.clock()
+    return {
+        student: follow_ups.insert(
+            connection, courseid=courseid, studentid=student, userid=workspace.userid, kind=kind, batch=batch, now=now,
+            text=(texts or {}).get(student, ""), until=until, predictionid=insight.predictionid,
+            probability=insight.probability,
+        )
+        for student, insight in known.items()
+    }  # fmt: skip
+
+
+def undo(workspace: Workspace, courseid: int, batch: str) -> int:
+    """Undo what the workspace's user did at once in a course; returns how many students it concerned.
+
+    Messages that nobody has begun to send are not sent any more; all others stay.
+    """
+    with workspace.store.write() as connection:
+        messages.withdraw(connection, batch, courseid, workspace.userid)
+        return follow_ups.undo(connection, batch, courseid, workspace.userid, workspace.clock())
+
+
+def _time(risk: risks.Risk) -> tuple[int, int]:
+    return risk.created, risk.rangeindex

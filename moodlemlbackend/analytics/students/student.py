@@ -1,0 +1,38 @@
+"""A student of a course, as teachers know one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Student:
+    """A student of a course.
+
+    Attributes
+    ----------
+    enrolments
+        ids of the active enrolments, ascending: the samples of the models about students.
+    email
+        empty without an address.
+    wants_email
+        whether the student's profile lets Moodle send e-mail.
+    """
+
+    userid: int
+    enrolments: tuple[int, ...]
+    first_name: str
+    last_name: str
+    email: str
+    wants_email: bool
+
+    @property
+    def name(self) -> str:
+        """The full name."""
+        return f"{self.first_name} {self.last_name}".strip() or f"#{self.userid}"
+
+    @property
+    def initials(self) -> str:
+        """First letters of the names."""
+        letters = [part.strip()[:1] for part in (self.first_name, self.last_name)]
+        return "".join(letters).upper() or "?"
