@@ -43,6 +43,13 @@ ROOMS = {
     "postgresql": ["psycopg[binary]>=3.2.1"],
     "mysql": ["PyMySQL>=1.1"],
     "s3": ["s3fs>=2025.5.1"],
+    "cluster": [
+        "cryptography>=42",  # keeps other users of a machine away from its own workers
+        "dask>=2025.1",
+        "distributed>=2025.1",
+        "fsspec>=2025.5.1",
+        "joblib>=1.3",
+    ],
     "lti": ["httpx>=0.27", "PyJWT[crypto]>=2.10.1"],
 }
 
