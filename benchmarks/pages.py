@@ -29,7 +29,8 @@ from moodlemlbackend.settings.analytics import AnalyticsSettings
 from moodlemlbackend.simulation.site.build import write_site
 
 NOW = 1_795_366_777
-STUDENTS, INSIGHTS_STORED = 500, 100_000
+STUDENTS, INSIGHTS_STORED = 710, 100_000
+"""A course on average, with which the ongoing one has a little more than 500; and in all."""
 WARM = 20
 WEEK = 604_800
 
@@ -93,7 +94,7 @@ def simulate(folder: Path, students: int = STUDENTS, insights: int = INSIGHTS_ST
                 now=NOW - at * 86_400, until=NOW + WEEK if kind == "snoozed" else None,
             )  # fmt: skip
     workspace.store.close()
-    return {"course": course, "context": context, "student": enrolled[0][1], "model": dropout}
+    return {"course": course, "context": context, "student": enrolled[0][1], "students": len(enrolled)}
 
 
 def _fill(connection, modelid, contextid, sampleids, final, span, random, insights):
@@ -163,6 +164,7 @@ def main() -> None:
         }  # fmt: skip
         if store := os.environ.get("PAGES_STORE"):
             env["MOODLEMLBACKEND_STORE"] = store
+        print(f"{made['students']} students, {INSIGHTS_STORED:,} insights")
         print(f"{'page':<26}{'cold ms':>9}{'warm ms':>9}{'kB':>8}")
         for name, (user, path) in addresses(made).items():
             with served(folder / "server", **env) as server:
