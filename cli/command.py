@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import wraps
 from importlib import import_module
@@ -14,12 +15,13 @@ from click.exceptions import Exit
 from moodlemlbackend.errors import UsageError, unknown
 
 from .errors import reporting_errors
-from .options import CSV, JSON, MODEL_NAME, NOW, SITE_OPTIONS, STORE_OPTIONS
+from .options import CLUSTER, CSV, JSON, MODEL_NAME, NOW, SITE_OPTIONS, STORE_OPTIONS
 from .output import prepare_streams, print_json, print_line, print_sentence
 from .tables import print_csv, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.runtime.reply import Result
@@ -38,6 +40,7 @@ _ABOUT_ARGUMENTS = {
     "EXPORTDIR": "Directory to export to.",
     "IMPORTDIR": "Directory that holds an exported model.",
     "FILE": "The file to read or write.",
+    "COURSE": "Id of a course in Moodle.",
     "USER": "The user's name or, for insights, Moodle's user id.",
     "ACTION": "acknowledge, useful, not-useful, not-applicable, take-back, or one of Moodle's own.",
     "ID": "Id of a prediction; moodlemlbackend insights list shows it.",
@@ -141,15 +144,19 @@ def command(
     site: bool = False,
     store: bool = False,
     tables: bool = False,
+    cluster: bool = False,
     examples: str = "",
     cls: type[ExampleCommand] = ExampleCommand,
 ) -> Callable[[Callable[..., Answer]], click.Command]:
     """Make a command of a function, which returns an :class:`Answer`.
 
     ``options`` are its own. One that needs a site or a store gets a :class:`.session.Session` first, and the options
-    for it. ``--json`` is every command's, ``--csv`` that of commands whose answer has tables.
+    for it. ``--json`` is every command's, ``--csv`` that of commands whose answer has tables. With ``cluster`` it runs
+    on the cluster that the option or the setting names.
     """
     common = (*(SITE_OPTIONS if site else ()), *(STORE_OPTIONS if store else ()), *((NOW,) if site or store else ()))
+    if cluster:
+        common = (CLUSTER, *common)
 
     def decorate(function: Callable[..., Answer]) -> click.Command:
         @wraps(function)
@@ -158,7 +165,8 @@ def command(
             with reporting_errors(as_json=as_json):
                 if as_json and as_csv:
                     raise UsageError("Choose either --json or --csv.")
-                answer = _answer(function, given, session=site or store)
+                with _cluster(given) if cluster else nullcontext():
+                    answer = _answer(function, given, session=site or store)
                 answer.present("json" if as_json else "csv" if as_csv else "")
             raise Exit(answer.status)
 
@@ -169,6 +177,15 @@ def command(
         return made
 
     return decorate
+
+
+def _cluster(given: dict[str, Any]) -> AbstractContextManager[object]:
+    """The cluster that the option or the setting names, for the time of a command."""
+    from moodlemlbackend.cluster import using
+    from moodlemlbackend.settings.backend import load_settings
+
+    settings = load_settings(cluster=given.pop("cluster"))
+    return using(settings.cluster, settings.cluster_files)
 
 
 def _answer(function: Callable[..., Answer], given: dict[str, Any], *, session: bool) -> Answer:

@@ -8,7 +8,7 @@ from moodlemlbackend.settings.backend import SETTINGS
 
 from .command import ExampleCommand, run_operation
 from .operation_results import show_evaluation
-from .options import JSON, MODELID, OUTPUTDIR, PROCESSOR, SEED
+from .options import CLUSTER, JSON, MODELID, OUTPUTDIR, PROCESSOR, SEED
 
 EXAMPLES = """\
 moodlemlbackend evaluate dropout model evaluation.csv
@@ -45,6 +45,7 @@ moodlemlbackend evaluate dropout model quarters.csv deciles.csv single_range.csv
 @click.option("--score", metavar="NAME", help=f"What to use as the score: {SETTINGS['score'].allowed}.")
 @PROCESSOR
 @SEED
+@CLUSTER
 @JSON
 def command(
     modelid: str,
@@ -59,6 +60,7 @@ def command(
     score: str | None,
     processor: str | None,
     seed: str | None,
+    cluster: str | None,
     as_json: bool,
 ) -> None:
     """Evaluate what a model can learn from labelled samples.
@@ -76,7 +78,10 @@ def command(
         modelid,
         outputdir,
         datasets[0] if len(datasets) == 1 else datasets,
-        chosen={"score": score, "evaluation_split": evaluation_split, "processor": processor, "seed": seed},
+        chosen={
+            "score": score, "evaluation_split": evaluation_split, "processor": processor, "seed": seed,
+            "cluster": cluster,
+        },
         minscore=minimum_score,
         accepted_deviation=accepted_deviation,
         iterations=iterations,
@@ -84,4 +89,4 @@ def command(
         rows_file=rows_file,
         as_json=as_json,
         show=show_evaluation,
-    )
+    )  # fmt: skip

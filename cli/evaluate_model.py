@@ -42,6 +42,7 @@ ANALYSIS_INTERVAL = click.option(
     ),
     site=True,
     store=True,
+    cluster=True,
     tables=True,
     examples=EXAMPLES,
 )  # fmt: skip

@@ -43,6 +43,12 @@ SEED = click.option(
     "--seed", metavar="NUMBER", help="Seed for all random choices; the same seed gives the same result."
 )
 
+CLUSTER = click.option(
+    "--cluster", metavar="ADDRESS",
+    help="Calculate on a Dask cluster: the scheduler's address, such as tcp://host:8786, or local:N for N processes of "
+    "this machine.  [default: the setting]",
+)  # fmt: skip
+
 
 def user_option(meaning: str) -> Callable[[Any], Any]:
     """The option that names a user, with what it means for the command."""

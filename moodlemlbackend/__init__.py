@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         load_model,
         read_dataset,
         splits,
+        use_cluster,
         write_dataset,
     )
     from moodlemlbackend.dataset.data_set import DataSet
@@ -62,6 +63,7 @@ __all__ = [
     "load_model",
     "read_dataset",
     "splits",
+    "use_cluster",
     "write_dataset",
 ]
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend.cluster import current
+from moodlemlbackend.cluster import using as use_cluster
 from moodlemlbackend.dataset import data_set
 from moodlemlbackend.dataset.data_set import DataSet
 from moodlemlbackend.errors import NotEnoughDataError, UsageError
@@ -33,6 +35,20 @@ from moodlemlbackend.runtime.environment import import_quietly
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+__all__ = [
+    "Evaluation",
+    "Model",
+    "evaluate",
+    "explain",
+    "explanation_figure",
+    "fit",
+    "load_model",
+    "read_dataset",
+    "splits",
+    "use_cluster",
+    "write_dataset",
+]
 
 Indices = npt.NDArray[np.int64]
 Features = DataSet | npt.NDArray[np.floating]
@@ -210,8 +226,9 @@ def fit(
     trainer = get_processor(processor)
     samples = _labelled(data, groups)
     require_every_class(samples)
-    import_quietly(*trainer.libraries)
-    fitted = trainer.fit(samples, seed=seed, progress=progress)
+    if current() is None:
+        import_quietly(*trainer.libraries)
+    fitted = trainer.fit_whole(samples, seed=seed, progress=progress)
     return Model(fitted.model(samples, float(len(samples))), processor, samples)
 
 
@@ -280,7 +297,8 @@ def evaluate(
         ratings = [Rating(samples.labels, chances, model.threshold)]
         return Evaluation(figures_by_name(ratings), ratings, [])
     trainer = get_processor(processor)
-    import_quietly(*trainer.libraries)
+    if current() is None:
+        import_quietly(*trainer.libraries)
     if groups is not None or times is not None:
         _draw(samples, split, iterations, seed, named=True)
     rated = trainer.evaluate(samples, iterations=iterations, seed=seed, split=split, progress=progress)

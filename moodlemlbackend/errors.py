@@ -20,6 +20,7 @@ setting and what to do about it. ``status`` is the number Moodle receives (see :
     │   └── RefusedError           of this one only, now or for good
     ├── SiteError                  a Moodle site's tables that cannot be reached, read or analysed
     │   └── IndicatorError         an indicator that cannot be calculated for an analysable
+    ├── ClusterError               a cluster that cannot be reached or used
     ├── InterruptedRunError        stopped by a signal
     └── RequestError               a request that the server refuses or cannot finish; has an HTTP status
 """
@@ -127,6 +128,10 @@ class SiteError(BackendError):
 
 class IndicatorError(SiteError):
     """An indicator that cannot be calculated for an analysable, which is then left out."""
+
+
+class ClusterError(BackendError):
+    """A cluster that cannot be reached, has lost its workers, or cannot do the work."""
 
 
 class InterruptedRunError(BackendError):

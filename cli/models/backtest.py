@@ -31,7 +31,7 @@ INTERVALS = click.option(
 
 
 @make(
-    "backtest", MODEL, INTERVALS, site=True, store=True, tables=True,
+    "backtest", MODEL, INTERVALS, site=True, store=True, cluster=True, tables=True,
     examples="moodlemlbackend models backtest 1 --interval quarters --interval deciles",
 )  # fmt: skip
 def command(session: Session, modelid: int, intervals: tuple[str, ...]) -> Answer:

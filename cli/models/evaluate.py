@@ -18,7 +18,7 @@ from .shared import MODE, evaluation_answer
         "--reuse/--no-reuse", default=True, show_default=True,
         help="Reuse what was calculated in the last week.",
     ),
-    site=True, store=True, tables=True, examples="moodlemlbackend models evaluate 1 --interval quarters",
+    site=True, store=True, cluster=True, tables=True, examples="moodlemlbackend models evaluate 1 --interval quarters",
 )  # fmt: skip
 def command(session: Session, modelid: int, interval: str | None, mode: str, reuse: bool) -> Answer:
     """Evaluate a model on the site's finished courses, with every enabled interval or the one you name.

@@ -17,7 +17,7 @@ moodlemlbackend models predict 1
 """
 
 
-@make("predict", MODEL, ALL, DRY_RUN, site=True, store=True, examples=EXAMPLES)
+@make("predict", MODEL, ALL, DRY_RUN, site=True, store=True, cluster=True, examples=EXAMPLES)
 def command(session: Session, modelid: int, everything: bool, dry_run: bool) -> Answer:
     """Make a model's predictions for new data on the site, and notify people if notifications are on."""
     from moodlemlbackend.analytics import lifecycle

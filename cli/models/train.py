@@ -10,7 +10,7 @@ from ..session import Session
 from .shared import ALL, run_answer
 
 
-@make("train", MODEL, ALL, site=True, store=True, examples="moodlemlbackend models train 1")
+@make("train", MODEL, ALL, site=True, store=True, cluster=True, examples="moodlemlbackend models train 1")
 def command(session: Session, modelid: int, everything: bool) -> Answer:
     """Train a model on new data from the site."""
     from moodlemlbackend.analytics import lifecycle

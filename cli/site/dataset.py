@@ -32,7 +32,7 @@ moodlemlbackend site dataset --target course_gradetopass --interval deciles --un
         "-o", "--output", required=True, metavar="FILE", callback=named("a data set", ".csv", ".txt"),
         help="CSV file to write; - is standard output.",
     ),
-    YES, site=True, examples=EXAMPLES,
+    YES, site=True, cluster=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(
     session: Session,
@@ -49,6 +49,7 @@ def command(
     A labelled data set holds every sample whose outcome is known; an unlabelled one holds the samples to predict.
     Without --indicator, the data set has the indicators of the target's core model.
     """
+    from moodlemlbackend.analytics.cluster_analysis import analyse
     from moodlemlbackend.analytics.features import registry
     from moodlemlbackend.analytics.features.analysis import Analysis
     from moodlemlbackend.analytics.features.datasets import write_dataset
@@ -68,7 +69,7 @@ def command(
     analysis = Analysis(learned, used, [method], session.now, labelled)
     file = sys.stdout.buffer if to_output else output
     progress = progress_of_analysis(lambda: analysis.analyser.rows(session.site, analysis.contexts))
-    written = write_dataset(file, session.site, analysis, jobs=jobs, progress=progress)
+    written = write_dataset(file, session.site, analysis, jobs=jobs, progress=progress, analyse=analyse)
     text = (
         f"Wrote {written.rows:,} rows with {written.columns} features to "
         f"{'standard output' if to_output else output}; analysed: {written.analysables:,}, left out: "

@@ -16,7 +16,7 @@ moodlemlbackend tasks predict
 """
 
 
-@make("predict", DRY_RUN, site=True, store=True, examples=EXAMPLES)
+@make("predict", DRY_RUN, site=True, store=True, cluster=True, examples=EXAMPLES)
 def command(session: Session, dry_run: bool) -> Answer:
     """Predict with every enabled and trained model, and notify people if notifications are on."""
     from moodlemlbackend.analytics.lifecycle.tasks import predict_models, rehearse_models

@@ -9,7 +9,7 @@ from ..session import Session
 from .summary import task_answer
 
 
-@make("train", site=True, store=True, examples="moodlemlbackend tasks train")
+@make("train", site=True, store=True, cluster=True, examples="moodlemlbackend tasks train")
 def command(session: Session) -> Answer:
     """Train every enabled model on new data from the site."""
     from moodlemlbackend.analytics.lifecycle.tasks import train_models

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from moodlemlbackend.cluster import using
 from moodlemlbackend.processor import get_processor
 from moodlemlbackend.runtime.progress import stage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from moodlemlbackend.cluster import Arrays, Cluster, Files
     from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.settings.backend import Settings
 
@@ -27,30 +30,58 @@ def backtest(reporter: Reporter, files: Sequence[str], *, settings: Settings) ->
     ``probabilities`` (asked,) of class 1, ``labels`` and decision ``scores`` (asked,). No training sees a row beyond
     its own, not even in its encoding or its seed.
     """
+    with using(settings.cluster, settings.cluster_files) as cluster:
+        progress = stage(reporter, "Training")
+        for number, file in enumerate(files):
+            with np.load(file) as given:
+                data = dict(given)
+            trainings = len(data["trainings"])
+            answer = {
+                "probabilities": np.zeros(len(data["asked"])), "labels": np.zeros(len(data["asked"]), np.int64),
+                "scores": np.zeros(len(data["asked"])),
+            }  # fmt: skip
+            for training, predicted in enumerate(_predictions(cluster, data, settings)):
+                chosen = data["training_of"] == training
+                for name, values in predicted.items():
+                    answer[name][chosen] = values
+                progress(number * trainings + training + 1, len(files) * trainings)
+            np.savez(file, **answer)  # type: ignore[arg-type]
+    return {"status": 0, "info": []}
+
+
+def _predictions(cluster: Cluster | None, data: Arrays, settings: Settings) -> Iterator[Arrays]:
+    """What each training predicts, in order; here or on a cluster."""
+    trainings = range(len(data["trainings"]))
+    if cluster is None:
+        yield from (_train(data, training, settings) for training in trainings)
+        return
+    names = data["columns"].tolist()
+    file = cluster.files.write({"columns": names}, {name: own for name, own in data.items() if name != "columns"})
+    for done in cluster.each(partial(_train_elsewhere, file, settings), trainings):
+        yield cluster.files.read(done, last=True)[1]
+    cluster.files.remove(file)
+
+
+def _train_elsewhere(file: str, settings: Settings, files: Files, training: int) -> str:
+    """Train, and predict, on a worker; returns the name of the file of the predictions."""
+    facts, arrays = files.read(file)
+    data = {**arrays, "columns": np.array(facts["columns"])}
+    return files.write({}, _train(data, training, settings))
+
+
+def _train(data: Arrays, training: int, settings: Settings) -> Arrays:
+    """Train with the rows of one training, and predict those that are asked of it."""
     from moodlemlbackend.dataset.data_set import DataSet, Header
     from moodlemlbackend.metrics import decide
     from moodlemlbackend.operations.train import seed_of
     from moodlemlbackend.processor.training_rows import samples_of
 
-    processor = get_processor(settings.processor)
-    progress = stage(reporter, "Training")
-    for number, file in enumerate(files):
-        with np.load(file) as given:
-            data = dict(given)
-        header = Header(file, {}, tuple(map(str, data["columns"])), CLASSES, "target")
-        asked, training_of = data["asked"].astype(np.float32), data["training_of"]
-        answer = {
-            "probabilities": np.zeros(len(asked)), "labels": np.zeros(len(asked), np.int64),
-            "scores": np.zeros(len(asked)),
-        }  # fmt: skip
-        for training, rows in enumerate(data["trainings"].tolist()):
-            known = DataSet(header, data["features"][:rows].astype(np.float32), data["labels"][:rows], None)
-            samples = samples_of(known, data["courses"][:rows])
-            fitted = processor.fit(samples, seed=seed_of(settings, samples))
-            chosen = training_of == training
-            probabilities = fitted.classifier.probabilities(asked[chosen])
-            answer["probabilities"][chosen] = probabilities[:, 1]
-            answer["labels"][chosen], answer["scores"][chosen] = decide(probabilities, fitted.threshold)
-            progress(number * len(data["trainings"]) + training + 1, len(files) * len(data["trainings"]))
-        np.savez(file, **answer)  # type: ignore[arg-type]
-    return {"status": 0, "info": []}
+    rows = int(data["trainings"][training])
+    header = Header("", {}, tuple(map(str, data["columns"])), CLASSES, "target")
+    known = DataSet(header, data["features"][:rows].astype(np.float32), data["labels"][:rows], None)
+    samples = samples_of(known, data["courses"][:rows])
+    fitted = get_processor(settings.processor).fit(samples, seed=seed_of(settings, samples))
+    asked = data["asked"][data["training_of"] == training].astype(np.float32)
+    probabilities = fitted.classifier.probabilities(asked)
+    labels, scores = decide(probabilities, fitted.threshold)
+    return {"probabilities": probabilities[:, 1], "labels": labels, "scores": scores}

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moodlemlbackend.cluster import current, using
 from moodlemlbackend.errors import BackendError, InterruptedRunError, UsageError
 from moodlemlbackend.operations.train import seed_of
 from moodlemlbackend.operations.trained_models import check_id, processor_of, store_of, trained_model
@@ -53,6 +54,8 @@ def evaluate(
     if not 1 <= iterations <= MOST_ITERATIONS:
         raise UsageError(f"The number of iterations is {iterations}; use 1 to {MOST_ITERATIONS}.")
     with ExitStack() as stack:
+        if trained_model_dir is None:
+            stack.enter_context(using(settings.cluster, settings.cluster_files))
         run = stack.enter_context(Run.start(Path(outputdir), reporter))
         model = None
         if trained_model_dir is None:
@@ -66,7 +69,7 @@ def evaluate(
         from moodlemlbackend.processor.training_rows import read_samples
         from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunOrigin, RunReport
 
-        load_in_background(*(() if trained_model_dir else processor.libraries), *LIBRARIES_OF_EVENTS)
+        load_in_background(*(() if trained_model_dir or current() else processor.libraries), *LIBRARIES_OF_EVENTS)
         report = stack.enter_context(RunReport(run))
         reporter.progress(READING, 0, 0)
         samples = read_samples(dataset, rows_file, masked=masked if model is None else model.masked)

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moodlemlbackend.cluster import current, using
 from moodlemlbackend.errors import BackendError, InterruptedRunError
 from moodlemlbackend.files import explain
 from moodlemlbackend.operations.trained_models import model_in_force, processor_of, promise_at_publication, store_of
@@ -77,6 +78,7 @@ def _train(
     masked: Sequence[str],
 ) -> None:
     with ExitStack() as stack:
+        stack.enter_context(using(settings.cluster, settings.cluster_files))
         stack.enter_context(store.lock(settings.lock_wait))
         reporter.progress(
             READING, 0, 0
@@ -85,7 +87,7 @@ def _train(
         from moodlemlbackend.processor.training_rows import read_samples
         from moodlemlbackend.report.run_report import LIBRARIES_OF_EVENTS, RunOrigin, RunReport
 
-        load_in_background(*processor.libraries, *LIBRARIES_OF_EVENTS)
+        load_in_background(*(() if current() else processor.libraries), *LIBRARIES_OF_EVENTS)
         report = stack.enter_context(RunReport(run))
         samples = read_samples(dataset, masked=masked)
         former = None if afresh else model_in_force(store)

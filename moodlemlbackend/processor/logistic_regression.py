@@ -67,7 +67,16 @@ class LogisticRegression(Processor):
     libraries = ("sklearn.linear_model",)
 
     def fit(self, samples: TrainingRows, *, seed: int, progress: Progress = no_progress) -> Fitted:
-        """Train on all samples, and on all but a fifth of them five times for the decision threshold."""
+        """Train on all samples, and on all but a fifth of them five times for the decision threshold.
+
+        BLAS uses one thread, with which these narrow products are quicker, and the same on every machine.
+        """
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(limits=1, user_api="blas"):
+            return self._fit(samples, seed, progress)
+
+    def _fit(self, samples: TrainingRows, seed: int, progress: Progress) -> Fitted:
         columns = varying(samples.coded.codes)
         first, kind = distinct(samples.coded.codes, columns)
         codes = samples.coded.codes[np.ix_(columns, first)]

@@ -95,21 +95,17 @@ class NeuralNetwork(Processor):
             fit(samples.coded, samples.targets, seed=seed, groups=samples.courses.groups, progress=progress)
         )
 
-    def fit_splits(
-        self, samples: TrainingRows, splits: list[npt.NDArray[np.int64]], *, seed: int, progress: Progress = no_progress
+    def splits_at_once(self, samples: TrainingRows) -> int:
+        """As many as one graph holds."""
+        return max(1, min(SPLITS_AT_ONCE, COLUMNS_AT_ONCE // len(samples.columns)))
+
+    def fit_part(
+        self, samples: TrainingRows, splits: list[Indices], *, seed: int, progress: Progress = no_progress
     ) -> list[Fitted]:
         """Train the networks of several splits side by side."""
-        fits: list[Fit] = []
-        at_once = max(1, min(SPLITS_AT_ONCE, COLUMNS_AT_ONCE // len(samples.columns)))
-        for start in range(0, len(splits), at_once):
-            part = splits[start : start + at_once]
-
-            def show(done: int, total: int, before: int = start, size: int = len(part)) -> None:
-                progress(before * total + done * size, len(splits) * total)
-
-            fits += fit_splits(
-                samples.coded, samples.targets, part, seed=seed + start, groups=samples.courses.groups, progress=show
-            )
+        fits = fit_splits(
+            samples.coded, samples.targets, splits, seed=seed, groups=samples.courses.groups, progress=progress
+        )
         return [fitted_of(split_fit) for split_fit in fits]
 
     def restore(self, settings: Mapping[str, Any], array: Callable[[str], npt.NDArray[Any]]) -> Classifier:

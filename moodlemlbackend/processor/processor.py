@@ -3,7 +3,7 @@
 A processor answers five calls: train, predict, evaluate, export and import. What they have in common is here;
 an implementation only says how a classifier is fitted and how a stored one is read again:
 
-* :meth:`Processor.fit`, a classifier from samples (and :meth:`Processor.fit_splits`, several at once where that is
+* :meth:`Processor.fit`, a classifier from samples (and :meth:`Processor.fit_part`, several at once where that is
   quicker);
 * :meth:`Processor.restore`, a classifier from the arrays that :meth:`Classifier.state` gave.
 
@@ -23,12 +23,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend.cluster import current
 from moodlemlbackend.dataset.courses import LEAST_COURSES
 from moodlemlbackend.dataset.data_set import DataSet
 from moodlemlbackend.errors import ModelError, NotEnoughDataError
 from moodlemlbackend.metrics import Rating, decide
 from moodlemlbackend.model.codes import CodedRows
 from moodlemlbackend.model.encoding import Indices
+from moodlemlbackend.processor.cluster_fits import fit_on_cluster
 from moodlemlbackend.processor.course_spread import course_spread, probability_ranges
 from moodlemlbackend.processor.decision import decision_threshold
 from moodlemlbackend.processor.evaluation import Smaller, SplitRatings
@@ -51,6 +53,10 @@ Prediction = tuple[str, str, str]
 _ROWS_AT_ONCE = 16_384
 _MOST_COLUMNS = 1_000_000
 """Columns that a model may have which comes from elsewhere."""
+
+
+_HELD_OUT = ("held_out_probabilities", "held_out_targets", "held_out_positions")
+"""What :class:`Fitted` has of rows that were held out."""
 
 
 def no_progress(_done: int, _total: int) -> None:
@@ -253,17 +259,42 @@ class Processor(ABC):
     def restore(self, settings: Mapping[str, Any], array: Callable[[str], npt.NDArray[Any]]) -> Classifier:
         """Rebuild a classifier; ``array`` reads one array by name. ValueError or KeyError when they do not fit."""
 
-    def fit_splits(
-        self, samples: TrainingRows, splits: list[npt.NDArray[np.int64]], *, seed: int, progress: Progress = no_progress
+    def splits_at_once(self, samples: TrainingRows) -> int:  # noqa: ARG002
+        """How many splits :meth:`fit_part` trains in one go; it depends on the samples alone."""
+        return 1
+
+    def fit_part(
+        self, samples: TrainingRows, splits: list[Indices], *, seed: int, progress: Progress = no_progress
     ) -> list[Fitted]:
-        """Train on the rows of each split; the same training as :meth:`fit`."""
-        fits = []
-        for number, rows in enumerate(splits):
-            fits.append(self.fit(samples.take(rows), seed=seed))
-            progress(number + 1, len(splits))
-        return fits
+        """Train on the rows of each split; to be overridden with :meth:`splits_at_once` where several go together."""
+        return [self.fit(samples.take(rows), seed=seed, progress=progress) for rows in splits]
 
     # What follows for every implementation.
+
+    def fit_whole(self, samples: TrainingRows, *, seed: int, progress: Progress = no_progress) -> Fitted:
+        """Train on all samples, here or on the cluster in use."""
+        if (cluster := current()) is None:
+            return self.fit(samples, seed=seed, progress=progress)
+        [fitted] = fit_on_cluster(cluster, self, samples, [None], [seed], progress)
+        return fitted
+
+    def fit_splits(
+        self, samples: TrainingRows, splits: list[Indices], *, seed: int, progress: Progress = no_progress
+    ) -> list[Fitted]:
+        """Train on the rows of each split, here or on the cluster in use; the same training as :meth:`fit`."""
+        at_once = self.splits_at_once(samples)
+        parts = [splits[start : start + at_once] for start in range(0, len(splits), at_once)]
+        seeds = [seed + start if at_once > 1 else seed for start in range(0, len(splits), at_once)]
+        if (cluster := current()) is not None:
+            return fit_on_cluster(cluster, self, samples, parts, seeds, progress)
+        fits: list[Fitted] = []
+        for part, own_seed in zip(parts, seeds, strict=True):
+
+            def show(done: int, total: int, before: int = len(fits), size: int = len(part)) -> None:
+                progress(before * total + done * size, len(splits) * total)
+
+            fits += self.fit_part(samples, part, seed=own_seed, progress=show)
+        return fits
 
     def load(self, stored: StoredModel) -> TrainedModel:
         """Read a model that this processor stored; ModelError when it is damaged."""
@@ -282,6 +313,19 @@ class Processor(ABC):
             raise ModelError(
                 f"The trained model in {stored.folder} cannot be used ({error}); clear it and train again."
             ) from error
+
+    def pack(self, fitted: Fitted) -> tuple[dict[str, Any], Arrays]:
+        """Facts (JSON) and arrays of what was fitted; :meth:`unpack` makes it of them."""
+        settings, arrays = fitted.classifier.state()
+        honest = {name: value for name in _HELD_OUT if (value := getattr(fitted, name)) is not None}
+        packed = {f"classifier.{name}": array for name, array in arrays.items()}
+        return {"classifier": settings, "history": fitted.history}, {**packed, **honest}
+
+    def unpack(self, facts: Mapping[str, Any], arrays: Arrays) -> Fitted:
+        """What was fitted elsewhere."""
+        classifier = self.restore(facts["classifier"], lambda name: arrays[f"classifier.{name}"])
+        honest: dict[str, Any] = {name: arrays.get(name) for name in _HELD_OUT}
+        return Fitted(classifier, history=facts["history"], **honest)
 
     def prove(self, model: TrainedModel, folder: Path) -> None:
         """Raise ModelError unless a model that came in ``folder`` can predict."""
@@ -335,7 +379,7 @@ class Processor(ABC):
             known, happened = self._with_former(model, stored, samples, run)
         require_every_class(known)
         warn_of_constant_columns(known, run)
-        fitted = self.fit(known, seed=seed, progress=progress)
+        fitted = self.fit_whole(known, seed=seed, progress=progress)
         rows = float(samples.targets.sum()) + (former[0].rows if former else 0.0)
         self.store(store, fitted.model(known, rows, happened), remember(known))
         run.log.info("Trained on %d rows; decision threshold %.4f", len(known), fitted.threshold)

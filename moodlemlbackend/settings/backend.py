@@ -13,7 +13,15 @@ from typing import ClassVar
 
 from moodlemlbackend import __version__
 from moodlemlbackend.errors import UsageError
-from moodlemlbackend.settings.loading import BACKEND_SECTION, Setting, load, parse_matching, parse_seconds, read_section
+from moodlemlbackend.settings.loading import (
+    BACKEND_SECTION,
+    Setting,
+    load,
+    parse_matching,
+    parse_printable,
+    parse_seconds,
+    read_section,
+)
 
 # What each major version answers: Moodle 3.6/3.7 want >= 1.0.1 and < 2, 3.8 to 3.11 >= 2.6.5 and < 3.
 _VERSION_OF_MAJOR = {"1": "1.9.0", "2": "2.9.0", "3": __version__}
@@ -29,6 +37,8 @@ class Settings:
     evaluation_split: str = "course"
     lock_wait: float = 600.0
     seed: int | None = None
+    cluster: str = ""
+    cluster_files: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,18 @@ SETTINGS = {
             "seed for all random choices, so that a run can be repeated; if there is none, the seed is derived "
             "from the rows, so the same rows give the same model",
             _parse_seed,
+        ),
+        BackendSetting(
+            "cluster",
+            "tcp://host:port or tls://host:port of a Dask scheduler, or local:N for N processes of this machine",
+            "where courses, splits and training runs are calculated; if not set, in this process",
+            partial(parse_matching, r"local:[1-9]\d{0,2}|(tcp|tls|ws|wss)://[!-~]+"),
+        ),
+        BackendSetting(
+            "cluster_files",
+            "a directory, or a URL such as s3://bucket/scratch",
+            "where a cluster's tasks read and write their data; this machine and all workers must reach it",
+            parse_printable,
         ),
     )
 }

@@ -140,7 +140,7 @@ def test_no_other_command_is_described():
 def test_every_setting_is_described(key):
     setting = SETTINGS[key]
     default = "none" if setting.default is None else setting.default
-    default = {__version__: "the package's own", 600.0: "600"}.get(default, default)
+    default = {__version__: "the package's own", 600.0: "600", "": "none"}.get(default, default)
     row = f"| `{key}` | `{setting.variable}` | {setting.allowed} | {default} | {setting.meaning} |"
     assert row in (ROOT / "docs" / "admin.md").read_text("utf-8").splitlines()
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moodlemlbackend.analytics.db.database import Store, open_store
+from moodlemlbackend.analytics.db.database import Store, join_store, open_store
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection as Connection
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "join_store", "open_store"]

@@ -85,6 +85,28 @@ def open_store(url: str) -> Store:
     return store
 
 
+def join_store(url: str) -> Store:
+    """Open a store that a process on another machine, or of this one, has open; it is never made or upgraded.
+
+    Raises
+    ------
+    StorageError
+        The store cannot be reached from here, or belongs to another version of this package.
+    """
+    parsed = parse_url(url, "The store")
+    absent = StorageError(
+        f"The store {parsed.render_as_string(hide_password=True)} is not there on a worker of the cluster; use a "
+        "PostgreSQL or MariaDB store that all machines reach, and the same version of this package."
+    )
+    if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).is_file():
+        raise absent
+    store = Store(_engine(parsed))
+    with store.read() as connection:
+        if _version(connection) != HEAD:
+            raise absent
+    return store
+
+
 def insert_rows(connection: Connection, into: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert many rows of equal keys, in the way that the database is quickest at."""
     if not rows:

@@ -129,6 +129,15 @@ class Hooks:
     ) -> None:
         """Store new calculations of the chosen samples (positions), rounded to two decimals; NaN is null."""
 
+    def elsewhere(self) -> Any:
+        """What, as JSON, :meth:`opener_elsewhere` needs on another machine."""
+        return None
+
+    @staticmethod
+    def opener_elsewhere(facts: Any, analysis: Analysis) -> Hooks:  # noqa: ARG004
+        """Hooks for another machine that select and recall as these do; what there is to keep comes back to these."""
+        return Hooks()
+
 
 @dataclass(frozen=True)
 class Analysis:
@@ -165,7 +174,7 @@ def analyse(site: Site, analysis: Analysis, hooks: Hooks | None = None, *, jobs:
     elif (workers := _workers(site, rows) if jobs is None else jobs) > 1 and len(rows) > 1:
         yield from _side_by_side(site, analysis, rows, workers)
         return
-    yield from _analyse_rows(site, analysis, rows, hooks or Hooks())
+    yield from analyse_rows(site, analysis, rows, hooks or Hooks())
 
 
 def _workers(site: Site, rows: Sequence[Any]) -> int:
@@ -176,14 +185,15 @@ def _workers(site: Site, rows: Sequence[Any]) -> int:
 
 def _side_by_side(site: Site, analysis: Analysis, rows: Sequence[Any], workers: int) -> Iterator[Result]:
     def analyse_part(joined: Site, part: Sequence[Any]) -> list[Result]:
-        return list(_analyse_rows(joined, analysis, part, Hooks()))
+        return list(analyse_rows(joined, analysis, part, Hooks()))
 
     parts = [rows[start : start + COURSES_A_TASK] for start in range(0, len(rows), COURSES_A_TASK)]
     for results in site.side_by_side(analyse_part, parts, workers):
         yield from results
 
 
-def _analyse_rows(site: Site, analysis: Analysis, rows: Sequence[Any], hooks: Hooks) -> Iterator[Result]:
+def analyse_rows(site: Site, analysis: Analysis, rows: Sequence[Any], hooks: Hooks) -> Iterator[Result]:
+    """Analyse these analysables, one after the other."""
     events = events_of(analysis.indicators)
     for part in analysis.analyser.batches(rows):
         for analysable in analysis.analyser.open(site, part, analysis.now, events):

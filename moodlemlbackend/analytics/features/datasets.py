@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -50,11 +50,13 @@ def write_dataset(
     *,
     jobs: int | None = None,
     progress: Callable[[Result], None] | None = None,
+    analyse: Callable[..., Iterator[Result]] = analyse,
 ) -> Written:
     """Analyse a site with one time splitting method and write the data set, labelled when ``analysis`` trains.
 
     Rows are written as they come: memory is bounded by the largest course. A file given by its path appears whole or
-    not at all. Raises :class:`NoDataSetError`, naming the commonest reasons, when there is no row.
+    not at all. ``analyse`` may be another function that gives the same results, such as that of a cluster. Raises
+    :class:`NoDataSetError`, naming the commonest reasons, when there is no row.
     """
     [method] = analysis.methods
     refused: list[tuple[str, Refusal]] = []

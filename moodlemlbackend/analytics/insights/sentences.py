@@ -31,6 +31,11 @@ _CORE = "\\core\\analytics\\indicator\\"
 _COURSE = "\\core_course\\analytics\\indicator\\"
 _USER = "\\core_user\\analytics\\indicator\\"
 
+OF_THE_RANGE = frozenset(
+    f"{_CORE}{name}" for name in ("any_course_access", "any_write_action", "any_write_action_in_course", "read_actions")
+)
+"""Indicators, besides those of types of activities, of what students do in the range."""
+
 _WITHOUT_LOGS = (f"{_COURSE}activities_due", f"{_USER}user_profile_set", f"{_USER}user_track_forums")
 
 HANDED_IN = "assign"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from moodlemlbackend.analytics.cluster_analysis import analyse
 from moodlemlbackend.analytics.db import dataset_files
 from moodlemlbackend.analytics.features import registry
-from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, Result, analyse
+from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus, Result
 from moodlemlbackend.analytics.features.datasets import metadata
 from moodlemlbackend.analytics.features.feature_matrix import headers
 from moodlemlbackend.analytics.features.refusal import NOT_MEASURED

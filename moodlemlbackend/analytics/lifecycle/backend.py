@@ -12,6 +12,7 @@ from moodlemlbackend.analytics.features.definitions import classes, last_part, t
 from moodlemlbackend.analytics.insights.names import interval_name
 from moodlemlbackend.analytics.insights.texts import class_label
 from moodlemlbackend.analytics.lifecycle.analysing import masked_columns
+from moodlemlbackend.cluster import current
 from moodlemlbackend.errors import Status
 from moodlemlbackend.operations import backtest as past
 from moodlemlbackend.operations import evaluate as evaluation
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.workspace import Workspace
+    from moodlemlbackend.settings.backend import Settings
 
 MINIMUM_SCORE = 0.7
 ACCEPTED_DEVIATION = 0.05
@@ -54,7 +56,7 @@ def train(workspace: Workspace, model: AnalyticsModel, dataset: Path, *, afresh:
             workspace.unique_id(model),
             str(workspace.executiondir(model)),
             str(dataset),
-            settings=load_settings(processor=model.processor),
+            settings=_settings(model),
             afresh=afresh,
             origin=_origin(model, model.interval or "", "train"),
             masked=masked_columns(workspace, model),
@@ -79,7 +81,7 @@ def evaluate(
             accepted_deviation=ACCEPTED_DEVIATION,
             iterations=ITERATIONS,
             trained_model_dir=str(workspace.executiondir(model)) if trained else None,
-            settings=load_settings(processor=model.processor),
+            settings=_settings(model),
             origin=_origin(model, interval, "evaluate", *how),
             masked=masked_columns(workspace, model),
         )
@@ -94,7 +96,7 @@ def backtest(model: AnalyticsModel, files: Sequence[Path]) -> Verdict:
             past.backtest,
             reporter_of_process(),
             [str(file) for file in files],
-            settings=load_settings(processor=model.processor),
+            settings=_settings(model),
         )
     )
 
@@ -118,6 +120,13 @@ def wait_for_former_process(workspace: Workspace, model: AnalyticsModel) -> None
     if store.folder.is_dir():
         with store.lock(load_settings().lock_wait):
             return
+
+
+def _settings(model: AnalyticsModel) -> Settings:
+    """The settings of a call about a model, which uses the cluster that this process uses."""
+    cluster = current()
+    used = {} if cluster is None else {"cluster": cluster.address, "cluster_files": cluster.files.location}
+    return load_settings(processor=model.processor, **used)
 
 
 def _origin(model: AnalyticsModel, interval: str, task: str, *options: str) -> list[Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.analytics import models
-from moodlemlbackend.analytics.db import dataset_files, history
+from moodlemlbackend.analytics.db import dataset_files, history, join_store
 from moodlemlbackend.analytics.db.dataset_files import EVALUATION
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.analysis import Result
@@ -19,13 +20,16 @@ from moodlemlbackend.analytics.lifecycle.intervals import chosen_intervals
 from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.run_result import Evaluated, RunResult, recorded
 from moodlemlbackend.analytics.lifecycle.used_samples import Calculations
+from moodlemlbackend.cluster import current
 from moodlemlbackend.errors import BusyError, NotTrainedError, Status, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from moodlemlbackend.analytics.db import Store
     from moodlemlbackend.analytics.db.dataset_files import DatasetFile
     from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamples
+    from moodlemlbackend.analytics.features.analysis import Analysis, Hooks
     from moodlemlbackend.analytics.features.ranges import Ranges
     from moodlemlbackend.analytics.features.time_splitting import TimeSplitting
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
@@ -106,8 +110,8 @@ def _intervals(workspace: Workspace, model: AnalyticsModel, interval: str | None
 class _Hooks(Calculations):
     """Has analysables left out whose data set of the last week is used again."""
 
-    def __init__(self, workspace: Workspace, known: dict[tuple[int, str], DatasetFile]) -> None:
-        super().__init__(workspace)
+    def __init__(self, store: Store, known: Collection[tuple[int, str]]) -> None:
+        super().__init__(store)
         self._known = known
 
     def select(
@@ -117,6 +121,15 @@ class _Hooks(Calculations):
         if (int(samples.analysable.id), method.id) in self._known:
             return REUSED
         return samples, ranges
+
+    def elsewhere(self) -> dict[str, Any]:
+        """The store and what is known."""
+        return {**super().elsewhere(), "known": [*self._known]}
+
+    @staticmethod
+    def opener_elsewhere(facts: Any, analysis: Analysis) -> Hooks:  # noqa: ARG004
+        """The same with the same store."""
+        return _Hooks(join_store(facts["store"]), {(analysable, interval) for analysable, interval in facts["known"]})
 
 
 class _Evaluation:
@@ -140,7 +153,7 @@ class _Evaluation:
     def run(self, shown: Shown | None, shown_past: ShownPast | None) -> None:
         """Analyse once for all intervals, judge each, and rank them."""
         files: dict[str, list[DatasetFile]] = {interval: [] for interval in self._intervals}
-        hooks = _Hooks(self._workspace, self._known)
+        hooks = _Hooks(self._workspace.store, self._known.keys())
         with self._run_result.stage("analysis"):
             for result in run_analysis(self._site, self._analysis, hooks, self._run_result, shown=shown):
                 if result.method is None:
@@ -152,10 +165,8 @@ class _Evaluation:
                     files[result.method.id].append(self._keep(result))
         judged = self._run_result.evaluations
         past = self._go_through_past([interval for interval, parts in files.items() if parts], shown_past)
-        judged += [
-            self._judge(interval, parts, past.get(interval, {}), number)
-            for number, (interval, parts) in enumerate(files.items(), start=1)
-        ]
+        for (interval, parts), verdict in zip(files.items(), self._verdicts(files), strict=True):
+            judged.append(self._log(interval, parts, past.get(interval, {}), verdict))
         judged.sort(key=self._rank, reverse=True)
         best = judged[0]
         self._run_result.status, self._run_result.info = best.status, [*self._run_result.info, *best.info]
@@ -245,23 +256,42 @@ class _Evaluation:
         dataset_files.remove(former)
         return dataset_files.DatasetFile(fileid, path, interval, analysable, rows, workspace.clock(), {})
 
-    def _judge(self, interval: str, parts: Sequence[DatasetFile], past: dict[str, Any], number: int) -> Evaluated:
-        """Have the processor judge one interval, and log what it says."""
+    def _verdicts(self, files: Mapping[str, Sequence[DatasetFile]]) -> Iterable[backend.Verdict | None]:
+        """What the processor says of each interval, None of one without data; together where a cluster trains."""
+        numbered = [(interval, parts, number) for number, (interval, parts) in enumerate(files.items(), start=1)]
+        if current() is None:
+            return itertools.starmap(self._judge, numbered)
+        from joblib import Parallel, delayed
+
+        verdicts: list[backend.Verdict | None] = Parallel(n_jobs=len(numbered), backend="threading")(
+            itertools.starmap(delayed(self._judge), numbered)
+        )
+        return verdicts
+
+    def _judge(self, interval: str, parts: Sequence[DatasetFile], number: int) -> backend.Verdict | None:
+        """Have the processor judge one interval; None when it has no data."""
         if not parts:
-            refused = [analysed for analysed in self._run_result.refused if analysed.interval in ("", interval)]
-            reasons = sorted({analysed.reason for analysed in refused})
-            info = ["There is no data to evaluate: " + " ".join(reasons[:3])]
-            return Evaluated(interval, Status.NO_DATASET, 0.0, info)
+            return None
         path = dataset_files.new_path(self._workspace, self._model, EVALUATION, interval)
         dataset_files.join([part.path for part in parts], path)
         try:
             which = {"interval": interval, "number": number, "of": len(self._intervals)}
             with self._run_result.stage(f"evaluation {definitions.last_part(interval)}", **which):
-                verdict = backend.evaluate(
+                return backend.evaluate(
                     self._workspace, self._model, interval, path, trained=self._mode == TRAINED_MODEL
                 )  # fmt: skip
         finally:
             path.unlink(missing_ok=True)
+
+    def _log(
+        self, interval: str, parts: Sequence[DatasetFile], past: dict[str, Any], verdict: backend.Verdict | None
+    ) -> Evaluated:
+        """Log what came of one interval."""
+        if verdict is None:
+            refused = [analysed for analysed in self._run_result.refused if analysed.interval in ("", interval)]
+            reasons = sorted({analysed.reason for analysed in refused})
+            info = ["There is no data to evaluate: " + " ".join(reasons[:3])]
+            return Evaluated(interval, Status.NO_DATASET, 0.0, info)
         folder = self._workspace.relative(verdict.dir)
         why_not = definitions.cannot_help(self._model.target, interval)
         info = [*verdict.info, *filter(None, [past.get("sentence"), why_not])]

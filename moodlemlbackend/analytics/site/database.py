@@ -68,8 +68,10 @@ class SharedDatabase(NamedTuple):
 class Database:
     """A connection in its snapshot. SQL names tables as ``{course}`` and parameters as ``:name``.
 
-    ``shown`` is the URL without its password.
+    ``shown`` is the URL without its password. A ``temporary`` one goes when it is closed.
     """
+
+    temporary = False
 
     def __init__(self, url: str, prefix: str, *, snapshot: str | None = None) -> None:
         self.url, self.prefix = url, prefix

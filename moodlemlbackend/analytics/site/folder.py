@@ -36,6 +36,8 @@ _INDEXES = {
 class FolderDatabase(Database):
     """The tables of a folder, as a database; its file goes when it is closed."""
 
+    temporary = True
+
     def __init__(self, folder: Path, prefix: str, dialect: CsvDialect) -> None:
         self._holder: tempfile.TemporaryDirectory[str] | None = tempfile.TemporaryDirectory(prefix="moodle-site-")
         path = Path(self._holder.name) / "site.sqlite"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -99,6 +99,32 @@ class Site:
     def share(self) -> SharedSite:
         """What another thread or process needs to read the site at the same moment: see :meth:`Database.share`."""
         return SharedSite(self.database.share(), self.name, self._time_zone, self.config, self.courses)
+
+    def whereabouts(self, *, local: bool) -> dict[str, Any]:
+        """As JSON, what :meth:`reopen` needs on another machine, or in another process of this one if ``local``.
+
+        The URL has the password.
+
+        Raises
+        ------
+        UsageError
+            There is nothing that another machine could open.
+        """
+        database = self.database
+        if database.temporary and not local:
+            raise UsageError(
+                f"The site {self.name} is a folder of tables, which other machines cannot read; use the site's "
+                "database, or --cluster local:N for processes of this machine."
+            )
+        url, prefix, _, snapshot = database.share()
+        return {"url": url, "prefix": prefix, "snapshot": snapshot, "name": self.name, "time_zone": self._time_zone}
+
+    @classmethod
+    def reopen(cls, where: Mapping[str, Any]) -> Site:
+        """Open a site at the moment at which another process has it open."""
+        database = Database(where["url"], where["prefix"], snapshot=where["snapshot"])
+        database.inspect(TABLES)
+        return cls(database, where["name"], where["time_zone"])
 
     def side_by_side(self, work: Callable[[Site, Part], Done], parts: Iterable[Part], workers: int) -> Iterator[Done]:
         """Do the work on each part in threads, with a connection of its own to the same moment; yields in order."""

@@ -109,11 +109,16 @@ def _perform(events: RunEvents, task: str, modelid: int, userid: int, **options:
     from moodlemlbackend.analytics.lifecycle.opening import open_workspace
     from moodlemlbackend.analytics.lifecycle.sending import send_due
     from moodlemlbackend.analytics.site import open_site
+    from moodlemlbackend.cluster import using
     from moodlemlbackend.settings.analytics import load_analytics_settings
+    from moodlemlbackend.settings.backend import load_settings
 
-    settings = load_analytics_settings()
+    settings, where = load_analytics_settings(), load_settings()
     workspace = open_workspace(settings, userid=userid)
-    with open_site(settings.site, prefix=settings.prefix, time_zone=settings.time_zone or None) as site:
+    with (
+        using(where.cluster, where.cluster_files),
+        open_site(settings.site, prefix=settings.prefix, time_zone=settings.time_zone or None) as site,
+    ):
         with workspace.store.read() as connection:
             model = models.get(connection, modelid)
         analysables = definitions.analyser(model.target).rows(site, model.contexts or ())

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from moodlemlbackend.analytics.features.analysis import Analysis
-    from moodlemlbackend.analytics.lifecycle.backtesting.past import CoursePast, Integers, Seen
+    from moodlemlbackend.analytics.lifecycle.backtesting.course_past import CoursePast, Integers, Seen
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace

@@ -1,0 +1,217 @@
+"""A cluster of real processes on loopback: what it calculates, and what comes of it when a part of it fails."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fixtures.paths import posix
+
+pytest.importorskip("distributed", reason="needs the extra cluster")
+
+import dask
+
+from fixtures.clusters import (
+    die,
+    die_once,
+    double,
+    kill_both,
+    kill_scheduler,
+    machines,
+    python_with_version,
+    python_without,
+    refuse,
+    wait_for_others,
+)
+from moodlemlbackend import __version__
+from moodlemlbackend.cluster import Files, current, using
+from moodlemlbackend.errors import ClusterError, StorageError, UsageError
+
+pytestmark = [posix, pytest.mark.filterwarnings("ignore::distributed.versions.VersionMismatchWarning")]
+
+
+@pytest.fixture(autouse=True)
+def impatient():
+    """Wait for what is not there for a few seconds only."""
+    with dask.config.set({"distributed.comm.timeouts.connect": "4s"}):
+        yield
+
+
+@pytest.fixture
+def pair(tmp_path):
+    with machines(tmp_path / "pair") as made:
+        yield made
+        assert not list(made.files.glob("moodlemlbackend-*")), "files are left"
+
+
+def test_parts_come_back_in_order_and_from_both_workers(pair):
+    with using(pair.address, str(pair.files)) as cluster:
+        assert current() is cluster
+        done = list(cluster.each(double, range(40)))
+    assert current() is None
+    assert [value for value, _ in done] == [2 * number for number in range(40)]
+    assert {pid for _, pid in done} == {worker.pid for worker in pair.workers}
+
+
+def test_a_worker_that_is_killed_in_the_middle_costs_nothing(pair):
+    with using(pair.address, str(pair.files)) as cluster:
+        assert [value for value, _ in cluster.each(die_once, range(12))] == [2 * number for number in range(12)]
+    assert sum(worker.poll() is not None for worker in pair.workers) == 1
+
+
+def test_others_take_over_from_a_slow_worker(pair):
+    with using(pair.address, str(pair.files)) as cluster:
+        done = list(cluster.each(wait_for_others, range(12)))
+    assert [value for value, _ in done] == [2 * number for number in range(12)]
+    assert len({pid for _, pid in done[1:]} | {done[0][1]}) == 2
+
+
+def test_a_task_that_kills_every_worker_is_given_up(tmp_path):
+    with machines(tmp_path / "many", 5) as made, using(made.address, str(made.files)) as cluster:
+        with pytest.raises(ClusterError, match=r"its worker died again and again, the last time tcp://127\.0\.0\.1:"):
+            list(cluster.each(die, range(6)))
+        assert sum(worker.poll() is None for worker in made.workers) == 1
+        assert [value for value, _ in cluster.each(double, range(3))] == [0, 2, 4]
+
+
+def test_a_scheduler_that_goes_away(pair):
+    (pair.files / "scheduler").write_text(str(pair.scheduler.pid))
+    sentence = f"^The scheduler of the cluster {pair.address} is gone; start it"
+    with using(pair.address, str(pair.files)) as cluster, pytest.raises(ClusterError, match=sentence):
+        list(cluster.each(kill_scheduler, range(12)))
+
+
+def test_workers_that_all_go_away(pair):
+    (pair.files / "workers").write_text(" ".join(str(worker.pid) for worker in pair.workers))
+    sentence = f"^The cluster {pair.address} has no worker; start one"
+    with using(pair.address, str(pair.files)) as cluster, pytest.raises(ClusterError, match=sentence):
+        list(cluster.each(kill_both, range(12)))
+
+
+def test_what_a_task_raises_is_raised_here(pair):
+    with using(pair.address, str(pair.files)) as cluster:
+        with pytest.raises(UsageError, match=r"^The number 3 cannot be used; choose another\.$"):
+            list(cluster.each(refuse, range(12)))
+        assert [value for value, _ in cluster.each(double, range(3))] == [0, 2, 4]
+
+
+def test_nobody_need_take_all_results(pair):
+    with using(pair.address, str(pair.files)) as cluster:
+        some = cluster.each(double, range(40))
+        assert next(some)[0] == 0
+        some.close()
+        assert [value for value, _ in cluster.each(double, range(3))] == [0, 2, 4]
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "tls://127.0.0.1:1", "tcp://nowhere.invalid:8786"])
+def test_an_address_where_no_scheduler_is(tmp_path, address):
+    with (
+        pytest.raises(ClusterError, match=f"^The scheduler {address} does not answer; check the address"),
+        using(address, str(tmp_path)),
+    ):
+        pass
+    assert current() is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_scheduler_without_workers(tmp_path):
+    with machines(tmp_path / "alone", 0) as made:
+        with (
+            pytest.raises(ClusterError, match=f"^The cluster {made.address} has no worker; start one"),
+            using(made.address, str(made.files)),
+        ):
+            pass
+        assert not list(made.files.iterdir())
+
+
+def test_a_cluster_needs_a_place_for_files(tmp_path):
+    with pytest.raises(UsageError, match="set cluster_files to a directory or a URL"), using("tcp://127.0.0.1:1"):
+        pass
+
+
+def test_a_worker_without_the_package(tmp_path):
+    worker = python_without("moodlemlbackend", tmp_path)
+    with machines(tmp_path / "lacking", 1, worker=worker) as made:
+        with (
+            pytest.raises(ClusterError, match=r"^The worker tcp://\S+ lacks the package moodlemlbackend; install"),
+            using(made.address, str(made.files)),
+        ):
+            pass
+        assert not list(made.files.iterdir())
+
+
+def test_a_worker_with_another_version(tmp_path):
+    worker = python_with_version("2.9.0", tmp_path)
+    with machines(tmp_path / "older", 1, worker=worker) as made:
+        sentence = rf"has version 2\.9\.0 of moodlemlbackend, but this machine has {__version__}; install the same"
+        with pytest.raises(ClusterError, match=sentence), using(made.address, str(made.files)):
+            pass
+
+
+def test_a_place_for_files_that_workers_do_not_reach(pair, tmp_path):
+    other = tmp_path / "a file"
+    other.touch()
+    with pytest.raises(StorageError, match="a file"), using(pair.address, str(other)) as cluster:
+        cluster.files.write({}, {})
+    with pytest.raises(ClusterError, match=r"is missing from .* on this machine: set cluster_files"):
+        Files(str(tmp_path / "elsewhere")).read("0")
+
+
+def test_files_hold_what_was_written(tmp_path):
+    files = Files(str(tmp_path))
+    arrays = {
+        "codes": np.arange(12, dtype=np.uint8).reshape(3, 4).T, "none": np.empty((0, 3)), "flags": np.array([True]),
+        "ids": np.array([1, -(2**62)]), "far": np.array([np.nan, np.inf, -0.0, 5e-324]),
+    }  # fmt: skip
+    name = files.write({"a": [1, "é"]}, arrays)
+    facts, again = pickle.loads(pickle.dumps(files)).read(name, last=True)
+    assert facts == {"a": [1, "é"]}
+    for key, array in arrays.items():
+        assert again[key].dtype == array.dtype
+        assert again[key].tobytes() == array.tobytes()
+        assert again[key].shape == array.shape
+    assert not list(tmp_path.iterdir())
+
+
+def test_data_may_travel_through_an_object_store(s3):
+    files = Files(f"{s3}/scratch/run")
+    name = files.write({"rows": 3}, {"ids": np.arange(3)})
+    facts, arrays = files.read(name, last=True)
+    assert (facts, arrays["ids"].tolist()) == ({"rows": 3}, [0, 1, 2])
+    files.remove_all()
+
+
+OWN_PROCESSES = """
+import os, sys
+from fixtures.clusters import double
+from moodlemlbackend.cluster import using
+if __name__ == "__main__":
+    with using("local:2") as cluster:
+        assert cluster.address.startswith("tls://127.0.0.1:"), cluster.address
+        done = list(cluster.each(double, range(40)))
+        print(len({pid for _, pid in done} - {os.getpid()}), sum(value for value, _ in done), cluster.files.location)
+"""
+
+
+def test_processes_of_this_machine_end_with_the_block(tmp_path):
+    (tmp_path / "script.py").write_text(OWN_PROCESSES)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "script.py"], capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )  # fmt: skip
+    assert not done.stderr
+    workers, total, place = done.stdout.split()
+    assert (workers, total) == ("2", str(sum(range(0, 80, 2))))
+    assert not os.path.exists(place)  # noqa: PTH110
+
+
+def test_nobody_else_can_use_the_processes_of_this_machine():
+    import distributed
+
+    with using("local:1") as cluster, pytest.raises((OSError, ValueError, TypeError)):
+        distributed.Client(cluster.address, security=distributed.Security.temporary(), timeout=2)

@@ -1,0 +1,130 @@
+"""What comes of a cluster is what comes of one machine, to the byte, and no data goes through the scheduler."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+
+from fixtures.paths import posix
+
+pytest.importorskip("distributed", reason="needs the extra cluster")
+
+from fixtures.clusters import machines
+from fixtures.trained_sites import NOW, QUARTERS, enabled, new_workspace, rows, site_url
+from moodlemlbackend import evaluate, fit, read_dataset, use_cluster
+from moodlemlbackend.analytics import lifecycle, models
+from moodlemlbackend.analytics.db.schema import INDICATOR_CALC, PREDICTIONS
+from moodlemlbackend.analytics.site import open_site
+from moodlemlbackend.cluster.backend import Backend
+
+_ = site_url  # a fixture
+
+pytestmark = posix
+
+MOST_BYTES = 10_000
+"""What a task or its answer may have, whatever the data."""
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    with machines(tmp_path_factory.mktemp("pair")) as made:
+        yield made
+
+
+@pytest.fixture
+def messages(monkeypatch):
+    """The sizes of what goes to workers and comes back."""
+    sizes: list[int] = []
+    submit, answer = Backend.submit, Backend._answer
+
+    def counted_submit(self, func, callback=None):
+        sizes.append(len(pickle.dumps([(task[0], task[1], task[2]) for task in func.items])))
+        return submit(self, func, callback)
+
+    def counted_answer(self, future, result):
+        sizes.append(len(pickle.dumps(result)))
+        answer(self, future, result)
+
+    monkeypatch.setattr(Backend, "submit", counted_submit)
+    monkeypatch.setattr(Backend, "_answer", counted_answer)
+    return sizes
+
+
+@pytest.mark.parametrize("processor", ["logistic_regression", "neural_network"])
+def test_an_evaluation_and_a_model(pair, courses, messages, processor):
+    data, students = read_dataset(courses.evaluation), read_dataset(courses.prediction)
+    one = evaluate(data, processor=processor, iterations=4, seed=3), fit(data, processor=processor, seed=3)
+    with use_cluster(pair.address, str(pair.files)):
+        two = evaluate(data, processor=processor, iterations=4, seed=3), fit(data, processor=processor, seed=3)
+    for name, values in one[0].figures.items():
+        assert values.tobytes() == two[0].figures[name].tobytes(), name
+    for rating, other in zip(one[0].ratings, two[0].ratings, strict=True):
+        assert rating.probabilities.tobytes() == other.probabilities.tobytes()
+    assert one[1].predict_proba(students).tobytes() == two[1].predict_proba(students).tobytes()
+    assert one[1].threshold == two[1].threshold
+    assert len(messages) > 2
+    assert max(messages) < MOST_BYTES < courses.evaluation.stat().st_size
+
+
+def test_a_data_set(pair, site_url, command, tmp_path):
+    for labelled in ("--labelled", "--unlabelled"):
+        written = []
+        for env in ({}, pair.environment):
+            output = tmp_path / f"{labelled}-{len(written)}.csv"
+            words = ["--target", "course_dropout", "--interval", "quarters", labelled, "--now", str(NOW)]
+            done = command("site", "dataset", "--site", site_url, *words, "-o", output, env=env)
+            assert (done.returncode, done.stderr) == (0, "")
+            written.append(output.read_bytes())
+        assert written[0] == written[1]
+        assert written[0].count(b"\n") > 10
+
+
+def life(site_url, folder, **where):
+    """What a model's evaluation, backtest, training and prediction give, and what they leave in the store."""
+    with new_workspace(folder) as workspace, open_site(site_url) as site, use_cluster(**where):
+        modelid = enabled(workspace)
+        models.edit(workspace, modelid, indicators=()) if False else None
+        evaluated = lifecycle.evaluate(workspace, site, modelid, interval=None)
+        past = lifecycle.backtest(workspace, site, modelid, intervals=[QUARTERS])
+        trained = lifecycle.train(workspace, site, modelid)
+        predicted = lifecycle.predict(workspace, site, modelid)
+        again = lifecycle.predict(workspace, site, modelid)
+        with workspace.store.read() as connection:
+            model = models.get(connection, modelid)
+        [arrays] = workspace.executiondir(model).rglob("arrays.safetensors")
+        listed = sorted(path.relative_to(folder).parent.as_posix() for path in folder.rglob("*.csv"))
+        evaluations = [
+            {name: value for name, value in judged.result.items() if name not in ("dir", "runid")}
+            for judged in evaluated.evaluations
+        ]
+        return json.loads(
+            json.dumps(
+                {
+                    "evaluations": evaluations,
+                    "order": [judged.interval for judged in evaluated.evaluations],
+                    "past": past.intervals,
+                    "figures": [run.figures for run in (evaluated, trained, predicted, again)],
+                    "analysables": [vars(one) for run in (evaluated, trained, predicted) for one in run.analysables],
+                    "calculations": rows(workspace, INDICATOR_CALC),
+                    "predictions": rows(workspace, PREDICTIONS),
+                    "files": listed,
+                    "data": sorted(path.read_text("utf-8") for path in folder.rglob("*.csv")),
+                    "model": arrays.read_bytes().hex(),
+                },
+                default=str,
+            )
+        )
+
+
+def test_a_model_on_a_site(pair, site_url, tmp_path, messages):
+    one = life(site_url, tmp_path / "one", address="")
+    assert not messages
+    two = life(site_url, tmp_path / "two", address=pair.address, files=str(pair.files))
+    assert len(one["predictions"]) > 5
+    assert len(one["evaluations"]) == 3
+    for name, value in one.items():
+        assert value == two[name], name
+    assert max(messages) < MOST_BYTES
+    assert not list(pair.files.glob("moodlemlbackend-*"))
