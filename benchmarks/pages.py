@@ -75,7 +75,8 @@ def simulate(folder: Path, students: int = STUDENTS, insights: int = INSIGHTS_ST
         add_like(site, "mdl_role_assignments", roleid=role, contextid=context, userid=ana)
         enrolled = site.execute(
             "SELECT r.id, r.userid FROM mdl_user_enrolments r JOIN mdl_enrol e ON e.id = r.enrolid "
-            "WHERE e.courseid = ? AND r.status = 0 AND r.timeend = 0 AND r.userid IN (SELECT a.userid FROM mdl_role_assignments a JOIN mdl_role o "
+            "WHERE e.courseid = ? AND r.status = 0 AND r.timeend = 0 AND r.userid IN "
+            "(SELECT a.userid FROM mdl_role_assignments a JOIN mdl_role o "
             "ON o.id = a.roleid WHERE o.archetype = 'student' AND a.contextid = ?)", (course, context),
         ).fetchall()  # fmt: skip
         site.execute("DELETE FROM mdl_groups_members")
