@@ -13,13 +13,13 @@ HAS_CPU_WHEEL = 'platform_machine in "x86_64 AMD64" and sys_platform in "linux w
 NO_CPU_WHEEL = 'platform_machine not in "x86_64 AMD64" or sys_platform not in "linux win32"'
 
 CORE = [
-    "click>=8.2",
-    "filelock>=3.13",
+    "click>=8.2.1",
+    "filelock>=3.30",
     "jinja2>=3.1.2",
     "matplotlib>=3.10.8",
     "numpy>=1.26",
     "pyarrow>=17",
-    "rich>=13.9.4",
+    "rich>=14.3",
     "safetensors>=0.4",
     "scikit-learn>=1.4",
     "scipy>=1.11",
@@ -31,7 +31,7 @@ CORE = [
 ROOMS = {
     "server": [
         "Babel>=2.12",
-        "fastapi>=0.115.4",
+        "fastapi>=0.123.7",
         "fsspec>=2025.5.1",
         "itsdangerous>=2.1.2",
         "jinja2>=3.1.2",

@@ -15,8 +15,8 @@ from .output import prepare_streams, writing
 
 COMMANDS = (
     "train", "predict", "evaluate", "export", "import", "explain", "report", "compare", "version", "doctor", "demo",
-    "site", "models", "insights", "tasks", "evaluate-model", "enable-model", "guess-course-start-and-end", "serve",
-    "passwd",
+    "site", "models", "insights", "students", "tasks", "evaluate-model", "enable-model", "guess-course-start-and-end",
+    "serve", "passwd",
 )  # fmt: skip
 
 

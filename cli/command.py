@@ -40,6 +40,7 @@ _ABOUT_ARGUMENTS = {
     "EXPORTDIR": "Directory to export to.",
     "IMPORTDIR": "Directory that holds an exported model.",
     "FILE": "The file to read or write.",
+    "COURSE": "Id of a course in Moodle.",
     "USER": "The user's name or, for insights, Moodle's user id.",
     "ACTION": "acknowledge, useful, not-useful, not-applicable, take-back, or one of Moodle's own.",
     "ID": "Id of a prediction; moodlemlbackend insights list shows it.",

@@ -137,7 +137,25 @@ def _webhook(settings: AnalyticsSettings) -> Iterator[Finding]:
     yield Finding("Webhook", Level.OK, f"{url.hostname}:{port} answers")
 
 
-_CHECKS: dict[str, Check] = {"Moodle site": _site, "Store": _store, "Mail": _mail, "Webhook": _webhook}
+def _moodle_messages(settings: AnalyticsSettings) -> Iterator[Finding]:
+    if not settings.moodle_token:
+        return
+    from moodlemlbackend.analytics.notifications import moodle
+
+    topic = "Messages through Moodle"
+    if not settings.wwwroot:
+        yield Finding(
+            topic, Level.PROBLEM, "moodle_token is set, but wwwroot is not", "Set wwwroot to Moodle's address."
+        )
+        return
+    moodle.check(settings)
+    yield Finding(topic, Level.OK, f"{settings.wwwroot} accepts the token; no message was sent")
+
+
+_CHECKS: dict[str, Check] = {
+    "Moodle site": _site, "Store": _store, "Mail": _mail, "Webhook": _webhook,
+    "Messages through Moodle": _moodle_messages,
+}  # fmt: skip
 
 
 def _server() -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from fixtures.moodle_services import TOKEN, moodle_services
 from fixtures.paths import not_root, posix
 from moodlemlbackend import __version__
 from moodlemlbackend.cli import main
@@ -300,6 +301,8 @@ def test_services_that_are_not_set_up_are_no_problem(services):
         ({"store": "postgresql://me@127.0.0.1:1/store"}, "Store"),
         ({"smtp_host": "127.0.0.1", "smtp_port": 1}, "Mail"),
         ({"webhook_url": "http://127.0.0.1:1/"}, "Webhook"),
+        ({"moodle_token": "secret"}, "Messages through Moodle"),
+        ({"moodle_token": "secret", "wwwroot": "http://127.0.0.1:1"}, "Messages through Moodle"),
         ({"server_directory": "models", "server_users": "nobody"}, "Server"),
         ({"server_directory": "models", "server_port": "many"}, "Server"),
         ({"smtp_port": "many"}, "Analytics settings"),
@@ -310,6 +313,17 @@ def test_a_service_that_cannot_be_used_is_a_problem(services, settings, topic):
     finding = services(**settings)[topic]
     assert finding.level is Level.PROBLEM
     assert finding.advice
+
+
+def test_whether_moodle_accepts_the_token_is_asked_without_sending_anything(services):
+    pytest.importorskip("sqlalchemy")
+    topic = "Messages through Moodle"
+    with moodle_services() as moodle:
+        assert services(wwwroot=moodle.url, moodle_token=TOKEN)[topic].level is Level.OK
+        wrong = services(wwwroot=moodle.url, moodle_token="not-this-one")[topic]
+        assert (wrong.level, moodle.sent) == (Level.PROBLEM, [])
+        assert "Invalid token" in wrong.text
+        assert "not-this-one" not in wrong.text
 
 
 def test_a_server_that_does_not_run_is_a_warning(services, tmp_path):

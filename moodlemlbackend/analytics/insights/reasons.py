@@ -96,7 +96,7 @@ def _joined(reasons: Iterable[InsightReason], evidence: CourseEvidence | None) -
     """The reasons that could be known, those of one type of activities added up under that which counts most."""
     groups: dict[str, list[InsightReason]] = {}
     for reason in reasons:
-        if evidence is None or could_be_known(reason.indicator, evidence.course_end, evidence.as_of):
+        if evidence is None or _could_be_true(reason.indicator, evidence):
             groups.setdefault(module_of(reason.indicator) or reason.indicator, []).append(reason)
     return [
         replace(
@@ -105,6 +105,14 @@ def _joined(reasons: Iterable[InsightReason], evidence: CourseEvidence | None) -
         )
         for group in groups.values()
     ]
+
+
+def _could_be_true(indicator: str, evidence: CourseEvidence) -> bool:
+    """Whether an indicator could be known by then; what students do cannot while their range lies ahead."""
+    ahead = evidence.as_of < evidence.end and evidence.as_of - evidence.start <= SECONDS_AN_HOUR
+    if ahead and (module_of(indicator) or indicator in sentences.OF_THE_RANGE):
+        return False
+    return could_be_known(indicator, evidence.course_end, evidence.as_of)
 
 
 def evidence_of(insight: Insight, site: Site, now: int, keep: Keep | None = None) -> CourseEvidence | None:

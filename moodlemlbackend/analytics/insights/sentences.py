@@ -31,6 +31,11 @@ _CORE = "\\core\\analytics\\indicator\\"
 _COURSE = "\\core_course\\analytics\\indicator\\"
 _USER = "\\core_user\\analytics\\indicator\\"
 
+OF_THE_RANGE = frozenset(
+    f"{_CORE}{name}" for name in ("any_course_access", "any_write_action", "any_write_action_in_course", "read_actions")
+)
+"""Indicators, besides those of types of activities, of what students do in the range."""
+
 _WITHOUT_LOGS = (f"{_COURSE}activities_due", f"{_USER}user_profile_set", f"{_USER}user_track_forums")
 
 HANDED_IN = "assign"
@@ -139,8 +144,8 @@ def _submissions(did: OfType, evidence: CourseEvidence) -> str:
 
 
 def _done(name: str, did: OfType, done: Compared, evidence: CourseEvidence, userid: int) -> str:
-    variant = did.module if known(f"due {did.module}") else ""
-    things = say(f"due {variant}".strip(), count=did.due, **({} if variant else {"module": did.module}))
+    variant = did.module if known(f"due {did.module}") else "other"
+    things = say(f"due {variant}", count=did.due, module=did.module)
     fact = say(name, did.module, done=number(done.own), things=things)
     earlier, later = (
         (did.opened_earlier, did.opened_later) if name == "opened" else (did.wrote_earlier, did.wrote_later)

@@ -15,6 +15,8 @@ READ, WRITE, OTHER = 0, 1, 2
 COURSE_LEVEL, ELSEWHERE = 0, -1
 """Stand for the context of the course itself, and for contexts that are neither it nor an activity's."""
 
+_USERS_A_QUERY = 5000
+
 COLUMNS = 9
 """Of :func:`course_logs`."""
 
@@ -108,6 +110,19 @@ def user_logs(site: Site, users: Sequence[int]) -> dict[int, Integers]:
         2,
         users=users,
     )
+
+
+def action_times(site: Site, course: int, users: Sequence[int], start: int, end: int) -> dict[int, list[int]]:
+    """Unix times, later than ``start`` and not later than ``end``, at which users did anything in a course, by user."""
+    times: dict[int, list[int]] = {}
+    for first in range(0, len(users), _USERS_A_QUERY):
+        for user, time in site.database.rows(
+            "SELECT DISTINCT userid, timecreated FROM {logstore_standard_log} WHERE courseid = :course "
+            "AND timecreated > :start AND timecreated <= :end AND userid IN :users",
+            course=course, start=start, end=end, users=users[first : first + _USERS_A_QUERY],
+        ):  # fmt: skip
+            times.setdefault(user, []).append(time)
+    return times
 
 
 def last_accesses(site: Site, courses: Sequence[int]) -> dict[int, Integers]:

@@ -115,11 +115,11 @@ def due_by_student(site: Site, courseid: int, students: Sequence[int], now: int)
     for student, events in due_events(site, students, now).items():
         missing = [event for event in events if event.course == courseid and event.time <= now]
         shown = [
-            say("due", name=one_line(format_name(event.name, site.language)), day=dates.day(event.time))
+            say("activity due", name=one_line(format_name(event.name, site.language)), day=dates.day(event.time))
             for event in missing[:MOST_DUE]
         ]
         more = len(missing) - len(shown)
-        by_student[student] = [*shown, *([say("due more", count=more)] if more else [])]
+        by_student[student] = [*shown, *([say("activities due more", count=more)] if more else [])]
     return by_student
 
 

@@ -35,9 +35,9 @@ ENGLISH = {
         "Best wishes\n"
         "{teacher}"
     ),
-    "due": "– {name} ({day})",
-    "due more": "– and {count} more",
-    "due more one": "– and one more",
+    "activity due": "– {name} ({day})",
+    "activities due more": "– and {count} more",
+    "activities due more one": "– and one more",
     "from teacher": "{teacher} wrote this to you as your teacher in {course}. To answer {teacher}, open {url}",
 }
 

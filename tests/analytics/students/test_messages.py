@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from fixtures.databases import KINDS, new_database
-from fixtures.mail_servers import Inbox, smtp_server
+from fixtures.mail_server import Inbox, smtp_server
 from fixtures.moodle_services import TOKEN, moodle_services, reply
 from fixtures.paths import TESTS
 from fixtures.trained_sites import DAY, NOW, new_workspace, rows, site, site_url

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from fixtures.mail_servers import Inbox, smtp_server
+from fixtures.mail_server import Inbox, smtp_server
 from fixtures.moodle_services import TOKEN, moodle_services
 from fixtures.pages import HOSTILE, PASSWORD, confirm, pages, post, reader, store, token, told
 from fixtures.paths import posix

@@ -249,6 +249,9 @@ def test_only_managers_and_only_from_these_pages(server, manager, prepared, addr
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
 def test_the_forms_fit_and_axe_finds_nothing(server, manager, address, browser, package, tmp_path, width, dark):
+    from selenium.webdriver.support.expected_conditions import staleness_of
+    from selenium.webdriver.support.wait import WebDriverWait
+
     script = axe()
     archive = tmp_path / "package.zip"
     archive.write_bytes(with_configuration(package, dependencies={"core": 1}))
@@ -256,6 +259,9 @@ def test_the_forms_fit_and_axe_finds_nothing(server, manager, address, browser, 
     def look(name):
         assert browser.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["width"] <= width, name
         assert not violations(browser, script), name
+
+    def wait_for(by, value):
+        WebDriverWait(browser, 60).until(lambda page: page.find_element(by, value))
 
     try:
         show(browser, width, dark=dark)
@@ -266,17 +272,19 @@ def test_the_forms_fit_and_axe_finds_nothing(server, manager, address, browser, 
         browser.get(f"{server.url}{IMPORT}")
         browser.find_element("name", "package").send_keys(str(archive))
         browser.find_element("css selector", "main form button").click()
-        browser.find_element("name", "digest")
+        wait_for("name", "digest")
         look("package")
-        browser.find_element("css selector", "button[value=cancel]").click()
+        cancel = browser.find_element("css selector", "button[value=cancel]")
+        cancel.click()
+        WebDriverWait(browser, 60).until(staleness_of(cancel))
         browser.get(f"{server.url}{FORM}")
         browser.execute_script("document.querySelectorAll('[name=indicator]').forEach(one => { one.checked = false })")
         browser.find_element("name", "search").send_keys("category")
         browser.find_element("name", "find").click()
-        browser.find_element("css selector", "#contexts [role=status]")
+        wait_for("css selector", "#contexts [role=status]")
         look("search")
         browser.find_element("css selector", ".actions button").click()
-        browser.find_element("id", "indicators-error")
+        wait_for("id", "indicators-error")
         look("errors")
     finally:
         log_out(browser)

@@ -71,7 +71,9 @@ def test_a_person_chooses_and_goes_back_to_what_the_site_does(server, teacher):
     assert selected(reader(server, "bert").get(PAGE).text) == []
     choose(teacher, digest="", quiet_hours="none", start="18:00", end="08:00")
     assert chosen(server) == {"quiet_hours": "none"}
-    choose(teacher)
+    choose(teacher, quiet_hours="", start="18:00", end="09:00")  # the fields were changed, the choice above was not
+    assert chosen(server) == {"quiet_hours": "18:00-09:00"}
+    choose(teacher, quiet_hours="", start="18:00", end="09:00")
     assert chosen(server) == {}
 
 

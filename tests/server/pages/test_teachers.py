@@ -189,7 +189,7 @@ def test_students_are_sorted_by_risk_with_reasons_and_links(teacher, prepared, s
     assert any(one.startswith(f"{WWWROOT}/course/view.php?id=") for one in links)
     assert any(one.startswith(f"{WWWROOT}/report/outline/user.php?") for one in links)
     assert sum(one.startswith("mailto:") for one in links) == len(chances)
-    assert text.count('<ul class="plain">') == len(chances)
+    assert text.count('<ul class="plain-reasons">') == len(chances)
     facts = re.findall(r"<li>([^<]+) <span class=\"effect (for|against)\">", text)
     assert len(chances) <= len(facts) <= 3 * len(chances)
     assert {"for"} <= {effect for _, effect in facts}
@@ -199,7 +199,7 @@ def test_students_are_sorted_by_risk_with_reasons_and_links(teacher, prepared, s
 def test_an_insight_gives_plain_reasons_and_the_exact_ones_behind_a_click(teacher, prepared, server):
     one = predictions(server, prepared.dropout, prepared.course)[0]
     text = teacher.get(f"/insights/{one}").text
-    plain, details = text.index('<ul class="plain">'), text.index("Exactly how much each indicator counts")
+    plain, details = text.index('<ul class="plain-reasons">'), text.index("Exactly how much each indicator counts")
     assert text.index("<h2>Why</h2>") < plain < details < text.index('<ul class="reasons">') < text.index("</details>")
     shown = re.findall(r"<li>([^<]+) <span class=\"effect", text)
     in_list = teacher.get(place(prepared, prepared.course)).text

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import risks
 from moodlemlbackend.analytics.features import definitions
-from moodlemlbackend.analytics.features.analysables import facts
 from moodlemlbackend.analytics.insights import listing
 from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, VIEW_GRADES
 from moodlemlbackend.analytics.site.contexts import course_context
 from moodlemlbackend.analytics.site.names import format_name
-from moodlemlbackend.analytics.site.people import profiles
+from moodlemlbackend.analytics.students.course_students import course_students
 from moodlemlbackend.analytics.students.student import Student
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server.texts import say
@@ -78,16 +77,16 @@ def open_course(ctx: RequestContext, courseid: int) -> CourseAccess:
     row = next((course for course in ctx.site.courses if course.id == courseid), None)
     if row is None:
         raise _no_course()
-    enrolments, own_groups = _enrolments(ctx, row)
+    limit = _limit(ctx, row)
     full, short = (format_name(name, ctx.site.language) for name in (row.fullname, row.shortname))
     return CourseAccess(
         course=row,
         name=full or short,
         short_name=short,
         models=_models(ctx, contextid),
-        students=_students(ctx, enrolments),
+        students=course_students(ctx.site, row, ctx.workspace.clock(), limit),
         sees_grades=ctx.capabilities.may(ctx.person.id, VIEW_GRADES, contextid),
-        own_groups=own_groups,
+        own_groups=limit is not None,
     )
 
 
@@ -107,27 +106,7 @@ def _models(ctx: RequestContext, contextid: int) -> list[AnalyticsModel]:
     return sorted((model for model in known if readable[model.target]), key=lambda model: model.target != _DROPOUT)
 
 
-def _enrolments(ctx: RequestContext, row: CourseRow) -> tuple[dict[int, list[int]], bool]:
-    """Active enrolments of the students whom the person may see, by user; and whether separate groups limit them."""
-    every = facts.enrolments(ctx.site, [row]).get(row.id)
-    if every is None:
-        return {}, False
-    learners = set(facts.students(ctx.site, [row]).get(row.id, facts.NOBODY).tolist())
+def _limit(ctx: RequestContext, row: CourseRow) -> Collection[int] | None:
+    """The enrolments to which separate groups limit the person; None for no limit."""
     limits = ctx.capabilities.own_groups({row.context: [ctx.person.id]})
-    limit: Collection[int] | None = limits.get((row.context, ctx.person.id))
-    by_user: dict[int, list[int]] = {}
-    active = every.active(ctx.workspace.clock())
-    for enrolment, user in zip(every.ids[active].tolist(), every.users[active].tolist(), strict=True):
-        if user in learners and (limit is None or enrolment in limit):
-            by_user.setdefault(user, []).append(enrolment)
-    return by_user, limit is not None
-
-
-def _students(ctx: RequestContext, enrolments: Mapping[int, Sequence[int]]) -> dict[int, Student]:
-    return {
-        profile.id: Student(
-            profile.id, tuple(sorted(enrolments[profile.id])), profile.first_name, profile.last_name, profile.email,
-            profile.wants_email,
-        )
-        for profile in profiles(ctx.site, enrolments)
-    }  # fmt: skip
+    return limits.get((row.context, ctx.person.id))

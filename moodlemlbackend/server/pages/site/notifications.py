@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from moodlemlbackend.server.pages.site.forms import PageForm
     from moodlemlbackend.server.pages.site.request_context import RequestContext
 
+_OWN = "own"
+"""Choice of the form: the quiet hours that were filled in."""
+
 
 @dataclass(frozen=True)
 class NotificationItem:
@@ -108,7 +111,7 @@ def take(ctx: RequestContext, form: PageForm) -> Response:
     with ctx.workspace.store.write() as connection:
         channels.choose(connection, ctx.person.id, {name: form.text(name) == "yes" for name in offered})
         if channels.EMAIL in offered:
-            _choose_mails(connection, ctx.person.id, form)
+            _choose_mails(ctx, connection, form)
     return go("/notifications?done=channels")
 
 
@@ -116,20 +119,33 @@ def _mail_choices(ctx: RequestContext, chosen: Mapping[str, str], upcoming: Sequ
     zone = time_zones(ctx.site, [ctx.person.id])[ctx.person.id]
     site = schedule(ctx.workspace.settings, zone)
     quiet = chosen.get(mailing.QUIET_HOURS, "")
-    shown = next((hours for hours in (quiet, site.quiet_hours) if hours not in ("", NO_QUIET_HOURS)), "-")
-    start, end = shown.split("-")
+    start, end = _shown_hours(site.quiet_hours, chosen).split("-")
     coming = [(mail.time, mail.messages) for mail in upcoming]
     return MailChoices(Dates(zone), site, chosen.get(mailing.DIGEST, ""), quiet, start, end, coming)
 
 
-def _choose_mails(connection: Connection, userid: int, form: PageForm) -> None:
-    """Keep when the person wants e-mail; RequestError for what cannot be chosen."""
+def _shown_hours(of_site: str, chosen: Mapping[str, str]) -> str:
+    """The quiet hours that the fields for one's own show."""
+    hours = (chosen.get(mailing.QUIET_HOURS, ""), of_site)
+    return next((shown for shown in hours if shown not in ("", NO_QUIET_HOURS)), "-")
+
+
+def _choose_mails(ctx: RequestContext, connection: Connection, form: PageForm) -> None:
+    """Keep when the person wants e-mail; RequestError for what cannot be chosen.
+
+    Who fills in other hours wants them, also where the choice above them still says that the site's are meant.
+    """
+    userid = ctx.person.id
     digest, quiet = form.text(mailing.DIGEST), form.text(mailing.QUIET_HOURS)
+    typed = f"{form.text('start')}-{form.text('end')}"
+    shown = _shown_hours(ctx.workspace.settings.quiet_hours, choices.read(connection, userid))
+    if not quiet and typed not in (shown, "-"):
+        quiet = _OWN
     if digest not in ("", *DIGESTS):
         raise RequestError(say("no such rhythm"), 400)
     if quiet not in ("", NO_QUIET_HOURS):
         try:
-            quiet = parse_quiet_hours(f"{form.text('start')}-{form.text('end')}")
+            quiet = parse_quiet_hours(typed)
         except ValueError:
             raise RequestError(say("bad quiet hours"), 400) from None
     mailing.choose(connection, userid, digest=digest, quiet_hours=quiet)
