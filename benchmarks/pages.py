@@ -7,6 +7,7 @@ store; then a real server is asked for each page: the first time cold (nothing r
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import sys
@@ -23,6 +24,7 @@ from fixtures.servers import served
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import follow_ups, risks
 from moodlemlbackend.analytics.db.schema import EXPLANATIONS, INSIGHTS, MODELS, PREDICTIONS
+from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.lifecycle.opening import open_workspace
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.settings.analytics import AnalyticsSettings
@@ -30,6 +32,14 @@ from moodlemlbackend.simulation.site.build import write_site
 
 NOW = 1_795_366_777
 STUDENTS, INSIGHTS_STORED = 500, 100_000
+SITE_FACTOR = 1.35
+"""The ongoing course of the simulated site has fewer students than its courses on average."""
+REASONS = json.dumps(
+    [
+        {"indicator": indicator, "label": indicator, "value": "-1", "contribution": 0.9 - 0.1 * at}
+        for at, indicator in enumerate(definitions.core_indicators(DROPOUT))
+    ]
+)
 WARM = 20
 WEEK = 604_800
 
@@ -39,7 +49,7 @@ def simulate(folder: Path, students: int = STUDENTS, insights: int = INSIGHTS_ST
     import sqlite3
 
     url = f"sqlite:///{folder / 'site.sqlite'}"
-    write_site(url, courses=3, students=students, seed=3, now=NOW)
+    write_site(url, courses=3, students=round(students * SITE_FACTOR), seed=3, now=NOW)
     with sqlite3.connect(folder / "site.sqlite") as site:
         query = (
             "SELECT c.id, x.id, c.startdate, c.enddate FROM mdl_course c JOIN mdl_context x ON x.contextlevel = 50 "
@@ -65,7 +75,9 @@ def simulate(folder: Path, students: int = STUDENTS, insights: int = INSIGHTS_ST
         add_like(site, "mdl_role_assignments", roleid=role, contextid=context, userid=ana)
         enrolled = site.execute(
             "SELECT r.id, r.userid FROM mdl_user_enrolments r JOIN mdl_enrol e ON e.id = r.enrolid "
-            "WHERE e.courseid = ? AND r.userid <> ?", (course, ana),
+            "WHERE e.courseid = ? AND r.status = 0 AND r.timeend = 0 AND r.userid IN "
+            "(SELECT a.userid FROM mdl_role_assignments a JOIN mdl_role o "
+            "ON o.id = a.roleid WHERE o.archetype = 'student' AND a.contextid = ?)", (course, context),
         ).fetchall()  # fmt: skip
         site.execute("DELETE FROM mdl_groups_members")
         if groups := [key for (key,) in site.execute("SELECT id FROM mdl_groups LIMIT 2")]:
@@ -93,7 +105,8 @@ def simulate(folder: Path, students: int = STUDENTS, insights: int = INSIGHTS_ST
                 now=NOW - at * 86_400, until=NOW + WEEK if kind == "snoozed" else None,
             )  # fmt: skip
     workspace.store.close()
-    return {"course": course, "context": context, "student": enrolled[0][1], "model": dropout}
+    student = enrolled[int(np.argmax(final))][1]
+    return {"course": course, "context": context, "student": student, "model": dropout, "students": len(enrolled)}
 
 
 def _fill(connection, modelid, contextid, sampleids, final, span, random, insights):
@@ -123,7 +136,7 @@ def _fill(connection, modelid, contextid, sampleids, final, span, random, insigh
         connection.execute(PREDICTIONS.insert(), part)
         connection.execute(
             EXPLANATIONS.insert(),
-            [{"predictionid": row["id"], "probability": row["predictionscore"], "reasons": "[]"} for row in part],
+            [{"predictionid": row["id"], "probability": row["predictionscore"], "reasons": REASONS} for row in part],
         )
         connection.execute(
             INSIGHTS.insert(),
@@ -156,6 +169,7 @@ def main() -> None:
         folder = Path(os.environ.get("PAGES_FOLDER") or temporary)
         folder.mkdir(parents=True, exist_ok=True)
         made = simulate(folder)
+        print(f"{made['students']} students\n")
         env = {
             "MOODLEMLBACKEND_SITE": f"sqlite:///{folder / 'site.sqlite'}",
             "MOODLEMLBACKEND_DIRECTORY": str(folder / "work"),

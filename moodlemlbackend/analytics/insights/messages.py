@@ -147,6 +147,7 @@ def write_messages(
     addressees = _recipients(site, {user for users in recipients.values() for user in users})
     language = {user: recipient.language for user, recipient in addressees.items()}
     samples_in = {code: format_samples(samples, code) for code in set(language.values())}
+    plain_in = {code: _plain(predictions, samples, evidence, code) for code in set(language.values())}
     processors = wanted_processors(site, addressees, workspace.clock())
     own_groups = capabilities.own_groups(recipients) if analyser.origin == ENROLMENTS else {}
     names = _context_names(site, capabilities, recipients)
@@ -166,7 +167,7 @@ def write_messages(
                             workspace, model, addressees[user], shown, samples_in[language[user]],
                             contextid=contextid, context=context, courseid=courseid, predictionid=predictionid or None,
                             more=due.get(shown[0].sampleid, []), channels=allowed(processors.get(user)),
-                            evidence=evidence,
+                            plain=plain_in[language[user]],
                         )
                     )  # fmt: skip
     return messages
@@ -185,11 +186,14 @@ def _message(
     predictionid: int | None,
     more: Sequence[str],
     channels: Sequence[str],
-    evidence: Evidence,
+    plain: Mapping[int, Sequence[PlainReason]],
 ) -> Message:
     settings, students = workspace.settings, definitions.has_past(model.target)
     shown = [] if predictionid else group[:MOST_NAMED]
-    lines = [*(_line(model, prediction, samples.get(prediction.sampleid), evidence) for prediction in shown), *more]
+    lines = [
+        *(_line(model, prediction, samples.get(prediction.sampleid), plain[prediction.id]) for prediction in shown),
+        *more,
+    ]
     if len(group) > len(shown) > 0:
         lines.append(say("more", count=len(group) - len(shown)))
     offered: list[tuple[str, str]] = []
@@ -221,7 +225,8 @@ def _message(
             "lines": [*more],
             "links": [{"label": label, "url": url} for label, url in offered],
             "predictions": [
-                _facts(model, prediction, samples.get(prediction.sampleid), evidence) for prediction in group
+                _facts(model, prediction, samples.get(prediction.sampleid), plain[prediction.id])
+                for prediction in group
             ],
         },
         channels=channels,
@@ -254,34 +259,44 @@ def _activities_due(
     return lines
 
 
-def _line(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence) -> str:
-    return f"{sample.title if sample else say('unknown')}: {_about(model, prediction, sample, evidence)}"
+def _plain(
+    predictions: Sequence[NewPrediction], samples: Mapping[int, SampleInfo], evidence: Evidence, language: str
+) -> dict[int, list[PlainReason]]:
+    """The reasons for each prediction in a language, by id."""
+    plain = {}
+    with speaking(language):
+        for prediction in predictions:
+            reasons = [InsightReason(**reason) for reason in prediction.reasons]
+            sample, calculations = samples.get(prediction.sampleid), json.loads(prediction.calculations)
+            found = plain_reasons(reasons, calculations, sample.userid if sample else 0, evidence.get(prediction.place))
+            plain[prediction.id] = found
+    return plain
 
 
-def _about(model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence) -> str:
+def _line(
+    model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None, plain: Sequence[PlainReason]
+) -> str:
+    return f"{sample.title if sample else say('unknown')}: {_about(model, prediction, plain)}"
+
+
+def _about(model: AnalyticsModel, prediction: NewPrediction, plain: Sequence[PlainReason]) -> str:
     """What is predicted, in words, without of whom."""
     text = class_label(model.target, prediction.prediction)
     if prediction.probability is not None:
         text += f", {probability(prediction.probability, prediction.probability_range)}"
-    raising = [reason.text for reason in _plain(prediction, sample, evidence) if reason.raises]
+    raising = [reason.text for reason in plain if reason.raises]
     return say("with reasons", prediction=text, reasons=". ".join(raising)) if raising else text
 
 
-def _plain(prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence) -> list[PlainReason]:
-    reasons = [InsightReason(**reason) for reason in prediction.reasons]
-    calculations, userid = json.loads(prediction.calculations), sample.userid if sample else 0
-    return plain_reasons(reasons, calculations, userid, evidence.get(prediction.place))
-
-
 def _facts(
-    model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None, evidence: Evidence
+    model: AnalyticsModel, prediction: NewPrediction, sample: SampleInfo | None, plain: Sequence[PlainReason]
 ) -> dict[str, Any]:
     return {
         "id": prediction.id,
         "sample": prediction.sampleid,
         "prediction": prediction.prediction,
         "label": class_label(model.target, prediction.prediction),
-        "text": _about(model, prediction, sample, evidence),
+        "text": _about(model, prediction, plain),
         "score": prediction.score,
         "probability": prediction.probability,
         "probability_range": prediction.probability_range,
@@ -289,7 +304,7 @@ def _facts(
         if sample and sample.userid
         else None,
         "course": {"id": sample.courseid, "name": sample.course_name} if sample and sample.courseid else None,
-        "plain_reasons": [vars(reason) for reason in _plain(prediction, sample, evidence)],
+        "plain_reasons": [vars(reason) for reason in plain],
         "reasons": list(prediction.reasons),
     }
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moodlemlbackend.analytics.insights.still_new import StillNew
 from moodlemlbackend.analytics.notifications import outbox
+from moodlemlbackend.analytics.students.still_new import StillNew
 
 if TYPE_CHECKING:
     from moodlemlbackend.analytics.notifications.attempts import Delivered

@@ -15,7 +15,7 @@ import pytest
 from test_course_access import courseid, opened, rows, settings
 from test_request_context import ask, change
 
-from fixtures.pages import HOSTILE, NOW, WWWROOT, axe, log_in, log_out, reader, show, store, violations
+from fixtures.pages import HOSTILE, NOW, WWWROOT, axe, log_in, log_out, pages, reader, show, store, violations
 from fixtures.paths import posix
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server.pages.site.responses import Page
@@ -238,10 +238,15 @@ def test_grades_are_only_for_those_who_may_see_them(settings, courseid):
         lanes = sum(lane.kind.value == "graded" for values in shown for lane in values["charts"][0].lanes)
         return lanes, sum(one.grade is not None for values in shown for one in values["work"])
 
+    def missing():
+        return [page(settings, courseid, userid)["figures"].missing for userid in users]
+
     assert min(graded()) > 0
+    before = missing()
     assert "Grade" in text_of(settings, courseid, min(users))
     change(settings.site, "DELETE FROM mdl_role_capabilities WHERE capability = 'moodle/grade:viewall'")
     assert graded() == (0, 0)
+    assert missing() == before  # what is graded is not missing for those who may not see the grade, either
     assert "rade" not in text_of(settings, courseid, min(users))
 
 
@@ -274,6 +279,11 @@ def test_without_logs_a_model_or_a_start(settings, courseid):
     assert shown["quiet"]
     assert {row.week.actions for row in shown["rows"]} <= {0, None}
     assert "The logs hold no action by" in text_of(settings, courseid, userid)
+    change(settings.site, "DELETE FROM mdl_config_plugins WHERE name = 'loglifetime'")
+    plugin = "INSERT INTO mdl_config_plugins VALUES (99999, 'logstore_standard', 'loglifetime', 35)"
+    change(settings.site, plugin)
+    assert 2 <= len(page(settings, courseid, userid)["rows"]) <= 6
+    assert "Earlier weeks are not shown" in text_of(settings, courseid, userid)
     in_store(settings, ("DELETE FROM analytics_risks",))
     text = text_of(settings, courseid, userid)
     assert "No prediction yet" in text
@@ -298,9 +308,16 @@ def test_what_is_read_of_the_course_is_read_once(settings, courseid, monkeypatch
 
 
 @pytest.fixture(scope="module")
-def address(pages_server, prepared):
-    server = pages_server
-    server.folder = server.store.parent.parent
+def server(prepared, tmp_path_factory):
+    """A server of its own, for what is done about a student is seen on other pages, too."""
+    folder = tmp_path_factory.mktemp("student")
+    with pages(prepared, folder) as started:
+        started.folder, started.site = folder, folder / "site.sqlite"
+        yield started
+
+
+@pytest.fixture(scope="module")
+def address(server, prepared):
     with closing(sqlite3.connect(server.site)) as site:
         [(course,)] = site.execute("SELECT instanceid FROM mdl_context WHERE id = ?", (prepared.course,))
         listed = store(
@@ -312,8 +329,8 @@ def address(pages_server, prepared):
     return f"/courses/{course}/students/{user}"
 
 
-def test_the_page_is_small_has_no_script_and_leads_to_moodle(pages_server, address):
-    answer = reader(pages_server, "ana").get(address)
+def test_the_page_is_small_has_no_script_and_leads_to_moodle(server, address):
+    answer = reader(server, "ana").get(address)
     assert answer.status_code == 200
     assert len(answer.content) < 100_000
     assert "<script" not in answer.text.lower()
@@ -331,13 +348,13 @@ def test_the_page_is_small_has_no_script_and_leads_to_moodle(pages_server, addre
 
 @pytest.mark.parametrize("language", ["en", "de"])
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, False), (390, True)])
-def test_the_page_fits_and_axe_finds_nothing(pages_server, address, browser, width, dark, language):
-    with closing(sqlite3.connect(pages_server.site, timeout=30)) as site, site:
+def test_the_page_fits_and_axe_finds_nothing(server, address, browser, width, dark, language):
+    with closing(sqlite3.connect(server.site, timeout=30)) as site, site:
         site.execute("UPDATE mdl_user SET lang = ? WHERE username = 'ana'", (language,))
     try:
         show(browser, width, dark=dark)
         log_in(browser, "ana")
-        browser.get(pages_server.url + address)
+        browser.get(server.url + address)
         assert browser.find_element("tag name", "html").get_attribute("lang") == language
         assert HOSTILE in browser.find_element("tag name", "h1").text
         assert not browser.find_elements("css selector", "main script, main img")
@@ -351,5 +368,41 @@ def test_the_page_fits_and_axe_finds_nothing(pages_server, address, browser, wid
         assert len(visible) == 1
     finally:
         log_out(browser)
-        with closing(sqlite3.connect(pages_server.site, timeout=30)) as site, site:
+        with closing(sqlite3.connect(server.site, timeout=30)) as site, site:
             site.execute("UPDATE mdl_user SET lang = 'en' WHERE username = 'ana'")
+
+
+# ---- acting ----
+
+
+def press(client, address, action, **fields):
+    """Press a button of the page; returns the page after it."""
+    text = client.get(address).text
+    form = next(part for part in re.findall(r"<form.*?</form>", text, re.S) if f'value="{action}"' in part)
+    hidden = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form))
+    [path] = re.findall(r'action="([^"]+)"', form)
+    answer = client.post(path, data={**hidden, "action": action, **fields}, follow_redirects=True)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def test_what_is_done_on_the_page_is_said_there_and_undone(server, address):
+    client = reader(server, "ana")
+    assert "Nobody has contacted" in client.get(address).text
+    answer = press(client, address, "contacted")
+    assert answer.url.path == address
+    assert "Marked as contacted." in answer.text
+    assert re.search(r"Contacted today by Ana \w*: waiting for an answer\.", answer.text)
+    again = str(answer.url)
+    answer = press(client, again, "undo")
+    assert "Undone." in answer.text
+    assert "Nobody has contacted" in answer.text
+    answer = press(client, address, "note", text=HOSTILE)
+    assert "The note is kept." in answer.text
+    assert HOSTILE not in answer.text
+    press(client, str(answer.url), "undo")
+    answer = press(client, address, "snooze", until="7")
+    assert "Snoozed until" in answer.text
+    assert "Reopen" in answer.text
+    assert "Reopened today" in press(client, address, "reopened").text
+    assert "Resolved today" in press(client, address, "resolved").text
