@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 
-from moodlemlbackend.analytics.db.database import upsert
+from moodlemlbackend.analytics.db.database import among, upsert
 from moodlemlbackend.analytics.db.schema import CHOICES
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def read(connection: Connection, userid: int) -> dict[str, str]:
 
 def of_users(connection: Connection, name: str, userids: Collection[int]) -> dict[int, str]:
     """What users have chosen under one name, by user; those who have not chosen are missing."""
-    query = select(CHOICES.c.userid, CHOICES.c.value).where(CHOICES.c.name == name, CHOICES.c.userid.in_(userids))
+    query = select(CHOICES.c.userid, CHOICES.c.value).where(CHOICES.c.name == name, among(CHOICES.c.userid, userids))
     return {row.userid: row.value for row in connection.execute(query)}
 
 

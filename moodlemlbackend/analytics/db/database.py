@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, Table, event, inspect, text
+from sqlalchemy import Connection, Engine, Table, bindparam, event, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from moodlemlbackend.analytics.databases import make_engine, parse_url, reason_of
@@ -16,9 +16,9 @@ from moodlemlbackend.errors import StorageError
 from moodlemlbackend.files import storage_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from sqlalchemy import URL
+    from sqlalchemy import URL, ColumnElement
 
 HEAD = "0006"
 """The schema that this package reads and writes: the newest of ``migrations/versions``."""
@@ -120,6 +120,11 @@ def insert_rows(connection: Connection, into: Table, rows: Sequence[dict[str, An
     with driver.cursor() as cursor, cursor.copy(f'COPY "{into.name}" ({columns}) FROM STDIN') as copy:
         for row in rows:
             copy.write_row([row[name] for name in names])
+
+
+def among(column: ColumnElement[int], ids: Collection[int]) -> ColumnElement[bool]:
+    """Whether a column is one of these ids, which may be more than a statement can have parameters."""
+    return column.in_(bindparam(None, sorted(map(int, ids)) or [-1], expanding=True, literal_execute=True))
 
 
 def upsert(

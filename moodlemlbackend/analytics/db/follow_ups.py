@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, or_, select, update
 
 from moodlemlbackend.analytics.db import messages
+from moodlemlbackend.analytics.db.database import among
 from moodlemlbackend.analytics.db.schema import FOLLOW_UPS, MESSAGES
 
 if TYPE_CHECKING:
@@ -92,13 +93,13 @@ def listed(
     """What was done in a course and not undone, by student, oldest first; of some students or of all."""
     chosen = [FOLLOW_UPS.c.courseid == courseid]
     if studentids is not None:
-        chosen.append(FOLLOW_UPS.c.studentid.in_(sorted(studentids)))
+        chosen.append(among(FOLLOW_UPS.c.studentid, studentids))
     return {student: follow_ups for (_, student), follow_ups in _by_student(connection, *chosen).items()}
 
 
 def in_courses(connection: Connection, courseids: Collection[int]) -> dict[tuple[int, int], list[FollowUp]]:
     """The same of several courses, by course and student."""
-    return _by_student(connection, FOLLOW_UPS.c.courseid.in_(sorted(courseids)))
+    return _by_student(connection, among(FOLLOW_UPS.c.courseid, courseids))
 
 
 def _by_student(connection: Connection, *where: ColumnElement[bool]) -> dict[tuple[int, int], list[FollowUp]]:

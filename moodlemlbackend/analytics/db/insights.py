@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, distinct, false, func, or_, select
+from sqlalchemy import and_, case, distinct, false, func, or_, select
 
+from moodlemlbackend.analytics.db.database import among
 from moodlemlbackend.analytics.db.predictions import DealtWith, PredictionRow
 from moodlemlbackend.analytics.db.schema import EXPLANATIONS, INSIGHTS, MODELS, PREDICTION_ACTIONS, PREDICTIONS
 
@@ -115,7 +116,7 @@ def context_ids(connection: Connection, modelid: int | None = None) -> set[int]:
 
 def current_ids(connection: Connection, predictionids: Collection[int]) -> set[int]:
     """Those of these predictions that are of the last range of their samples."""
-    query = select(INSIGHTS.c.predictionid).where(_among(INSIGHTS.c.predictionid, predictionids))
+    query = select(INSIGHTS.c.predictionid).where(among(INSIGHTS.c.predictionid, predictionids))
     return set(connection.execute(query).scalars())
 
 
@@ -132,7 +133,7 @@ def read(connection: Connection, predictionids: Collection[int]) -> dict[int, In
 def of_samples(connection: Connection, contextid: int, modelid: int, sampleids: Collection[int]) -> dict[int, int]:
     """Ids of a model's insights about samples in a context, by sample."""
     here = INSIGHTS.c.contextid == contextid, INSIGHTS.c.modelid == modelid
-    query = select(INSIGHTS.c.sampleid, INSIGHTS.c.predictionid).where(*here, _among(INSIGHTS.c.sampleid, sampleids))
+    query = select(INSIGHTS.c.sampleid, INSIGHTS.c.predictionid).where(*here, among(INSIGHTS.c.sampleid, sampleids))
     return {row.sampleid: row.predictionid for row in connection.execute(query)}
 
 
@@ -187,7 +188,7 @@ def _limited(query: Any, limit: GroupLimit | None) -> Any:
     hidden = and_(
         _of_models(MODELS.c.target.not_in(sorted(limit.exempt))),
         _in(limit.contextids),
-        ~_among(INSIGHTS.c.sampleid, limit.sampleids),
+        ~among(INSIGHTS.c.sampleid, limit.sampleids),
     )
     return query.where(~hidden)
 
@@ -203,9 +204,4 @@ def _of_models(*conditions: Any) -> Any:
 
 
 def _in(contextids: Collection[int]) -> Any:
-    return _among(INSIGHTS.c.contextid, contextids)
-
-
-def _among(column: Any, ids: Collection[int]) -> Any:
-    """Whether a column is one of these ids, which may be more than a statement can have parameters."""
-    return column.in_(bindparam(None, sorted(map(int, ids)) or [-1], expanding=True, literal_execute=True))
+    return among(INSIGHTS.c.contextid, contextids)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, or_, select, update
 
+from moodlemlbackend.analytics.db.database import among
 from moodlemlbackend.analytics.db.schema import FOLLOW_UPS, MESSAGES
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def progress(
     if batch:
         query = query.where(follow_up.batch == batch)
     if students is not None:
-        query = query.where(follow_up.studentid.in_(sorted(students)))
+        query = query.where(among(follow_up.studentid, students))
     rows = connection.execute(query)
     return [Progress(**{**row._asdict(), "text": row.text or "", "error": row.error or ""}) for row in rows]
 

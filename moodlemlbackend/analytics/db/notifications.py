@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import and_, delete, func, select, update
 
-from moodlemlbackend.analytics.db.database import upsert
+from moodlemlbackend.analytics.db.database import among, upsert
 from moodlemlbackend.analytics.db.schema import DELIVERIES, NOTIFICATIONS, PREFERENCES
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def listed(connection: Connection, *, userid: int | None, unread: bool, most: in
 
 def mark_read(connection: Connection, notifications: Iterable[int], now: int) -> None:
     """Note that notifications have been read."""
-    chosen = NOTIFICATIONS.c.id.in_([*notifications]) & NOTIFICATIONS.c.timeread.is_(None)
+    chosen = among(NOTIFICATIONS.c.id, [*notifications]) & NOTIFICATIONS.c.timeread.is_(None)
     connection.execute(update(NOTIFICATIONS).where(chosen).values(timeread=now))
 
 
@@ -117,7 +117,7 @@ def due(connection: Connection, channel: str, *, now: int, attempts: int, after:
 
 def of_ids(connection: Connection, deliveryids: Collection[int]) -> list[Delivery]:
     """Read deliveries, oldest first."""
-    query = _deliveries().where(DELIVERIES.c.id.in_(sorted(deliveryids)))
+    query = _deliveries().where(among(DELIVERIES.c.id, deliveryids))
     return [Delivery(*row) for row in connection.execute(query)]
 
 
@@ -139,7 +139,7 @@ def waiting_mail(connection: Connection, channel: str, attempts: int, userid: in
 
 def gather(connection: Connection, deliveryids: Sequence[int], now: int) -> int:
     """Have deliveries go in one e-mail, for good; returns the id of the e-mail: that of the first of them."""
-    chosen = DELIVERIES.c.id.in_(deliveryids)
+    chosen = among(DELIVERIES.c.id, deliveryids)
     connection.execute(update(DELIVERIES).where(chosen).values(mailid=min(deliveryids), timemailed=now))
     return min(deliveryids)
 
@@ -175,13 +175,13 @@ def withdraw(connection: Connection, attempts: int, error: str) -> int:
 def sent(connection: Connection, deliveryids: Collection[int], attempts: int, now: int) -> None:
     """Note that deliveries have been sent, after how many attempts."""
     values = {"attempts": attempts, "timesent": now, "error": None}
-    connection.execute(update(DELIVERIES).where(DELIVERIES.c.id.in_(sorted(deliveryids))).values(values))
+    connection.execute(update(DELIVERIES).where(among(DELIVERIES.c.id, deliveryids)).values(values))
 
 
 def failed(connection: Connection, deliveryids: Collection[int], *, attempts: int, again: int, error: str) -> None:
     """Note that deliveries could not be sent, how often they count as tried, and when they are to be tried again."""
     values = {"attempts": attempts, "timenext": again, "error": error}
-    connection.execute(update(DELIVERIES).where(DELIVERIES.c.id.in_(sorted(deliveryids))).values(values))
+    connection.execute(update(DELIVERIES).where(among(DELIVERIES.c.id, deliveryids)).values(values))
 
 
 def preferences(connection: Connection, userid: int) -> dict[str, bool]:

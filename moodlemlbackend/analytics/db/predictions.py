@@ -86,7 +86,7 @@ def of_samples(
     query = (
         select(PREDICTIONS.c.sampleid, PREDICTIONS.c.rangeindex, PREDICTIONS.c.id)
         .where(PREDICTIONS.c.modelid == modelid, PREDICTIONS.c.contextid == contextid)
-        .where(PREDICTIONS.c.sampleid.in_(sampleids))
+        .where(among(PREDICTIONS.c.sampleid, sampleids))
         .order_by(PREDICTIONS.c.id)
     )
     return {(row.sampleid, row.rangeindex): row.id for row in connection.execute(query)}
@@ -156,7 +156,7 @@ def done_by(
     """Which of these a user has done about predictions, by prediction."""
     query = (
         select(PREDICTION_ACTIONS.c.predictionid, PREDICTION_ACTIONS.c.actionname)
-        .where(PREDICTION_ACTIONS.c.predictionid.in_(predictionids), PREDICTION_ACTIONS.c.userid == userid)
+        .where(among(PREDICTION_ACTIONS.c.predictionid, predictionids), PREDICTION_ACTIONS.c.userid == userid)
         .where(PREDICTION_ACTIONS.c.actionname.in_(actions))
     )
     done: dict[int, set[str]] = {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import case, delete, func, select
 
+from moodlemlbackend.analytics.db.database import among
 from moodlemlbackend.analytics.db.schema import MODELS, RISKS
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def in_context(
     """
     query = select(*_COLUMNS).where(RISKS.c.contextid == contextid, RISKS.c.modelid == modelid)
     if sampleids is not None:
-        query = query.where(RISKS.c.sampleid.in_(sorted(sampleids)))
+        query = query.where(among(RISKS.c.sampleid, sampleids))
     by_range: dict[tuple[int, int], Risk] = {}
     for row in connection.execute(query.order_by(RISKS.c.sampleid, RISKS.c.rangeindex, RISKS.c.id)):
         by_range[row.sampleid, row.rangeindex] = Risk(*row)
@@ -127,7 +128,7 @@ def at_high_risk(
     connection: Connection, modelid: int, contextids: Collection[int], minimum_score: float
 ) -> dict[int, dict[int, int]]:
     """When the samples at high risk were last predicted, Unix times, by context and sample; as :func:`by_course`."""
-    chosen = RISKS.c.modelid == modelid, RISKS.c.contextid.in_(sorted(contextids))
+    chosen = RISKS.c.modelid == modelid, among(RISKS.c.contextid, contextids)
     last = select(func.max(RISKS.c.id)).where(*chosen).group_by(RISKS.c.contextid, RISKS.c.sampleid)
     query = select(RISKS.c.contextid, RISKS.c.sampleid, RISKS.c.timecreated)
     by_context: dict[int, dict[int, int]] = {}

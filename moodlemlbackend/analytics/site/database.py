@@ -50,6 +50,8 @@ _MARK = {"named": ":{}", "pyformat": "%({})s"}
 """A parameter as a driver wants it."""
 
 _PARAMETER = re.compile(r":([a-z]\w*)")
+_MOST_PARAMETERS = 10_000
+"""Of a list; more whole numbers stand in the statement itself, for a database has a limit for parameters."""
 _SNAPSHOT_ID = re.compile(r"[0-9A-F-]+")
 _ARRAY_OF_BIGINT = 1016  # its object id, the same in every PostgreSQL
 _ARRAY_HEADER = 20
@@ -149,6 +151,8 @@ class Database:
                 values[name] = value
                 return self._mark.format(name)
             items = value.tolist() if isinstance(value, np.ndarray) else value
+            if len(items) > _MOST_PARAMETERS and all(isinstance(item, (int, np.integer)) for item in items):
+                return f"({', '.join(str(int(item)) for item in items)})"
             named = {f"{name}_{number}": item for number, item in enumerate(items)}
             values.update(named)
             return f"({', '.join(map(self._mark.format, named)) or 'NULL'})"

@@ -18,7 +18,7 @@ from fixtures.databases import KINDS, new_database
 from fixtures.paths import posix
 from moodlemlbackend.analytics.databases import make_engine, parse_url
 from moodlemlbackend.analytics.db import Store, database, notifications, open_store, predictions
-from moodlemlbackend.analytics.db.database import HEAD, VERSION_TABLE, insert_rows
+from moodlemlbackend.analytics.db.database import HEAD, VERSION_TABLE, among, insert_rows
 from moodlemlbackend.analytics.db.schema import (
     DELIVERIES,
     EXPLANATIONS,
@@ -89,6 +89,16 @@ def test_many_rows_at_once(store):
         found = connection.execute(select(INDICATOR_CALC).order_by(INDICATOR_CALC.c.sampleid)).all()
     assert len(found) == 3000
     assert [(row.value, row.indicator) for row in found[6:8]] == [(-0.47, "\\a\\b"), (None, "\\a\\b")]
+
+
+def test_ids_may_be_more_than_a_statement_can_have_parameters(store):
+    many = range(70_000)
+    with store.write() as connection:
+        insert_rows(connection, INDICATOR_CALC, [{**CALCULATION, "sampleid": number} for number in (7, 69_999, 70_000)])
+    with store.read() as connection:
+        sample = INDICATOR_CALC.c.sampleid
+        assert set(connection.execute(select(sample).where(among(sample, many))).scalars()) == {7, 69_999}
+        assert connection.execute(select(sample).where(among(sample, []))).all() == []
 
 
 def test_long_texts_and_every_letter(store):

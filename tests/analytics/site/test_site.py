@@ -81,6 +81,13 @@ def test_facts_of_a_site(small):
         assert (site.administrators, site.guest) == ([2], 1)
 
 
+def test_ids_may_be_more_than_a_statement_can_have_parameters(small):
+    first, last = small.course(), small.course()
+    with small.open() as site:
+        query = "SELECT id FROM {course} WHERE id IN :ids ORDER BY id"
+        assert site.database.rows(query, ids=[*range(last), *range(last + 1, 300_000)]) == [(first,)]
+
+
 @pytest.mark.parametrize(
     ("setting", "hours"), [("Europe/Madrid", 1), ("99", 0), ("", 0), ("5.5", 5.5), ("-3", -3), ("America/Lima", -5)]
 )
