@@ -14,7 +14,7 @@ NO_CPU_WHEEL = 'platform_machine not in "x86_64 AMD64" or sys_platform not in "l
 
 CORE = [
     "click>=8.2.1",
-    "filelock>=3.24",
+    "filelock>=3.30",
     "jinja2>=3.1.2",
     "matplotlib>=3.10.8",
     "numpy>=1.26",

@@ -32,8 +32,8 @@ from moodlemlbackend.simulation.site.build import write_site
 
 NOW = 1_795_366_777
 STUDENTS, INSIGHTS_STORED = 500, 100_000
-SITE_FACTOR = 1.35
-"""The ongoing course of the simulated site has fewer students than its courses on average."""
+SITE_FACTOR = 1.55
+"""The ongoing course has fewer students than the simulated courses on average, and not all are still enrolled."""
 REASONS = json.dumps(
     [
         {"indicator": indicator, "label": indicator, "value": "-1", "contribution": 0.9 - 0.1 * at}
@@ -75,7 +75,8 @@ def simulate(folder: Path, students: int = STUDENTS, insights: int = INSIGHTS_ST
         add_like(site, "mdl_role_assignments", roleid=role, contextid=context, userid=ana)
         enrolled = site.execute(
             "SELECT r.id, r.userid FROM mdl_user_enrolments r JOIN mdl_enrol e ON e.id = r.enrolid "
-            "WHERE e.courseid = ? AND r.userid IN (SELECT a.userid FROM mdl_role_assignments a JOIN mdl_role o "
+            "WHERE e.courseid = ? AND r.status = 0 AND r.timeend = 0 AND r.userid IN "
+            "(SELECT a.userid FROM mdl_role_assignments a JOIN mdl_role o "
             "ON o.id = a.roleid WHERE o.archetype = 'student' AND a.contextid = ?)", (course, context),
         ).fetchall()  # fmt: skip
         site.execute("DELETE FROM mdl_groups_members")

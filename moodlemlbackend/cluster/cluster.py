@@ -181,20 +181,22 @@ def _start(stack: ExitStack, workers: int) -> str:
     keep_spawned_processes_safe()
     set_library_defaults()
     security = Security.temporary()  # type: ignore[no-untyped-call]
-    keys = {
-        f"{_TLS}CA_FILE": security.tls_ca_file,
-        f"{_TLS}CLIENT__CERT": security.tls_client_cert,
-        f"{_TLS}CLIENT__KEY": security.tls_client_key,
-    }
-    cluster = stack.enter_context(
-        LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
-            security=security, silence_logs=logging.CRITICAL + 1,
-        )
-    )  # fmt: skip
-    os.environ.update(keys)
-    stack.callback(lambda: [os.environ.pop(key, None) for key in keys])
-    dask.config.refresh()
+    keys: dict[str, Any] = {
+        "ca-file": security.tls_ca_file, "client.cert": security.tls_client_cert, "client.key": security.tls_client_key,
+    }  # fmt: skip
+    no_pages: dict[str, Any] = {f"distributed.{kind}.http.routes": [] for kind in ("scheduler", "worker", "nanny")}
+    with dask.config.set(no_pages):
+        cluster = stack.enter_context(
+            LocalCluster(  # type: ignore[no-untyped-call]
+                n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1",
+                dashboard_address="127.0.0.1:0", security=security, silence_logs=logging.CRITICAL + 1,
+            )
+        )  # fmt: skip
+    stack.enter_context(dask.config.set({f"distributed.comm.tls.{key}": value for key, value in keys.items()}))
+    for key, value in keys.items():  # for the processes that this one starts
+        variable = f"{_TLS}{key.upper().replace('-', '_').replace('.', '__')}"
+        os.environ[variable] = value
+        stack.callback(os.environ.pop, variable, None)
     address: str = cluster.scheduler_address
     return address
 

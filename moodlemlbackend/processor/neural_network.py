@@ -30,6 +30,9 @@ from moodlemlbackend.reference import ReferenceNetwork
 SPLITS_AT_ONCE = 20
 """Splits trained in one graph: those of an evaluation and of its learning curve; more would only take memory."""
 
+MANY_ROWS, SPLITS_OF_MANY = 50_000, 5
+"""With so many rows fewer splits go together: a step takes longer than its start, and a cluster has parts to share."""
+
 COLUMNS_AT_ONCE = 18_000
 """Columns of all splits that are trained in one graph: with thousands of columns fewer splits go side by side."""
 
@@ -97,7 +100,8 @@ class NeuralNetwork(Processor):
 
     def splits_at_once(self, samples: TrainingRows) -> int:
         """As many as one graph holds."""
-        return max(1, min(SPLITS_AT_ONCE, COLUMNS_AT_ONCE // len(samples.columns)))
+        most = SPLITS_AT_ONCE if len(samples) < MANY_ROWS else SPLITS_OF_MANY
+        return max(1, min(most, COLUMNS_AT_ONCE // len(samples.columns)))
 
     def fit_part(
         self, samples: TrainingRows, splits: list[Indices], *, seed: int, progress: Progress = no_progress

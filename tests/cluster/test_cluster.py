@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import subprocess
@@ -17,6 +18,7 @@ pytest.importorskip("distributed", reason="needs the extra cluster")
 import dask
 
 from fixtures.clusters import (
+    WAIT,
     die,
     die_once,
     double,
@@ -215,3 +217,17 @@ def test_nobody_else_can_use_the_processes_of_this_machine():
 
     with using("local:1") as cluster, pytest.raises((OSError, ValueError, TypeError)):
         distributed.Client(cluster.address, security=distributed.Security.temporary(), timeout=2)
+
+
+def test_a_command_whose_cluster_is_not_there_writes_nothing(command, courses, tmp_path):
+    env = {WAIT: "3s", "MOODLEMLBACKEND_CLUSTER_FILES": str(tmp_path)}
+    words = ["dropout", tmp_path / "model", courses.evaluation, "--cluster", "tcp://127.0.0.1:1"]
+    done = command("evaluate", *words, env=env)
+    result = json.loads(done.stdout)
+    assert done.returncode == result["status"] == 1
+    assert result["errors"] == [
+        "The scheduler tcp://127.0.0.1:1 does not answer; check the address, that the scheduler runs, and with tls:// "
+        "Dask's certificates."
+    ]
+    assert not done.stderr
+    assert not list(tmp_path.iterdir())

@@ -61,8 +61,8 @@ ENGLISH = {
     "due wiki one": "{count} wiki",
     "due workshop": "{count} workshops",
     "due workshop one": "{count} workshop",
-    "due": "{count} activities of the type “{module}”",
-    "due one": "{count} activity of the type “{module}”",
+    "due other": "{count} activities of the type “{module}”",
+    "due other one": "{count} activity of the type “{module}”",
     # Activities of a type: opened, and written in.
     "opened": "Opened {done} of {things}",
     "opened classmates": "most classmates opened {number}",

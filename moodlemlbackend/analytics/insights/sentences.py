@@ -144,8 +144,8 @@ def _submissions(did: OfType, evidence: CourseEvidence) -> str:
 
 
 def _done(name: str, did: OfType, done: Compared, evidence: CourseEvidence, userid: int) -> str:
-    variant = did.module if known(f"due {did.module}") else ""
-    things = say(f"due {variant}".strip(), count=did.due, **({} if variant else {"module": did.module}))
+    variant = did.module if known(f"due {did.module}") else "other"
+    things = say(f"due {variant}", count=did.due, module=did.module)
     fact = say(name, did.module, done=number(done.own), things=things)
     earlier, later = (
         (did.opened_earlier, did.opened_later) if name == "opened" else (did.wrote_earlier, did.wrote_later)

@@ -142,12 +142,19 @@ def _place(
     items = [(_name(of[0]), [prediction.get("text", prediction["label"]) for prediction in of]) for of in order[:most]]
     last = messages[-1]
     of_one_model = len({message.data["model"]["id"] for message in messages}) == 1
-    url = last.delivery.contexturl if of_one_model else last.data["context"].get("url", last.delivery.contexturl)
+    url = last.delivery.contexturl if of_one_model else _url(messages)
     label = say("view") if settings.pages_url else say("view course")
     return _Section(
         last.data["context"]["name"], about_others=True, items=items, rest=len(order) - len(items),
         links=[(label, url)] if url else [],
     )  # fmt: skip
+
+
+def _url(messages: Sequence[_Message]) -> str:
+    """Where the insights of several models are read: where those with a probability are, which has the alerts, too."""
+    learned = [message for message in messages if any(map(_probability, message.data["predictions"]))]
+    last = (learned or messages)[-1]
+    return str(last.data["context"].get("url", last.delivery.contexturl))
 
 
 def _subject_of(prediction: Mapping[str, Any]) -> object:

@@ -7,6 +7,7 @@ on, or from that of the first action if that was earlier.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -16,7 +17,7 @@ import numpy as np
 
 from moodlemlbackend.analytics.features.analysables import facts
 from moodlemlbackend.analytics.features.calendar_time import Period, shift
-from moodlemlbackend.analytics.site.logs import actions_between
+from moodlemlbackend.analytics.site.logs import actions_between, log_lifetime
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -43,7 +44,8 @@ class CourseActivity:
     bounds
         Unix times at which the weeks begin, and at which the last one ends: (weeks + 1,).
     first
-        the number of the first of these weeks, 1 for the course's first.
+        the number of the first of these weeks, 1 for the course's first: earlier ones are no longer in the log, or
+        too many.
     until
         up to when it was read, a Unix time: what has passed of the last week ends there.
     users
@@ -98,13 +100,18 @@ def week_bounds(start: int, end: int, zone: tzinfo) -> tuple[int, ...]:
 
 
 def read_activity(site: Site, course: CourseRow, now: int) -> CourseActivity | None:
-    """Read what the students did in a course until now or its end; None before it begins, or without a start date."""
+    """Read what the students did in a course until now or its end.
+
+    None before it begins, without a start date, and when Moodle no longer has the log of any of its weeks.
+    """
     if not 0 < course.start <= now:
         return None
     until = min(now, course.end) if course.end > course.start else now
     bounds = week_bounds(course.start, until + 1, site.zone)
-    first = max(len(bounds) - 1 - MOST_WEEKS, 0)
+    first = max(len(bounds) - 1 - MOST_WEEKS, bisect_left(bounds, _oldest_log(site, now)))
     bounds = bounds[first:]
+    if len(bounds) < 2:
+        return None
     since = _enrolled_since(site, course, now)
     users = np.array(sorted(since), np.int64)
     actions = np.zeros((len(users), len(bounds) - 1), np.int64)
@@ -115,6 +122,12 @@ def read_activity(site: Site, course: CourseRow, now: int) -> CourseActivity | N
     enrolled = np.maximum(np.searchsorted(bounds, begins, side="right") - 1, 0)
     active = np.where(actions.any(axis=1), (actions > 0).argmax(axis=1), len(bounds))
     return CourseActivity(bounds, first + 1, until, users, actions, np.minimum(enrolled, active))
+
+
+def _oldest_log(site: Site, now: int) -> int:
+    """Since when Moodle has its log, a Unix time; 0 where it deletes nothing."""
+    days = log_lifetime(site)
+    return now - days * _DAY if days else 0
 
 
 def _enrolled_since(site: Site, course: CourseRow, now: int) -> dict[int, int]:

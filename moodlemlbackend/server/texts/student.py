@@ -56,7 +56,11 @@ ENGLISH = {
     # The time line.
     "student timeline": "What {name} did",
     "timeline none": "The course has not begun, so there is nothing to show yet.",
-    "timeline quiet": "The logs hold no action by {name} in this course so far.",
+    "timeline gone": "Moodle has deleted the logs of this course, so there is nothing to show.",
+    "timeline earlier": (
+        "Earlier weeks are not shown: Moodle has deleted their logs, or the course has more than {count} weeks."
+    ),
+    "timeline quiet": "The logs hold no action by {name} in these weeks.",
     "timeline alt": "Actions a day by week, from {start} to {end}. The table below has all figures.",
     "timeline line": "{name}: actions a day, by week",
     "timeline middle": "middle half of the course's students",

@@ -322,6 +322,19 @@ def test_what_is_not_due_yet_is_not_counted(small):
     assert not plain_reasons([reason(AFTER_END)], {}, users[0], evidence)
 
 
+@pytest.mark.parametrize("code", ["en", "de", "es"])
+def test_a_type_of_activities_that_has_no_name_here(small, code):
+    course, (user, *others) = course_with(small, 7)
+    contexts = [small.activity(course, "h5pactivity", section=1)[0] for _ in range(2)]
+    for other in others:
+        small.log(course, other, START + DAY, context=contexts[0])
+    evidence = evidence_of(small, course)
+    with speaking(code):
+        text = text_of(evidence, user, depth("h5pactivity"))
+    assert "0 " in text
+    assert "h5pactivity" in text
+
+
 def test_of_a_range_that_lies_ahead_nothing_is_said_that_students_do(small):
     course, (user, *others) = course_with(small, 7)
     small.activity(course, "quiz", section=1, timeclose=START + 5 * WEEK)

@@ -132,11 +132,13 @@ def post_office(tmp_path, inbox):
 
 
 def test_all_that_is_new_is_one_email_by_course_with_each_student_named_once(post_office, inbox):
+    not_seen = of_course(prediction(3, 21, "has not visited the course recently", None), model=2)
+    not_seen.data["context"]["url"] = f"{PAGES}/alerts"  # the page of the model that learns has the alerts, too
     with post_office() as workspace:
         put(
             workspace,
             of_course(prediction(1, 21, probability=0.7), prediction(2, 22, probability=0.9)),
-            of_course(prediction(3, 21, "has not visited the course recently", None), model=2),
+            not_seen,
             of_course(prediction(4, 23, "at risk <b>"), context=4, course="Botany & <Co>", courseid=11),
         )
         assert sent(workspace, NIGHT) == 0

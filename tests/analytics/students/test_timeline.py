@@ -164,6 +164,19 @@ def test_courses_without_logs_without_dates_and_too_long(tmp_path):
     assert [week.actions for week in weeks] == [1] + [0] * (MOST_WEEKS - 1)
 
 
+def test_weeks_whose_log_is_deleted_are_not_shown(tmp_path):
+    """They would look as if nobody had been there."""
+    start = int(datetime(2023, 11, 6, tzinfo=MADRID).timestamp())
+    small, course, students = busy(tmp_path, start)
+    small.log(course, students[0], start + 3 * WEEK)
+    small.add("config_plugins", plugin="logstore_standard", name="loglifetime", value="20")
+    with small.open() as site:
+        [row] = site.courses
+        weeks = weeks_of(read_activity(site, row, start + 5 * WEEK), students[0])
+        assert [(week.number, week.actions) for week in weeks] == [(4, 1), (5, 0), (6, 0)]
+        assert read_activity(site, row, start + 20 * WEEK) is None
+
+
 def test_the_database_counts(tmp_path):
     """However long the log is, one row for each student and week comes back."""
     small, course, students = busy(tmp_path, int(SUMMER_ENDS.timestamp()))

@@ -238,10 +238,15 @@ def test_grades_are_only_for_those_who_may_see_them(settings, courseid):
         lanes = sum(lane.kind.value == "graded" for values in shown for lane in values["charts"][0].lanes)
         return lanes, sum(one.grade is not None for values in shown for one in values["work"])
 
+    def missing():
+        return [page(settings, courseid, userid)["figures"].missing for userid in users]
+
     assert min(graded()) > 0
+    before = missing()
     assert "Grade" in text_of(settings, courseid, min(users))
     change(settings.site, "DELETE FROM mdl_role_capabilities WHERE capability = 'moodle/grade:viewall'")
     assert graded() == (0, 0)
+    assert missing() == before  # what is graded is not missing for those who may not see the grade, either
     assert "rade" not in text_of(settings, courseid, min(users))
 
 
@@ -274,6 +279,11 @@ def test_without_logs_a_model_or_a_start(settings, courseid):
     assert shown["quiet"]
     assert {row.week.actions for row in shown["rows"]} <= {0, None}
     assert "The logs hold no action by" in text_of(settings, courseid, userid)
+    change(settings.site, "DELETE FROM mdl_config_plugins WHERE name = 'loglifetime'")
+    plugin = "INSERT INTO mdl_config_plugins VALUES (99999, 'logstore_standard', 'loglifetime', 35)"
+    change(settings.site, plugin)
+    assert 2 <= len(page(settings, courseid, userid)["rows"]) <= 6
+    assert "Earlier weeks are not shown" in text_of(settings, courseid, userid)
     in_store(settings, ("DELETE FROM analytics_risks",))
     text = text_of(settings, courseid, userid)
     assert "No prediction yet" in text

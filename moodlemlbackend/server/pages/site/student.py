@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from moodlemlbackend.analytics.db import follow_ups, predictions, risks
@@ -17,7 +17,7 @@ from moodlemlbackend.analytics.students import coursework
 from moodlemlbackend.analytics.students.alerts import days_between
 from moodlemlbackend.analytics.students.bands import Band, band_of
 from moodlemlbackend.analytics.students.standing import State, flagged_since, standing_of
-from moodlemlbackend.analytics.students.timeline import FEWEST_STUDENTS, read_activity, weeks_of
+from moodlemlbackend.analytics.students.timeline import FEWEST_STUDENTS, MOST_WEEKS, read_activity, weeks_of
 from moodlemlbackend.dataset.words import percent
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.language.dates import Dates
@@ -153,7 +153,8 @@ def student(ctx: RequestContext, query: StudentQuery) -> Page:
         "charts": [timeline_chart(weeks, events, width) for width in (WIDE, NARROW)] if weeks else [],
         "rows": _rows(weeks, events),
         "quiet": not any(week.actions for week in weeks),
-        "few": FEWEST_STUDENTS, "has_middle": any(week.middle for week in weeks),
+        "few": FEWEST_STUDENTS, "most_weeks": MOST_WEEKS,
+        "begun": 0 < access.course.start <= now, "has_middle": any(week.middle for week in weeks),
         "work": [*reversed(work)], "figures": coursework.figures(work), "grade_in_words": grade_in_words,
         "course_grade": next((grade for grade in grades if grade.itemtype == COURSE_ITEM), None),
         "history": [_done(one, people, dates) for one in reversed(done)],
@@ -315,7 +316,7 @@ def _work(
     """What the student had to hand in, all that was handed in, and all grades that the person may see."""
     site, course, user = ctx.site, access.course.id, shown.userid
     every = ctx.cache.get(("work", course, site.language), lambda: course_work(site, course))
-    grades = grades_of(site, course, user) if access.sees_grades else []
+    grades = grades_of(site, course, user)
     times, own_dates = submissions(site, user, every), own_due_dates(site, user, every)
     events = []
     for one in every:
@@ -324,7 +325,10 @@ def _work(
             late = 0 < own_dates.get(key, one.due) < time
             text = say("event late" if late else "event handed in", work=one.name)
             events.append(Event(EventKind.HANDED_IN, time, text, "late" if late else ""))
-    return coursework.work_of(every, own_dates, times, grades, now), events, grades
+    listed = coursework.work_of(every, own_dates, times, grades, now)
+    if access.sees_grades:
+        return listed, events, grades
+    return [replace(one, grade=None) for one in listed], events, []
 
 
 def _events(
