@@ -15,6 +15,7 @@ pytest.importorskip("sqlalchemy", reason="needs the extra analytics")
 
 from fixtures.catalogues import TOOL
 from moodlemlbackend.language import CATALOGUES, ENGLISH, offered
+from moodlemlbackend.server.texts import _ROOMS
 
 CODES = sorted(offered() - {ENGLISH})
 
@@ -59,6 +60,11 @@ def test_translations_have_the_values_of_the_text(code):
                 assert needed - counted <= values(text) <= needed | counted, (message.context, text)
                 assert text == text.strip()
                 text.format(**dict.fromkeys(needed | counted, ""))
+
+
+def test_no_text_of_the_pages_has_the_name_of_another():
+    names = [name for room in _ROOMS for name in room.ENGLISH]
+    assert sorted(names) == sorted(set(names))
 
 
 def test_the_tool_leaves_a_complete_catalogue_as_it_is(tmp_path):

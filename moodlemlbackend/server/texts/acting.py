@@ -18,7 +18,8 @@ ENGLISH = {
     "wrong placeholder": "{placeholder} can't be filled in; use only {known}.",
     # Writing.
     "compose title": "Write to {count} students",
-    "compose title one": "Write to {name}",
+    "compose title one": "Write to one student",
+    "compose title name": "Write to {name}",
     "compose back": "All students: {course}",
     "compose to": "To",
     "compose separate": "Each student gets a message of their own and doesn't see who else gets one.",

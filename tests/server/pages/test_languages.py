@@ -16,21 +16,23 @@ import pytest
 
 pytest.importorskip("babel", reason="needs the extra server or analytics")
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from fixtures.catalogues import PSEUDO, catalogue, left_in_english, pseudo_messages
 from fixtures.pages import WWWROOT, add_like, reader, told
 from fixtures.paths import posix
 from moodlemlbackend.analytics import models
-from moodlemlbackend.analytics.db import facts, follow_ups
+from moodlemlbackend.analytics.db import facts, follow_ups, templates
+from moodlemlbackend.analytics.db import messages as stored_messages
 from moodlemlbackend.analytics.db.history import begin_run, end_run, log_evaluation
 from moodlemlbackend.analytics.db.notifications import Delivery
-from moodlemlbackend.analytics.db.schema import EXPLANATIONS, PREDICTIONS
+from moodlemlbackend.analytics.db.schema import EXPLANATIONS, MESSAGES, PREDICTIONS
 from moodlemlbackend.analytics.insights.messages import NewPrediction, write_messages
 from moodlemlbackend.analytics.models import backtest_fact, most_flagged_fact
 from moodlemlbackend.analytics.notifications import mailing, outbox
 from moodlemlbackend.analytics.notifications.digest import compose
 from moodlemlbackend.analytics.notifications.message import Message, Recipient
+from moodlemlbackend.analytics.students.follow_up import Known, record
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.language import preferred, speaking
 from moodlemlbackend.server.jobs.page_runs import PageRun, Step
@@ -39,6 +41,8 @@ from moodlemlbackend.server.pages.rendering import TEMPLATES
 from moodlemlbackend.server.pages.site import (
     courses,
     managers,
+    message_templates,
+    messages,
     model_forms,
     notifications,
     packages,
@@ -105,7 +109,7 @@ def settings(prepared, tmp_path):
     shutil.copytree(prepared.folder / "work", tmp_path / "work")
     shutil.copy(prepared.folder / "site.sqlite", tmp_path)
     with closing(sqlite3.connect(tmp_path / "site.sqlite")) as site, site:
-        site.execute(f"UPDATE mdl_user SET firstname = 'Ада', lastname = 'Л', lang = '{PSEUDO}'")
+        site.execute(f"UPDATE mdl_user SET firstname = 'Ада', lastname = 'Л', lang = '{PSEUDO}', email = 'я@я.рф'")
         site.execute("UPDATE mdl_course SET fullname = 'Курс ' || id, shortname = 'К' || id")
         for module in ("assign", "quiz", "choice", "feedback", "lesson", "workshop"):
             site.execute(f"UPDATE mdl_{module} SET name = 'Дело ' || id")
@@ -171,6 +175,7 @@ def pages_of(ctx, prepared):
     for query in (courses.CoursesQuery(), courses.CoursesQuery(text="?", show="over")):
         yield courses.index(ctx, query)
     yield from student_pages(ctx, prepared)
+    yield from acting_pages(ctx, prepared)
     for modelid in (model, prepared.static):
         yield managers.model(ctx, modelid, "stop")
         yield managers.invalid(ctx, modelid, 1)
@@ -206,6 +211,60 @@ def student_pages(ctx, prepared):
         yield student.student(ctx, student.StudentQuery(course.id, userid))
     early = replace(ctx, workspace=replace(ctx.workspace, clock=lambda: course.start + 60))
     yield student.student(early, student.StudentQuery(course.id, users[0]))
+
+
+def acting_pages(ctx, prepared):
+    """The pages of messages to students and of their templates."""
+    row = next(row for row in ctx.site.courses if row.context == prepared.course)
+    course, users = row.id, sorted(open_course(ctx, row.id).students)[:3]
+    settings = replace(ctx.workspace.settings, smtp_host="127.0.0.1", smtp_port=1, moodle_token="x")
+    early = replace(ctx.workspace, settings=settings, clock=lambda: row.start + 1)  # nothing is due
+    ctx = replace(ctx, workspace=early)
+    for chosen in (users, users[:1]):
+        yield messages.compose(ctx, course, chosen, "missing")
+        for way, step in (("moodle", ""), ("email", ""), ("own", ""), ("own", "send"), ("email", "edit")):
+            fields = {
+                "subject": "Курс",
+                "text": "{name} {due}",
+                "way": way,
+                "step": step,
+                "batch": f"{len(chosen):032x}",
+            }
+            form = {name: [value] for name, value in fields.items()}
+            yield messages.take(ctx, PageForm({**form, "student": [*map(str, chosen)]}), course)
+    for text in ("{nam}", "", "я" * 5001):
+        wrong = {"student": [str(users[0])], "subject": ["Курс"], "text": [text], "way": ["email"]}
+        yield messages.take(ctx, PageForm(wrong), course)
+    yield messages.index(ctx, course, "", 1, "")
+    known = {user: Known() for user in users}
+    for number, states in enumerate((["sent"], ["sending"], ["waits"], ["failed"], ["sent", "waits", "failed"] * 2)):
+        batch = f"{number:031x}a"
+        with ctx.workspace.store.write() as connection:
+            for state in states:
+                noted = record(connection, ctx.workspace, course, known, "message", batch=batch)
+                for key in noted.values() if len(states) > 1 else [noted[users[0]]]:
+                    what = {"channel": "email", "address": "a", "replyto": "", "subject": "Курс", "text": "Текст"}
+                    stored_messages.insert(connection, key, now=ctx.workspace.clock(), **what)
+                    changed = {
+                        "sent": {"timesent": 1}, "sending": {}, "waits": {"error": "English."},
+                        "failed": {"attempts": 9, "error": "English."},
+                    }[state]  # fmt: skip
+                    if changed:
+                        chosen = update(MESSAGES).where(MESSAGES.c.followupid == key).values(**changed)
+                        connection.execute(chosen)
+        yield messages.index(ctx, course, batch, 1, "undone")
+    yield messages.index(ctx, course, "", 1, "")
+    yield messages.index(ctx, course, "", 2, "")
+    for owner in ("own", "course", "site"):
+        form = {"action": ["save"], "owner": [owner], "name": ["Имя"], "subject": ["Курс"], "text": ["Текст"]}
+        message_templates.take(ctx, PageForm(form), course)
+        yield message_templates.take(ctx, PageForm({**form, "name": [""]}), course)
+        yield message_templates.take(ctx, PageForm({**form, "text": ["{nam}"]}), course)
+    with ctx.workspace.store.read() as connection:
+        [first, *_] = templates.listed(connection, course, ctx.person.id)
+    for done in message_templates.NOTICES:
+        yield message_templates.index(ctx, course, str(first.id), done)
+    yield message_templates.take(ctx, PageForm({"action": ["delete"], "id": [str(first.id)]}), course)
 
 
 def test_nothing_that_people_see_bypasses_the_catalogues(settings, prepared, catalogue):
@@ -322,7 +381,7 @@ def test_nothing_in_a_mail_bypasses_the_catalogues(settings, prepared, catalogue
     assert {"course_dropout", "upcoming_activities_due"} <= {target for target, found in sent.items() if found}
     written = [*chain.from_iterable(sent.values())]
     by_reader = {message.to.id: [other for other in written if other.to == message.to] for message in written}
-    for mail in (*written, *(gathered(settings, messages) for messages in by_reader.values())):
+    for mail in (*written, *(gathered(settings, several) for several in by_reader.values())):
         assert f'<html lang="{PSEUDO}" dir="rtl"><body>' in mail.html
         for text in (mail.subject, *mail.text.splitlines()):
             assert not left_in_english(re.sub(r"https?://\S+|mailto:\S+", "", text))

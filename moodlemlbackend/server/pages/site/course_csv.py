@@ -59,7 +59,7 @@ def _cells(ctx: RequestContext, column: str, row: RosterRow, names: dict[int, st
         "access": [_day(ctx, row.last_access)],
         "work": [row.done, row.due],
         "grade": [_share(row.grade)],
-        "contact": [say(f"state {row.standing.state.value}"), *(
+        "contact": [say(f"case {row.standing.state.value}"), *(
             (_day(ctx, contact.timecreated), names.get(contact.userid, "")) if contact else ("", ""))],
         "groups": [", ".join(group.name for group in row.groups)],
     }  # fmt: skip
