@@ -558,19 +558,22 @@ def test_the_keyboard(server, window, page):
     until(lambda: "/students/" in window.current_url)
 
 
-def test_e_resolves_the_current_student(server, window, page):
+def test_e_resolves_the_current_student_and_undo_takes_it_back(server, window, page):
+    def notice():
+        return window.execute_script("return document.querySelector('[role=status] p')?.textContent")
+
     show(window, 1280, dark=False)
     log_in(window, "ana")
     window.get(server.url + page)
-    sent = (
-        "document.getElementById('act').addEventListener('submit', event => { event.preventDefault();"
-        "window.sent = [event.submitter.value, ...new FormData(event.target).getAll('student')]; })"
-    )
-    window.execute_script(sent)
-    second = window.find_elements("css selector", "tr.student")[1].get_attribute("id")
+    rows = [row.get_attribute("id") for row in window.find_elements("css selector", "tr.student")]
     for key in "jje":
         window.switch_to.active_element.send_keys(key)
-    assert window.execute_script("return window.sent") == ["resolved", second[1:]]
+    until(lambda: notice() == "Marked as resolved.")
+    after = [row.get_attribute("id") for row in window.find_elements("css selector", "tr.student")]
+    assert after == [*rows[:1], *rows[2:], rows[1]], "it is the last one now"
+    window.find_element("css selector", "[role=status] button").click()
+    until(lambda: notice() == "Undone.")
+    assert [row.get_attribute("id") for row in window.find_elements("css selector", "tr.student")] == rows
 
 
 def test_filters_and_order_work_without_a_script(server, window, page):
