@@ -68,6 +68,8 @@ _ = catalogue  # a fixture
 DROPOUT = r"\core_course\analytics\target\course_dropout"
 QUARTERS = r"\core\analytics\time_splitting\quarters"
 SINGLE_RANGE = r"\core\analytics\time_splitting\single_range"
+PARTS = ("course-activity.html", "course-reasons.html", "course-rows.html")
+"""Templates of what a script adds to a page."""
 ATTRIBUTES = {"aria-label", "alt", "title", "placeholder", "data-name"}
 RATINGS = {"precision": 0.5, "in_time": 0.5, "mcc": 0.5, "auc": 0.5, "brier": 0.1, "promised": 1.5, "real": 2}
 BACKTEST = {
@@ -119,6 +121,7 @@ def settings(prepared, tmp_path):
         site.execute("UPDATE mdl_course SET fullname = 'Курс ' || id, shortname = 'К' || id")
         for module in ("assign", "quiz", "choice", "feedback", "lesson", "workshop"):
             site.execute(f"UPDATE mdl_{module} SET name = 'Дело ' || id")
+        site.execute("UPDATE mdl_groups SET name = 'Группа ' || id")
         site.execute("UPDATE mdl_grade_items SET itemname = 'Дело ' || id")
         site.execute("UPDATE mdl_groups SET name = 'Группа ' || id")
         roles = dict(site.execute("SELECT archetype, id FROM mdl_role").fetchall())
@@ -181,6 +184,7 @@ def pages_of(ctx, prepared):
     yield recipients.index(ctx, 1)
     for query in (courses.CoursesQuery(), courses.CoursesQuery(text="?", show="over")):
         yield courses.index(ctx, query)
+    yield from course_pages(ctx, prepared)
     yield from student_pages(ctx, prepared)
     yield from course_pages(ctx, prepared)
     yield from acting_pages(ctx, prepared)
@@ -204,21 +208,32 @@ def pages_of(ctx, prepared):
         yield managers.progress(ctx, model, refresh=True)
 
 
+def course_pages(ctx, prepared):
+    """The page of a course and its parts, sorted and filtered, and that of a course nobody was predicted in."""
+    ids = {row.context: row.id for row in ctx.site.courses}
+    for part in ("", course.WEEKS, course.ACTIVITY, course.REASONS, course.ROWS):
+        yield course.index(ctx, course.CourseQuery(ids[prepared.course], part=part, done="contacted"))
+    for query in (RosterQuery(sort="-name"), RosterQuery(search="?"), RosterQuery(band="high", contact="todo")):
+        yield course.index(ctx, course.CourseQuery(ids[prepared.course], roster=query))
+    for row in ctx.site.courses:
+        yield course.index(ctx, course.CourseQuery(row.id))
+
+
 def student_pages(ctx, prepared):
     """The pages of the students of a course, of one of whom everything was done, and of a course that has not begun."""
-    course = next(row for row in ctx.site.courses if row.context == prepared.course)
-    users = sorted(open_course(ctx, course.id).students)
+    row = next(row for row in ctx.site.courses if row.context == prepared.course)
+    users = sorted(open_course(ctx, row.id).students)
     for at, kind in enumerate(follow_ups.KINDS):
         with ctx.workspace.store.write() as connection:
             follow_ups.insert(
-                connection, courseid=course.id, studentid=users[0], userid=ctx.person.id, kind=kind, batch="ab",
-                now=course.start + at, text="Текст", until=2_000_000_000 if kind == follow_ups.SNOOZED else None,
+                connection, courseid=row.id, studentid=users[0], userid=ctx.person.id, kind=kind, batch="ab",
+                now=row.start + at, text="Текст", until=2_000_000_000 if kind == follow_ups.SNOOZED else None,
             )  # fmt: skip
-        yield student.student(ctx, student.StudentQuery(course.id, users[0], done=kind, batch="ab"))
+        yield student.student(ctx, student.StudentQuery(row.id, users[0], done=kind, batch="ab"))
     for userid in users[1:]:
-        yield student.student(ctx, student.StudentQuery(course.id, userid))
-    early = replace(ctx, workspace=replace(ctx.workspace, clock=lambda: course.start + 60))
-    yield student.student(early, student.StudentQuery(course.id, users[0]))
+        yield student.student(ctx, student.StudentQuery(row.id, userid))
+    early = replace(ctx, workspace=replace(ctx.workspace, clock=lambda: row.start + 60))
+    yield student.student(early, student.StudentQuery(row.id, users[0]))
 
 
 def course_pages(ctx, prepared):
