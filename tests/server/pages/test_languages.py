@@ -68,8 +68,6 @@ _ = catalogue  # a fixture
 DROPOUT = r"\core_course\analytics\target\course_dropout"
 QUARTERS = r"\core\analytics\time_splitting\quarters"
 SINGLE_RANGE = r"\core\analytics\time_splitting\single_range"
-PARTS = ("course-activity.html", "course-reasons.html", "course-rows.html")
-"""Templates of what a script adds to a page."""
 ATTRIBUTES = {"aria-label", "alt", "title", "placeholder", "data-name"}
 RATINGS = {"precision": 0.5, "in_time": 0.5, "mcc": 0.5, "auc": 0.5, "brier": 0.1, "promised": 1.5, "real": 2}
 BACKTEST = {
@@ -184,7 +182,6 @@ def pages_of(ctx, prepared):
     yield recipients.index(ctx, 1)
     for query in (courses.CoursesQuery(), courses.CoursesQuery(text="?", show="over")):
         yield courses.index(ctx, query)
-    yield from course_pages(ctx, prepared)
     yield from student_pages(ctx, prepared)
     yield from course_pages(ctx, prepared)
     yield from acting_pages(ctx, prepared)
@@ -206,17 +203,6 @@ def pages_of(ctx, prepared):
     ):  # fmt: skip
         ctx.runs._latest[model] = run
         yield managers.progress(ctx, model, refresh=True)
-
-
-def course_pages(ctx, prepared):
-    """The page of a course and its parts, sorted and filtered, and that of a course nobody was predicted in."""
-    ids = {row.context: row.id for row in ctx.site.courses}
-    for part in ("", course.WEEKS, course.ACTIVITY, course.REASONS, course.ROWS):
-        yield course.index(ctx, course.CourseQuery(ids[prepared.course], part=part, done="contacted"))
-    for query in (RosterQuery(sort="-name"), RosterQuery(search="?"), RosterQuery(band="high", contact="todo")):
-        yield course.index(ctx, course.CourseQuery(ids[prepared.course], roster=query))
-    for row in ctx.site.courses:
-        yield course.index(ctx, course.CourseQuery(row.id))
 
 
 def student_pages(ctx, prepared):
