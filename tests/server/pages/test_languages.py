@@ -82,10 +82,6 @@ BACKTEST = {
 }  # fmt: skip
 
 
-PARTS = {"course-rows.html", "course-reasons.html", "course-activity.html"}
-"""Of a page that follow by themselves."""
-
-
 class Visible(HTMLParser):
     """What people see or hear of a page, but for what is marked as English."""
 
@@ -184,7 +180,6 @@ def pages_of(ctx, prepared):
     yield recipients.index(ctx, 1)
     for query in (courses.CoursesQuery(), courses.CoursesQuery(text="?", show="over")):
         yield courses.index(ctx, query)
-    yield from course_pages(ctx, prepared)
     yield from student_pages(ctx, prepared)
     yield from course_pages(ctx, prepared)
     yield from acting_pages(ctx, prepared)
@@ -206,17 +201,6 @@ def pages_of(ctx, prepared):
     ):  # fmt: skip
         ctx.runs._latest[model] = run
         yield managers.progress(ctx, model, refresh=True)
-
-
-def course_pages(ctx, prepared):
-    """The page of a course and its parts, sorted and filtered, and that of a course nobody was predicted in."""
-    ids = {row.context: row.id for row in ctx.site.courses}
-    for part in ("", course.WEEKS, course.ACTIVITY, course.REASONS, course.ROWS):
-        yield course.index(ctx, course.CourseQuery(ids[prepared.course], part=part, done="contacted"))
-    for query in (RosterQuery(sort="-name"), RosterQuery(search="?"), RosterQuery(band="high", contact="todo")):
-        yield course.index(ctx, course.CourseQuery(ids[prepared.course], roster=query))
-    for row in ctx.site.courses:
-        yield course.index(ctx, course.CourseQuery(row.id))
 
 
 def student_pages(ctx, prepared):
@@ -245,6 +229,7 @@ def course_pages(ctx, prepared):
         yield course.index(ctx, course.CourseQuery(row.id, done=kind, batch="ab"))
     for order in (*course.ORDERS, *(f"-{name}" for name in course.ORDERS)):
         yield course.index(ctx, course.CourseQuery(row.id, roster=RosterQuery(order, "?")))
+    yield course.index(ctx, course.CourseQuery(row.id, roster=RosterQuery(band="high", contact="todo")))
     for part in (course.ROWS, course.REASONS, course.ACTIVITY, course.WEEKS):
         yield course.index(ctx, course.CourseQuery(row.id, part=part))
 
