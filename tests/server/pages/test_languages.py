@@ -80,10 +80,6 @@ BACKTEST = {
 }  # fmt: skip
 
 
-PARTS = {"course-rows.html", "course-reasons.html", "course-activity.html"}
-"""Of a page that follow by themselves."""
-
-
 class Visible(HTMLParser):
     """What people see or hear of a page, but for what is marked as English."""
 
@@ -231,6 +227,7 @@ def course_pages(ctx, prepared):
         yield course.index(ctx, course.CourseQuery(row.id, done=kind, batch="ab"))
     for order in (*course.ORDERS, *(f"-{name}" for name in course.ORDERS)):
         yield course.index(ctx, course.CourseQuery(row.id, roster=RosterQuery(order, "?")))
+    yield course.index(ctx, course.CourseQuery(row.id, roster=RosterQuery(band="high", contact="todo")))
     for part in (course.ROWS, course.REASONS, course.ACTIVITY, course.WEEKS):
         yield course.index(ctx, course.CourseQuery(row.id, part=part))
 
