@@ -32,8 +32,8 @@ from moodlemlbackend.simulation.site.build import write_site
 
 NOW = 1_795_366_777
 STUDENTS, INSIGHTS_STORED = 500, 100_000
-SITE_FACTOR = 1.35
-"""The ongoing course of the simulated site has fewer students than its courses on average."""
+SITE_FACTOR = 1.55
+"""The ongoing course has fewer students than the simulated courses on average, and not all are still enrolled."""
 REASONS = json.dumps(
     [
         {"indicator": indicator, "label": indicator, "value": "-1", "contribution": 0.9 - 0.1 * at}

@@ -9,6 +9,7 @@ import numpy as np
 
 from moodlemlbackend.cluster import using
 from moodlemlbackend.processor import get_processor
+from moodlemlbackend.runtime.environment import import_quietly
 from moodlemlbackend.runtime.progress import stage
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def _predictions(cluster: Cluster | None, data: Arrays, settings: Settings) -> I
 def _train_elsewhere(file: str, settings: Settings, files: Files, training: int) -> str:
     """Train, and predict, on a worker; returns the name of the file of the predictions."""
     facts, arrays = files.read(file)
+    import_quietly(*get_processor(settings.processor).libraries)
     data = {**arrays, "columns": np.array(facts["columns"])}
     return files.write({}, _train(data, training, settings))
 

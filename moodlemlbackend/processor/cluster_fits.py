@@ -14,6 +14,7 @@ from moodlemlbackend.dataset.courses import CoursesOfRows, known_courses
 from moodlemlbackend.model.codes import CodedRows
 from moodlemlbackend.processor import get_processor
 from moodlemlbackend.processor.training_rows import TrainingRows
+from moodlemlbackend.runtime.environment import import_quietly
 
 if TYPE_CHECKING:
     from moodlemlbackend.processor.processor import Fitted, Processor
@@ -55,6 +56,7 @@ def fit_on_cluster(
 def _train(processor_name: str, file: str, files: Files, training: _Training) -> list[str]:
     """Train; returns the names of the files of what was fitted. On a worker."""
     processor = get_processor(processor_name)
+    import_quietly(*processor.libraries)
     samples = _read_samples(files.location, file)
     if training.splits is None:
         fits = [processor.fit(samples, seed=training.seed)]

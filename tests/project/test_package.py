@@ -94,7 +94,8 @@ def test_the_wheel_holds_the_package_and_nothing_beside_it(wheel):
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "moodlemlbackend").rglob("*.py")}
     sources |= {f"moodlemlbackend/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "cli").rglob("*.py")}
     package = ROOT / "moodlemlbackend"
-    others = [*(one for one in package.rglob("templates/**/*") if one.is_file()), *package.rglob("*.po")]
+    folders = (*package.rglob("templates/**/*"), *package.rglob("static/*"))
+    others = [*(path for path in folders if path.is_file()), *package.rglob("*.po")]
     data = {"moodlemlbackend/py.typed", *(path.relative_to(ROOT).as_posix() for path in others)}
     assert {name for name in names if name.startswith("moodlemlbackend/")} == sources | data
     assert any(name.endswith("/LICENSE") for name in names)

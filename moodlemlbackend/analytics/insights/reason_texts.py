@@ -110,8 +110,8 @@ ENGLISH = {
     f"no {_INDICATOR}any_course_access": "Did not visit the course",
     "no visit since": "Has not visited the course since {day}",
     "no visit": "Has never visited the course",
-    f"yes {_INDICATOR}any_write_action": "Did more than read on the course's own page",
-    f"no {_INDICATOR}any_write_action": "Only read on the course's own page, activities not counted",
+    f"yes {_INDICATOR}any_write_action": "Did more than read on the course page itself",
+    f"no {_INDICATOR}any_write_action": "Only read on the course page itself, not counting activities",
     f"yes {_INDICATOR}any_write_action_in_course": "Posted or submitted something in the course",
     f"no {_INDICATOR}any_write_action_in_course": "Posted or submitted nothing in the course",
     "nothing written since": "Has posted or submitted nothing since {day}",
@@ -124,7 +124,7 @@ ENGLISH = {
     "reads classmates": "most classmates opened it {number} times",
     "reads classmates one": "most classmates opened it {number} time",
     # Profiles and calendars.
-    f"no {_USER}user_profile_set": "Has filled in nothing of the profile, or still has to confirm the account",
+    f"no {_USER}user_profile_set": "Has filled in nothing in the profile, or has not confirmed the account yet",
     f"part {_USER}user_profile_set": "Has filled in part of the profile",
     f"yes {_USER}user_profile_set": "Has filled in the whole profile",
     "profile more": "{number} of 10 classmates have filled in more",
@@ -135,8 +135,8 @@ ENGLISH = {
     "event was due": "“{name}” was due on {day}",
     "events due": "{count} activities are due, the first on {day}",
     "events were due": "{count} activities were due, the first on {day}",
-    f"yes {_COURSE}activities_due": "By the calendar something was due",
-    f"no {_COURSE}activities_due": "By the calendar nothing was due",
+    f"yes {_COURSE}activities_due": "According to the calendar, something was due",
+    f"no {_COURSE}activities_due": "According to the calendar, nothing was due",
     # About the course.
     f"yes {_COURSE}completion_enabled": "About the course, not the student: it tracks completion",
     f"no {_COURSE}completion_enabled": "About the course, not the student: it does not track completion",
@@ -148,32 +148,32 @@ ENGLISH = {
         "About the course, not the student: its activities can only be opened and read"
     ),
     f"level 2 {_COURSE}potential_cognitive_depth": (
-        "About the course, not the student: in its activities students contribute something, without feedback"
+        "About the course, not the student: students contribute to its activities, but get no feedback"
     ),
     f"level 3 {_COURSE}potential_cognitive_depth": (
-        "About the course, not the student: in its activities students get feedback, but cannot reply to it"
+        "About the course, not the student: students get feedback in its activities, but cannot reply to it"
     ),
     f"level 4 {_COURSE}potential_cognitive_depth": (
-        "About the course, not the student: in its activities students can reply to feedback"
+        "About the course, not the student: students can reply to feedback in its activities"
     ),
     f"level 5 {_COURSE}potential_cognitive_depth": (
-        "About the course, not the student: in its activities students can hand in again after feedback"
+        "About the course, not the student: students can hand in work again after feedback"
     ),
     f"level 1 {_COURSE}potential_social_breadth": (
-        "About the course, not the student: in its activities students work alone"
+        "About the course, not the student: students work alone in its activities"
     ),
     f"level 2 {_COURSE}potential_social_breadth": (
-        "About the course, not the student: in some of its activities students work with others"
+        "About the course, not the student: students work with others in some of its activities"
     ),
     "time": "About the time, not the student: the prediction is about {part} of the course",
     # Indicators without a sentence, and counts that are no longer there.
     "higher": "{label}: higher than for {number} of 10 classmates",
     "lower": "{label}: lower than for {number} of 10 classmates",
-    "as others": "{label}: as for most classmates",
+    "as others": "{label}: about the same as for most classmates",
     "value": "{label}: {value}",
-    "above mean": "{label}: above the average of the course",
-    "below mean": "{label}: below the average of the course",
-    "at mean": "{label}: at the average of the course",
+    "above mean": "{label}: above the course average",
+    "below mean": "{label}: below the course average",
+    "at mean": "{label}: about the course average",
 }
 
 _TEXTS = Texts(ENGLISH)

@@ -15,7 +15,7 @@ ENGLISH = {
         "Best wishes\n"
         "{teacher}"
     ),
-    "template missing name": "Work is missing",
+    "template missing name": "Missing work",
     "template missing subject": "Your work in {course}",
     "template missing text": (
         "Hello {name},\n\n"

@@ -48,7 +48,7 @@ def _environment() -> Environment:
     )  # fmt: skip
     environment.filters["size"] = size
     environment.filters["share"] = lambda value: MISSING if value is None else percent(value)
-    environment.filters["points"] = lambda change: number(100 * change, "+.0f")
+    environment.filters["points"] = lambda change: number(round(100 * change), "+d") if round(100 * change) else "0"
     for name, form in {"figure": ".3f", "tenths": ".1f", "count": ",.0f"}.items():
         environment.filters[name] = partial(_figure, form)
     return environment

@@ -5,8 +5,8 @@ from __future__ import annotations
 ENGLISH = {
     "courses": "Courses with students at risk",
     "courses intro": (
-        "This page shows where “{model}” sees students at risk, and whether teachers have done something about it. "
-        "Each course opens with all its students."
+        "This page shows in which courses “{model}” sees students at risk, and whether teachers have acted on it. "
+        "Open a course to see all its students."
     ),
     "courses show": "Courses",
     "courses show on": "in progress",
@@ -25,16 +25,16 @@ ENGLISH = {
     "courses pages": "Pages of courses",
     "courses what": "What the columns mean",
     "courses bands mean": (
-        "The bar shows the share of students at high risk (dark), medium risk and low risk (light), as last predicted. "
-        "At high risk are the students who have an insight."
+        "The bar shows the share of students at high risk (dark), medium risk and low risk (light), as last "
+        "predicted. Students at high risk are those who have an insight."
     ),
     "courses contacted means": (
         "“Contacted” counts students at high risk whom a teacher has written to or marked as contacted. “Open” counts "
-        "those nobody has acted on yet: neither contacted, nor snoozed, nor resolved."
+        "those whom nobody has contacted, snoozed or resolved yet."
     ),
     "courses withheld means": (
-        "If a model flags more than half of a course, and at least 10 students, it probably doesn't fit the course. "
-        "Nobody is notified about such a course."
+        "If a model flags more than half of a course's students, and at least 10 of them, it probably doesn't fit the "
+        "course. Nobody is notified about such a course."
     ),
     "courses none": "There are no such courses.",
     "courses none how": "Choose other courses above, or wait until the model has made predictions.",

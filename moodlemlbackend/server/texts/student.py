@@ -5,7 +5,7 @@ from __future__ import annotations
 ENGLISH = {
     "no such student": "There is no such student in this course, or you may not see them.",
     "student back": "All students: {course}",
-    "student seen": "Last seen in the course {when}.",
+    "student seen": "Last visit to the course: {when}.",
     "student never seen": "Has never opened the course.",
     # The risk.
     "student risk": "Risk",
@@ -18,10 +18,10 @@ ENGLISH = {
     "student scale": "{percent} on a scale from 0% to 100%; the threshold is {threshold}.",
     "student based": "{model}, based on activity {days}.",
     "trend first": "This is the first prediction.",
-    "trend up": "Up {count} points since the prediction of {day}.",
-    "trend up one": "Up one point since the prediction of {day}.",
-    "trend down": "Down {count} points since the prediction of {day}.",
-    "trend down one": "Down one point since the prediction of {day}.",
+    "trend up": "Up {count} percentage points since the prediction of {day}.",
+    "trend up one": "Up one percentage point since the prediction of {day}.",
+    "trend down": "Down {count} percentage points since the prediction of {day}.",
+    "trend down one": "Down one percentage point since the prediction of {day}.",
     "trend same": "The same as in the prediction of {day}.",
     "student models": "Other predictions about this student:",
     # Where the student stands.
@@ -30,8 +30,8 @@ ENGLISH = {
     "standing noted": "{person} wrote a note {when}. Nobody has contacted {name} yet.",
     "standing waiting": "Contacted {when} by {person}: waiting for an answer.",
     "standing snoozed": "Snoozed until {day} by {person}.",
-    "standing woken": "Snoozed until {day} by {person}: the time is up.",
-    "standing again": "Flagged again after {person} had settled it {when}.",
+    "standing woken": "{person} snoozed this until {day}: the time is up.",
+    "standing again": "Flagged again after {person} resolved or snoozed this {when}.",
     "standing resolved": "Resolved {when} by {person}.",
     # What teachers can do.
     "student act": "What do you want to do?",
@@ -44,15 +44,15 @@ ENGLISH = {
     "act note save": "Save the note",
     # Reasons.
     "student reasons": "Why",
-    "student insight": "The insight in full, and what you think of it",
+    "student insight": "See the whole insight and give feedback",
     "student reasons none": (
-        "Reasons are kept only for students whom the model flags. Below is what {name} did in the course."
+        "The model gives reasons only for students whom it flags. Below is what {name} did in the course."
     ),
     "student unknown": "What the model can't know",
     "unknown outside": "Anything outside Moodle: lectures, books, phone calls, illness, a job.",
-    "unknown why": "Why: it sees that a student comes less often, but not the reason.",
-    "unknown help": "What you do about it. It learned from past courses and the help students got there.",
-    "unknown course": "How far your course differs: it has seen too few courses to give a range.",
+    "unknown why": "The cause: the model sees that a student comes less often, but not why.",
+    "unknown help": "What you do to help: the model learned from past courses, with the help students got there.",
+    "unknown course": "How much your course differs from others: the model has seen too few courses to give a range.",
     # The time line.
     "student timeline": "What {name} did",
     "timeline none": "The course has not begun, so there is nothing to show yet.",
@@ -60,14 +60,14 @@ ENGLISH = {
     "timeline earlier": (
         "Earlier weeks are not shown: Moodle has deleted their logs, or the course has more than {count} weeks."
     ),
-    "timeline quiet": "The logs hold no action by {name} in these weeks.",
-    "timeline alt": "Actions a day by week, from {start} to {end}. The table below has all figures.",
-    "timeline line": "{name}: actions a day, by week",
+    "timeline quiet": "Moodle logged no action by {name} in these weeks.",
+    "timeline alt": "Actions per day, week by week, from {start} to {end}. The table below has all figures.",
+    "timeline line": "{name}: actions per day, week by week",
     "timeline middle": "middle half of the course's students",
-    "timeline table": "The same as a table",
+    "timeline table": "All figures in a table",
     "timeline means": (
         "An action is anything that Moodle logs, such as opening a page or posting. The middle half leaves out the "
-        "quarter with the fewest and the quarter with the most actions."
+        "quarter of students with the fewest actions and the quarter with the most."
     ),
     "timeline few": "With fewer than {count} students, there is no middle half to compare with.",
     "lane handed in": "Handed in",
@@ -75,11 +75,11 @@ ENGLISH = {
     "lane predicted": "Predictions",
     "lane teachers": "Messages and notes",
     "student column week": "Week",
-    "student column actions": "Actions a day",
+    "student column actions": "Actions per day",
     "student column middle": "Middle half",
     "student column events": "What happened",
     "week from": "{number}, from {day}",
-    "week tip": "Week {number}, from {day}: {actions} actions a day",
+    "week tip": "Week {number}, from {day}: {actions} actions per day",
     "week not yet": "not enrolled yet",
     "middle from to": "{low} to {high}",
     "event handed in": "{work} handed in",
@@ -95,7 +95,7 @@ ENGLISH = {
     "event reopened": "reopened by {person}",
     # Work.
     "student work": "Work to hand in",
-    "work none": "Nothing with a due date has come up yet.",
+    "work none": "There is no work with a due date yet.",
     "work figures": "{handed_in} of {due} handed in.",
     "work missing": "{count} are missing.",
     "work missing one": "One is missing.",
@@ -104,7 +104,7 @@ ENGLISH = {
     "work course grade": "Course grade so far: {grade}.",
     "student column work": "Activity",
     "student column due": "Due",
-    "student column state": "Status",
+    "student column state": "State",
     "student column grade": "Grade",
     "work missing state": "Missing",
     "work due soon state": "Due soon",
@@ -113,17 +113,18 @@ ENGLISH = {
     "work handed in some time": "Handed in",
     "grade of": "{value} of {most}",
     "work means": (
-        "Assignments, quizzes, choices, feedback, lessons and workshops with a due date, by the student's own date "
-        "where there is one. Work for certain groups is listed only if it was handed in."
+        "The list has assignments, quizzes, choices, feedback, lessons and workshops with a due date. If the student "
+        "has a due date of their own, that one counts. Work for certain groups is listed only if the student has "
+        "handed it in."
     ),
     # What was predicted and done.
     "student predictions": "Predictions so far",
     "predictions first": "There has been no prediction about {name} yet.",
     "student column based": "Based on activity",
-    "student column band": "Band",
+    "student column band": "Risk",
     "student column probability": "Probability",
     "student history": "What teachers did",
-    "history none": "Nothing has been written down yet.",
+    "history none": "No teacher has noted anything yet.",
     "history line": "{time}: {what}",
     "history until": "until {day}",
     # Elsewhere.
@@ -131,8 +132,8 @@ ENGLISH = {
     "link outline": "Outline report",
     "link profile": "Profile",
     "link course": "Course",
-    "student others": "Students at risk",
+    "student others": "Students at high risk",
     "student previous": "Previous: {name}",
     "student next": "Next: {name}",
-    "student place": "{place} of {count} at high risk",
+    "student place": "Student {place} of {count} at high risk",
 }

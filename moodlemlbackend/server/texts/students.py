@@ -5,7 +5,7 @@ from __future__ import annotations
 _COURSE = {
     "no such course": "There is no such course, or you may not see insights in it.",
     "back to courses": "All courses",
-    "course predicted": "Predicted {day} by “{model}”.",
+    "course predicted": "Predicted on {day} by “{model}”.",
     "course as of": "As of {time}",
     "course insights": "Insight by insight",
     "course csv": "Download as CSV",
@@ -13,7 +13,7 @@ _COURSE = {
     "course model choose": "Choose model",
     "course urgent": "{count} students at high risk have not been contacted yet.",
     "course urgent one": "One student at high risk has not been contacted yet.",
-    "course urgent none": "Every student at high risk has been contacted.",
+    "course urgent none": "All students at high risk have been contacted, snoozed or resolved.",
     "course urgent show": "Show them",
     "course urgent show one": "Show the student",
     "course overview": "Overview",
@@ -31,15 +31,15 @@ _COURSE = {
     "course activity then": "in earlier courses: {share}",
     "course activity none": "There is nothing to show before the first week is over.",
     "course activity earlier": (
-        "Dashed: {names}, in the same category and with the same short name but for the year or term."
+        "Dashed line: {names} (same category, and the same short name except for the year or term)."
     ),
     "course first at": (
         "No predictions yet. The model “{model}” makes its first prediction for this course after {time}. "
         "Until then you see alerts, visits, work and grades."
     ),
     "course first soon": (
-        "No predictions yet. The model “{model}” makes its first prediction for this course the next time predictions "
-        "run. Until then you see alerts, visits, work and grades."
+        "No predictions yet. The model “{model}” makes its first prediction for this course the next time the server "
+        "runs predictions. Until then you see alerts, visits, work and grades."
     ),
     "course first never": (
         "No predictions: the model “{model}” can't make one before the course ends. You see alerts, visits, work and "
@@ -47,15 +47,15 @@ _COURSE = {
     ),
     "course first refused": "No predictions: the model “{model}” can't predict here. {reason} {advice}",
     "course first no model": (
-        "No predictions: no trained model about students at risk is switched on. You see alerts, visits, work and "
+        "No predictions: no trained model that finds students at risk is enabled. You see alerts, visits, work and "
         "grades."
     ),
     "course sieves": "Search and filter",
     "course search": "Name contains",
     "course risk": "Risk",
     "course probability": "Probability",
-    "course low": "Probability from",
-    "course high": "Probability to",
+    "course low": "Range from",
+    "course high": "Range to",
     "course student": "Student",
     "course email": "E-mail",
     "course trend": "Trend",
@@ -76,22 +76,22 @@ _COURSE = {
     "course any alert": "any alert",
     "course no alert": "no alert",
     "course alert never": "never opened the course",
-    "course alert absent": "not seen lately",
+    "course alert absent": "not seen for a week or more",
     "course alert due": "due soon, not done",
     "course contact todo": "not contacted yet",
     "course contact open": "open",
-    "course contact waiting": "contacted, waiting",
+    "course contact waiting": "contacted, waiting for an answer",
     "course contact snoozed": "snoozed",
     "course contact resolved": "resolved",
-    "course by contact": "Contact",
-    "course reversed": "{order}, the other way round",
+    "course by contact": "State",
+    "course reversed": "{order}, in reverse order",
     "course sort": "Sort by",
     "course filter": "Show",
     "course filter reset": "Show all students",
     "course number": "{count} students",
     "course number one": "One student",
     "course number of": "{number} of {count} students",
-    "course nobody": "No student matches.",
+    "course nobody": "No student matches your search.",
     "course empty": "This course has no students yet.",
     "course own groups": "You see the students of your own groups.",
     "course columns": "Columns",
@@ -125,7 +125,7 @@ _COURSE = {
     "access days": "{count} days ago",
     "work of": "{done} of {due}",
     "case open": "Open",
-    "case waiting": "Waiting",
+    "case waiting": "Waiting for an answer",
     "case snoozed": "Snoozed",
     "case snoozed until": "Snoozed until {day}",
     "case resolved": "Resolved",
@@ -138,13 +138,13 @@ _COURSE = {
     "done resolved": "Marked as resolved.",
     "done snoozed": "Snoozed.",
     "done reopened": "Open again.",
-    "done note": "The note is kept.",
+    "done note": "The note is saved.",
     "done undone": "Undone.",
     "keys": "Keyboard shortcuts",
     "keys j": "next student",
     "keys k": "previous student",
-    "keys x": "select the student, or undo it",
-    "keys e": "resolve the selected students, or this one",
+    "keys x": "select or deselect the student",
+    "keys e": "mark the selected students, or this one, as resolved",
     "keys /": "search",
     "keys enter": "open the student’s page",
     "keys ?": "show these shortcuts",

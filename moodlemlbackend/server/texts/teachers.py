@@ -100,8 +100,8 @@ ENGLISH = {
     "links": "Find out more",
     "your opinion": "What do you think of it?",
     "why intro": (
-        "What counts most for the model, from what Moodle has recorded. These facts go with the risk; they need not "
-        "cause it."
+        "These facts, as Moodle recorded them, count most for the model. They often go together with the risk, but "
+        "need not be its cause."
     ),
     "why exact intro": (
         "Each bar shows how much an indicator raises the risk (to the right) or lowers it (to the left). All bars have "
@@ -132,7 +132,7 @@ ENGLISH = {
     "unread": "new",
     "read all": "Mark all as read",
     "channels": "How you want to be notified",
-    "channels mean": "Your choice applies at once, also to e-mails that are still waiting.",
+    "channels mean": "Your choice applies at once, even to e-mails that have not been sent yet.",
     "channel kept": "on this page",
     "channel email": "by e-mail, to your address in Moodle",
     "channel webhook": "through the other system your site sends notifications to",
@@ -140,7 +140,7 @@ ENGLISH = {
     "mails zone": "Times are in your time zone, {zone}.",
     "mails how often": "How often",
     "mails as site": "as set for the site ({choice})",
-    "mails mean": "A daily or weekly e-mail has everything that is new for you, by course.",
+    "mails mean": "A daily or weekly e-mail has everything that is new for you, course by course.",
     "mails off": "at once, one for each model and course",
     "mails daily": "once a day from {time}",
     "mails weekly": "once a week, on {day} from {time}",
@@ -150,12 +150,12 @@ ENGLISH = {
     "quiet span": "{start} to {end}",
     "quiet start": "From",
     "quiet end": "To",
-    "mails most": "You get {count} e-mails in 7 days at most. What is new after that waits for the next one.",
-    "mails most one": "You get one e-mail in 7 days at most. What is new after that waits for the next one.",
-    "mails next": "Your next e-mail: {time}, or within the hour after that, with {count} notifications.",
-    "mails next one": "Your next e-mail: {time}, or within the hour after that, with one notification.",
+    "mails most": "You get at most {count} e-mails in 7 days. Anything new after that waits for the next e-mail.",
+    "mails most one": "You get at most one e-mail in 7 days. Anything new after that waits for the next e-mail.",
+    "mails next": "Your next e-mail: {time}, or up to an hour later, with {count} notifications.",
+    "mails next one": "Your next e-mail: {time}, or up to an hour later, with one notification.",
     "waits": "in your next e-mail",
-    "no such rhythm": "Choose how often you want e-mail from the list.",
+    "no such rhythm": "Choose from the list how often you want e-mail.",
     "bad quiet hours": "Give two different times for the hours without e-mail, such as 20:00 and 07:00.",
     "save": "Save",
     "notice read": "All notifications are marked as read.",

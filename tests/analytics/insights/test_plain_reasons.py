@@ -73,7 +73,7 @@ def test_every_indicator_has_a_sentence_of_its_own_for_every_student(oracle):
                 assert not text.endswith(".")
                 assert "a value" not in text
                 if module_of(indicator.id) not in subject.evidence.hidden:
-                    assert not text.endswith("average of the course"), (indicator.id, text)
+                    assert not text.endswith("course average"), (indicator.id, text)
 
 
 def test_the_numbers_in_sentences_are_the_counts(oracle):
@@ -275,7 +275,7 @@ def test_nothing_is_said_from_logs_that_are_not_there(small):
     assert not evidence.logged
     assert evidence.of_type("resource", users[0]) is None
     low = {depth("resource"): -1.0, f"{depth('resource')}/mean": 0.2}
-    assert text_of(evidence, users[0], depth("resource"), **low) == "Work on files: below the average of the course"
+    assert text_of(evidence, users[0], depth("resource"), **low) == "Work on files: below the course average"
     assert text_of(evidence, users[0], WRITES, **{WRITES: -1.0}).endswith(": no")
 
 
@@ -296,7 +296,7 @@ def test_a_value_that_no_longer_follows_from_the_logs_is_not_explained_by_them(s
         small.log(course, user, START + DAY, context=contexts[0])
     evidence = evidence_of(small, course)
     high = {depth("resource"): 0.5, f"{depth('resource')}/mean": 0.2}
-    assert text_of(evidence, users[0], depth("resource"), **high) == "Work on files: above the average of the course"
+    assert text_of(evidence, users[0], depth("resource"), **high) == "Work on files: above the course average"
 
 
 def test_a_course_without_due_activities(small):
@@ -358,7 +358,7 @@ def test_of_anonymous_activities_no_student_is_counted(small):
     assert evidence.of_type("feedback", users[0]) is None
     stored = {depth("feedback"): -1.0, f"{depth('feedback')}/mean": 0.5}
     text = text_of(evidence, users[0], depth("feedback"), **stored)
-    assert text == "Work on feedback forms: below the average of the course"
+    assert text == "Work on feedback forms: below the course average"
 
 
 @pytest.mark.parametrize(("indicator", "value", "words"), [

@@ -57,7 +57,7 @@ def test_the_page_says_what_the_site_does(teacher):
     text = teacher.get(PAGE).text
     assert "as set for the site (once a week, on Friday from 08:00)" in text
     assert "as set for the site (21:00 to 06:30)" in text
-    assert "You get 3 e-mails in 7 days at most." in text
+    assert "You get at most 3 e-mails in 7 days." in text
     assert selected(text) == []
     assert 'type="time" name="start" value="21:00"' in text
 
@@ -80,7 +80,7 @@ def test_a_person_chooses_and_goes_back_to_what_the_site_does(server, teacher):
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"digest": "hourly"}, "Choose how often you want e-mail from the list."),
+        ({"digest": "hourly"}, "Choose from the list how often you want e-mail."),
         ({"quiet_hours": "own"}, "Give two different times for the hours without e-mail, such as 20:00 and 07:00."),
         ({"quiet_hours": "own", "start": "20:00", "end": "20:00"}, "Give two different times"),
         ({"quiet_hours": "own", "start": "20:00-07:00", "end": "<b>"}, "Give two different times"),
@@ -105,7 +105,7 @@ def test_what_waits_and_when_the_next_email_comes(server, teacher):
     store(server, "INSERT INTO analytics_deliveries (notificationid, channel, address, attempts, timenext) "
           "VALUES (?, 'email', 'a@b.org', 0, ?)", mine, now)  # fmt: skip
     text = teacher.get(PAGE).text
-    [(day, clock)] = re.findall(r"Your next e-mail: (\d+ \w+ 20\d\d), (\d\d:\d\d), or within the hour", text)
+    [(day, clock)] = re.findall(r"Your next e-mail: (\d+ \w+ 20\d\d), (\d\d:\d\d), or up to an hour later", text)
     assert clock == "08:00"
     friday = datetime.strptime(day, "%d %b %Y").replace(tzinfo=ZoneInfo("America/New_York"), hour=8)
     assert (friday.weekday(), 0 <= friday.timestamp() - now <= 7 * 86_400 + 3600) == (4, True)

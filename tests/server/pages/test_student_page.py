@@ -148,7 +148,7 @@ def test_risk_reasons_and_neighbours(settings, prepared, courseid):
     low = page(settings, courseid, others[-1])
     assert (low["risk"].insight, low["risk"].reasons, low["neighbours"].place) == (None, [], 0)
     assert low["neighbours"].after.userid == high[0]
-    assert "Reasons are kept only for students whom the model flags." in text_of(settings, courseid, others[-1])
+    assert "The model gives reasons only for students whom it flags." in text_of(settings, courseid, others[-1])
     assert page(settings, courseid, high[0])["neighbours"].before is None
     assert page(settings, courseid, high[-1])["neighbours"].after is None
 
@@ -174,8 +174,8 @@ def test_what_was_predicted_before(settings, prepared, courseid):
     assert [one.insight is not None for one in shown["risk"].history] == [False, True]
     assert (shown["risk"].insight, shown["risk"].reasons) == (None, [])
     text = text_of(settings, courseid, userid)
-    assert f"Down {round(100 * (probability - 0.02))} points since the prediction of" in text
-    assert "it has seen too few courses to give a range" in text
+    assert f"Down {round(100 * (probability - 0.02))} percentage points since the prediction of" in text
+    assert "the model has seen too few courses to give a range" in text
     assert "Low risk 2%" in text
 
 
@@ -278,7 +278,7 @@ def test_without_logs_a_model_or_a_start(settings, courseid):
     shown = page(settings, courseid, userid)
     assert shown["quiet"]
     assert {row.week.actions for row in shown["rows"]} <= {0, None}
-    assert "The logs hold no action by" in text_of(settings, courseid, userid)
+    assert "Moodle logged no action by" in text_of(settings, courseid, userid)
     change(settings.site, "DELETE FROM mdl_config_plugins WHERE name = 'loglifetime'")
     plugin = "INSERT INTO mdl_config_plugins VALUES (99999, 'logstore_standard', 'loglifetime', 35)"
     change(settings.site, plugin)
@@ -398,7 +398,7 @@ def test_what_is_done_on_the_page_is_said_there_and_undone(server, address):
     assert "Undone." in answer.text
     assert "Nobody has contacted" in answer.text
     answer = press(client, address, "note", text=HOSTILE)
-    assert "The note is kept." in answer.text
+    assert "The note is saved." in answer.text
     assert HOSTILE not in answer.text
     press(client, str(answer.url), "undo")
     answer = press(client, address, "snooze", until="7")

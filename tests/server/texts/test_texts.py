@@ -28,7 +28,8 @@ def source() -> str:
 
 @pytest.mark.parametrize("template", TRANSLATED[1:], ids=lambda path: path.name)
 def test_templates_have_no_text_of_their_own(template):
-    text = re.sub(r"\{[%{#].*?[%}#]\}", "", template.read_text("utf-8"), flags=re.DOTALL)
+    written = re.sub(r"\{% macro address\(.*?\{% endmacro %\}", "", template.read_text("utf-8"))
+    text = re.sub(r"\{[%{#].*?[%}#]\}", "", written, flags=re.DOTALL)
     shown = re.sub(r"<text[^>]*>[01.5]+</text>", "", text)
     shown = re.sub(r"<[^>]*>", "", shown)
     assert not re.findall(r"[A-Za-z]{2,}", shown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.features import definitions
@@ -45,6 +46,13 @@ class CoursesQuery:
     sort: str = "risk"
     show: str = GOING_ON
     page: int = 1
+
+    def address(self, **changes: str | int) -> str:
+        """The address of the page that asks the same, but for some changes."""
+        asked = {**vars(self), **changes}
+        fields = {"model": asked["model"], "show": asked["show"], "sort": asked["sort"], "q": asked["text"],
+                  "page": asked["page"]}  # fmt: skip
+        return f"/analytics/courses?{urlencode({name: value for name, value in fields.items() if value})}"
 
 
 @dataclass(frozen=True)
