@@ -123,13 +123,6 @@ def undo(connection: Connection, batch: str, courseid: int, userid: int, now: in
     return connection.execute(update(FOLLOW_UPS).where(*chosen).values(timeundone=now)).rowcount
 
 
-def in_batch(connection: Connection, batch: str, courseid: int, userid: int) -> list[FollowUp]:
-    """What a teacher did at once in a course and has not undone, in its order."""
-    own = FOLLOW_UPS.c.batch == batch, FOLLOW_UPS.c.courseid == courseid, FOLLOW_UPS.c.userid == userid
-    query = select(*_COLUMNS).where(*own, FOLLOW_UPS.c.timeundone.is_(None)).order_by(FOLLOW_UPS.c.id)
-    return [FollowUp(**{**row._asdict(), "text": row.text or ""}) for row in connection.execute(query)]
-
-
 def exists(connection: Connection, batch: str) -> bool:
     """Whether anybody has done something under this name of a batch."""
     return connection.execute(select(FOLLOW_UPS.c.id).where(FOLLOW_UPS.c.batch == batch).limit(1)).first() is not None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, select
 
-from moodlemlbackend.analytics.db.database import upsert
+from moodlemlbackend.analytics.db.database import among, upsert
 from moodlemlbackend.analytics.db.schema import EXPLANATIONS, INSIGHTS, PREDICTION_ACTIONS, PREDICTIONS, RUNS
 
 if TYPE_CHECKING:

@@ -39,12 +39,6 @@ def listed(connection: Connection, courseid: int, userid: int) -> list[Template]
     return sorted(found, key=lambda row: (row.userid is None, row.courseid is None, row.name.lower(), row.id))
 
 
-def find(connection: Connection, templateid: int) -> Template | None:
-    """Read a template, None when there is none of this id."""
-    row = connection.execute(select(*_COLUMNS).where(TEMPLATES.c.id == templateid)).one_or_none()
-    return None if row is None else Template(*row)
-
-
 def number(connection: Connection, *, courseid: int | None, userid: int | None) -> int:
     """How many templates a person, a course or the site has."""
     query = select(func.count()).select_from(TEMPLATES)

@@ -25,7 +25,7 @@ from moodlemlbackend.analytics.features.indicators.community_of_inquiry import (
 from moodlemlbackend.analytics.features.indicators.indicator import LEAST_CLASSMATES, Compared, OwnCounts, events_of
 from moodlemlbackend.analytics.features.ranges import Ranges
 from moodlemlbackend.analytics.features.rounding import php_round
-from moodlemlbackend.analytics.site.logs import COURSE_LEVEL, READ, WRITE, log_lifetime
+from moodlemlbackend.analytics.site.logs import COURSE_LEVEL, READ, WRITE, oldest_log
 from moodlemlbackend.analytics.site.modules import MODULES
 from moodlemlbackend.errors import UsageError
 
@@ -47,8 +47,6 @@ SUBMITTED = ("assign", "quiz", "workshop", "lesson")
 
 LEAVES_NO_TRACE = "label"
 """The type of activities of which the logs never say that somebody saw it."""
-
-SECONDS_A_DAY = 86_400
 
 TOLERANCE = 0.011
 """By which a stored value, rounded to two decimals, may differ from one that is calculated again."""
@@ -288,8 +286,7 @@ class _Reading:
         self.start, self.end = int(whole.starts[0]), int(whole.ends[0])
         self.ranges = Ranges.of([(self.start, until, 0), (0, self.start, 0), (until, now, 0)])
         self.logs: Logs = course.logs({*whole.bounds, *self.ranges.bounds})
-        days = log_lifetime(course.site)
-        self.oldest = now - days * SECONDS_A_DAY if days else 0
+        self.oldest = oldest_log(course.site, now)
         self.counts: dict[str, Integers] = {}
         self.times: dict[str, Integers] = {}
         self.values: dict[str, Values] = {}

@@ -16,6 +16,7 @@ COURSE_LEVEL, ELSEWHERE = 0, -1
 """Stand for the context of the course itself, and for contexts that are neither it nor an activity's."""
 
 _USERS_A_QUERY = 5000
+_SECONDS_A_DAY = 86_400
 
 COLUMNS = 9
 """Of :func:`course_logs`."""
@@ -145,6 +146,12 @@ def log_span(site: Site) -> LogSpan:
 def largest_log_id(site: Site) -> int:
     """About how many rows the log has had: quick, however many there are."""
     return int(site.database.rows("SELECT MAX(id) FROM {logstore_standard_log}")[0][0] or 0)
+
+
+def oldest_log(site: Site, now: int) -> int:
+    """Since when the site has its log, a Unix time; 0 where it deletes nothing."""
+    days = log_lifetime(site)
+    return now - days * _SECONDS_A_DAY if days else 0
 
 
 def log_lifetime(site: Site) -> int:

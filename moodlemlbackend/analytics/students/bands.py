@@ -11,10 +11,12 @@ import math
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.targets.target import PREDICTION_MIN_SCORE
 
 if TYPE_CHECKING:
     from moodlemlbackend.analytics.db.risks import Risk
+    from moodlemlbackend.analytics.models import AnalyticsModel
 
 _TINY = 1e-9
 
@@ -34,13 +36,18 @@ class Band(Enum):
         return [*Band].index(self)
 
 
-def band_of(risk: Risk | None, minimum_score: float = PREDICTION_MIN_SCORE) -> Band:
-    """The band of a risk; ``minimum_score`` is the one from which on the model's target has insights."""
+def band_of(risk: Risk | None, minimum: float = PREDICTION_MIN_SCORE) -> Band:
+    """The band of a risk; ``minimum`` is the model's :func:`minimum_score`."""
     if risk is None:
         return Band.NONE
-    if risk.probability >= probability_at(minimum_score, risk.threshold):
+    if risk.probability >= probability_at(minimum, risk.threshold):
         return Band.HIGH
-    return Band.LOW if risk.probability <= probability_at(1 - minimum_score, risk.threshold) else Band.MEDIUM
+    return Band.LOW if risk.probability <= probability_at(1 - minimum, risk.threshold) else Band.MEDIUM
+
+
+def minimum_score(model: AnalyticsModel | None) -> float:
+    """The decision score from which on a model's target has insights; Moodle's without a model."""
+    return definitions.target(model.target).minimum_score if model else PREDICTION_MIN_SCORE
 
 
 def probability_at(score: float, threshold: float) -> float:

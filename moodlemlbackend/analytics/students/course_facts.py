@@ -73,11 +73,6 @@ class CourseFacts:
     scale: tuple[float, float] | None
     groups: tuple[Group, ...]
 
-    def open_activities(self, userid: int) -> list[Activity]:
-        """What a user has not done."""
-        done = self.done.get(userid, frozenset())
-        return [activity for activity in self.activities if activity.id not in done]
-
     def work(self, userid: int) -> tuple[int, int]:
         """How many of the activities that have been due a user has done, and how many there are."""
         due = {activity.id for activity in self.activities if activity.due}
@@ -101,17 +96,18 @@ def read_course_facts(site: Site, row: CourseRow, now: int) -> CourseFacts:
         now=now,
         activities=activities,
         done=_done(site, row.id, activities),
-        enrolled=_enrolled(course),
-        last_access={user: time for user, time in _last_accesses(site, row.id) if time},
+        enrolled=course.enrolments.since(course.now),
+        last_access=read_last_access(site, row.id),
         grades={user: float(grade) for user, grade in final},
         scale=scale,
         groups=tuple(course_groups(site, row.id)),
     )
 
 
-def _last_accesses(site: Site, courseid: int) -> list[tuple[int, int]]:
+def read_last_access(site: Site, courseid: int) -> dict[int, int]:
+    """When each user who has opened a course was there last; Unix times by user."""
     table = logs.last_accesses(site, [courseid]).get(courseid)
-    return [] if table is None else [(int(user), int(time)) for user, time in table.tolist()]
+    return {} if table is None else {user: time for user, time in table.tolist() if time}
 
 
 def _activities(course: Course) -> tuple[Activity, ...]:
@@ -148,14 +144,3 @@ def _done(site: Site, courseid: int, activities: tuple[Activity, ...]) -> dict[i
     for user, key in pairs:
         by_user.setdefault(user, set()).add(key)
     return {user: frozenset(keys) for user, keys in by_user.items()}
-
-
-def _enrolled(course: Course) -> dict[int, int]:
-    enrolments = course.enrolments
-    active = enrolments.active(course.now)
-    columns = (enrolments.users, enrolments.starts, enrolments.created)
-    since: dict[int, int] = {}
-    for user, start, created in zip(*(column[active].tolist() for column in columns), strict=True):
-        began = max(start, created)
-        since[user] = min(since.get(user, began), began)
-    return since

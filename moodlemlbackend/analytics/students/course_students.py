@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.db import follow_ups, risks
-from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.analysables import facts
-from moodlemlbackend.analytics.features.targets.target import PREDICTION_MIN_SCORE
 from moodlemlbackend.analytics.site.people import profiles
+from moodlemlbackend.analytics.students.bands import minimum_score
 from moodlemlbackend.analytics.students.course_facts import read_course_facts
 from moodlemlbackend.analytics.students.roster import RosterQuery, chosen, roster
 from moodlemlbackend.analytics.students.student import Student
@@ -51,9 +50,8 @@ def course_roster(workspace: Workspace, site: Site, course: CourseRow, model: An
     with workspace.store.read() as connection:
         predicted = risks.in_context(connection, course.context, model.id) if model else {}
         done = follow_ups.listed(connection, course.id)
-    minimum = definitions.target(model.target).minimum_score if model else PREDICTION_MIN_SCORE
     rows = roster(
         course, read_course_facts(site, course, now), course_students(site, course, now).values(), predicted, done,
-        zone=site.zone, minimum_score=minimum, sees_grades=False, groups=(),
+        zone=site.zone, minimum_score=minimum_score(model), sees_grades=False, groups=(),
     )  # fmt: skip
     return chosen(rows, RosterQuery())

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.db import follow_ups, risks
-from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.features.analysables import Courses
 from moodlemlbackend.analytics.site.enrolments import users_enrolled
 from moodlemlbackend.analytics.site.names import format_name
+from moodlemlbackend.analytics.students.bands import minimum_score
 from moodlemlbackend.analytics.students.standing import State, standing_of
 
 if TYPE_CHECKING:
@@ -57,11 +57,10 @@ class Load:
 
 def courses_at_risk(workspace: Workspace, site: Site, model: AnalyticsModel, *, over: bool) -> list[CourseAtRisk]:
     """The courses that a model has predicted in and that go on, or that are over, most students at high risk first."""
-    minimum = definitions.target(model.target).minimum_score
     now = workspace.clock()
     by_context = {course.context: course for course in site.courses if (0 < course.end <= now) is over}
     with workspace.store.read() as connection:
-        counted = risks.by_course(connection, model.id, minimum)
+        counted = risks.by_course(connection, model.id, minimum_score(model))
     listed = [
         CourseAtRisk(row, format_name(row.fullname or row.shortname, site.language), course)
         for course in counted
@@ -74,9 +73,9 @@ def loads(workspace: Workspace, site: Site, model: AnalyticsModel, courses: Sequ
     """What is left to do in some courses, by course id."""
     if not courses:
         return {}
-    minimum, now = definitions.target(model.target).minimum_score, workspace.clock()
+    now, contexts = workspace.clock(), [course.row.context for course in courses]
     with workspace.store.read() as connection:
-        high = risks.at_high_risk(connection, model.id, [course.row.context for course in courses], minimum)
+        high = risks.at_high_risk(connection, model.id, contexts, minimum_score(model))
         done = follow_ups.in_courses(connection, [course.row.id for course in courses])
     users = users_enrolled(site, sorted(set().union(*high.values())) or [-1])
     teachers = {course.id: len(course.teachers) for course in Courses(site, [course.row for course in courses], now)}

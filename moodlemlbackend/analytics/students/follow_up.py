@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from moodlemlbackend.analytics.db import Connection
+    from moodlemlbackend.analytics.students.student import Student
     from moodlemlbackend.analytics.workspace import Workspace
 
 BATCH_DIGITS = 32
@@ -31,19 +32,20 @@ def new_batch() -> str:
 
 
 def known_now(
-    connection: Connection, contextid: int, modelid: int | None, samples: Mapping[int, Sequence[int]]
+    connection: Connection, contextid: int, modelid: int | None, students: Sequence[Student]
 ) -> dict[int, Known]:
-    """What a model says of students in a course's context, by user; ``samples`` are the enrolments of each."""
+    """What a model says of students in a course's context, by user."""
     if modelid is None:
-        return dict.fromkeys(samples, Known())
-    enrolments = {sample for of_user in samples.values() for sample in of_user}
+        return {student.userid: Known() for student in students}
+    enrolments = {enrolment for student in students for enrolment in student.enrolments}
     predicted = risks.in_context(connection, contextid, modelid, enrolments)
     flagged = insights.of_samples(connection, contextid, modelid, enrolments)
     known = {}
-    for user, of_user in samples.items():
-        last = max((predicted[sample][-1] for sample in of_user if sample in predicted), key=_time, default=None)
-        sample = last.sampleid if last else next((sample for sample in of_user if sample in flagged), None)
-        known[user] = Known(None if sample is None else flagged.get(sample), last.probability if last else None)
+    for student in students:
+        last = next(reversed(student.trend(predicted)), None)
+        sample = last.sampleid if last else next((own for own in student.enrolments if own in flagged), None)
+        insight, probability = flagged.get(sample or 0), last.probability if last else None
+        known[student.userid] = Known(insight, probability)
     return known
 
 
@@ -81,7 +83,3 @@ def undo(workspace: Workspace, courseid: int, batch: str) -> int:
     with workspace.store.write() as connection:
         messages.withdraw(connection, batch, courseid, workspace.userid)
         return follow_ups.undo(connection, batch, courseid, workspace.userid, workspace.clock())
-
-
-def _time(risk: risks.Risk) -> tuple[int, int]:
-    return risk.created, risk.rangeindex

@@ -16,7 +16,7 @@ from moodlemlbackend.analytics.db.follow_ups import CONTACTED, MESSAGE
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.site.logs import action_times
 from moodlemlbackend.analytics.site.people import ENROLMENTS, describe
-from moodlemlbackend.analytics.students.bands import Band, band_of
+from moodlemlbackend.analytics.students.bands import Band, band_of, minimum_score
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -141,7 +141,7 @@ def _of_course(
     predicted: Mapping[int, Sequence[Risk]],
     done: Mapping[int, Sequence[FollowUp]],
 ) -> Iterator[Case]:
-    minimum, now = definitions.target(model.target).minimum_score, workspace.clock()
+    minimum, now = minimum_score(model), workspace.clock()
     users = {sample: info.userid for sample, info in describe(site, ENROLMENTS, predicted).items()}
     found: list[tuple[int, int, Risk, Risk | None, int | None]] = []
     for sample, ranges in predicted.items():

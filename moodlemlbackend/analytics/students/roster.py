@@ -53,7 +53,7 @@ class RosterRow:
     """
 
     student: Student
-    trend: tuple[Risk, ...]
+    trend: Sequence[Risk]
     risk: Risk | None
     band: Band
     alerts: tuple[Alert, ...]
@@ -117,7 +117,7 @@ def roster(
     alerts = alerts_in(course, facts, zone)
     rows = []
     for student in students:
-        trend = _trend(student, risks)
+        trend = student.trend(risks)
         latest = trend[-1] if trend else None
         user = student.userid
         done, due = facts.work(user)
@@ -137,12 +137,6 @@ def roster(
             )
         )
     return rows
-
-
-def _trend(student: Student, risks: Mapping[int, Sequence[Risk]]) -> tuple[Risk, ...]:
-    predicted = [risks[enrolment] for enrolment in student.enrolments if risks.get(enrolment)]
-    predicted.sort(key=lambda trend: trend[-1].created)
-    return tuple(predicted[-1]) if predicted else ()
 
 
 def chosen(rows: Iterable[RosterRow], query: RosterQuery) -> list[RosterRow]:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from moodlemlbackend.analytics.db.risks import Risk
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,14 @@ class Student:
     def name(self) -> str:
         """The full name."""
         return f"{self.first_name} {self.last_name}".strip() or f"#{self.userid}"
+
+    def trend(self, risks: Mapping[int, Sequence[Risk]]) -> Sequence[Risk]:
+        """The student's risks of all ranges, the first one first, of those by enrolment.
+
+        Of several enrolments it is the one that was predicted last, and at once with others the one at higher risk.
+        """
+        predicted = [risks[enrolment] for enrolment in self.enrolments if risks.get(enrolment)]
+        return max(predicted, key=lambda trend: (trend[-1].created, trend[-1].probability), default=())
 
     @property
     def initials(self) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 
 from moodlemlbackend.analytics.features.analysables import facts
 from moodlemlbackend.analytics.features.calendar_time import Period, shift
-from moodlemlbackend.analytics.site.logs import actions_between, log_lifetime
+from moodlemlbackend.analytics.site.logs import actions_between, oldest_log
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -108,7 +108,7 @@ def read_activity(site: Site, course: CourseRow, now: int) -> CourseActivity | N
         return None
     until = min(now, course.end) if course.end > course.start else now
     bounds = week_bounds(course.start, until + 1, site.zone)
-    first = max(len(bounds) - 1 - MOST_WEEKS, bisect_left(bounds, _oldest_log(site, now)))
+    first = max(len(bounds) - 1 - MOST_WEEKS, bisect_left(bounds, oldest_log(site, now)))
     bounds = bounds[first:]
     if len(bounds) < 2:
         return None
@@ -124,24 +124,13 @@ def read_activity(site: Site, course: CourseRow, now: int) -> CourseActivity | N
     return CourseActivity(bounds, first + 1, until, users, actions, np.minimum(enrolled, active))
 
 
-def _oldest_log(site: Site, now: int) -> int:
-    """Since when Moodle has its log, a Unix time; 0 where it deletes nothing."""
-    days = log_lifetime(site)
-    return now - days * _DAY if days else 0
-
-
 def _enrolled_since(site: Site, course: CourseRow, now: int) -> dict[int, int]:
     """Since when the students of a course are enrolled, of those who are now: Unix times by user."""
     enrolments = facts.enrolments(site, [course]).get(course.id)
     if enrolments is None:
         return {}
-    students = facts.students(site, [course]).get(course.id, facts.NOBODY)
-    chosen = enrolments.active(now) & np.isin(enrolments.users, students)
-    begins = np.maximum(enrolments.starts, enrolments.created)[chosen]
-    since: dict[int, int] = {}
-    for user, begin in zip(enrolments.users[chosen].tolist(), begins.tolist(), strict=True):
-        since[user] = min(begin, since.get(user, begin))
-    return since
+    students = set(facts.students(site, [course]).get(course.id, facts.NOBODY).tolist())
+    return {user: begin for user, begin in enrolments.since(now).items() if user in students}
 
 
 def weeks_of(activity: CourseActivity, userid: int) -> list[Week]:

@@ -1,7 +1,7 @@
 """The share of a course's students who are active in each week, beside that of earlier courses of the same kind.
 
 A course is of the same kind when it is in the same category and its short name differs only in what dates it, a year or
-a term: ``BIO-101-WS25`` and ``BIO-101-WS24``.
+a term: ``BIO-101-WS25`` and ``BIO-101-WS24``. Weeks whose log Moodle has deleted are left out, here and there.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.features.analysables import facts
 from moodlemlbackend.analytics.features.weeks import SECONDS_A_WEEK
-from moodlemlbackend.analytics.site.logs import users_by_segment
+from moodlemlbackend.analytics.site.logs import oldest_log, users_by_segment
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.site.site import CourseRow
@@ -26,6 +26,7 @@ EARLIER_COURSES = 3
 FEWEST_STUDENTS = 5
 """In an earlier course, below which its shares say little, and say it about known people."""
 MOST_WEEKS = 60
+"""Of a longer course the last ones are shown."""
 
 _PARTS = re.compile(r"[^\W_]+")
 _DATING = re.compile(
@@ -37,14 +38,14 @@ _SHORT_YEAR = re.compile(r"\d\d")
 
 @dataclass(frozen=True)
 class WeeklyActivity:
-    """Which users did something in each week of a course that is over, by week; ``weeks`` are ids of users."""
+    """Ids of the users who did something in a week of a course that is over, by the number of the week, from 1."""
 
-    weeks: tuple[frozenset[int], ...]
+    weeks: Mapping[int, frozenset[int]]
 
-    def shares(self, students: Collection[int]) -> list[float]:
-        """The share of some students who were active in each week."""
+    def shares(self, students: Collection[int]) -> dict[int, float]:
+        """The share of some students who were active, by the number of the week, in the order of weeks."""
         chosen = set(students)
-        return [len(week & chosen) / len(chosen) for week in self.weeks] if chosen else []
+        return {number: len(week & chosen) / len(chosen) for number, week in self.weeks.items()} if chosen else {}
 
 
 def same_kind(courses: Sequence[CourseRow], course: CourseRow, now: int) -> list[CourseRow]:
@@ -78,27 +79,29 @@ def _stem(short_name: str) -> tuple[str, ...]:
 def read_weekly_activity(site: Site, course: CourseRow, now: int) -> WeeklyActivity:
     """Read who was active in each week of a course that is over by a time."""
     until = min(now, course.end) if course.end else now
-    if not course.start or until < course.start + SECONDS_A_WEEK:
-        return WeeklyActivity(())
-    number = min((until - course.start) // SECONDS_A_WEEK, MOST_WEEKS)
-    bounds = [course.start + week * SECONDS_A_WEEK for week in range(number + 1)]
-    weeks: list[set[int]] = [set() for _ in range(number)]
+    number = (until - course.start) // SECONDS_A_WEEK if course.start else 0
+    deleted = -((course.start - oldest_log(site, now)) // SECONDS_A_WEEK)
+    left_out = max(deleted, number - MOST_WEEKS, 0)
+    if left_out >= number:
+        return WeeklyActivity({})
+    bounds = [course.start + week * SECONDS_A_WEEK for week in range(left_out, number + 1)]
+    weeks: dict[int, set[int]] = {week: set() for week in range(left_out + 1, number + 1)}
     for segment, user in users_by_segment(site, course.id, bounds).tolist():
-        weeks[segment - 1].add(user)
-    return WeeklyActivity(tuple(map(frozenset, weeks)))
+        weeks[left_out + segment].add(user)
+    return WeeklyActivity({week: frozenset(users) for week, users in weeks.items()})
 
 
-def earlier_shares(site: Site, courses: Sequence[CourseRow], now: int) -> list[float]:
-    """The median share of active students, week by week, in earlier courses; empty when there are too few students.
+def earlier_shares(site: Site, courses: Sequence[CourseRow], now: int) -> dict[int, float]:
+    """The median share of active students in earlier courses, by the number of the week; none of too few students.
 
     Students are those who have the role and an enrolment still, of whatever status.
     """
     enrolled, learners = facts.enrolments(site, courses), facts.students(site, courses)
-    shares: list[list[float]] = []
+    shares: dict[int, list[float]] = {}
     for course in courses:
         if course.id in enrolled:
             students = set(learners[course.id].tolist()) & set(enrolled[course.id].users.tolist())
             if len(students) >= FEWEST_STUDENTS:
-                shares.append(read_weekly_activity(site, course, now).shares(students))
-    longest = max(map(len, shares), default=0)
-    return [median([of_course[week] for of_course in shares if week < len(of_course)]) for week in range(longest)]
+                for week, share in read_weekly_activity(site, course, now).shares(students).items():
+                    shares.setdefault(week, []).append(share)
+    return {week: median(shares[week]) for week in sorted(shares)}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from moodlemlbackend.analytics.db.risks import Risk
 
@@ -32,12 +32,14 @@ def risk_scale(risk: Risk) -> RiskScale:
     return RiskScale(point, threshold, start, round(100 * risk.high) - start)
 
 
-def spark_line(trend: Sequence[Risk]) -> str:
-    """The probabilities of a trend as points of a line in a chart of 48 × 16, y downwards."""
-    step = 44 / max(1, len(trend) - 1)
-    return " ".join(
-        f"{round(2 + step * at, 1):g},{round(14 - 12 * risk.probability, 1):g}" for at, risk in enumerate(trend)
-    )
+def spark_line(trend: Sequence[Risk], width: int = 48, height: int = 16) -> str:
+    """The probabilities of a trend as points of a line in a chart, y downwards."""
+    margin = height // 8
+    step, most = (width - 2 * margin) / max(1, len(trend) - 1), height - 2 * margin
+    return _line(
+        [(round(margin + step * at, 1), round(height - margin - most * risk.probability, 1))
+         for at, risk in enumerate(trend)]
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,22 @@ class WeeklyChart:
     week: int
 
 
-def weekly_chart(shares: Sequence[float], earlier: Sequence[float], names: Sequence[str]) -> WeeklyChart | None:
-    """Chart the shares of the weeks so far; None without any."""
+def weekly_chart(shares: Mapping[int, float], earlier: Mapping[int, float], names: Sequence[str]) -> WeeklyChart | None:
+    """Chart the shares so far, by the number of the week, in the order of weeks; None without any."""
     if not shares:
         return None
-    step = _WIDTH / max(len(shares) - 1, len(earlier) - 1, 1)
+    first, week = min(shares), max(shares)
+    step = _WIDTH / max(max([week, *earlier]) - first, 1)
 
-    def points(values: Sequence[float]) -> list[tuple[float, float]]:
-        return [(round(step * at, 1), round(_HEIGHT - (_HEIGHT - 4) * value, 1)) for at, value in enumerate(values)]
+    def points(values: Mapping[int, float]) -> list[tuple[float, float]]:
+        return [
+            (round(step * (number - first), 1), round(_HEIGHT - (_HEIGHT - 4) * value, 1))
+            for number, value in values.items()
+            if number >= first
+        ]
 
-    own, week = points(shares), len(shares)
-    then = earlier[week - 1] if week <= len(earlier) else None
-    return WeeklyChart(_line(own), _line(points(earlier)), names, shares[-1], then, *own[-1], week)
+    own = points(shares)
+    return WeeklyChart(_line(own), _line(points(earlier)), names, shares[week], earlier.get(week), *own[-1], week)
 
 
 def _line(points: Sequence[tuple[float, float]]) -> str:

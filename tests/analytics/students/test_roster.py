@@ -17,7 +17,6 @@ from moodlemlbackend.analytics.students.course_facts import Activity, CourseFact
 from moodlemlbackend.analytics.students.overview import band_history, current_bands
 from moodlemlbackend.analytics.students.roster import RosterQuery, chosen, roster
 from moodlemlbackend.analytics.students.student import Student
-from moodlemlbackend.analytics.students.weekly_activity import WeeklyActivity, same_kind
 
 UTC = timezone.utc
 NOW = int(datetime(2026, 11, 27, 15, tzinfo=UTC).timestamp())
@@ -211,30 +210,9 @@ def test_bands_now_and_in_the_parts_so_far():
     assert band_history([], 0.6) == []
 
 
-@pytest.mark.parametrize(
-    ("name", "same"),
-    [
-        ("BIO-101-WS25", True), ("bio_101_2024", True), ("BIO 101 WS 24/25", True), ("BIO-101-Spring2025", True),
-        ("BIO-102-WS25", False), ("BIO-WS25", False), ("BIO-101-WS25-evening", False), ("2025", False),
-    ],
-)  # fmt: skip
-def test_courses_of_the_same_kind_differ_by_what_dates_them(name, same):
-    own = course()
-    other = own._replace(id=2, shortname=name, start=NOW - 400 * DAY, end=NOW - 300 * DAY, context=8, path=(1, 5, 8))
-    assert same_kind([own, other], own, NOW) == ([other] if same else [])
-
-
-def test_only_finished_earlier_courses_of_the_category_are_compared():
-    own = course()
-    good = own._replace(id=2, shortname="BIO-101-WS25", start=NOW - 400 * DAY, end=NOW - 300 * DAY, path=(1, 5, 8))
-    for changes in ({"path": (1, 6, 8)}, {"end": NOW + 1}, {"end": 0}, {"start": NOW}, {"start": 0}):
-        assert same_kind([good._replace(**changes)], own, NOW) == []
-    many = [good._replace(id=at, start=good.start - at) for at in range(2, 9)]
-    assert [row.id for row in same_kind(many, own, NOW)] == [2, 3, 4]
-    assert same_kind([good], own._replace(shortname="BIO-101"), NOW) == [], "nothing dates its own name"
-
-
-def test_shares_are_those_of_the_given_students():
-    weeks = WeeklyActivity((frozenset({1, 2, 9}), frozenset({1})))
-    assert weeks.shares([1, 2, 3, 4]) == [0.5, 0.25]
-    assert weeks.shares([]) == []
+def test_of_several_enrolments_that_was_predicted_last_and_at_once_the_one_at_higher_risk():
+    ana = Student(1, (101, 102), "Ana", "Torres", "", True)
+    assert ana.trend({}) == ()
+    assert ana.trend({101: [risk(101, 0.9, created=5)], 102: [risk(102, 0.1, created=6)]})[-1].sampleid == 102
+    for high, low in ((101, 102), (102, 101)):
+        assert ana.trend({high: [risk(high, 0.9)], low: [risk(low, 0.1)]})[-1].sampleid == high

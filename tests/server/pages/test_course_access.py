@@ -67,8 +67,9 @@ def test_a_teacher_sees_the_students_of_the_course_and_the_models_that_predicted
     some = next(iter(access.students.values()))
     assert some.email
     assert some.name.startswith(some.first_name)
-    assert access.student_of(some.enrolments[0]) == some
-    assert access.student_of(2**40) is None
+    assert access.model(None) == access.model(prepared.dropout) == access.models[0]
+    with pytest.raises(RequestError):
+        access.model(2**40)
 
 
 def test_who_is_suspended_or_unenrolled_or_no_student_is_not_listed(settings, courseid):

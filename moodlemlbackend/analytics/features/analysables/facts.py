@@ -45,6 +45,15 @@ class Enrolments:
         active: npt.NDArray[np.bool_] = (self.enabled == 1) & begun & ~over
         return active
 
+    def since(self, now: int) -> dict[int, int]:
+        """Since when each user's enrolment is in force at a time, the one that began first; Unix times by user."""
+        active = self.active(now)
+        begins = np.maximum(self.starts, self.created)
+        since: dict[int, int] = {}
+        for user, begin in zip(self.users[active].tolist(), begins[active].tolist(), strict=True):
+            since[user] = min(begin, since.get(user, begin))
+        return since
+
     def take(self, chosen: Integers) -> Enrolments:
         """The enrolments at these positions."""
         return Enrolments(*(column[chosen] for column in vars(self).values()))

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from moodlemlbackend.server.pages.site.request_context import RequestContext
 
 UNDO = "undo"
+SNOOZES = (1, 3, 7, 14, 30)
+"""For how many days one can snooze with a click."""
+
 ACTIONS = {
     "contacted": follow_ups.CONTACTED, "resolved": follow_ups.RESOLVED, "reopened": follow_ups.REOPENED,
     "snooze": follow_ups.SNOOZED, "note": follow_ups.NOTE,
@@ -70,9 +73,8 @@ def chosen_students(access: CourseAccess, userids: Sequence[int], most: int) -> 
 def known_of(ctx: RequestContext, access: CourseAccess, students: Sequence[Student]) -> dict[int, Known]:
     """What the course's first model says of students now."""
     modelid = access.models[0].id if access.models else None
-    samples = {student.userid: student.enrolments for student in students}
     with ctx.workspace.store.read() as connection:
-        return follow_up.known_now(connection, access.contextid, modelid, samples)
+        return follow_up.known_now(connection, access.contextid, modelid, students)
 
 
 def batch_of(form: PageForm) -> str:
@@ -90,7 +92,8 @@ def back_to(back: str, courseid: int, **fields: str) -> str:
     if not (own and int(own[1]) == courseid and query.isascii() and query.isprintable()):
         path, query = f"/courses/{courseid}", ""
     kept = [(name, value) for name, value in parse_qsl(query.partition("#")[0]) if name not in ("done", "batch")]
-    return f"{path}?{urlencode([*kept, *fields.items()])}"
+    given = urlencode([*kept, *fields.items()])
+    return f"{path}?{given}" if given else path
 
 
 def _note(text: str) -> str:

@@ -10,12 +10,9 @@ from fastapi.responses import Response
 
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import choices, follow_ups, risks
-from moodlemlbackend.analytics.features import definitions
-from moodlemlbackend.analytics.features.targets.target import PREDICTION_MIN_SCORE
 from moodlemlbackend.analytics.site.names import format_name
-from moodlemlbackend.analytics.site.people import describe
 from moodlemlbackend.analytics.students.alerts import days_between
-from moodlemlbackend.analytics.students.bands import Band
+from moodlemlbackend.analytics.students.bands import Band, minimum_score
 from moodlemlbackend.analytics.students.course_facts import read_course_facts
 from moodlemlbackend.analytics.students.first_prediction import first_prediction
 from moodlemlbackend.analytics.students.overview import band_history, current_bands
@@ -24,6 +21,7 @@ from moodlemlbackend.analytics.students.weekly_activity import earlier_shares, r
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.pages.course_charts import risk_scale, spark_line, weekly_chart
+from moodlemlbackend.server.pages.site.acting import SNOOZES, back_to
 from moodlemlbackend.server.pages.site.course_access import open_course
 from moodlemlbackend.server.pages.site.course_reasons import first_reasons
 from moodlemlbackend.server.pages.site.forms import FIELD
@@ -49,8 +47,6 @@ _HIDDEN_AT_FIRST = frozenset({"groups"})
 
 ROWS, REASONS, ACTIVITY, WEEKS = "rows", "reasons", "activity", "weeks"
 """Parts of the page that follow by themselves; and, without a script, the page with activity by week."""
-
-SNOOZE_DAYS = (1, 3, 7, 14, 30)
 
 
 @dataclass(frozen=True)
@@ -138,7 +134,7 @@ def index(ctx: RequestContext, query: CourseQuery) -> Page:
         "activity": _known_activity(ctx, table.access, read=query.part == WEEKS),
         "first": None if table.model else _first(ctx, table.access),
         "groups": _groups(ctx, table.access, table.facts), "every_column": _offered(table.access), "field": FIELD,
-        "back": query.address(query.page), "snooze_days": SNOOZE_DAYS, "sorts": _sorts(table.access, query.roster.sort),
+        "back": query.address(query.page), "snooze_days": SNOOZES, "sorts": _sorts(table.access, query.roster.sort),
     }  # fmt: skip
     return Page("course.html", values, scripted=True)
 
@@ -160,36 +156,25 @@ def choose_columns(ctx: RequestContext, form: PageForm, courseid: int) -> Respon
         hidden.discard("grade")  # it was not offered
     with ctx.workspace.store.write() as connection:
         choices.write(connection, ctx.person.id, _CHOICE, " ".join(sorted(hidden)))
-    back = form.text("back")
-    own = f"/courses/{courseid}"
-    return go(back if back == own or back.startswith(f"{own}?") else own)
+    return go(back_to(form.text("back"), courseid))
 
 
 def read(ctx: RequestContext, query: CourseQuery) -> Roster:
     """Read all rows of a course."""
     access = open_course(ctx, query.courseid)
-    model = _model(access, query.model)
+    model = access.model(query.model)
     facts = _facts(ctx, access)
     by_sample: dict[int, list[risks.Risk]] = {}
     with ctx.workspace.store.read() as connection:
         if model is not None:
             by_sample = risks.in_context(connection, access.contextid, model.id)
         done = follow_ups.listed(connection, query.courseid)
-    minimum = definitions.target(model.target).minimum_score if model else PREDICTION_MIN_SCORE
+    minimum = minimum_score(model)
     rows = roster(
         access.course, facts, access.students.values(), by_sample, done, zone=ctx.site.zone, minimum_score=minimum,
         sees_grades=access.sees_grades, groups=_groups(ctx, access, facts),
     )  # fmt: skip
     return Roster(access, model, facts, rows, minimum)
-
-
-def _model(access: CourseAccess, modelid: int | None) -> AnalyticsModel | None:
-    if modelid is None:
-        return next(iter(access.models), None)
-    model = next((model for model in access.models if model.id == modelid), None)
-    if model is None:
-        raise RequestError(say("no insights there"), 404)
-    return model
 
 
 def _facts(ctx: RequestContext, access: CourseAccess) -> CourseFacts:
@@ -213,8 +198,7 @@ def _urgent(rows: Iterable[RosterRow]) -> int:
 
 def teachers(ctx: RequestContext, rows: Iterable[RosterRow]) -> dict[int, str]:
     """Who contacted the students of some rows, by user id."""
-    users = {row.standing.contact.userid for row in rows if row.standing.contact}
-    return {user: person.title for user, person in describe(ctx.site, "user", users).items()}
+    return ctx.names({row.standing.contact.userid for row in rows if row.standing.contact})
 
 
 def _offered(access: CourseAccess) -> list[str]:

@@ -58,9 +58,14 @@ class CourseAccess:
         """The course's context."""
         return self.course.context
 
-    def student_of(self, sampleid: int) -> Student | None:
-        """The student of an enrolment; None when the person may not see it."""
-        return next((student for student in self.students.values() if sampleid in student.enrolments), None)
+    def model(self, modelid: int | None) -> AnalyticsModel | None:
+        """The model of this id, or the first without one, None if there is none; RequestError of 404 for another."""
+        if modelid is None:
+            return next(iter(self.models), None)
+        model = next((model for model in self.models if model.id == modelid), None)
+        if model is None:
+            raise RequestError(say("no insights there"), 404)
+        return model
 
 
 def open_course(ctx: RequestContext, courseid: int) -> CourseAccess:

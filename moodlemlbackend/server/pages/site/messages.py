@@ -20,7 +20,7 @@ from moodlemlbackend.server.pages.site.responses import Page, go
 from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from fastapi.responses import Response
 
@@ -112,7 +112,7 @@ def index(ctx: RequestContext, courseid: int, batch: str, page: int, done: str) 
         found = stored.progress(
             connection, courseid, batch=batch, students=access.students.keys(), most=most + 1, offset=first
         )
-    teachers = _names(ctx, {progress.userid for progress in found})
+    teachers = ctx.names({progress.userid for progress in found})
     now = ctx.workspace.clock()
     sent = [Sent(access.students[one.studentid], teachers[one.userid], one, now) for one in found[:most]]
     own = [one for one in sent if one.progress.userid == ctx.person.id]
@@ -218,11 +218,6 @@ def _written(ctx: RequestContext, access: CourseAccess, students: Sequence[Stude
 def _sender(ctx: RequestContext, access: CourseAccess) -> Sender:
     described = describe(ctx.site, "user", [ctx.person.id]).get(ctx.person.id)
     return Sender(ctx.person.id, ctx.person.name, described.email if described else "", access.course.id, access.name)
-
-
-def _names(ctx: RequestContext, users: Collection[int]) -> dict[int, str]:
-    described = describe(ctx.site, "user", users)
-    return {user: described[user].title if user in described else say("person", id=user) for user in users}
 
 
 def _own_program(access: CourseAccess, draft: Draft, reached: Sequence[Written], batch: str) -> Page:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from moodlemlbackend.analytics.insights.capabilities import MANAGE_MODELS, Capabilities
 from moodlemlbackend.analytics.lifecycle.opening import open_workspace
 from moodlemlbackend.analytics.site import open_site
-from moodlemlbackend.analytics.site.people import languages, user_named, user_with_id
+from moodlemlbackend.analytics.site.people import describe, languages, user_named, user_with_id
 from moodlemlbackend.errors import BackendError, BusyError, NotTrainedError, RequestError, UsageError
 from moodlemlbackend.language import choose, current, language_of
 from moodlemlbackend.server import limits
@@ -26,7 +26,7 @@ from moodlemlbackend.server.pages.site.course_cache import CourseCache
 from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
@@ -68,6 +68,11 @@ class RequestContext:
     hidden_paths: HiddenPaths
     cache: CourseCache
     sender: MessageSender
+
+    def names(self, userids: Collection[int]) -> dict[int, str]:
+        """What users are called, by id; those who are gone by their number."""
+        described = describe(self.site, "user", userids)
+        return {user: described[user].title if user in described else say("person", id=user) for user in userids}
 
     def require_manager(self) -> None:
         """Raise RequestError of 403 unless the person may manage models."""

@@ -6,16 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from moodlemlbackend.analytics.db import follow_ups, predictions, risks
-from moodlemlbackend.analytics.features import definitions
-from moodlemlbackend.analytics.features.targets.target import PREDICTION_MIN_SCORE
 from moodlemlbackend.analytics.insights import listing
 from moodlemlbackend.analytics.insights.reasons import evidence_of, reasons_of
 from moodlemlbackend.analytics.site.coursework import COURSE_ITEM, course_work, grades_of, own_due_dates, submissions
-from moodlemlbackend.analytics.site.logs import last_accesses
-from moodlemlbackend.analytics.site.people import describe
 from moodlemlbackend.analytics.students import coursework
 from moodlemlbackend.analytics.students.alerts import days_between
-from moodlemlbackend.analytics.students.bands import Band, band_of
+from moodlemlbackend.analytics.students.bands import Band, band_of, minimum_score
+from moodlemlbackend.analytics.students.course_facts import read_last_access
 from moodlemlbackend.analytics.students.standing import State, flagged_since, standing_of
 from moodlemlbackend.analytics.students.timeline import FEWEST_STUDENTS, MOST_WEEKS, read_activity, weeks_of
 from moodlemlbackend.dataset.words import percent
@@ -23,6 +20,8 @@ from moodlemlbackend.errors import RequestError
 from moodlemlbackend.language.dates import Dates
 from moodlemlbackend.language.numbers import number
 from moodlemlbackend.server.pages.charts import bars
+from moodlemlbackend.server.pages.course_charts import spark_line
+from moodlemlbackend.server.pages.site.acting import SNOOZES
 from moodlemlbackend.server.pages.site.course_access import open_course
 from moodlemlbackend.server.pages.site.responses import Page
 from moodlemlbackend.server.pages.timeline_chart import NARROW, WIDE, Event, EventKind, timeline_chart
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from moodlemlbackend.server.pages.site.course_access import CourseAccess
     from moodlemlbackend.server.pages.site.request_context import RequestContext
 
-SNOOZE_DAYS = (3, 7, 14, 28)
 DONE = (*follow_ups.KINDS, "undone")
 SAME_POINTS = 0.5
 """Of 100, by which a probability may change without a word."""
@@ -132,16 +130,16 @@ def student(ctx: RequestContext, query: StudentQuery) -> Page:
     if shown is None:
         raise RequestError(say("no such student"), 404)
     dates, now = Dates(ctx.site.zone), ctx.workspace.clock()
-    model = _model(access, query.model)
+    model = access.model(query.model)
     with ctx.workspace.store.read() as connection:
         every = risks.in_context(connection, access.contextid, model.id) if model else {}
         done = follow_ups.listed(connection, query.course, [shown.userid]).get(shown.userid, [])
-    people = _names(ctx, done)
+    people = ctx.names({one.userid for one in done})
     risk = _risk(ctx, access, shown, model, every, dates) if model else None
     work, handed_in, grades = _work(ctx, access, shown, now)
     events = sorted([*handed_in, *_events(risk, grades, done, people)], key=lambda event: event.time)
     weeks = _weeks(ctx, access, shown, now)
-    standing = standing_of(done, now, flagged_since(_trend(shown, every), _minimum_score(model)))
+    standing = standing_of(done, now, flagged_since(shown.trend(every), minimum_score(model)))
     default = access.models[0].id if access.models else None
     values = {
         "access": access, "student": shown, "model": model, "risk": risk,
@@ -149,7 +147,7 @@ def student(ctx: RequestContext, query: StudentQuery) -> Page:
         "standing": _standing(done, standing, people, shown, ctx.site.zone, now), "state": standing.state.value,
         "done": query.done if query.done in DONE else "", "batch": query.batch,
         "seen": _last_seen(ctx, access, shown, now),
-        "snooze_days": SNOOZE_DAYS, "bars": bars, "unknown": _unknown(risk),
+        "snooze_days": SNOOZES, "bars": bars, "unknown": _unknown(risk),
         "charts": [timeline_chart(weeks, events, width) for width in (WIDE, NARROW)] if weeks else [],
         "rows": _rows(weeks, events),
         "quiet": not any(week.actions for week in weeks),
@@ -166,28 +164,15 @@ def student(ctx: RequestContext, query: StudentQuery) -> Page:
 # ---- the risk ----
 
 
-def _model(access: CourseAccess, modelid: int | None) -> AnalyticsModel | None:
-    if modelid is None:
-        return next(iter(access.models), None)
-    model = next((model for model in access.models if model.id == modelid), None)
-    if model is None:
-        raise RequestError(say("no insights there"), 404)
-    return model
-
-
-def _minimum_score(model: AnalyticsModel | None) -> float:
-    return definitions.target(model.target).minimum_score if model else PREDICTION_MIN_SCORE
-
-
 def _risk(
     ctx: RequestContext, access: CourseAccess, shown: Student, model: AnalyticsModel,
     every: Mapping[int, Sequence[Risk]], dates: Dates,
 ) -> RiskView | None:  # fmt: skip
     """What a model says of a student, by the enrolment that it predicted last; None if it never has."""
-    mine = _trend(shown, every)
+    mine = shown.trend(every)
     if not mine:
         return None
-    minimum = _minimum_score(model)
+    minimum = minimum_score(model)
     with ctx.workspace.store.read() as connection:
         insights = predictions.of_samples(connection, model.id, access.contextid, shown.enrolments)
     history = [
@@ -199,13 +184,7 @@ def _risk(
     if insight is not None:
         evidence = evidence_of(insight, ctx.site, ctx.workspace.clock(), ctx.cache.get)
         reasons = reasons_of(insight, evidence)
-    return RiskView(history, _change(mine, dates), _spark(mine), insight, reasons)
-
-
-def _trend(shown: Student, every: Mapping[int, Sequence[Risk]]) -> Sequence[Risk]:
-    """The risks of a student, the first range first, of the enrolment that was predicted last."""
-    of_student = [every[enrolment] for enrolment in shown.enrolments if every.get(enrolment)]
-    return max(of_student, key=lambda listed: listed[-1].created, default=())
+    return RiskView(history, _change(mine, dates), spark_line(mine, 100, 24) if len(mine) > 1 else "", insight, reasons)
 
 
 def _change(mine: Sequence[Risk], dates: Dates) -> str:
@@ -219,13 +198,6 @@ def _change(mine: Sequence[Risk], dates: Dates) -> str:
     return say("trend up", count=count, day=day) if points > 0 else say("trend down", count=count, day=day)
 
 
-def _spark(mine: Sequence[Risk]) -> str:
-    if len(mine) < 2:
-        return ""
-    step = 94 / (len(mine) - 1)
-    return " ".join(f"{round(3 + step * at, 1)},{round(21 - 18 * one.probability, 1)}" for at, one in enumerate(mine))
-
-
 def _unknown(risk: RiskView | None) -> list[str]:
     no_range = risk is not None and risk.now.risk.low is None
     return [say("unknown outside"), say("unknown why"), say("unknown help"), *([say("unknown course")] * no_range)]
@@ -235,8 +207,8 @@ def _neighbours(
     access: CourseAccess, shown: Student, every: Mapping[int, Sequence[Risk]], model: AnalyticsModel | None
 ) -> Neighbours:
     """The students at high risk before and after one; the first of them comes after one who is not."""
-    minimum = _minimum_score(model)
-    latest = {one.userid: trend[-1] for one in access.students.values() if (trend := _trend(one, every))}
+    minimum = minimum_score(model)
+    latest = {one.userid: trend[-1] for one in access.students.values() if (trend := one.trend(every))}
     high = [user for user, risk in latest.items() if band_of(risk, minimum) is Band.HIGH]
     high.sort(key=lambda user: (-latest[user].probability, user))
     at = high.index(shown.userid) if shown.userid in high else -1
@@ -246,12 +218,6 @@ def _neighbours(
 
 
 # ---- what teachers did ----
-
-
-def _names(ctx: RequestContext, done: Sequence[FollowUp]) -> dict[int, str]:
-    users = {one.userid for one in done}
-    described = describe(ctx.site, "user", users)
-    return {user: described[user].title if user in described else say("person", id=user) for user in users}
 
 
 def _standing(
@@ -293,11 +259,8 @@ def _done(one: FollowUp, people: Mapping[int, str], dates: Dates) -> Done:
 
 
 def _last_seen(ctx: RequestContext, access: CourseAccess, shown: Student, now: int) -> str:
-    def read() -> dict[int, int]:
-        table = last_accesses(ctx.site, [access.course.id]).get(access.course.id)
-        return {} if table is None else {int(user): int(time) for user, time in table.tolist()}
-
-    time = ctx.cache.get(("last accesses", access.course.id), read).get(shown.userid, 0)
+    course = access.course.id
+    time = ctx.cache.get(("last access", course), lambda: read_last_access(ctx.site, course)).get(shown.userid, 0)
     return say("student seen", when=_when(time, ctx.site.zone, now)) if time else say("student never seen")
 
 
