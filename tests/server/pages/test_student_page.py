@@ -296,12 +296,12 @@ def test_without_logs_a_model_or_a_start(settings, courseid):
 def test_what_is_read_of_the_course_is_read_once(settings, courseid, monkeypatch):
     read = []
     module = "moodlemlbackend.server.pages.site.student"
-    for name in ("read_activity", "course_work", "last_accesses"):
+    for name in ("read_activity", "course_work", "read_last_access"):
         real = getattr(__import__(module, fromlist=[name]), name)
         monkeypatch.setattr(f"{module}.{name}", lambda *given, real=real, name=name: read.append(name) or real(*given))
     users = sorted(opened(settings, "ana", courseid).students)[:3]
     ask(settings, "ana", lambda ctx: [student(ctx, StudentQuery(courseid, user)) for user in users])
-    assert sorted(read) == ["course_work", "last_accesses", "read_activity"]
+    assert sorted(read) == ["course_work", "read_activity", "read_last_access"]
 
 
 # ---- in a browser ----

@@ -11,7 +11,6 @@ from fastapi.responses import Response
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import choices, follow_ups, risks
 from moodlemlbackend.analytics.site.names import format_name
-from moodlemlbackend.analytics.students.alerts import days_between
 from moodlemlbackend.analytics.students.bands import Band, minimum_score
 from moodlemlbackend.analytics.students.course_facts import read_course_facts
 from moodlemlbackend.analytics.students.first_prediction import first_prediction
@@ -25,6 +24,7 @@ from moodlemlbackend.server.pages.site.acting import SNOOZES, back_to
 from moodlemlbackend.server.pages.site.course_access import open_course
 from moodlemlbackend.server.pages.site.course_reasons import first_reasons
 from moodlemlbackend.server.pages.site.forms import FIELD
+from moodlemlbackend.server.pages.site.in_words import ago, alert_in_words
 from moodlemlbackend.server.pages.site.responses import Page, go
 from moodlemlbackend.server.texts import say
 
@@ -122,8 +122,8 @@ def index(ctx: RequestContext, query: CourseQuery) -> Page:
         "course": table.access, "query": query, "rows": shown, "number": len(rows), "names": teachers(ctx, shown),
         "more": query.page + 1 if len(rows) > first + len(shown) else 0, "columns": columns,
         "risk_scale": risk_scale, "spark_line": spark_line, "now": table.facts.now,
-        "activity_name": lambda activity: format_name(activity.name, ctx.site.language),
-        "days_between": lambda then, now: days_between(then, now, ctx.site.zone),
+        "alert_in_words": lambda alert: alert_in_words(alert, ctx.site.language),
+        "ago": lambda time: ago(time, table.facts.now, ctx.site.zone),
         "why": why or {}, "pending": why is None,
     }  # fmt: skip
     if query.part == ROWS:

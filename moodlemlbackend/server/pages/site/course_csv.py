@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import Response
 
-from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.students.roster import chosen
 from moodlemlbackend.server.pages.rendering import HEADERS
 from moodlemlbackend.server.pages.site.course import COLUMNS, read, teachers
+from moodlemlbackend.server.pages.site.in_words import alert_in_words
 from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
-    from moodlemlbackend.analytics.students.alerts import Alert
     from moodlemlbackend.analytics.students.roster import RosterRow
     from moodlemlbackend.server.pages.site.course import CourseQuery
     from moodlemlbackend.server.pages.site.request_context import RequestContext
@@ -55,7 +54,7 @@ def _cells(ctx: RequestContext, column: str, row: RosterRow, names: dict[int, st
         "risk": [say(f"band {row.band.value}"), *map(_share, (
             (risk.probability, risk.low, risk.high) if risk else (None, None, None)))],
         "trend": [_share(row.change)],
-        "alerts": ["; ".join(_alert(ctx, alert) for alert in row.alerts)],
+        "alerts": ["; ".join(alert_in_words(alert, ctx.site.language) for alert in row.alerts)],
         "access": [_day(ctx, row.last_access)],
         "work": [row.done, row.due],
         "grade": [_share(row.grade)],
@@ -78,14 +77,3 @@ def _harmless(cell: str) -> str:
     """A text that no program for tables takes for a formula."""
     number = cell.removeprefix("-").replace(".", "", 1).isdecimal()
     return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") and not number else cell
-
-
-def _alert(ctx: RequestContext, alert: Alert) -> str:
-    """An alert in words."""
-    kind = alert.kind.value
-    if kind != "due":
-        return say(f"alert {kind}", count=alert.days)
-    day = "today" if alert.today else "tomorrow"
-    if len(alert.activities) == 1:
-        return say(f"alert due named {day}", name=format_name(alert.activities[0].name, ctx.site.language))
-    return say(f"alert due {day}", count=len(alert.activities))

@@ -10,7 +10,6 @@ from moodlemlbackend.analytics.insights import listing
 from moodlemlbackend.analytics.insights.reasons import evidence_of, reasons_of
 from moodlemlbackend.analytics.site.coursework import COURSE_ITEM, course_work, grades_of, own_due_dates, submissions
 from moodlemlbackend.analytics.students import coursework
-from moodlemlbackend.analytics.students.alerts import days_between
 from moodlemlbackend.analytics.students.bands import Band, band_of, minimum_score
 from moodlemlbackend.analytics.students.course_facts import read_last_access
 from moodlemlbackend.analytics.students.standing import State, flagged_since, standing_of
@@ -19,10 +18,12 @@ from moodlemlbackend.dataset.words import percent
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.language.dates import Dates
 from moodlemlbackend.language.numbers import number
+from moodlemlbackend.server import limits
 from moodlemlbackend.server.pages.charts import bars
 from moodlemlbackend.server.pages.course_charts import spark_line
 from moodlemlbackend.server.pages.site.acting import SNOOZES
 from moodlemlbackend.server.pages.site.course_access import open_course
+from moodlemlbackend.server.pages.site.in_words import ago
 from moodlemlbackend.server.pages.site.responses import Page
 from moodlemlbackend.server.pages.timeline_chart import NARROW, WIDE, Event, EventKind, timeline_chart
 from moodlemlbackend.server.texts import say
@@ -151,7 +152,7 @@ def student(ctx: RequestContext, query: StudentQuery) -> Page:
         "charts": [timeline_chart(weeks, events, width) for width in (WIDE, NARROW)] if weeks else [],
         "rows": _rows(weeks, events),
         "quiet": not any(week.actions for week in weeks),
-        "few": FEWEST_STUDENTS, "most_weeks": MOST_WEEKS,
+        "few": FEWEST_STUDENTS, "most_weeks": MOST_WEEKS, "limits": limits,
         "begun": 0 < access.course.start <= now, "has_middle": any(week.middle for week in weeks),
         "work": [*reversed(work)], "figures": coursework.figures(work), "grade_in_words": grade_in_words,
         "course_grade": next((grade for grade in grades if grade.itemtype == COURSE_ITEM), None),
@@ -229,9 +230,9 @@ def _standing(
     if acted is None:
         if not done:
             return say("standing open", name=name)
-        when = _when(done[-1].timecreated, zone, now)
+        when = ago(done[-1].timecreated, now, zone)
         return say("standing noted", when=when, person=people[done[-1].userid], name=name)
-    when, person = _when(acted.timecreated, zone, now), people[acted.userid]
+    when, person = ago(acted.timecreated, now, zone), people[acted.userid]
     if standing.again:
         return say("standing again", when=when, person=person)
     if standing.state is State.SNOOZED:
@@ -241,14 +242,6 @@ def _standing(
     if standing.state is State.OPEN:
         return say("standing reopened", when=when, person=person)
     return say(f"standing {standing.state.value}", when=when, person=person)
-
-
-def _when(time: int, zone: tzinfo, now: int) -> str:
-    """How many days ago something was, by the days of the calendar."""
-    days = days_between(time, now, zone)
-    if days < 1:
-        return say("access today")
-    return say("access yesterday") if days == 1 else say("access days", count=days)
 
 
 def _done(one: FollowUp, people: Mapping[int, str], dates: Dates) -> Done:
@@ -261,7 +254,7 @@ def _done(one: FollowUp, people: Mapping[int, str], dates: Dates) -> Done:
 def _last_seen(ctx: RequestContext, access: CourseAccess, shown: Student, now: int) -> str:
     course = access.course.id
     time = ctx.cache.get(("last access", course), lambda: read_last_access(ctx.site, course)).get(shown.userid, 0)
-    return say("student seen", when=_when(time, ctx.site.zone, now)) if time else say("student never seen")
+    return say("student seen", when=ago(time, now, ctx.site.zone)) if time else say("student never seen")
 
 
 # ---- what the student did ----
