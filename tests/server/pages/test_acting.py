@@ -13,7 +13,21 @@ import pytest
 
 from fixtures.mail_server import Inbox, smtp_server
 from fixtures.moodle_services import TOKEN, moodle_services
-from fixtures.pages import HOSTILE, PASSWORD, confirm, pages, post, reader, store, token, told
+from fixtures.pages import (
+    HOSTILE,
+    axe,
+    confirm,
+    log_in,
+    log_out,
+    pages,
+    post,
+    reader,
+    show,
+    store,
+    token,
+    told,
+    violations,
+)
 from fixtures.paths import posix
 from moodlemlbackend.server import limits
 
@@ -415,7 +429,95 @@ def test_script_in_a_template_is_text(ana, course):
 
 
 def test_the_password_is_asked_for(server, course):
-    assert PASSWORD
-    client = server.client(None) if hasattr(server, "anonymous") else reader(server, "nobody")
+    client = reader(server, "nobody")
     for path in ("message?student=1", "messages", "templates"):
         assert client.get(f"{course.path}/{path}").status_code == 401
+
+
+# ---- in a browser ----
+
+
+@pytest.fixture
+def window(browser):
+    yield browser
+    log_out(browser)
+
+
+def until(condition):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(None, 20).until(lambda _: condition())
+
+
+def press_button(window, selector, gone=True):
+    button = window.find_element("css selector", selector)
+    window.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+    button.click()
+    if gone:
+        from selenium.webdriver.support.expected_conditions import staleness_of
+
+        until(lambda: staleness_of(button)(window))
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, False), (390, True)])
+def test_every_page_fits_and_axe_finds_nothing(server, ana, window, course, moodle, width, dark):
+    several = course.students[:4]
+    moodle.blocked = {several[1]}
+    save(ana, course)
+    log_in(window, "ana")
+    show(window, width, dark=dark)
+    script = axe()
+
+    def look(name):
+        assert window.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["width"] <= width, name
+        assert not violations(window, script), name
+
+    chosen = "&".join(f"student={student}" for student in several)
+    window.get(f"{server.url}{course.path}/message?{chosen}&template=missing")
+    look("compose")
+    press_button(window, "button[value=preview]")
+    look("preview")
+    press_button(window, "button[value=send]")
+    look("result")
+    assert "3 messages have been sent." in window.find_element("css selector", "[role=status]").text
+    window.get(f"{server.url}{course.path}/message?{chosen}")
+    window.find_element("css selector", "input[value=own]").click()
+    press_button(window, "button[value=preview]")
+    press_button(window, "button[value=send]")
+    look("own")
+    for page in ("messages", "templates", "templates?template=unseen"):
+        window.get(f"{server.url}{course.path}/{page}")
+        look(page)
+
+
+def test_the_most_urgent_get_a_message_in_a_few_steps_without_a_script(server, ana, window, course, moodle):
+    """Open the course, those at high risk whom nobody has contacted, three of them, message, preview, send."""
+    show(window, 1280, dark=False)
+    window.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    log_in(window, "ana")
+    window.get(server.url + course.path)
+    press_button(window, ".urgent a.button")
+    boxes = window.find_elements("css selector", "input[name=student]")[:3]
+    wanted = [int(box.get_attribute("value")) for box in boxes]
+    for box in boxes:
+        box.click()
+    press_button(window, f"button[formaction='{course.path}/write']")
+    press_button(window, "button[value=preview]")
+    press_button(window, "button[value=send]")
+    assert "3 messages have been sent." in window.find_element("css selector", "[role=status]").text
+    assert sorted(moodle.texts()) == sorted(wanted)
+    assert sorted(row[0] for row in done(server, "studentid")) == sorted(wanted)
+
+
+def test_what_was_done_is_undone_from_the_notice(server, ana, window, course):
+    show(window, 1280, dark=False)
+    log_in(window, "ana")
+    window.get(f"{server.url}{course.path}?sort=name")
+    for box in window.find_elements("css selector", "input[name=student]")[:2]:
+        box.click()
+    press_button(window, "button[name=action][value=resolved]")
+    assert "sort=name" in window.current_url
+    assert len(done(server, "id")) == 2
+    press_button(window, "[role=status] button[value=undo]")
+    assert done(server, "id") == []
+    assert "Undone." in window.find_element("css selector", "[role=status]").text

@@ -68,8 +68,8 @@ _ = catalogue  # a fixture
 DROPOUT = r"\core_course\analytics\target\course_dropout"
 QUARTERS = r"\core\analytics\time_splitting\quarters"
 SINGLE_RANGE = r"\core\analytics\time_splitting\single_range"
-PARTS = ("course-activity.html", "course-reasons.html", "course-rows.html")
-"""Templates of what a script adds to a page."""
+PARTS = {"course-rows.html", "course-reasons.html", "course-activity.html"}
+"""Of a page that follow by themselves."""
 ATTRIBUTES = {"aria-label", "alt", "title", "placeholder", "data-name"}
 RATINGS = {"precision": 0.5, "in_time": 0.5, "mcc": 0.5, "auc": 0.5, "brier": 0.1, "promised": 1.5, "real": 2}
 BACKTEST = {
