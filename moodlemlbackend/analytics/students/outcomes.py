@@ -33,7 +33,7 @@ SECONDS = DAYS * 86_400
 
 CAUTION = (
     "This is not an experiment: teachers choose whom they contact, so the two groups differ in more than the contact. "
-    "The figures show what happened, not what the contact caused."
+    "The figures show what happened, not what contact caused."
 )
 
 
