@@ -147,7 +147,7 @@ def put(
     """
     with workspace.store.lock(f"messages {sender.courseid}") as held, workspace.store.write() as connection:
         if not held:
-            raise BusyError("Other messages to this course are being written down; send yours again.")
+            raise BusyError("Other messages to this course are being saved right now; send yours again.")
         if follow_ups.exists(connection, batch):
             return False
         texts = {message.to.userid: message.text for message in written}
