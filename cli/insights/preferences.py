@@ -34,11 +34,11 @@ def _quiet_hours(_ctx: click.Context, _param: click.Parameter, text: str | None)
     click.option("--webhook/--no-webhook", default=None, help="Post to the webhook."),
     click.option(
         "--digest", type=click.Choice((AS_SITE, "off", "daily", "weekly")),
-        help="How often the user gets e-mail; off sends one for each model and course, site is the site's setting.",
+        help="How often the user gets e-mail; off sends one for each model and course, site means the site's setting.",
     ),
     click.option(
         "--quiet-hours", metavar="HOURS", callback=_quiet_hours,
-        help="Hours in which the user gets no e-mail, such as 20:00-07:00, or none; site is the site's setting.",
+        help="Hours in which the user gets no e-mail, such as 20:00-07:00, or none; site means the site's setting.",
     ),
     store=True, examples=EXAMPLES,
 )  # fmt: skip

@@ -26,7 +26,7 @@ COLUMNS = ("ID", "Student", "Risk", "Probability", "State", "Last contact (UTC)"
 @make(
     "list",
     click.argument("course", metavar="COURSE", type=click.IntRange(1)),
-    click.option("--model", metavar="MODEL", type=MODEL_NAME, help="Risk by this model instead of the course's first."),
+    click.option("--model", metavar="MODEL", type=MODEL_NAME, help="Show the risk from this model."),
     site=True, store=True, tables=True, examples=EXAMPLES,
 )  # fmt: skip
 def command(session: Session, course: int, model: str | None) -> Answer:

@@ -28,7 +28,8 @@ COLUMNS = (
 def command(session: Session, course: int | None) -> Answer:
     """Compare students at high risk who were contacted with those who were not.
 
-    Shows the risk one range later and who was active in the course within 7 days. This is not an experiment.
+    Shows their risk at the next prediction, and how many were active in the course within 7 days. This is not an
+    experiment.
     """
     from moodlemlbackend.analytics.students.outcomes import CAUTION, outcomes
     from moodlemlbackend.errors import UsageError

@@ -158,7 +158,7 @@ def _connect(stack: ExitStack, address: str, files: str) -> Cluster:
     try:
         client = stack.enter_context(distributed.Client(address, set_as_default=False))  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError) as error:
-        reason = "is no address of a scheduler" if isinstance(error, ValueError) else "does not answer"
+        reason = "is not the address of a scheduler" if isinstance(error, ValueError) else "does not answer"
         raise ClusterError(
             f"The scheduler {address} {reason}; check the address, that the scheduler runs, and with tls:// Dask's "
             "certificates."
@@ -242,7 +242,7 @@ def _use_blas_threads(number: int) -> None:
 
 
 def _lacking(who: str, package: str) -> str:
-    return f"{who} lacks the package {package}; install the same as on this machine there, with the extra cluster."
+    return f"{who} lacks the package {package}; install what this machine has there as well, with the extra cluster."
 
 
 def _other_version(who: str, there: str, here: str = __version__) -> str:

@@ -187,13 +187,14 @@ SETTINGS = {
         AnalyticsSetting(
             "digest",
             "off, daily or weekly",
-            "how often a person gets e-mail, with everything new in one; off sends one for each model and course",
+            "how often a person gets e-mail, with everything new in it; off sends an e-mail at once for each model and "
+            "course",
             partial(parse_matching, "|".join(DIGESTS)),
         ),
         AnalyticsSetting(
             "digest_hour",
             "a whole number from 0 to 23",
-            "hour from which the e-mail of a day or week is sent, in the reader's time zone",
+            "hour from which the daily or weekly e-mail is sent, in the recipient's time zone",
             partial(parse_whole, least=0, most=23),
         ),
         AnalyticsSetting(
@@ -205,13 +206,13 @@ SETTINGS = {
         AnalyticsSetting(
             "quiet_hours",
             "two times such as 20:00-07:00, or none",
-            "hours in which no e-mail is sent, in the reader's time zone",
+            "hours in which no e-mail is sent, in the recipient's time zone",
             parse_quiet_hours,
         ),
         AnalyticsSetting(
             "mails_a_week",
             "a whole number from 0 to 1000",
-            "most e-mails a person gets in 7 days; what is new after that waits for the next one; 0 sets no limit",
+            "most e-mails a person gets in 7 days; anything new after that waits for the next e-mail; 0 sets no limit",
             partial(parse_whole, least=0, most=1000),
         ),
         AnalyticsSetting("smtp_host", "a host name", "mail server; without one, no e-mail is sent", parse_printable),
@@ -237,8 +238,7 @@ SETTINGS = {
         AnalyticsSetting(
             "moodle_token",
             "a text",
-            "token of a Moodle web service, with which teachers' messages to students are sent through Moodle; wwwroot "
-            "must be set too",
+            "token of the Moodle web service that sends teachers' messages to students; wwwroot must be set, too",
             parse_printable,
             secret=True,
         ),

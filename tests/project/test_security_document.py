@@ -1,4 +1,4 @@
-"""SECURITY.md names for each threat what holds it, and a test that exists and is not skipped everywhere."""
+"""SECURITY.md names for each threat what prevents it, and a test that exists and is not skipped everywhere."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ THREATS = (
     "A teacher",
     "Another site on the same server",
     "A model or package that is imported",
-    "A neighbour on NFS or another shared directory",
-    "A hostile LMS, or somebody who poses as it",
+    "A neighbour on NFS, another shared directory or a cluster",
+    "A hostile LMS, or somebody who pretends to be one",
     "What we install and publish",
 )
 
@@ -26,7 +26,7 @@ THREATS = (
 @pytest.mark.parametrize("line", ROWS)
 def test_a_row_names_a_test(line):
     found = ROW.match(line)
-    assert found, "what could happen | what holds it | `file::test`"
+    assert found, "what could happen | what prevents it | `file::test`"
     _, _, file, name = found.groups()
     tree = ast.parse((ROOT / "tests" / file).read_text("utf-8"))
     (test,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name)

@@ -22,7 +22,12 @@ from moodlemlbackend.analytics.features.indicators.community_of_inquiry import (
     Footprints,
     potential_levels,
 )
-from moodlemlbackend.analytics.features.indicators.indicator import LEAST_CLASSMATES, Compared, OwnCounts, events_of
+from moodlemlbackend.analytics.features.indicators.indicator import (
+    LEAST_CLASSMATES,
+    ComparedCount,
+    OwnCounts,
+    events_of,
+)
 from moodlemlbackend.analytics.features.ranges import Ranges
 from moodlemlbackend.analytics.features.rounding import php_round
 from moodlemlbackend.analytics.site.logs import COURSE_LEVEL, READ, WRITE, oldest_log
@@ -63,10 +68,10 @@ class OfType:
 
     module: str
     due: int
-    opened: Compared
+    opened: ComparedCount
     opened_earlier: int
     opened_later: int
-    wrote: Compared
+    wrote: ComparedCount
     wrote_earlier: int
     wrote_later: int
     last_wrote: int
@@ -142,22 +147,22 @@ class CourseEvidence:
         value = float(self.values[indicator][self._index[userid]])
         return None if np.isnan(value) else value
 
-    def count(self, name: str, userid: int) -> Compared:
+    def count(self, name: str, userid: int) -> ComparedCount:
         """A count of a student beside the middle half of the others."""
         at = self._index[userid]
         own = int(self.counts[name][at])
         others = self._others(name, own, at)
         if len(others) < LEAST_CLASSMATES:
-            return Compared(own)
+            return ComparedCount(own)
         low, high = (int(others[-(-len(others) * quarter // 4) - 1]) for quarter in (1, 3))
-        return Compared(own, low, high)
+        return ComparedCount(own, low, high)
 
     def of_type(self, module: str, userid: int) -> OfType | None:
         """What a student did in the activities of a type; None where that is not known."""
         if not self.logged or module in self.hidden or userid not in self._index:
             return None
         if not self.due.get(module):
-            return OfType(module, 0, Compared(0), 0, 0, Compared(0), 0, 0, 0, wrote_since=False)
+            return OfType(module, 0, ComparedCount(0), 0, 0, ComparedCount(0), 0, 0, 0, wrote_since=False)
         at = self._index[userid]
 
         def number(name: str) -> int:

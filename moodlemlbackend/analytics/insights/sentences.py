@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from moodlemlbackend.analytics.features.evidence import CourseEvidence, OfType
-    from moodlemlbackend.analytics.features.indicators.indicator import Compared
+    from moodlemlbackend.analytics.features.indicators.indicator import ComparedCount
 
 _CORE = "\\core\\analytics\\indicator\\"
 _COURSE = "\\core_course\\analytics\\indicator\\"
@@ -143,7 +143,7 @@ def _submissions(did: OfType, evidence: CourseEvidence) -> str:
     return say("no submission", count=did.due)
 
 
-def _done(name: str, did: OfType, done: Compared, evidence: CourseEvidence, userid: int) -> str:
+def _done(name: str, did: OfType, done: ComparedCount, evidence: CourseEvidence, userid: int) -> str:
     variant = did.module if known(f"due {did.module}") else "other"
     things = say(f"due {variant}", count=did.due, module=did.module)
     fact = say(name, did.module, done=number(done.own), things=things)
@@ -158,7 +158,7 @@ def _done(name: str, did: OfType, done: Compared, evidence: CourseEvidence, user
     return _compared(fact, f"{name} classmates", done, did.module)
 
 
-def _compared(fact: str, name: str, count: Compared, variant: str = "") -> str:
+def _compared(fact: str, name: str, count: ComparedCount, variant: str = "") -> str:
     """A fact with the course's middle half, where there is one."""
     if count.low is None or count.high is None:
         return fact

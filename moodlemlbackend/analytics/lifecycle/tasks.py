@@ -57,7 +57,7 @@ class TaskSummary:
     task: str
     results: list[RunResult] = field(default_factory=list)
     delivered: Delivered | None = None
-    messages: messages.Delivered | None = None
+    messages: messages.SentMessages | None = None
     info: list[str] = field(default_factory=list)
     removed: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0

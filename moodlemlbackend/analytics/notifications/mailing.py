@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 DIGEST, QUIET_HOURS = "digest", "quiet_hours"
 """Names of what a person may choose."""
 
-PAST = "What it was about has been dealt with, has changed, or is no longer for its recipient to see."
+PAST = "The insight has been dealt with or has changed, or the recipient may no longer see it."
 
 _LOOKED_BACK_SECONDS = 9 * 86_400
 _USERS_AT_ONCE = 200

@@ -60,7 +60,7 @@ _OWN_DATES = {
 """Table, its column of the instance and that of the date, where users and groups have dates of their own."""
 
 
-class Work(NamedTuple):
+class CourseWork(NamedTuple):
     """Something to hand in: an activity of a type that shows whether a student has.
 
     ``due`` is a Unix time, 0 without one; ``restricted`` whether the activity is for some people only.
@@ -91,7 +91,7 @@ class Grade(NamedTuple):
     time: int
 
 
-def course_work(site: Site, course: int) -> list[Work]:
+def course_work(site: Site, course: int) -> list[CourseWork]:
     """What is to be handed in in a course, in the order in which it is due; what is hidden is left out."""
     has = site.database.schema.has
     present = [name for name in _HANDED_IN if name in site.modules and (name != "workshop" or has(_RARE))]
@@ -104,7 +104,9 @@ def course_work(site: Site, course: int) -> list[Work]:
     ]
     rows = site.database.rows(" UNION ALL ".join(parts), course=course) if parts else []
     work = [
-        Work(module, instance, cmid, format_name(str(name or ""), site.language), due or 0, _restricted(availability))
+        CourseWork(
+            module, instance, cmid, format_name(str(name or ""), site.language), due or 0, _restricted(availability)
+        )
         for module, instance, cmid, name, due, availability in rows
     ]
     return sorted(work, key=lambda one: (one.due == 0, one.due, one.cmid))
@@ -115,7 +117,7 @@ def _restricted(availability: str | None) -> bool:
     return any(f'"type":"{kind}"' in "".join((availability or "").split()) for kind in ("group", "grouping", "profile"))
 
 
-def own_due_dates(site: Site, userid: int, work: Sequence[Work]) -> dict[tuple[str, int], int]:
+def own_due_dates(site: Site, userid: int, work: Sequence[CourseWork]) -> dict[tuple[str, int], int]:
     """When a user's work is due, where that is not for everybody so: a Unix time, 0 for never; by type and instance.
 
     A date for the user counts before those for groups, of which the latest does; an extension may only be later.
@@ -139,7 +141,7 @@ def own_due_dates(site: Site, userid: int, work: Sequence[Work]) -> dict[tuple[s
     return dates
 
 
-def _extensions(site: Site, userid: int, work: Sequence[Work]) -> dict[tuple[str, int], int]:
+def _extensions(site: Site, userid: int, work: Sequence[CourseWork]) -> dict[tuple[str, int], int]:
     rows = site.database.rows(
         "SELECT assignment, MAX(extensionduedate) FROM {assign_user_flags} "
         "WHERE userid = :user AND extensionduedate > 0 AND assignment IN :instances GROUP BY assignment",
@@ -149,7 +151,7 @@ def _extensions(site: Site, userid: int, work: Sequence[Work]) -> dict[tuple[str
     return {("assign", instance): int(until) for instance, until in rows}
 
 
-def submissions(site: Site, userid: int, work: Sequence[Work]) -> dict[tuple[str, int], int]:
+def submissions(site: Site, userid: int, work: Sequence[CourseWork]) -> dict[tuple[str, int], int]:
     """When a user handed in work, a Unix time, 0 when not known; by type and instance."""
     times: dict[tuple[str, int], int] = {}
     for module, query in _HANDED_IN.items():

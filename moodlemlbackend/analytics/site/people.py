@@ -44,7 +44,7 @@ class Named(NamedTuple):
     email: str
 
 
-class Profile(NamedTuple):
+class UserProfile(NamedTuple):
     """A user's names and address; ``wants_email`` tells whether Moodle may send e-mail there."""
 
     id: int
@@ -111,10 +111,10 @@ def named_users(site: Site, userids: Collection[int]) -> dict[int, Named]:
     }
 
 
-def profiles(site: Site, userids: Iterable[int]) -> list[Profile]:
+def profiles(site: Site, userids: Iterable[int]) -> list[UserProfile]:
     """Those of these users who can log in."""
     return [
-        Profile(user, first or "", last or "", email or "", not stopped)
+        UserProfile(user, first or "", last or "", email or "", not stopped)
         for user, first, last, email, stopped in _rows(site, f"{_ADDRESSED} AND {_CAN_LOG_IN}", userids)
     ]
 

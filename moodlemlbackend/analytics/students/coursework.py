@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from moodlemlbackend.analytics.site.coursework import Grade, Work
+    from moodlemlbackend.analytics.site.coursework import CourseWork, Grade
 
 SOON_SECONDS = 7 * 86_400
 """How long before its date work is due soon."""
@@ -36,7 +36,7 @@ class StudentWork:
     that is not known, and None when nothing was. ``grade`` is None without one, and for readers who may not see it.
     """
 
-    work: Work
+    work: CourseWork
     due: int
     state: WorkState
     handed_in: int | None
@@ -53,7 +53,11 @@ class Figures(NamedTuple):
 
 
 def work_of(
-    work: Sequence[Work], own_dates: Mapping[Key, int], handed_in: Mapping[Key, int], grades: Sequence[Grade], now: int
+    work: Sequence[CourseWork],
+    own_dates: Mapping[Key, int],
+    handed_in: Mapping[Key, int],
+    grades: Sequence[Grade],
+    now: int,
 ) -> list[StudentWork]:
     """What was due until now or is due soon, by date.
 

@@ -65,7 +65,7 @@ class Sender:
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenMessage:
     """A message to one student as it will be sent; ``text`` is what the teacher wrote, filled in.
 
     ``due`` says whether the student has anything to do that is due.
@@ -83,7 +83,7 @@ class Written:
 
 
 @dataclass
-class Delivered:
+class SentMessages:
     """What came of the messages that were due; ``given_up`` includes those whose fate nobody knows."""
 
     sent: int = 0
@@ -123,20 +123,20 @@ def due_by_student(site: Site, courseid: int, students: Sequence[int], now: int)
     return by_student
 
 
-def write(sender: Sender, student: Student, subject: str, text: str, due: Sequence[str]) -> Written:
+def write(sender: Sender, student: Student, subject: str, text: str, due: Sequence[str]) -> WrittenMessage:
     """Fill in what a teacher has written, for one student."""
     values = {
         NAME: one_line(student.first_name) or one_line(student.name), COURSE: one_line(sender.course),
         DUE: "\n".join(due), TEACHER: one_line(sender.name),
     }  # fmt: skip
     in_subject = {**values, DUE: ", ".join(due)}
-    return Written(student, one_line(fill(one_line(subject), in_subject)), fill(lines(text), values), bool(due))
+    return WrittenMessage(student, one_line(fill(one_line(subject), in_subject)), fill(lines(text), values), bool(due))
 
 
 def put(
     workspace: Workspace,
     sender: Sender,
-    written: Sequence[Written],
+    written: Sequence[WrittenMessage],
     known: Mapping[int, Known],
     way: str,
     batch: str,
@@ -147,7 +147,7 @@ def put(
     """
     with workspace.store.lock(f"messages {sender.courseid}") as held, workspace.store.write() as connection:
         if not held:
-            raise BusyError("Other messages to this course are being written down; send yours again.")
+            raise BusyError("Other messages to this course are being saved right now; send yours again.")
         if follow_ups.exists(connection, batch):
             return False
         texts = {message.to.userid: message.text for message in written}
@@ -170,12 +170,12 @@ def put(
     return True
 
 
-def deliver(workspace: Workspace, batch: str = "", stopping: Callable[[], bool] = bool) -> Delivered:
+def deliver(workspace: Workspace, batch: str = "", stopping: Callable[[], bool] = bool) -> SentMessages:
     """Send what is due, or what is due of a batch; several processes may do that at once.
 
     It ends early when ``stopping`` says so.
     """
-    result, unreachable, after = Delivered(), set[str](), 0
+    result, unreachable, after = SentMessages(), set[str](), 0
     for channel, missing in _missing(workspace.settings).items():
         if missing:
             unreachable.add(channel)
@@ -205,7 +205,7 @@ def _due(workspace: Workspace, after: int, unreachable: set[str], batch: str) ->
         )  # fmt: skip
 
 
-def _send(workspace: Workspace, message: Outgoing, mailer: Mailer, result: Delivered) -> bool:
+def _send(workspace: Workspace, message: Outgoing, mailer: Mailer, result: SentMessages) -> bool:
     """Send one message and note what came of it; False when nothing can be sent through its channel now."""
     now = workspace.clock()
     with workspace.store.write() as connection:
@@ -238,13 +238,13 @@ def _send(workspace: Workspace, message: Outgoing, mailer: Mailer, result: Deliv
     return reachable
 
 
-def _give_up(connection: Connection, message: Outgoing, now: int, problem: str, result: Delivered) -> None:
+def _give_up(connection: Connection, message: Outgoing, now: int, problem: str, result: SentMessages) -> None:
     messages.given_up(connection, message, attempts=ATTEMPTS, now=now, error=problem)
     result.given_up += 1
     _note(result, problem)
 
 
-def _note(result: Delivered, problem: str) -> None:
+def _note(result: SentMessages, problem: str) -> None:
     if problem not in result.problems:
         result.problems.append(problem)
 

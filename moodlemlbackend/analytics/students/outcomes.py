@@ -33,7 +33,7 @@ SECONDS = DAYS * 86_400
 
 CAUTION = (
     "This is not an experiment: teachers choose whom they contact, so the two groups differ in more than the contact. "
-    "The figures show what happened, not what the contact caused."
+    "The figures show what happened, not what contact caused."
 )
 
 
@@ -62,7 +62,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ContactOutcome:
     """What became of a group of cases.
 
     Attributes
@@ -87,7 +87,7 @@ class Outcome:
     active: float | None
 
 
-def outcomes(workspace: Workspace, site: Site, courseid: int | None = None) -> list[Outcome]:
+def outcomes(workspace: Workspace, site: Site, courseid: int | None = None) -> list[ContactOutcome]:
     """The outcome of those who were contacted, and of those who were not, in all courses or in one."""
     cases = [*_cases(workspace, site, courseid)]
     return [
@@ -96,10 +96,10 @@ def outcomes(workspace: Workspace, site: Site, courseid: int | None = None) -> l
     ]
 
 
-def _outcome(contacted: bool, cases: Sequence[Case]) -> Outcome:
+def _outcome(contacted: bool, cases: Sequence[Case]) -> ContactOutcome:
     again = [(case.before, case.after) for case in cases if case.after is not None]
     active = [case.active for case in cases if case.active is not None]
-    return Outcome(
+    return ContactOutcome(
         contacted=contacted,
         cases=len(cases),
         predicted_again=len(again),

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from fixtures.trained_sites import DAY, NOW, TRAINED, at, new_workspace, site, site_url, trained, trained_folder
 from moodlemlbackend.analytics.db import follow_ups, risks
 from moodlemlbackend.analytics.site.people import ENROLMENTS, describe
-from moodlemlbackend.analytics.students.outcomes import CAUTION, DAYS, Outcome, outcomes
+from moodlemlbackend.analytics.students.outcomes import CAUTION, DAYS, ContactOutcome, outcomes
 from moodlemlbackend.cli import main
 
 _ = (site, site_url, trained, trained_folder)  # fixtures
@@ -80,7 +80,9 @@ def test_cases_are_told_apart_by_contact_between_two_predictions(trained, site, 
     assert (others.before, others.after, others.lower) == (0.8, 0.95, 0.0)
     assert others.observed == 3
     assert others.active == pytest.approx(sum(user in active for user in (second, third, fourth)) / 3)
-    assert outcomes(trained, site, 10**9) == [Outcome(flag, 0, 0, None, None, None, 0, None) for flag in (True, False)]
+    assert outcomes(trained, site, 10**9) == [
+        ContactOutcome(flag, 0, 0, None, None, None, 0, None) for flag in (True, False)
+    ]
 
 
 def test_days_that_are_not_over_are_not_counted(trained, site, cases):

@@ -16,8 +16,6 @@ from fixtures.paths import posix
 
 pytestmark = posix
 
-DAY = 86_400
-
 
 def change(folder, *statements):
     with closing(sqlite3.connect(folder / "site.sqlite", timeout=30)) as site, site:
@@ -350,12 +348,12 @@ def test_what_was_done_is_shown_and_filtered(prepared, tmp_path, courseid):
         first, second, third, *_ = shown(client.get(course).text)
         [(ana,)] = ask_site(tmp_path, "SELECT id FROM mdl_user WHERE username = 'ana'")
         with closing(sqlite3.connect(tmp_path / "work" / "store.sqlite")) as database, database:
-            for at, (user, kind, until) in enumerate(
+            for at, (user, kind, until) in enumerate(  # after the last prediction
                 [(first, "message", None), (second, "resolved", None), (third, "snoozed", 2_000_000_000)]
             ):
                 database.execute(
                     "INSERT INTO analytics_follow_ups (courseid, studentid, userid, kind, until, batch, timecreated) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?)", (courseid, user, ana, kind, until, f"{at:032x}", NOW - DAY),
+                    "VALUES (?, ?, ?, ?, ?, ?, ?)", (courseid, user, ana, kind, until, f"{at:032x}", NOW + 60),
                 )  # fmt: skip
         assert store(server, "SELECT COUNT(*) FROM analytics_follow_ups")[0][0] == 3
         text = client.get(course).text

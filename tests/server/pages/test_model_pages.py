@@ -113,6 +113,7 @@ def test_the_interface_is_described(server):
 
 @pytest.mark.parametrize("width", [1280, 360])
 def test_in_a_browser(server, browser, tmp_path, width):
+    waits = pytest.importorskip("selenium.webdriver.support.ui", reason="needs selenium").WebDriverWait
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     )
@@ -122,7 +123,7 @@ def test_in_a_browser(server, browser, tmp_path, width):
     for name, text in zip(("user", "password"), LOGIN, strict=True):
         browser.find_element("id", name).send_keys(text)
     browser.find_element("css selector", "main button").click()
-    assert "Models" in browser.find_element("tag name", "h1").text
+    waits(browser, 20).until(lambda _: "Models" in browser.title)
     look(browser, width, tmp_path / f"index-{width}.png")
     browser.get(f"{server.url}/models/{MODELID}/{EVALUATION}")
     assert len(browser.find_elements("css selector", "svg circle")) == 3

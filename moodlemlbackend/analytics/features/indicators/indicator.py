@@ -40,7 +40,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedCount:
     """A student's count; ``low`` and ``high`` are the course's 25th and 75th percentile without the student.
 
     They are None where fewer than :data:`LEAST_CLASSMATES` classmates can be compared. More than half of the classmates
@@ -57,7 +57,7 @@ class OwnCounts:
     """What is counted of one student for an indicator: its value, and its :meth:`Indicator.counts` by name."""
 
     value: float
-    counts: Mapping[str, Compared]
+    counts: Mapping[str, ComparedCount]
 
 
 class Indicator(ABC):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fastapi.responses import Response
 
     from moodlemlbackend.analytics.db.messages import Progress
-    from moodlemlbackend.analytics.students.messages import Written
+    from moodlemlbackend.analytics.students.messages import WrittenMessage
     from moodlemlbackend.analytics.students.student import Student
     from moodlemlbackend.server.pages.site.course_access import CourseAccess
     from moodlemlbackend.server.pages.site.forms import PageForm
@@ -186,7 +186,7 @@ def _preview(
     access: CourseAccess,
     students: Sequence[Student],
     draft: Draft,
-    written: Sequence[Written],
+    written: Sequence[WrittenMessage],
     show: int | None,
 ) -> Page:
     reached = [message for message in written if not messages.hindrance(draft.way, message.to)]
@@ -204,7 +204,9 @@ def _preview(
     return Page("message-preview.html", values)
 
 
-def _written(ctx: RequestContext, access: CourseAccess, students: Sequence[Student], draft: Draft) -> list[Written]:
+def _written(
+    ctx: RequestContext, access: CourseAccess, students: Sequence[Student], draft: Draft
+) -> list[WrittenMessage]:
     due: dict[int, list[str]] = {}
     if templates.DUE in templates.used(draft.subject, draft.text):
         ids = [student.userid for student in students]
@@ -220,7 +222,7 @@ def _sender(ctx: RequestContext, access: CourseAccess) -> Sender:
     return Sender(ctx.person.id, ctx.person.name, described.email if described else "", access.course.id, access.name)
 
 
-def _own_program(access: CourseAccess, draft: Draft, reached: Sequence[Written], batch: str) -> Page:
+def _own_program(access: CourseAccess, draft: Draft, reached: Sequence[WrittenMessage], batch: str) -> Page:
     """Links that open the teacher's own mail program, one a student; or one for all who get the same words."""
     same = len({(message.subject, message.text) for message in reached}) == 1 and len(reached) > 1
     links = [(message.to.name, mail_link([message])) for message in reached]
@@ -231,7 +233,7 @@ def _own_program(access: CourseAccess, draft: Draft, reached: Sequence[Written],
     return Page("own-program.html", values)
 
 
-def mail_link(written: Sequence[Written]) -> str:
+def mail_link(written: Sequence[WrittenMessage]) -> str:
     """A link that opens a mail program with the same message to everybody, who do not see each other."""
     addresses = ",".join(quote(message.to.email, safe="@") for message in written)
     subject, body = quote(written[0].subject), quote(written[0].text.replace("\n", "\r\n"))

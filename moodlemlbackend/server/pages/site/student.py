@@ -64,7 +64,7 @@ class StudentQuery:
     batch: str = ""
 
 
-class Prediction(NamedTuple):
+class PastPrediction(NamedTuple):
     """A prediction of a student, and the insight that it became, None if it did not."""
 
     risk: Risk
@@ -88,14 +88,14 @@ class RiskView:
         None and empty without an insight in the last range.
     """
 
-    history: Sequence[Prediction]
+    history: Sequence[PastPrediction]
     trend: str
     spark: str
     insight: Insight | None
     reasons: Sequence[PlainReason]
 
     @property
-    def now(self) -> Prediction:
+    def now(self) -> PastPrediction:
         """The latest prediction."""
         return self.history[0]
 
@@ -177,7 +177,8 @@ def _risk(
     with ctx.workspace.store.read() as connection:
         insights = predictions.of_samples(connection, model.id, access.contextid, shown.enrolments)
     history = [
-        Prediction(one, band_of(one, minimum), insights.get((one.sampleid, one.rangeindex))) for one in reversed(mine)
+        PastPrediction(one, band_of(one, minimum), insights.get((one.sampleid, one.rangeindex)))
+        for one in reversed(mine)
     ]
     latest = history[0].insight
     insight = None if latest is None else listing.get(ctx.workspace, ctx.site, latest)
