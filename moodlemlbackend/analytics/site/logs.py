@@ -88,20 +88,6 @@ def _segment(dialect: str, bounds: int) -> str:
     )
 
 
-def users_by_segment(site: Site, course: int, bounds: Sequence[int]) -> Integers:
-    """Users with a log row in a course, each once a segment of time between two bounds: (rows, 2).
-
-    The columns are the number of the segment, from 1 on, and the user; a bound belongs to the segment that it ends.
-    """
-    query = (
-        f"SELECT DISTINCT {_segment(site.database.dialect, len(bounds))} AS segment, userid "
-        "FROM {logstore_standard_log} WHERE courseid = :course AND anonymous = 0 "
-        "AND timecreated > :first AND timecreated <= :last"
-    )
-    cuts = {f"bound{i}": cut for i, cut in enumerate(bounds)}
-    return site.database.integers(query, 2, course=course, first=bounds[0], last=bounds[-1], **cuts)
-
-
 def user_logs(site: Site, users: Sequence[int]) -> dict[int, Integers]:
     """Kind of action (READ or WRITE) and Unix time of what each user did in the user's own context: (rows, 2)."""
     return integers_by_key(

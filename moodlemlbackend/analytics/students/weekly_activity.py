@@ -7,13 +7,14 @@ a term: ``BIO-101-WS25`` and ``BIO-101-WS24``. Weeks whose log Moodle has delete
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.features.analysables import facts
-from moodlemlbackend.analytics.features.weeks import SECONDS_A_WEEK
-from moodlemlbackend.analytics.site.logs import oldest_log, users_by_segment
+from moodlemlbackend.analytics.site.logs import actions_between, oldest_log
+from moodlemlbackend.analytics.students.timeline import FEWEST_STUDENTS, MOST_WEEKS, week_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 
 EARLIER_COURSES = 3
 """At most, the latest ones."""
-FEWEST_STUDENTS = 5
-"""In an earlier course, below which its shares say little, and say it about known people."""
-MOST_WEEKS = 60
-"""Of a longer course the last ones are shown."""
 
 _PARTS = re.compile(r"[^\W_]+")
 _DATING = re.compile(
@@ -77,18 +74,17 @@ def _stem(short_name: str) -> tuple[str, ...]:
 
 
 def read_weekly_activity(site: Site, course: CourseRow, now: int) -> WeeklyActivity:
-    """Read who was active in each week of a course that is over by a time."""
+    """Read who was active in each week of a course that is over by a time; weeks are those of :mod:`.timeline`."""
     until = min(now, course.end) if course.end else now
-    number = (until - course.start) // SECONDS_A_WEEK if course.start else 0
-    deleted = -((course.start - oldest_log(site, now)) // SECONDS_A_WEEK)
-    left_out = max(deleted, number - MOST_WEEKS, 0)
-    if left_out >= number:
+    if not 0 < course.start <= until:
         return WeeklyActivity({})
-    bounds = [course.start + week * SECONDS_A_WEEK for week in range(left_out, number + 1)]
-    weeks: dict[int, set[int]] = {week: set() for week in range(left_out + 1, number + 1)}
-    for segment, user in users_by_segment(site, course.id, bounds).tolist():
-        weeks[left_out + segment].add(user)
-    return WeeklyActivity({week: frozenset(users) for week, users in weeks.items()})
+    bounds = [bound for bound in week_bounds(course.start, until, site.zone) if bound <= until]
+    left_out = max(len(bounds) - 1 - MOST_WEEKS, bisect_left(bounds, oldest_log(site, now)))
+    weeks: dict[int, set[int]] = {number: set() for number in range(left_out + 1, len(bounds))}
+    if weeks:
+        for user, part, _ in actions_between(site, course.id, bounds[left_out:]).tolist():
+            weeks[left_out + part + 1].add(user)
+    return WeeklyActivity({number: frozenset(users) for number, users in weeks.items()})
 
 
 def earlier_shares(site: Site, courses: Sequence[CourseRow], now: int) -> dict[int, float]:

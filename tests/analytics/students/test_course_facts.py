@@ -12,6 +12,7 @@ from fixtures.trained_sites import NOW
 from moodlemlbackend.analytics.features.analysables import facts as of_courses
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.analytics.students.course_facts import read_course_facts
+from moodlemlbackend.analytics.students.timeline import week_bounds
 from moodlemlbackend.analytics.students.weekly_activity import earlier_shares, read_weekly_activity
 from moodlemlbackend.simulation.site.build import write_site
 
@@ -93,9 +94,9 @@ def test_a_simulated_course_in_every_database(tmp_path, kind):
             assert any(facts.done.values())
             weeks = read_weekly_activity(site, course, NOW)
             logged = rows("SELECT userid, timecreated FROM {logstore_standard_log} WHERE courseid = :c", c=course.id)
+            bounds = week_bounds(course.start, NOW, site.zone)
             for number, week in weeks.weeks.items():
-                first = course.start + (number - 1) * 7 * DAY
-                assert week == {user for user, time in logged if first < time <= first + 7 * DAY}
+                assert week == {user for user, time in logged if bounds[number - 1] <= time < bounds[number]}
             over = [row for row in site.courses if row.end < NOW]
             shares = earlier_shares(site, over, NOW)
             assert len(shares) > 3

@@ -10,9 +10,8 @@ pytest.importorskip("sqlalchemy", reason="needs the extra analytics")
 
 from fixtures.small_site import DAY, WEEK, SmallSite
 from moodlemlbackend.analytics.site.site import CourseRow
+from moodlemlbackend.analytics.students.timeline import FEWEST_STUDENTS, MOST_WEEKS, read_activity
 from moodlemlbackend.analytics.students.weekly_activity import (
-    FEWEST_STUDENTS,
-    MOST_WEEKS,
     WeeklyActivity,
     earlier_shares,
     read_weekly_activity,
@@ -85,6 +84,20 @@ def test_weeks_whose_log_is_deleted_are_left_out_here_and_in_earlier_courses(sma
         assert earlier_shares(site, [row], NOW + 60 * WEEK) == {}
 
 
+def test_weeks_are_those_of_a_students_time_line(small):
+    small.set("UPDATE mdl_config SET value = 'Europe/Madrid' WHERE name = 'timezone'")
+    students = busy(small, NOW - 10 * WEEK)  # an hour more in one of these weeks
+    with small.open() as site:
+        [row] = site.courses
+        weekly, single = read_weekly_activity(site, row, NOW), read_activity(site, row, NOW)
+    assert len(weekly.weeks) == len(single.bounds) - 2
+    for number, users in weekly.weeks.items():
+        assert users == {user for user, counts in zip(single.users.tolist(), single.actions, strict=True)
+                         if counts[number - 1]}  # fmt: skip
+    assert any(weekly.weeks.values())
+    assert set().union(*weekly.weeks.values()) == set(students)
+
+
 def test_of_a_long_course_the_last_weeks_are_read(small):
     long_ago = NOW - 100 * WEEK
     students = busy(small, long_ago, 0)
@@ -99,7 +112,8 @@ def test_before_the_first_week_is_over_and_without_a_start_there_is_nothing(smal
     busy(small)
     with small.open() as site:
         [row] = site.courses
-        assert read_weekly_activity(site, row, START + WEEK - 1).weeks == {}
+        assert read_weekly_activity(site, row, START + WEEK - DAY).weeks == {}
+        assert read_weekly_activity(site, row, START - 1).weeks == {}
         assert read_weekly_activity(site, row._replace(start=0), NOW).weeks == {}
 
 
