@@ -139,8 +139,8 @@ async def light(url: str, labelled: bytes, iterations: int) -> None:
     async with httpx.AsyncClient(base_url=url, auth=LOGIN, timeout=600) as client:
         body = [form(labelled, uniqueid=f"busy{number}", dirhash=HASH, **judged) for number in workers]
         busy = [asyncio.ensure_future(client.post("/evaluation", **request)) for request in body]
-        await asyncio.sleep(1)
-        while not any(task.done() for task in busy):
+        await asyncio.sleep(0.1)
+        while not (all(seconds.values()) and any(task.done() for task in busy)):
             for path, took in seconds.items():
                 began = time.perf_counter()
                 answer = await client.get(path)

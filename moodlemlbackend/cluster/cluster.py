@@ -178,6 +178,7 @@ def _start(stack: ExitStack, workers: int) -> str:
     import dask
     from distributed import LocalCluster, Security
 
+    stack.callback(_restore_environment, dict(os.environ))
     keep_spawned_processes_safe()
     set_library_defaults()
     security = Security.temporary()  # type: ignore[no-untyped-call]
@@ -194,11 +195,16 @@ def _start(stack: ExitStack, workers: int) -> str:
         )  # fmt: skip
     stack.enter_context(dask.config.set({f"distributed.comm.tls.{key}": value for key, value in keys.items()}))
     for key, value in keys.items():  # for the processes that this one starts
-        variable = f"{_TLS}{key.upper().replace('-', '_').replace('.', '__')}"
-        os.environ[variable] = value
-        stack.callback(os.environ.pop, variable, None)
+        os.environ[f"{_TLS}{key.upper().replace('-', '_').replace('.', '__')}"] = value
     address: str = cluster.scheduler_address
     return address
+
+
+def _restore_environment(former: dict[str, str]) -> None:
+    """Take back what was set for the workers; Dask, too, sets variables."""
+    for name in os.environ.keys() - former.keys():
+        del os.environ[name]
+    os.environ.update(former)
 
 
 def _check_workers(client: Any, address: str) -> None:

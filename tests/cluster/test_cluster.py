@@ -231,3 +231,10 @@ def test_a_command_whose_cluster_is_not_there_writes_nothing(command, courses, t
     ]
     assert not done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_cluster_of_this_machine_leaves_the_process_as_it_was():
+    before = dict(os.environ)
+    with using("local:1"):
+        assert os.environ != before
+    assert dict(os.environ) == before

@@ -37,6 +37,7 @@ LIST_INSIGHTS = "moodle/analytics:listinsights"
 LIST_OWN_INSIGHTS = "moodle/analytics:listowninsights"
 ACCESS_ALL_GROUPS = "moodle/site:accessallgroups"
 VIEW_GRADES = "moodle/grade:viewall"
+VIEW_IDENTITY = "moodle/site:viewuseridentity"
 
 _DEFAULT_ROLES = {
     MANAGE_MODELS: ("manager",),
@@ -44,6 +45,7 @@ _DEFAULT_ROLES = {
     LIST_OWN_INSIGHTS: ("user",),
     ACCESS_ALL_GROUPS: ("manager", "editingteacher"),
     VIEW_GRADES: ("manager", "editingteacher", "teacher"),
+    VIEW_IDENTITY: ("manager", "editingteacher", "teacher"),
 }
 """Archetypes allowed by default, for a site whose table of permissions is missing."""
 

@@ -35,6 +35,7 @@ _CAPABILITIES = {
     "moodle/grade:viewall": (50, ("teacher", "editingteacher", "manager")),
     "moodle/site:accessallgroups": (50, ("editingteacher", "manager")),
     "moodle/site:viewparticipants": (10, ("manager",)),
+    "moodle/site:viewuseridentity": (50, ("teacher", "editingteacher", "manager")),
     "report/outline:view": (50, ("teacher", "editingteacher", "manager")),
 }  # the level of contexts that each is for, and the roles that have it
 _LEVELS = {

@@ -306,6 +306,17 @@ def test_grades_need_their_capability(prepared, tmp_path, courseid):
         assert "Grade" not in download(client, f"{course}/students.csv")[0]
 
 
+def test_the_file_has_addresses_for_those_who_may_see_them(prepared, tmp_path, courseid):
+    file = f"/courses/{courseid}/students.csv"
+    with pages(prepared, tmp_path) as server:
+        client = reader(server, "ana")
+        before = download(client, file)
+        change(tmp_path, "DELETE FROM mdl_role_capabilities WHERE capability = 'moodle/site:viewuseridentity'")
+        after = download(client, file)
+    assert all("@" in row["E-mail"] for row in before)
+    assert after == [{name: cell for name, cell in row.items() if name != "E-mail"} for row in before]
+
+
 def test_separate_groups_limit_table_overview_and_csv(prepared, tmp_path, courseid):
     course = f"/courses/{courseid}"
     mine = enrolled(tmp_path_of(prepared), courseid)[:3]

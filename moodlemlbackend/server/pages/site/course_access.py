@@ -9,7 +9,7 @@ from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import risks
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.insights import listing
-from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, VIEW_GRADES
+from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, VIEW_GRADES, VIEW_IDENTITY
 from moodlemlbackend.analytics.site.contexts import course_context
 from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.students.course_students import course_students
@@ -41,6 +41,8 @@ class CourseAccess:
         those whom the person may see, by user id.
     sees_grades
         whether the person may see other people's grades in the course.
+    sees_addresses
+        whether the person may see other people's e-mail addresses in a list.
     own_groups
         whether separate groups limit the person to some of the students.
     """
@@ -51,6 +53,7 @@ class CourseAccess:
     models: Sequence[AnalyticsModel]
     students: Mapping[int, Student]
     sees_grades: bool
+    sees_addresses: bool
     own_groups: bool
 
     @property
@@ -91,6 +94,7 @@ def open_course(ctx: RequestContext, courseid: int) -> CourseAccess:
         models=_models(ctx, contextid),
         students=course_students(ctx.site, row, ctx.workspace.clock(), limit),
         sees_grades=ctx.capabilities.may(ctx.person.id, VIEW_GRADES, contextid),
+        sees_addresses=ctx.capabilities.may(ctx.person.id, VIEW_IDENTITY, contextid),
         own_groups=limit is not None,
     )
 

@@ -26,7 +26,8 @@ def export(ctx: RequestContext, query: CourseQuery) -> Response:
     table = read(ctx, query)
     rows = chosen(table.rows, query.roster)
     names = teachers(ctx, rows)
-    columns = [name for name in ("student", "email", "risk", *COLUMNS) if name != "grade" or table.access.sees_grades]
+    hidden = {"grade": not table.access.sees_grades, "email": not table.access.sees_addresses}
+    columns = [name for name in ("student", "email", "risk", *COLUMNS) if not hidden.get(name)]
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([_harmless(heading) for name in columns for heading in _headings(name)])
