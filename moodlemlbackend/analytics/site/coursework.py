@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from moodlemlbackend.analytics.site.grades import GRADED_TYPES
@@ -59,6 +59,16 @@ _OWN_DATES = {
 }
 """Table, its column of the instance and that of the date, where users and groups have dates of their own."""
 
+_OWN_DATE = f"MAX(CASE WHEN o.{{date}} = 0 THEN {_LATEST} ELSE o.{{date}} END)"
+_OWN_DATE_QUERY = (
+    f"SELECT o.{{instance}}, m.userid, {_OWN_DATE}, 0 AS own FROM {{table}} o "
+    "JOIN {members} m ON m.groupid = o.groupid "
+    "WHERE o.{instance} IN :instances AND o.{date} IS NOT NULL{of_member} GROUP BY 1, 2 "
+    f"UNION ALL SELECT o.{{instance}}, o.userid, {_OWN_DATE}, 1 AS own FROM {{table}} o "
+    "WHERE o.{instance} IN :instances AND o.{date} IS NOT NULL AND o.userid > 0{of_user} GROUP BY 1, 2 ORDER BY own"
+)
+"""Instance, user, date, and whether it is the user's own or a group's, the latest of which counts."""
+
 
 class CourseWork(NamedTuple):
     """Something to hand in: an activity of a type that shows whether a student has.
@@ -72,6 +82,11 @@ class CourseWork(NamedTuple):
     name: str
     due: int
     restricted: bool
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Type and instance."""
+        return self.module, self.instance
 
 
 class Grade(NamedTuple):
@@ -117,38 +132,44 @@ def _restricted(availability: str | None) -> bool:
     return any(f'"type":"{kind}"' in "".join((availability or "").split()) for kind in ("group", "grouping", "profile"))
 
 
-def own_due_dates(site: Site, userid: int, work: Sequence[CourseWork]) -> dict[tuple[str, int], int]:
-    """When a user's work is due, where that is not for everybody so: a Unix time, 0 for never; by type and instance.
+def own_due_dates(
+    site: Site, regular: Mapping[tuple[str, int], int], userid: int | None = None
+) -> dict[int, dict[tuple[str, int], int]]:
+    """When users' work is due, where that is not for everybody so: a Unix time, 0 for never.
 
+    By user, of all or of one, then by type and instance. ``regular`` has the work, and when it is due for the others.
     A date for the user counts before those for groups, of which the latest does; an extension may only be later.
     """
-    dates: dict[tuple[str, int], int] = {}
+    dates: dict[int, dict[tuple[str, int], int]] = {}
     for module, (table, instance, date) in _OWN_DATES.items():
-        instances = [one.instance for one in work if one.module == module]
-        rows = instances and site.database.rows(
-            f"SELECT {instance}, CASE WHEN userid = :user THEN 1 ELSE 0 END, "
-            f"MAX(CASE WHEN {date} = 0 THEN {_LATEST} ELSE {date} END) FROM {{{table}}} "
-            f"WHERE {instance} IN :instances AND {date} IS NOT NULL AND (userid = :user OR groupid IN {_IN_GROUPS}) "
-            "GROUP BY 1, 2 ORDER BY 2",
-            user=userid,
-            instances=instances,
-        )
-        dates |= {(module, key): 0 if until >= _LATEST else int(until) for key, _, until in rows or ()}
-    for key, until in _extensions(site, userid, work).items():
-        regular = next(one.due for one in work if (one.module, one.instance) == key)
-        if dates.get(key, regular):
-            dates[key] = max(dates.get(key, regular), until)
+        instances = [key for name, key in regular if name == module]
+        query = _OWN_DATE_QUERY.format(
+            table=f"{{{table}}}", instance=instance, date=date, members="{groups_members}",
+            of_user="" if userid is None else " AND o.userid = :user",
+            of_member="" if userid is None else " AND m.userid = :user",
+        )  # fmt: skip
+        rows = instances and site.database.rows(query, user=userid, instances=instances)
+        for key, user, until, _ in rows or ():
+            dates.setdefault(user, {})[module, key] = 0 if until >= _LATEST else int(until)
+    for key, user, until in _extensions(site, regular, userid):
+        own = dates.setdefault(user, {})
+        if own.get(key, regular[key]):
+            own[key] = max(own.get(key, regular[key]), until)
     return dates
 
 
-def _extensions(site: Site, userid: int, work: Sequence[CourseWork]) -> dict[tuple[str, int], int]:
+def _extensions(
+    site: Site, regular: Mapping[tuple[str, int], int], userid: int | None
+) -> list[tuple[tuple[str, int], int, int]]:
+    """Type and instance, user, and Unix time of each extension."""
     rows = site.database.rows(
-        "SELECT assignment, MAX(extensionduedate) FROM {assign_user_flags} "
-        "WHERE userid = :user AND extensionduedate > 0 AND assignment IN :instances GROUP BY assignment",
+        "SELECT assignment, userid, MAX(extensionduedate) FROM {assign_user_flags} "
+        "WHERE extensionduedate > 0 AND assignment IN :instances"
+        f"{'' if userid is None else ' AND userid = :user'} GROUP BY assignment, userid",
         user=userid,
-        instances=[one.instance for one in work if one.module == "assign"],
+        instances=[key for name, key in regular if name == "assign"] or [-1],
     )
-    return {("assign", instance): int(until) for instance, until in rows}
+    return [(("assign", instance), user, int(until)) for instance, user, until in rows]
 
 
 def submissions(site: Site, userid: int, work: Sequence[CourseWork]) -> dict[tuple[str, int], int]:

@@ -19,6 +19,9 @@ ABSENT_DAYS = 7
 SETTLING_DAYS = 3
 """That a student has to open a course for the first time."""
 
+_NOBODY = 0
+"""Has no dates of one's own."""
+
 
 class AlertKind(Enum):
     """What an alert is about; the order is that of urgency."""
@@ -57,8 +60,7 @@ def alerts_in(course: CourseRow, facts: CourseFacts, zone: tzinfo) -> Callable[[
     if now < course.start or (course.end and now >= course.end):
         return lambda _: ()
     today, tomorrow = _ends_of_days(now, zone)
-    closing = [activity for activity in facts.activities if now < activity.closes <= tomorrow]
-    closing.sort(key=lambda activity: activity.closes)
+    for_all = facts.closing(_NOBODY, tomorrow)
 
     def alerts(userid: int) -> tuple[Alert, ...]:
         raised = []
@@ -70,8 +72,9 @@ def alerts_in(course: CourseRow, facts: CourseFacts, zone: tzinfo) -> Callable[[
         elif last is not None and days >= ABSENT_DAYS:
             raised.append(Alert(AlertKind.ABSENT, days))
         done = facts.done.get(userid, frozenset())
-        if missing := tuple(activity for activity in closing if activity.id not in done):
-            raised.append(Alert(AlertKind.DUE, 0, missing, missing[0].closes <= today))
+        closing = facts.closing(userid, tomorrow) if userid in facts.own_dates else for_all
+        if missing := [(closes, activity) for closes, activity in closing if activity.id not in done]:
+            raised.append(Alert(AlertKind.DUE, 0, tuple(activity for _, activity in missing), missing[0][0] <= today))
         return tuple(raised)
 
     return alerts

@@ -6,6 +6,7 @@ Facts are those of everybody in the course; who may see whom is decided where th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.features.analysables import Courses
@@ -13,6 +14,7 @@ from moodlemlbackend.analytics.features.analysables.due import due_activities
 from moodlemlbackend.analytics.features.ranges import Ranges
 from moodlemlbackend.analytics.site import activities as site_activities
 from moodlemlbackend.analytics.site import completion, grades, logs
+from moodlemlbackend.analytics.site.coursework import own_due_dates
 from moodlemlbackend.analytics.site.groups import course_groups
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ class CourseFacts:
         in the order of the course's page.
     done
         ids of the course modules that a user has handed in or completed, or was graded for.
+    own_dates
+        when activities close for a user, where that is not for everybody so; 0 for never; by course module.
     enrolled
         since when the active enrolment that began first is in force.
     grades
@@ -67,6 +71,7 @@ class CourseFacts:
     now: int
     activities: tuple[Activity, ...]
     done: Mapping[int, frozenset[int]]
+    own_dates: Mapping[int, Mapping[int, int]]
     enrolled: Mapping[int, int]
     last_access: Mapping[int, int]
     grades: Mapping[int, float]
@@ -75,8 +80,21 @@ class CourseFacts:
 
     def work(self, userid: int) -> tuple[int, int]:
         """How many of the activities that have been due a user has done, and how many there are."""
-        due = {activity.id for activity in self.activities if activity.due}
+        own = self.own_dates.get(userid, {})
+        due = {
+            activity.id
+            for activity in self.activities
+            if (0 < own[activity.id] <= self.now if activity.id in own else activity.due)
+        }
         return len(due & self.done.get(userid, frozenset())), len(due)
+
+    def closing(self, userid: int, until: int) -> list[tuple[int, Activity]]:
+        """When which activities close for a user from now to a Unix time, the first to close first."""
+        own = self.own_dates.get(userid, {})
+        dates = [(own.get(activity.id, activity.closes), activity) for activity in self.activities]
+        return sorted(
+            ((closes, activity) for closes, activity in dates if self.now < closes <= until), key=itemgetter(0)
+        )
 
     def grade(self, userid: int) -> float | None:
         """A user's grade so far, from 0 for the lowest to 1 for the highest; None without one."""
@@ -96,6 +114,7 @@ def read_course_facts(site: Site, row: CourseRow, now: int) -> CourseFacts:
         now=now,
         activities=activities,
         done=_done(site, row.id, activities),
+        own_dates=_own_dates(site, activities),
         enrolled=course.enrolments.since(course.now),
         last_access=read_last_access(site, row.id),
         grades={user: float(grade) for user, grade in final},
@@ -131,6 +150,13 @@ def _activities(course: Course) -> tuple[Activity, ...]:
             name, closes = names.get((module, instance), ""), int(listed.closes[at])
             chosen.append(Activity(key, module, instance, name, closes, bool(due[at])))
     return tuple(chosen)
+
+
+def _own_dates(site: Site, activities: tuple[Activity, ...]) -> dict[int, dict[int, int]]:
+    ids = {(activity.module, activity.instance): activity.id for activity in activities}
+    regular = {(activity.module, activity.instance): activity.closes for activity in activities}
+    by_user = own_due_dates(site, regular)
+    return {user: {ids[key]: date for key, date in dates.items()} for user, dates in by_user.items()}
 
 
 def _done(site: Site, courseid: int, activities: tuple[Activity, ...]) -> dict[int, frozenset[int]]:

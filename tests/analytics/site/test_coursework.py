@@ -27,13 +27,17 @@ def assignment(small, course, **settings):
     return small.activity(course, "assign", **{"duedate": DUE, "name": "Essay", **settings})[1]
 
 
+def own_dates(site, user, work):
+    return own_due_dates(site, {one.key: one.due for one in work}, user).get(user, {})
+
+
 def state_of(small, user, now=DUE + DAY):
     """The state of the only work of a student, None when it does not count."""
     with small.open() as site:
         [course] = site.courses
         work = course_work(site, course.id)
         listed = work_of(
-            work, own_due_dates(site, user, work), submissions(site, user, work), grades_of(site, course.id, user), now
+            work, own_dates(site, user, work), submissions(site, user, work), grades_of(site, course.id, user), now
         )  # fmt: skip
         return listed[0].state if listed else None
 
@@ -113,7 +117,10 @@ def test_dates_of_ones_own(small):
 
     def dates(user):
         with small.open() as site:
-            return own_due_dates(site, user, course_work(site, course))
+            work = course_work(site, course)
+            every = own_due_dates(site, {one.key: one.due for one in work})
+            assert every.get(user, {}) == own_dates(site, user, work)
+            return every.get(user, {})
 
     assert dates(other) == {}
     assert dates(student) == {("assign", essay): DUE + 5 * DAY, ("quiz", quiz): 0}
@@ -186,7 +193,7 @@ def test_an_extract_without_the_rare_tables(tmp_path):
         work = course_work(site, course)
         assert [one.module for one in work] == ["assign"]
         assert submissions(site, user, work) == {("assign", essay): 0}
-        assert own_due_dates(site, user, work) == {}
+        assert own_dates(site, user, work) == {}
         assert [grade.word for grade in grades_of(site, course, user)] == [""]
     assert state_of(small, user) is WorkState.HANDED_IN  # when is not known, so it is not late
 

@@ -53,6 +53,21 @@ def test_what_is_handed_in_alone_or_as_a_team_or_graded_is_done(small):
     assert known(small, DUE - 1).work(alone) == (0, 0), "not due yet"
 
 
+def test_dates_of_ones_own(small):
+    course = small.course()
+    instance = essay(small, course)
+    regular, extended, in_group = small.students(course, 3)
+    small.add("groups_members", groupid=7, userid=in_group, timeadded=START)
+    small.add("assign_user_flags", assignment=instance, userid=extended, extensionduedate=DUE + 3 * DAY)
+    small.add("assign_overrides", assignid=instance, userid=None, groupid=7, duedate=DUE + 5 * DAY)
+    facts = known(small)
+    [activity] = facts.activities
+    assert facts.own_dates == {extended: {activity.id: DUE + 3 * DAY}, in_group: {activity.id: DUE + 5 * DAY}}
+    assert [facts.work(user) for user in (regular, extended, in_group)] == [(0, 1), (0, 0), (0, 0)]
+    assert facts.closing(extended, DUE + 4 * DAY) == [(DUE + 3 * DAY, activity)]
+    assert facts.closing(regular, DUE + 4 * DAY) == []
+
+
 def test_what_cannot_be_done_or_seen_does_not_count(small):
     course = small.course()
     small.students(course, 1)

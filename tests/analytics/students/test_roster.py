@@ -30,8 +30,8 @@ def course(**changes):
 
 def facts(**changes):
     values = {
-        "now": NOW, "activities": (), "done": {}, "enrolled": {}, "last_access": {}, "grades": {}, "scale": None,
-        "groups": (),
+        "now": NOW, "activities": (), "done": {}, "own_dates": {}, "enrolled": {}, "last_access": {}, "grades": {},
+        "scale": None, "groups": (),
     }  # fmt: skip
     return CourseFacts(**values | changes)
 
@@ -107,6 +107,21 @@ def test_what_closes_by_the_end_of_tomorrow_and_is_not_done():
     [second] = alerts(2)
     assert (second.activities, second.today) == ((soon,), False)
     assert alerts(3) == ()
+
+
+def test_a_date_of_ones_own_counts():
+    tomorrow = NOW + DAY
+    known = facts(
+        activities=(activity(1, tomorrow), activity(2, NOW - DAY, due=True), activity(3, NOW - DAY, due=True)),
+        last_access=dict.fromkeys((1, 2, 3), NOW), own_dates={1: {1: NOW + 9 * DAY}, 2: {1: 0, 2: NOW + 60}},
+    )  # fmt: skip
+    alerts = alerts_in(course(), known, UTC)
+    assert alerts(1) == (), "an extension"
+    [second] = alerts(2)
+    assert ([one.id for one in second.activities], second.today) == ([2], True)
+    [third] = alerts(3)
+    assert ([one.id for one in third.activities], third.today) == ([1], False)
+    assert [known.work(user) for user in (1, 2, 3)] == [(0, 2), (0, 1), (0, 2)]
 
 
 @pytest.mark.parametrize("dates", [{"start": NOW + 1}, {"end": NOW}, {"end": NOW - DAY}])

@@ -274,7 +274,8 @@ def _work(
     site, course, user = ctx.site, access.course.id, shown.userid
     every = ctx.cache.get(("work", course, site.language), lambda: course_work(site, course))
     grades = grades_of(site, course, user)
-    times, own_dates = submissions(site, user, every), own_due_dates(site, user, every)
+    times = submissions(site, user, every)
+    own_dates = own_due_dates(site, {work.key: work.due for work in every}, user).get(user, {})
     events = []
     for one in every:
         key = one.module, one.instance
