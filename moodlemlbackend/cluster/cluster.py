@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import tempfile
@@ -211,7 +212,7 @@ def _check_workers(client: Any, address: str) -> None:
     """Raise ClusterError unless there are workers, each with this version of the package."""
     try:
         client.wait_for_workers(1, timeout=_patience())
-    except TimeoutError:
+    except (TimeoutError, asyncio.TimeoutError):  # two classes until Python 3.11
         raise ClusterError(f"The cluster {address} has no worker; start one and run the command again.") from None
     versions = client.get_versions(packages=[_PACKAGE])
     own = versions["client"]["packages"][_PACKAGE]

@@ -38,7 +38,7 @@ sys.exit(entrypoint.call_from_moodle(name))
 
 def call(name: str, number: int, *arguments: object) -> subprocess.CompletedProcess[str]:
     """A call of Moodle whose process gets a signal once the model is in force, or instead where that is negative."""
-    given = [sys.executable, "-c", COMMAND, name, str(number), MODELID, *map(str, arguments)]
+    given = [sys.executable, "-c", COMMAND, name, str(int(number)), MODELID, *map(str, arguments)]
     return subprocess.run(given, cwd=TESTS, capture_output=True, text=True, timeout=120)
 
 

@@ -27,7 +27,7 @@ _ = (site_url, trained, trained_folder)  # fixtures
 pytestmark = posix
 
 VICTIM = """
-import os, shutil, signal, sys
+import filelock, os, shutil, signal, sys  # filelock removes a folder when it is imported
 from pathlib import Path
 from fixtures.trained_sites import new_workspace
 from moodlemlbackend.analytics import models
