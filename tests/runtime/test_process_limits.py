@@ -18,7 +18,7 @@ def train(limit, courses, folder):
     call = [sys.executable, "-m", "moodlemlbackend.training", "m", folder, courses.training]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MOODLEMLBACKEND_")}
     shell = ["bash", "-c", f'ulimit {limit}; exec "$@"', "bash"]
-    done = subprocess.run([*shell, *call], env=clean, capture_output=True, text=True)
+    done = subprocess.run([*shell, *call], env=clean, capture_output=True, text=True, timeout=300)
     assert done.stderr == ""
     told = json.loads(done.stdout)
     assert done.returncode == told["status"] == 1
