@@ -178,17 +178,22 @@ def test_what_is_asked_before_something_is_deleted_or_learned(server, prepared, 
         (course, ".insight button[value^=incorrectlyflagged]", "Mark this insight as not useful?"),
     ):
         window.get(page)
-        window.find_element("css selector", button).click()
+        click(window, button)
         until(lambda: window.find_element("tag name", "h1").text.startswith(title))  # noqa: B023  it is waited for
         assert window.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["width"] <= width
         assert not violations(window, script)
         window.find_element("link text", "Cancel").click()
         until(lambda: window.current_url == page)  # noqa: B023  it is waited for
-    window.find_element("css selector", ".insight button[value^=fixed]").click()
+    click(window, ".insight button[value^=fixed]")
     until(lambda: "no longer in your list" in status(window))
     assert not violations(window, script)
-    window.find_element("css selector", "[role=status] button").click()
+    click(window, "[role=status] button")
     until(lambda: "in your list again" in status(window))
+
+
+def click(window, css):
+    """Click on something once it is there: an address changes before its page has come."""
+    until(lambda: window.find_element("css selector", css).click() is None)
 
 
 def status(window):
