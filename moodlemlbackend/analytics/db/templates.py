@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
+OWNERS = OWN, COURSE, SITE = "own", "course", "site"
+"""Whose a template is."""
+
+
 @dataclass(frozen=True)
 class Template:
     """A template: of a person (``userid``), of a course (``courseid``), or, with neither, of the site."""
@@ -25,6 +29,11 @@ class Template:
     name: str
     subject: str
     text: str
+
+    @property
+    def owner(self) -> str:
+        """One of :data:`OWNERS`."""
+        return OWN if self.userid is not None else COURSE if self.courseid is not None else SITE
 
 
 _COLUMNS = tuple(TEMPLATES.c[name] for name in ("id", "courseid", "userid", "name", "subject", "text"))

@@ -82,10 +82,15 @@ def mail_link(samples: Sequence[SampleInfo]) -> str:
     """A link that opens the teacher's mail program, to write to students of a course; they do not see each other."""
     addresses = [sample.email for sample in samples if sample.email]
     subject = say("message subject", course=samples[0].course_name)
-    if len(addresses) == 1:
-        body = quote(say("message greeting", name=samples[0].first_name) + "\n\n")
-        return f"mailto:{quote(addresses[0], safe='@')}?subject={quote(subject)}&body={body}"
-    return f"mailto:?bcc={','.join(quote(address, safe='@') for address in addresses)}&subject={quote(subject)}"
+    greeting = say("message greeting", name=samples[0].first_name) + "\n\n" if len(addresses) == 1 else ""
+    return mailto(addresses, subject, greeting)
+
+
+def mailto(addresses: Sequence[str], subject: str, body: str = "") -> str:
+    """A link that opens a mail program with a message, to one address or to several that do not see each other."""
+    listed = ",".join(quote(address, safe="@") for address in addresses)
+    to = f"{listed}?" if len(addresses) == 1 else f"?bcc={listed}&"
+    return f"mailto:{to}subject={quote(subject)}{f'&body={quote(body)}' if body else ''}"
 
 
 def perform(workspace: Workspace, name: str, predictionids: Iterable[int]) -> int:

@@ -56,17 +56,16 @@ class Load:
 
 
 def courses_at_risk(workspace: Workspace, site: Site, model: AnalyticsModel, *, over: bool) -> list[CourseAtRisk]:
-    """The courses that a model has predicted in and that go on, or that are over, most students at high risk first."""
+    """The courses that a model has predicted in and that go on, or that are over, in no order."""
     now = workspace.clock()
     by_context = {course.context: course for course in site.courses if (0 < course.end <= now) is over}
     with workspace.store.read() as connection:
         counted = risks.by_course(connection, model.id, minimum_score(model))
-    listed = [
+    return [
         CourseAtRisk(row, format_name(row.fullname or row.shortname, site.language), course)
         for course in counted
         if (row := by_context.get(course.contextid)) is not None
     ]
-    return sorted(listed, key=lambda course: (-course.risks.high, -course.share, course.name.casefold()))
 
 
 def loads(workspace: Workspace, site: Site, model: AnalyticsModel, courses: Sequence[CourseAtRisk]) -> dict[int, Load]:

@@ -67,8 +67,7 @@ def work_of(
     by_key = {(grade.module, grade.instance): grade for grade in grades if grade.module}
     listed = []
     for one in work:
-        key = one.module, one.instance
-        due, time, grade = own_dates.get(key, one.due), handed_in.get(key), by_key.get(key)
+        due, time, grade = own_dates.get(one.key, one.due), handed_in.get(one.key), by_key.get(one.key)
         if not 0 < due <= now + SOON_SECONDS or (one.restricted and time is None and grade is None):
             continue
         listed.append(StudentWork(one, due, _state(due, time, grade, now), time, grade))

@@ -129,7 +129,8 @@ def index(ctx: RequestContext, query: CourseQuery) -> Page:
     if query.part == ROWS:
         return Page("course-rows.html", values)
     values |= {
-        "table": table, "bands": current_bands(table.rows), "history": _history(table), "Band": Band,
+        "table": table, "Band": Band, "bands": current_bands(table.rows),
+        "history": band_history(table.rows, table.minimum_score),
         "urgent": _urgent(table.rows), "urgent_address": query.address(band=Band.HIGH.value, contact=TO_DO),
         "activity": _known_activity(ctx, table.access, read=query.part == WEEKS),
         "first": None if table.model else _first(ctx, table.access),
@@ -186,10 +187,6 @@ def _facts(ctx: RequestContext, access: CourseAccess) -> CourseFacts:
 def _groups(ctx: RequestContext, access: CourseAccess, facts: CourseFacts) -> list[Any]:
     """The groups that a person may see: with separate groups the own ones."""
     return [group for group in facts.groups if not access.own_groups or ctx.person.id in group.members]
-
-
-def _history(table: Roster) -> list[Any]:
-    return band_history(table.rows, table.minimum_score)
 
 
 def _urgent(rows: Iterable[RosterRow]) -> int:

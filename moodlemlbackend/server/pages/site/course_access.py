@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import risks
-from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.insights import listing
 from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS, VIEW_GRADES, VIEW_IDENTITY
 from moodlemlbackend.analytics.site.contexts import course_context
@@ -107,7 +106,7 @@ def _models(ctx: RequestContext, contextid: int) -> list[AnalyticsModel]:
     with ctx.workspace.store.read() as connection:
         ids = risks.models_in(connection, contextid)
         by_id = models.by_id(connection, ids)
-    known = [by_id[modelid] for modelid in ids if modelid in by_id and definitions.has_target(by_id[modelid].target)]
+    known = [by_id[modelid] for modelid in ids if modelid in by_id]
     readable = {
         target: bool(listing.readable(ctx.capabilities, ctx.person.id, target, [contextid]))
         for target in {model.target for model in known}

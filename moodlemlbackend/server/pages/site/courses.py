@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -12,7 +12,7 @@ from moodlemlbackend.analytics.lifecycle import most_flagged
 from moodlemlbackend.analytics.students.courses import courses_at_risk, loads
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
-from moodlemlbackend.server.pages.site.responses import Page
+from moodlemlbackend.server.pages.site.responses import Page, number_of_pages
 from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
@@ -49,9 +49,8 @@ class CoursesQuery:
 
     def address(self, **changes: str | int) -> str:
         """The address of the page that asks the same, but for some changes."""
-        asked = {**vars(self), **changes}
-        fields = {"model": asked["model"], "show": asked["show"], "sort": asked["sort"], "q": asked["text"],
-                  "page": asked["page"]}  # fmt: skip
+        asked = replace(self, **changes)  # type: ignore[arg-type]
+        fields = {"model": asked.model, "show": asked.show, "sort": asked.sort, "q": asked.text, "page": asked.page}
         return f"/analytics/courses?{urlencode({name: value for name, value in fields.items() if value})}"
 
 
@@ -94,7 +93,7 @@ def index(ctx: RequestContext, query: CoursesQuery) -> Page:
     values |= {
         "rows": [Row(course, load[course.row.id], withheld.get(course.row.context)) for course in shown],
         "number": len(courses),
-        "pages": max(1, -(-len(courses) // limits.PAGE_COURSES)),
+        "pages": number_of_pages(len(courses), limits.PAGE_COURSES),
         "totals": {
             "students": sum(course.risks.students for course in courses),
             "high": sum(course.risks.high for course in courses),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.db import templates as stored
+from moodlemlbackend.analytics.db.templates import COURSE, OWN, SITE
 from moodlemlbackend.analytics.students import templates
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from moodlemlbackend.server.pages.site.forms import PageForm
     from moodlemlbackend.server.pages.site.request_context import RequestContext
 
-OWN, COURSE, SITE = "own", "course", "site"
 DELETE = "delete"
 NOTICES = ("saved", "deleted")
 
@@ -46,7 +46,7 @@ def index(ctx: RequestContext, courseid: int, template: str, done: str) -> Page:
     if template:
         chosen = find_template(ctx, courseid, template)
         changed = chosen.id if chosen.id and _may_change(ctx, chosen) else 0
-        typed = Typed(changed, _owner(chosen) if changed else OWN, chosen.name, chosen.subject, chosen.text)
+        typed = Typed(changed, chosen.owner if changed else OWN, chosen.name, chosen.subject, chosen.text)
     return _page(ctx, access, typed, done)
 
 
@@ -130,8 +130,4 @@ def _changeable(ctx: RequestContext, courseid: int, templateid: int) -> Template
 
 def _may_change(ctx: RequestContext, template: Template) -> bool:
     """Own ones and those of the course, which :func:`.messages.find_template` has let be seen; the site's: managers."""
-    return template.userid is not None or template.courseid is not None or ctx.manages
-
-
-def _owner(template: Template) -> str:
-    return OWN if template.userid is not None else COURSE if template.courseid is not None else SITE
+    return template.owner != SITE or ctx.manages

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from moodlemlbackend.analytics.db import messages as stored
 from moodlemlbackend.analytics.db import templates as stored_templates
+from moodlemlbackend.analytics.insights.actions import mailto
 from moodlemlbackend.analytics.notifications.switch import ATTEMPTS
 from moodlemlbackend.analytics.site.people import describe
 from moodlemlbackend.analytics.students import follow_up, messages, templates
@@ -87,13 +87,14 @@ def take(ctx: RequestContext, form: PageForm, courseid: int) -> Page | Response:
         return _compose(ctx, access, students, draft)
     if problem := problem_of(draft.subject, draft.text):
         return _compose(ctx, access, students, draft, problem=problem)
-    written = _written(ctx, access, students, draft)
+    sender = _sender(ctx, access)
+    written = _written(ctx, sender, students, draft)
     reached = [message for message in written if not messages.hindrance(draft.way, message.to)]
     if form.text("step") != SEND:
-        return _preview(ctx, access, students, draft, written, form.number("show"))
+        return _preview(ctx, access, sender, draft, written, reached, form.number("show"))
     if not reached:
         raise RequestError(say("nobody reached"), 400)
-    batch, sender = batch_of(form), _sender(ctx, access)
+    batch = batch_of(form)
     known = known_of(ctx, access, [message.to for message in reached])
     new = messages.put(ctx.workspace, sender, reached, known, draft.way, batch)
     if draft.way == OWN:
@@ -175,43 +176,39 @@ def grouped(
     listed: Iterable[stored_templates.Template],
 ) -> list[tuple[str, list[stored_templates.Template]]]:
     """Templates by whose they are: ``own``, ``course`` or ``site``; only groups that have some."""
-    groups: dict[str, list[stored_templates.Template]] = {"own": [], "course": [], "site": []}
+    groups: dict[str, list[stored_templates.Template]] = {owner: [] for owner in stored_templates.OWNERS}
     for template in listed:
-        groups["own" if template.userid is not None else "course" if template.courseid else "site"].append(template)
+        groups[template.owner].append(template)
     return [(name, members) for name, members in groups.items() if members]
 
 
 def _preview(
     ctx: RequestContext,
     access: CourseAccess,
-    students: Sequence[Student],
+    sender: Sender,
     draft: Draft,
     written: Sequence[WrittenMessage],
+    reached: Sequence[WrittenMessage],
     show: int | None,
 ) -> Page:
-    reached = [message for message in written if not messages.hindrance(draft.way, message.to)]
     shown = next((message for message in written if message.to.userid == show), (reached or written)[0])
-    sender = _sender(ctx, access)
     text = shown.sent_through_moodle(ctx.workspace.settings, sender) if draft.way == MOODLE else shown.text
     uses_due = templates.DUE in templates.used(draft.subject, draft.text)
     values: dict[str, Any] = {
-        "course": access, "students": students, "draft": draft, "shown": shown, "text": text, "reached": reached,
+        "course": access, "students": [message.to for message in written], "draft": draft, "shown": shown, "text": text,
+        "reached": reached,
         "written": written, "sender": sender, "batch": follow_up.new_batch(),
-        "unreached": [(message.to, messages.hindrance(draft.way, message.to)) for message in written],
+        "unreached": [(message.to, why) for message in written if (why := messages.hindrance(draft.way, message.to))],
         "nothing_due": [message.to for message in written if uses_due and not message.due],
     }  # fmt: skip
-    values["unreached"] = [(student, why) for student, why in values["unreached"] if why]
     return Page("message-preview.html", values)
 
 
-def _written(
-    ctx: RequestContext, access: CourseAccess, students: Sequence[Student], draft: Draft
-) -> list[WrittenMessage]:
+def _written(ctx: RequestContext, sender: Sender, students: Sequence[Student], draft: Draft) -> list[WrittenMessage]:
     due: dict[int, list[str]] = {}
     if templates.DUE in templates.used(draft.subject, draft.text):
         ids = [student.userid for student in students]
-        due = messages.due_by_student(ctx.site, access.course.id, ids, ctx.workspace.clock())
-    sender = _sender(ctx, access)
+        due = messages.due_by_student(ctx.site, sender.courseid, ids, ctx.workspace.clock())
     return [
         messages.write(sender, student, draft.subject, draft.text, due.get(student.userid, ())) for student in students
     ]
@@ -225,17 +222,15 @@ def _sender(ctx: RequestContext, access: CourseAccess) -> Sender:
 def _own_program(access: CourseAccess, draft: Draft, reached: Sequence[WrittenMessage], batch: str) -> Page:
     """Links that open the teacher's own mail program, one a student; or one for all who get the same words."""
     same = len({(message.subject, message.text) for message in reached}) == 1 and len(reached) > 1
-    links = [(message.to.name, mail_link([message])) for message in reached]
+    links = [(message.to.name, _mail_link([message])) for message in reached]
     values = {
-        "course": access, "mails": links, "everybody": mail_link(reached) if same else "", "batch": batch,
+        "course": access, "mails": links, "everybody": _mail_link(reached) if same else "", "batch": batch,
         "draft": draft,
     }  # fmt: skip
     return Page("own-program.html", values)
 
 
-def mail_link(written: Sequence[WrittenMessage]) -> str:
-    """A link that opens a mail program with the same message to everybody, who do not see each other."""
-    addresses = ",".join(quote(message.to.email, safe="@") for message in written)
-    subject, body = quote(written[0].subject), quote(written[0].text.replace("\n", "\r\n"))
-    to = f"{addresses}?" if len(written) == 1 else f"?bcc={addresses}&"
-    return f"mailto:{to}subject={subject}&body={body}"
+def _mail_link(written: Sequence[WrittenMessage]) -> str:
+    """A link that opens a mail program with the same message to everybody."""
+    text = written[0].text.replace("\n", "\r\n")
+    return mailto([message.to.email for message in written], written[0].subject, text)

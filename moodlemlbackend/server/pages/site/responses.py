@@ -35,6 +35,11 @@ class Page:
         )  # fmt: skip
 
 
+def number_of_pages(entries: int, size: int) -> int:
+    """How many pages of a size entries fill; one for none."""
+    return max(1, -(-entries // size))
+
+
 def go(address: str) -> Response:
     """Go to another page of this server, after a form."""
     return RedirectResponse(address, 303, HEADERS)

@@ -278,9 +278,8 @@ def _work(
     own_dates = own_due_dates(site, {work.key: work.due for work in every}, user).get(user, {})
     events = []
     for one in every:
-        key = one.module, one.instance
-        if time := times.get(key):
-            late = 0 < own_dates.get(key, one.due) < time
+        if time := times.get(one.key):
+            late = 0 < own_dates.get(one.key, one.due) < time
             text = say("event late" if late else "event handed in", work=one.name)
             events.append(Event(EventKind.HANDED_IN, time, text, "late" if late else ""))
     listed = coursework.work_of(every, own_dates, times, grades, now)

@@ -18,7 +18,7 @@ from moodlemlbackend.server.pages.charts import bars
 from moodlemlbackend.server.pages.site import contexts
 from moodlemlbackend.server.pages.site.confirmations import Question, ask
 from moodlemlbackend.server.pages.site.forms import FIELD, whole
-from moodlemlbackend.server.pages.site.responses import Page, go
+from moodlemlbackend.server.pages.site.responses import Page, go, number_of_pages
 from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def dealt_with(ctx: RequestContext, contextid: int, page: int = 1) -> Page:
     labels = {action.name: action.label for model in readable for action in actions.judgements(model.target)}
     values = {
         "context": named, "insights": shown, "judgements": judgements, "labels": labels,
-        "page": page, "pages": _pages(number),
+        "page": page, "pages": number_of_pages(number, limits.PAGE_INSIGHTS),
     }  # fmt: skip
     return Page("dealt-with.html", values)
 
@@ -279,7 +279,7 @@ def _insight_section(ctx: RequestContext, model: AnalyticsModel, query: Insights
         model=model,
         insights=insights,
         number=number,
-        pages=_pages(number),
+        pages=number_of_pages(number, limits.PAGE_INSIGHTS),
         judgements=actions.judgements(model.target),
         messages=any(action.name == MESSAGE for action in bulk),
         what=definitions.analyser(model.target).origin,
@@ -300,10 +300,6 @@ def _most_urgent(
     urgency = {modelid: _urgency(count) for modelid, count in waiting.items()}
     ranked = sorted(readable, key=lambda model: -urgency.get(model.id, -1.0))
     return ranked[: limits.PAGE_SECTIONS], sorted(ranked[limits.PAGE_SECTIONS :], key=lambda model: model.name.lower())
-
-
-def _pages(number: int) -> int:
-    return max(1, -(-number // limits.PAGE_INSIGHTS))
 
 
 def _urgency(waiting: stored_insights.OpenInsights) -> float:
