@@ -107,7 +107,7 @@ class Network:
 
     def probabilities_of_coded(self, coded: CodedRows) -> npt.NDArray[np.float64]:
         """Calibrated probabilities (rows, K) of coded rows."""
-        return self._probabilities(self.encoder.codes_of_coded(coded))
+        return np.concatenate([self._probabilities(self.encoder.codes_of_coded(part)) for part in coded.parts()])
 
     def _probabilities(self, codes: Codes) -> npt.NDArray[np.float64]:
         plain = self.encoder.plain_inputs
