@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.model import mapped
+from moodlemlbackend import mapped
 
 Codes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -129,46 +129,29 @@ class Coder:
     def __init__(self, columns: int) -> None:
         self._values: Floats = np.tile(HUNDREDTHS, (columns, 1))
         self._regular = np.ones(columns, bool)
-        self._parts: list[Codes] = []
-        self._joined = 0  # parts at the beginning that are in files
-        self._bytes = 0  # of the others
+        self._rows = mapped.Rows(columns, np.uint8)
 
     def add(self, features: Floats) -> None:
         """Add a batch, (rows, columns) float32 with NaN for empty cells."""
         codes, fits = _hundredths(features)
         for column in np.flatnonzero(~(fits & self._regular)):
             codes[column] = self._add_irregular(int(column), features[:, column])
-        self._parts.append(codes)
-        self._bytes += codes.nbytes
-        if self._bytes > mapped.LARGE:
-            self._parts[self._joined :] = [self._join(self._parts[self._joined :])]
-            self._joined, self._bytes = len(self._parts), 0
+        self._rows.add(codes)
 
     def _add_irregular(self, column: int, values: Floats) -> Codes:
         """Code a column that is not all hundredths, laying it on bins when the first such value comes."""
         if self._regular[column]:
             self._regular[column] = False
-            earlier = [self._values[column][part[column]] for part in self._parts]
+            earlier = [self._values[column][part[column]] for part in self._rows.parts]
             table = _table(_bins(np.concatenate([*earlier, values])))
-            for part, old in zip(self._parts, earlier, strict=True):
+            for part, old in zip(self._rows.parts, earlier, strict=True):
                 part[column] = _nearest(old, table)
             self._values[column] = table
         return _nearest(values, self._values[column])
 
     def finish(self) -> CodedRows:
         """Return all rows; the coder is empty then."""
-        parts, self._parts = self._parts, []
-        return CodedRows(self._join(parts), self._values)
-
-    def _join(self, parts: list[Codes]) -> Codes:
-        """Put parts side by side; each is let go once it is copied."""
-        codes = mapped.empty((len(self._values), sum(part.shape[1] for part in parts)), np.uint8)
-        start = 0
-        while parts:
-            part = parts.pop(0)
-            codes[:, start : start + part.shape[1]] = part
-            start += part.shape[1]
-        return codes
+        return CodedRows(self._rows.finish(), self._values)
 
 
 def code(batches: Iterable[Floats], columns: int) -> CodedRows:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend import mapped
 from moodlemlbackend.metrics import matthews_correlation, roc_auc
-from moodlemlbackend.model import mapped
 from moodlemlbackend.model.codes import CodedRows, Codes, Floats
 from moodlemlbackend.model.encoding import (
     Encoder,

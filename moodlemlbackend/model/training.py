@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.model import mapped
+from moodlemlbackend import mapped
 from moodlemlbackend.model.codes import Codes, Floats
 from moodlemlbackend.model.encoding import Encoder, Indices
 from moodlemlbackend.model.network import Parameters

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.model import mapped
+from moodlemlbackend import mapped
 from moodlemlbackend.model.contributions import Contributions, by_column
 from moodlemlbackend.model.encoding import Encoder, count_kinds, distinct, fit_encoder, varying
 from moodlemlbackend.model.folds import deal, held_out_positions

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend import mapped
 from moodlemlbackend.dataset.courses import CoursesOfRows, known_courses
-from moodlemlbackend.model import mapped
 from moodlemlbackend.model.codes import CodedRows, Floats, code
 from moodlemlbackend.model.encoding import count_kinds, distinct
 from moodlemlbackend.processor.training_rows import TrainingRows

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fixtures.backend import Backend, samples_of, simulated
-from moodlemlbackend.model import mapped
+from moodlemlbackend import mapped
 from moodlemlbackend.model.fitting import fit
 from moodlemlbackend.model.training import Options
 from moodlemlbackend.operations.explain import explain

@@ -46,7 +46,7 @@ def empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
 
 
 def is_large(array: npt.NDArray[Any]) -> bool:
-    """Whether an array of this size is in a file, where single cells far apart are slow to read."""
+    """Whether an array of this size is in a file, where cells far apart are slow to read."""
     return array.nbytes > LARGE
 
 
@@ -59,6 +59,39 @@ def take(
     for own, column in zip(taken, chosen, strict=True):
         own[:] = array[column][rows]
     return taken
+
+
+class Rows:
+    """Parts of a (columns, rows) array, put side by side; those that are too many for memory in files."""
+
+    def __init__(self, columns: int, dtype: npt.DTypeLike) -> None:
+        self.parts: list[npt.NDArray[Any]] = []
+        self._columns, self._dtype = columns, dtype
+        self._joined = 0  # parts at the beginning that are in files
+        self._bytes = 0  # of the others
+
+    def add(self, part: npt.NDArray[Any]) -> None:
+        """Add (columns, rows)."""
+        self.parts.append(part)
+        self._bytes += part.nbytes
+        if self._bytes > LARGE:
+            self.parts[self._joined :] = [self._join(self.parts[self._joined :])]
+            self._joined, self._bytes = len(self.parts), 0
+
+    def finish(self) -> npt.NDArray[Any]:
+        """Return all rows; none are here then. A single part is not copied."""
+        parts, self.parts = self.parts, []
+        return parts[0] if len(parts) == 1 else self._join(parts)
+
+    def _join(self, parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """Put parts side by side; each is let go once it is copied."""
+        joined = empty((self._columns, sum(part.shape[1] for part in parts)), self._dtype)
+        start = 0
+        while parts:
+            part = parts.pop(0)
+            joined[:, start : start + part.shape[1]] = part
+            start += part.shape[1]
+        return joined
 
 
 def _reserve(file: IO[bytes], size: int) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moodlemlbackend import scratch
+from moodlemlbackend import mapped, scratch
 from moodlemlbackend.errors import StorageError
-from moodlemlbackend.model import mapped
 from moodlemlbackend.model.codes import code, join
 
 
