@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import time
 from pathlib import Path
 from typing import Any
 
@@ -81,19 +80,6 @@ def drop_database(url: str) -> None:
         server.execute(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} WITH (FORCE)")
 
 
-def database_seconds(url: str) -> float:
-    """For how long the sessions of a database have executed statements, once all of them have ended."""
-    import psycopg
-
-    name = url.rpartition("/")[2]
-    with psycopg.connect(SERVER, autocommit=True) as server:
-        while server.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s", (name,)).fetchone():
-            time.sleep(0.1)
-        row = server.execute("SELECT active_time FROM pg_stat_database WHERE datname = %s", (name,)).fetchone()
-    assert row is not None
-    return float(row[0]) / 1000
-
-
 def site_of_logs(url: str, factor: float) -> int:
     """Simulate 40 courses of 40 students with about ``factor`` times the log, by COPY; returns the log rows."""
     made = write_site(url, courses=40, students=40, seed=1, now=NOW, log_rows_factor=factor)
@@ -139,11 +125,13 @@ def _copy_courses(url: str, copies: int) -> None:
         for name, _ in indexes:
             database.execute(f"DROP INDEX {name}")
         for table in sorted(columns.keys() & TABLES.keys() - KEPT):
-            shifted = [_shifted(table, column, shared_contexts, step) for column in columns[table]]
-            database.execute(
-                f"INSERT INTO mdl_{table} ({', '.join(columns[table])}) SELECT {', '.join(shifted)} "
-                f"FROM mdl_{table} t, generate_series(1, {copies}) k WHERE {_copied(table, shared_contexts)}"
-            )
+            into = f"INSERT INTO mdl_{table} ({', '.join(columns[table])})"
+            copied = f"SELECT * FROM mdl_{table} t WHERE {_copied(table, shared_contexts)}"
+            database.execute(f"CREATE TEMPORARY TABLE original AS {copied}")
+            for copy in range(1, copies + 1):
+                shifted = [_shifted(table, column, shared_contexts, copy * step) for column in columns[table]]
+                database.execute(f"{into} SELECT {', '.join(shifted)} FROM original t")
+            database.execute("DROP TABLE original")
         for _, definition in indexes:
             database.execute(definition)
 
@@ -164,14 +152,14 @@ def _copied(table: str, shared_contexts: int) -> str:
 
 
 def _shifted(table: str, column: str, shared_contexts: int, step: int) -> str:
-    """SQL for what a column has in the copy ``k``."""
-    name, moved = f't."{column}"', f't."{column}" + k * {step}::bigint'
+    """SQL for what a column has in a copy whose ids are ``step`` larger."""
+    name, moved = f't."{column}"', f't."{column}" + {step}'
 
     def beyond(number: int, decisive: str = name) -> str:
         return f"CASE WHEN {decisive} > {number} THEN {moved} ELSE {name} END"
 
     if (table, column) in {("course", "shortname"), ("user", "username")}:
-        return f"{name} || '-' || k"
+        return f"{name} || '-{step}'"
     if (table, column) == ("context", "path"):
         return "'/' || " + _shifted_list("ltrim(path, '/')", "/", shared_contexts, step)
     if (table, column) == ("course_sections", "sequence"):
@@ -191,7 +179,7 @@ def _shifted(table: str, column: str, shared_contexts: int, step: int) -> str:
 
 def _shifted_list(text: str, mark: str, number: int, step: int) -> str:
     """SQL for a list of ids in a text, of which those beyond a number are shifted."""
-    moved = f"(p::bigint + CASE WHEN p::bigint > {number} THEN k * {step}::bigint ELSE 0 END)::text"
+    moved = f"(p::bigint + CASE WHEN p::bigint > {number} THEN {step}::bigint ELSE 0 END)::text"
     listed = f"SELECT string_agg({moved}, '{mark}' ORDER BY at) FROM unnest(string_to_array({text}, '{mark}'))"
     return f"COALESCE(({listed} WITH ORDINALITY AS u (p, at)), '')"
 

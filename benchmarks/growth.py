@@ -1,10 +1,10 @@
 """Time and memory as a site grows: ``python benchmarks/growth.py [DIMENSION ...] [--up-to SIZE]``.
 
 Each work is a whole process of the command or of Moodle's calls; pages are made as the server makes them. What counts
-are core seconds, which a busy machine changes least; to them are added the seconds in which the process had its
-PostgreSQL database execute statements. Work of less than two seconds is done twice, and the quicker one counts.
-Sites that are to be large are simulated in a PostgreSQL database of their own (``TEST_POSTGRESQL``, as in the tests),
-dropped afterwards; where no server is, dimensions that need one are left out.
+are core seconds, which a busy machine changes least: those of the process and of its sessions in PostgreSQL. Work of
+less than two seconds is done twice, and the quicker one counts. Sites that are to be large are simulated in a
+PostgreSQL database of their own (``TEST_POSTGRESQL``, as in the tests), dropped afterwards; where no server is,
+dimensions that need one are left out.
 
 Results are kept in ``growth.csv`` beside this file; ``--draw`` makes the pictures and the table of slopes from it.
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import growth_results
 from growth_results import Result
-from measuring import Measured, in_process, measure
+from measuring import Measured, SessionsWatched, in_process, measure
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "growth.csv"
@@ -136,12 +136,6 @@ def _drop_database(url: str) -> None:
     from growing import drop_database
 
     drop_database(url)
-
-
-def _database_seconds(url: str) -> float:
-    from growing import database_seconds
-
-    return database_seconds(url)
 
 
 def _site_of_logs(url: str, factor: float) -> int:
@@ -284,9 +278,8 @@ def _quickest(folder: Path, call: tuple[str, ...], database: str) -> tuple[Measu
     while not runs or (len(runs) < REPEATS and sum(run.core_seconds for run, _ in runs) < SHORT * len(runs)):
         fresh = folder / "fresh"
         fresh.mkdir()
-        before = in_process(_database_seconds, database) if database else 0
-        run = measure([sys.executable, *(word.replace("{fresh}", str(fresh)) for word in call)])
-        after = in_process(_database_seconds, database) if database else 0
+        with SessionsWatched(database.rpartition("/")[2]) as sessions:
+            run = measure([sys.executable, *(word.replace("{fresh}", str(fresh)) for word in call)])
         if any("{fresh}" in word for word in call):
             shutil.rmtree(folder / "last", ignore_errors=True)
             fresh.rename(folder / "last")
@@ -294,7 +287,7 @@ def _quickest(folder: Path, call: tuple[str, ...], database: str) -> tuple[Measu
             fresh.rmdir()
         if run is None:
             raise SystemExit(f"{' '.join(call)} failed")
-        runs.append((run, after - before))
+        runs.append((run, sessions.core_seconds))
     return min(runs, key=lambda found: found[0].core_seconds + found[1])
 
 

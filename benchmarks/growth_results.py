@@ -35,7 +35,7 @@ class Result(NamedTuple):
 
     @property
     def core_seconds(self) -> float:
-        """Those of the process, and the seconds in which its database executed statements."""
+        """Those of the process and of its sessions in the database."""
         return self.run.core_seconds + self.database_seconds
 
 
