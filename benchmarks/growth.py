@@ -2,7 +2,7 @@
 
 Each work is a whole process of the command or of Moodle's calls; pages are made as the server makes them. What counts
 are core seconds, which a busy machine changes least: those of the process and of its sessions in PostgreSQL. Work of
-less than two seconds is done twice, and the quicker one counts. Sites that are to be large are simulated in a
+less than a second is done twice, and the quicker one counts. Sites that are to be large are simulated in a
 PostgreSQL database of their own (``TEST_POSTGRESQL``, as in the tests), dropped afterwards; where no server is,
 dimensions that need one are left out.
 
@@ -38,7 +38,7 @@ COLUMNS = 415
 EVALUATED = (1_904, 365)
 INSIGHTS_OF_MODELS, MODELS_OF_INSIGHTS = 1_000, 20
 
-SHORT, REPEATS = 2, 2
+SHORT, REPEATS = 1, 2
 """Work of fewer core seconds is repeated."""
 
 
