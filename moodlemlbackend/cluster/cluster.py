@@ -183,10 +183,10 @@ def _folder_in(files: str) -> str:
 async def _greet(address: str) -> None:
     """Connect and say good-bye: a client that cannot connect is not always closed."""
     from distributed import Security
-    from distributed.comm import connect
+    from distributed.comm.core import connect
 
     arguments = Security().get_connection_args("client")  # type: ignore[no-untyped-call]
-    comm = await connect(address, **arguments)
+    comm = await connect(address, **arguments)  # type: ignore[no-untyped-call]
     await comm.close()
 
 
