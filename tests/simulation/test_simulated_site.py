@@ -25,6 +25,7 @@ from moodlemlbackend.cli.demo_site import command as demo_site  # noqa: E402
 from moodlemlbackend.errors import BackendError, StorageError, UsageError  # noqa: E402
 from moodlemlbackend.simulation.site.activities import KINDS  # noqa: E402
 from moodlemlbackend.simulation.site.build import SimulatedSite, write_site  # noqa: E402
+from moodlemlbackend.simulation.site.loader import BATCH_BLOCKS, Loader  # noqa: E402
 from moodlemlbackend.simulation.site.tables import SCHEMAS, tables  # noqa: E402
 
 NOW = 1_795_000_000
@@ -373,6 +374,21 @@ def test_more_log_rows_on_demand(tmp_path):
     ratio = many.rows["logstore_standard_log"] / few.rows["logstore_standard_log"]
     assert 4 < ratio < 6.5
     assert many.rows["assign_submission"] == few.rows["assign_submission"]
+
+
+def test_rows_that_come_one_by_one_do_not_pile_up():
+    """Small courses add a row or two to each table: after a while these are loaded, however few they are."""
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection:
+        made = sa.Table("mdl_config", sa.MetaData(), *(sa.Column(c.name, sa.Text) for c in tables("4.2")["config"]))
+        made.create(connection)
+        loader = Loader(connection, {"config": made}, "4.2", commits=False)
+        for number in range(3 * BATCH_BLOCKS - 1):
+            loader.add("config", 1, {"name": str(number)})
+        assert connection.exec_driver_sql("SELECT COUNT(*) FROM mdl_config").scalar() == 2 * BATCH_BLOCKS
+        loader.flush()
+        assert connection.exec_driver_sql("SELECT COUNT(*) FROM mdl_config").scalar() == 3 * BATCH_BLOCKS - 1
+    engine.dispose()
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
