@@ -10,6 +10,9 @@ from moodlemlbackend.analytics.site.schema import TABLES
 from moodlemlbackend.analytics.site.site import Site
 from moodlemlbackend.analytics.site.tables import rows_by_key
 
+_SUBSECTION = "mod_subsection"
+"""``component`` of the section that holds what is in a subsection."""
+
 
 class CourseModule(NamedTuple):
     """An activity in a course; ``module`` is the name of its type, ``availability`` its restrictions as JSON."""
@@ -22,7 +25,10 @@ class CourseModule(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A section of a course; ``sequence`` holds the ids of its course modules, separated by commas."""
+    """A section of a course; ``sequence`` holds the ids of its course modules, separated by commas.
+
+    A subsection has the number of the section that it is in.
+    """
 
     number: int
     sequence: str | None
@@ -52,20 +58,41 @@ def course_module_ids(site: Site, courses: Sequence[int]) -> dict[tuple[str, int
 
 
 def sections(site: Site, courses: Sequence[int]) -> dict[int, list[Section]]:
-    """Sections by course, by number."""
+    """Sections by course, subsections last."""
+    around = _sections_around(site, courses)
     by_course = rows_by_key(
         site,
-        "SELECT course, section, sequence, availability FROM {course_sections} "
+        "SELECT course, section, sequence, availability, component, itemid FROM {course_sections} "
         "WHERE course IN :courses ORDER BY section",
         courses=courses,
     )
-    return {course: [Section(*row) for row in rows] for course, rows in by_course.items()}
+    return {
+        course: [
+            Section(around.get(item, number) if component == _SUBSECTION else number, sequence, availability)
+            for number, sequence, availability, component, item in rows
+        ]
+        for course, rows in by_course.items()
+    }
+
+
+def _sections_around(site: Site, courses: Sequence[int]) -> dict[int, int]:
+    """The number of the section that each subsection is in, by its instance."""
+    if "subsection" not in site.modules:
+        return {}
+    rows = site.database.rows(
+        "SELECT m.instance, s.section FROM {course_modules} m JOIN {modules} n ON n.id = m.module "
+        "JOIN {course_sections} s ON s.id = m.section WHERE n.name = 'subsection' AND m.course IN :courses",
+        courses=courses,
+    )
+    return dict(rows)
 
 
 def last_sections(site: Site, courses: Sequence[int]) -> dict[int, int]:
-    """The highest number of a section, by course."""
+    """The highest number of a section by course; those of plugins, such as subsections, are numbered after it."""
     rows = site.database.rows(
-        "SELECT course, MAX(section) FROM {course_sections} WHERE course IN :courses GROUP BY course", courses=courses
+        "SELECT course, MAX(section) FROM {course_sections} WHERE course IN :courses "
+        "AND COALESCE(component, '') = '' GROUP BY course",
+        courses=courses,
     )
     return {course: int(number) for course, number in rows}
 

@@ -29,7 +29,8 @@ _HANDED_IN = {
     ),
     "quiz": (
         "SELECT quiz, MIN(CASE WHEN timefinish > 0 THEN timefinish ELSE timemodified END) FROM {quiz_attempts} "
-        "WHERE state = 'finished' AND preview = 0 AND quiz IN :instances AND userid = :user GROUP BY quiz"
+        "WHERE state IN ('finished', 'submitted') AND preview = 0 AND quiz IN :instances AND userid = :user "
+        "GROUP BY quiz"
     ),
     "choice": (
         "SELECT choiceid, MIN(timemodified) FROM {choice_answers} WHERE choiceid IN :instances AND userid = :user "
