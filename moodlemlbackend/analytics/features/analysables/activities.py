@@ -94,7 +94,7 @@ def _arranged(
         table[:, 0], table[:, 1], table[:, 2], table[:, 3], table[:, 4], table[:, 5],
         [row[2] for row in listed],
         [row[3] for row in listed],
-        chosen or len(sections) - any(section.number == 0 for section in sections),
+        chosen or len({section.number for section in sections} - {0}),
     )  # fmt: skip
 
 
