@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import linear_regression
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from measuring import Measured
 
@@ -20,6 +20,9 @@ UPPER = 12
 
 GROWN = 1.5
 """Work that takes less than so many times as long at the largest size as at the smallest does not grow."""
+
+NOISE = 1.1
+"""Times as long that do not count as growth yet."""
 
 HEAD = ("dimension", "work", "size", "seconds", "core seconds", "peak MB", "database seconds")
 
@@ -108,8 +111,10 @@ class Series(NamedTuple):
     @property
     def growth_slope(self) -> float | None:
         """Of the core seconds beyond those of the smallest size, without the start; None if they hardly grow."""
-        first, *_, last = self.seconds
-        return self.slope([seconds - first for seconds in self.seconds]) if last > GROWN * first else None
+        first, last = self.seconds[0], self.seconds[-1]
+        if last < GROWN * first:
+            return None
+        return self.slope([seconds - first if seconds > NOISE * first else 0 for seconds in self.seconds])
 
     @property
     def memory_slope(self) -> float | None:
@@ -150,7 +155,7 @@ def table(results: Iterable[Result]) -> str:
 
 
 def draw(results: Sequence[Result], folder: Path) -> None:
-    """Draw time and memory of all dimensions, small multiples, as PNG."""
+    """Draw time and memory of all dimensions as PNG: what grows with its name, the rest in grey."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -158,27 +163,45 @@ def draw(results: Sequence[Result], folder: Path) -> None:
 
     from moodlemlbackend.report import style
 
-    listed = series(results)
+    listed = [one for one in series(results) if not one.work.endswith(", cold")]
     dimensions = list(dict.fromkeys(one.dimension for one in listed))
-    for name, label, figure_of in (
-        ("time", "core seconds", lambda result: result.core_seconds),
-        ("memory", "peak MB", lambda result: result.run.megabytes),
-    ):
+    for name, label in (("time", "core seconds"), ("memory", "peak memory in MB")):
         with style.applied():
             rows = -(-len(dimensions) // 3)
-            figure, axes = plt.subplots(rows, 3, figsize=(7.2, 2.2 * rows), layout="constrained", squeeze=False)
+            figure, axes = plt.subplots(rows, 3, figsize=(7.2, 2.1 * rows), layout="constrained", squeeze=False)
+            for axis, dimension in zip(axes.flat, dimensions, strict=False):
+                _panel(axis, dimension, [one for one in listed if one.dimension == dimension], memory=name == "memory")
             for axis in axes.flat[len(dimensions) :]:
                 axis.set_visible(False)
-            for axis, dimension in zip(axes.flat, dimensions, strict=False):
-                lines = [one for one in listed if one.dimension == dimension and not one.work.endswith(", cold")]
-                for number, one in enumerate(lines):
-                    axis.loglog(
-                        [result.size for result in one.results], [figure_of(result) for result in one.results],
-                        color=style.COLOURS[number % 7], linestyle=style.DASHES[number % 7],
-                        marker=style.MARKERS[number % 7], markersize=3, linewidth=1, label=one.work,
-                    )  # fmt: skip
-                axis.set_title(dimension)
-                axis.legend(fontsize=5)
             figure.supylabel(label, fontsize=8)
             figure.savefig(folder / f"scaling-{name}.png", dpi=110)
             plt.close(figure)
+
+
+def _panel(axis: Any, dimension: str, listed: Sequence[Series], *, memory: bool) -> None:
+    """Draw one dimension, with a dotted line of slope 1 for comparison."""
+    from matplotlib import ticker
+
+    from moodlemlbackend.report import style
+
+    coloured, highest = 0, (1, 0.0)
+    for one in listed:
+        figures = [result.run.megabytes for result in one.results] if memory else one.seconds
+        highest = max(highest, (one.largest.size, figures[-1]), key=lambda point: point[1])
+        look: dict[str, Any] = {"color": style.LIGHT, "linewidth": 0.8, "zorder": 1}
+        if figures[-1] > GROWN * figures[0]:
+            look = {"color": style.COLOURS[coloured % 7], "linestyle": style.DASHES[coloured % 7], "linewidth": 1,
+                    "marker": style.MARKERS[coloured % 7], "markersize": 3, "label": one.work}  # fmt: skip
+            coloured += 1
+        axis.plot([result.size for result in one.results], figures, **look)
+    size, figure = highest
+    axis.plot([size / 30, size], [figure / 30, figure], color=style.GREY, linestyle=":", linewidth=0.8, zorder=0)
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
+    axis.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    for side in (axis.xaxis, axis.yaxis):
+        side.set_minor_formatter(ticker.NullFormatter())
+    axis.set_title(dimension)
+    if coloured:
+        axis.legend(fontsize=5, loc="upper left")
