@@ -130,8 +130,13 @@ def series(results: Iterable[Result]) -> list[Series]:
     return [Series(*key, sorted(listed, key=lambda one: one.size)) for key, listed in found.items()]
 
 
+def warm(results: Iterable[Result]) -> list[Series]:
+    """All series but those of pages that are asked for the first time."""
+    return [one for one in series(results) if not one.work.endswith(", cold")]
+
+
 def table(results: Iterable[Result]) -> str:
-    """The table of slopes, in Markdown."""
+    """The table of slopes, in Markdown; of pages, the times after the first."""
     lines = [
         "| what grows: work | up to | core s there | in the database | peak MB there | slope of time | "
         "without the start | of memory |",
@@ -141,7 +146,7 @@ def table(results: Iterable[Result]) -> str:
     def shown(slope: float | None) -> str:
         return "–" if slope is None else f"{slope:.2f}" + (" !" if slope > LIMIT else "")
 
-    for one in series(results):
+    for one in warm(results):
         largest = one.largest
         slopes = " | ".join(map(shown, (one.time_slope, one.growth_slope, one.memory_slope)))
         lines.append(
@@ -163,7 +168,7 @@ def draw(results: Sequence[Result], folder: Path) -> None:
 
     from moodlemlbackend.report import style
 
-    listed = [one for one in series(results) if not one.work.endswith(", cold")]
+    listed = warm(results)
     dimensions = list(dict.fromkeys(one.dimension for one in listed))
     for name, label in (("time", "core seconds"), ("memory", "peak memory in MB")):
         with style.applied():

@@ -160,6 +160,11 @@ def test_slopes():
     assert "| rows: training | 100,000 | 7.00 | 0.00 | 100 | 0.53 | 2.00 ! | 1.00 |" in growth_results.table(results)
 
 
+def test_the_page_about_scaling_shows_what_was_measured():
+    results = growth_results.read(ROOT / "benchmarks" / "growth.csv")
+    assert growth_results.table(results) in (ROOT / "docs" / "scaling.md").read_text("utf-8")
+
+
 def test_copies_of_courses_are_like_the_courses(tmp_path):
     """A data set of a site with copies has every row as often as there are copies."""
     pytest.importorskip("psycopg", reason="needs the extra postgresql")
