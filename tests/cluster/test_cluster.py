@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -37,11 +38,9 @@ from moodlemlbackend.errors import ClusterError, StorageError, UsageError
 pytestmark = [posix, pytest.mark.filterwarnings("ignore::distributed.versions.VersionMismatchWarning")]
 
 
-@pytest.fixture(autouse=True)
 def impatient():
-    """Wait for what is not there for a few seconds only."""
-    with dask.config.set({"distributed.comm.timeouts.connect": "4s"}):
-        yield
+    """For a block in which something is not there: wait a few seconds only. What is there is waited for longer."""
+    return dask.config.set({"distributed.comm.timeouts.connect": "4s"})
 
 
 @pytest.fixture
@@ -84,14 +83,14 @@ def test_a_task_that_kills_every_worker_is_given_up(tmp_path):
 def test_a_scheduler_that_goes_away(pair):
     (pair.files / "scheduler").write_text(str(pair.scheduler.pid))
     sentence = f"^The scheduler of the cluster {pair.address} is gone; start it"
-    with using(pair.address, str(pair.files)) as cluster, pytest.raises(ClusterError, match=sentence):
+    with using(pair.address, str(pair.files)) as cluster, impatient(), pytest.raises(ClusterError, match=sentence):
         list(cluster.each(kill_scheduler, range(12)))
 
 
 def test_workers_that_all_go_away(pair):
     (pair.files / "workers").write_text(" ".join(str(worker.pid) for worker in pair.workers))
     sentence = f"^The cluster {pair.address} has no worker; start one"
-    with using(pair.address, str(pair.files)) as cluster, pytest.raises(ClusterError, match=sentence):
+    with using(pair.address, str(pair.files)) as cluster, impatient(), pytest.raises(ClusterError, match=sentence):
         list(cluster.each(kill_both, range(12)))
 
 
@@ -113,6 +112,7 @@ def test_nobody_need_take_all_results(pair):
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "tls://127.0.0.1:1", "tcp://nowhere.invalid:8786"])
 def test_an_address_where_no_scheduler_is(tmp_path, address):
     with (
+        impatient(),
         pytest.raises(ClusterError, match=f"^The scheduler {address} does not answer; check the address"),
         using(address, str(tmp_path)),
     ):
@@ -121,7 +121,8 @@ def test_an_address_where_no_scheduler_is(tmp_path, address):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_scheduler_without_workers(tmp_path):
+def test_a_scheduler_without_workers(tmp_path, monkeypatch):
+    monkeypatch.setattr("moodlemlbackend.cluster.cluster._patience", lambda: 1.0)  # with workers, not connections
     with machines(tmp_path / "alone", 0) as made:
         with (
             pytest.raises(ClusterError, match=f"^The cluster {made.address} has no worker; start one"),
@@ -238,3 +239,13 @@ def test_a_cluster_of_this_machine_leaves_the_process_as_it_was():
     with using("local:1"):
         assert os.environ != before
     assert dict(os.environ) == before
+
+
+def test_the_event_loop_is_ours_and_no_thread_is_left(pair):
+    before = set(threading.enumerate())
+    with using(pair.address, str(pair.files)) as cluster:
+        assert [value for value, _ in cluster.each(double, range(3))] == [0, 2, 4]
+        names = {thread.name for thread in set(threading.enumerate()) - before}
+        assert "moodlemlbackend cluster" in names
+        assert "IO loop" not in names, "Dask's own, which fails if it has not begun after ten seconds"
+    assert set(threading.enumerate()) <= before

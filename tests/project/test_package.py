@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -170,8 +171,8 @@ def test_the_sessions_of_the_forge_are_those_of_nox(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     noxfile = pytest.importorskip("noxfile", reason="needs nox")
     assert tuple(noxfile.PYTHONS) == PYTHONS
-    sessions = ", ".join([*(f"tests-{python}" for python in PYTHONS), "lowest"])
-    assert f"session: [{sessions}]" in (ROOT / ".github/workflows/test.yml").read_text()
+    sessions = re.findall(r"\{session: ([^,]+),", (ROOT / ".github/workflows/test.yml").read_text())
+    assert sessions == [*(f"tests-{python}" for python in PYTHONS), "lowest"]
     assert {name for name in ("tests", "lowest") if callable(getattr(noxfile, name))} == {"tests", "lowest"}
 
 

@@ -10,6 +10,9 @@ from moodlemlbackend.analytics.site.schema import TABLES
 from moodlemlbackend.analytics.site.site import Site
 from moodlemlbackend.analytics.site.tables import rows_by_key
 
+_SUBSECTION = "mod_subsection"
+"""``component`` of the section that holds what is in a subsection."""
+
 
 class CourseModule(NamedTuple):
     """An activity in a course; ``module`` is the name of its type, ``availability`` its restrictions as JSON."""
@@ -22,7 +25,10 @@ class CourseModule(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A section of a course; ``sequence`` holds the ids of its course modules, separated by commas."""
+    """A section of a course; ``sequence`` holds the ids of its course modules, separated by commas.
+
+    A subsection has the number of the section that it is in.
+    """
 
     number: int
     sequence: str | None
@@ -52,20 +58,41 @@ def course_module_ids(site: Site, courses: Sequence[int]) -> dict[tuple[str, int
 
 
 def sections(site: Site, courses: Sequence[int]) -> dict[int, list[Section]]:
-    """Sections by course, by number."""
+    """Sections by course, subsections last."""
+    around = _sections_around(site, courses)
     by_course = rows_by_key(
         site,
-        "SELECT course, section, sequence, availability FROM {course_sections} "
+        "SELECT course, section, sequence, availability, component, itemid FROM {course_sections} "
         "WHERE course IN :courses ORDER BY section",
         courses=courses,
     )
-    return {course: [Section(*row) for row in rows] for course, rows in by_course.items()}
+    return {
+        course: [
+            Section(around.get(item, number) if component == _SUBSECTION else number, sequence, availability)
+            for number, sequence, availability, component, item in rows
+        ]
+        for course, rows in by_course.items()
+    }
+
+
+def _sections_around(site: Site, courses: Sequence[int]) -> dict[int, int]:
+    """The number of the section that each subsection is in, by its instance."""
+    if "subsection" not in site.modules:
+        return {}
+    rows = site.database.rows(
+        "SELECT m.instance, s.section FROM {course_modules} m JOIN {modules} n ON n.id = m.module "
+        "JOIN {course_sections} s ON s.id = m.section WHERE n.name = 'subsection' AND m.course IN :courses",
+        courses=courses,
+    )
+    return dict(rows)
 
 
 def last_sections(site: Site, courses: Sequence[int]) -> dict[int, int]:
-    """The highest number of a section, by course."""
+    """The highest number of a section by course; those of plugins, such as subsections, are numbered after it."""
     rows = site.database.rows(
-        "SELECT course, MAX(section) FROM {course_sections} WHERE course IN :courses GROUP BY course", courses=courses
+        "SELECT course, MAX(section) FROM {course_sections} WHERE course IN :courses "
+        "AND COALESCE(component, '') = '' GROUP BY course",
+        courses=courses,
     )
     return {course: int(number) for course, number in rows}
 
@@ -96,12 +123,25 @@ def activity_settings(
     return {(name, instance): (close or 0, option or 0) for name, instance, close, option in rows}
 
 
-def visible_modules(site: Site, course: int) -> dict[int, bool]:
-    """Course modules of a course that students see: whether their completion is tracked."""
+class VisibleModule(NamedTuple):
+    """Whether the completion of a course module is tracked, and whether it is for some people only."""
+
+    tracked: bool
+    restricted: bool
+
+
+def visible_modules(site: Site, course: int) -> dict[int, VisibleModule]:
+    """Course modules of a course that students see, by id."""
     rows = site.database.rows(
-        "SELECT id, completion FROM {course_modules} WHERE course = :course AND visible = 1", course=course
+        "SELECT id, completion, availability FROM {course_modules} WHERE course = :course AND visible = 1",
+        course=course,
     )
-    return {module: bool(completion) for module, completion in rows}
+    return {module: VisibleModule(bool(completion), for_some_only(rule)) for module, completion, rule in rows}
+
+
+def for_some_only(availability: str | None) -> bool:
+    """Whether an activity's restrictions, JSON, name anything but dates, such as a group."""
+    return any(f'"type":"{kind}"' in "".join((availability or "").split()) for kind in ("group", "grouping", "profile"))
 
 
 def activity_names(site: Site, course: int, present: Iterable[str]) -> dict[tuple[str, int], str]:

@@ -10,13 +10,16 @@ from moodlemlbackend.analytics.site.site import Site
 from moodlemlbackend.analytics.site.tables import integers_by_key, rows_by_key
 
 _HANDED_IN = {
-    "quiz": ("quiz_attempts", "quiz", " AND h.state = 'finished'"),
+    "quiz": ("quiz_attempts", "quiz", " AND h.state IN ('finished', 'submitted')"),
     "assign": ("assign_submission", "assignment", " AND h.status = 'submitted'"),
     "choice": ("choice_answers", "choiceid", ""),
     "feedback": ("feedback_completed", "feedback", ""),
     "lesson": ("lesson_grades", "lessonid", ""),
 }
-"""By module the table of what is done, its column of the instance, and what of it counts."""
+"""By module the table of what is done, its column of the instance, and what of it counts.
+
+From Moodle 5.0 on, an attempt at a quiz is submitted, and finished once it has been graded.
+"""
 
 HANDED_IN = frozenset(_HANDED_IN)
 """Modules in which something can be finished or handed in."""

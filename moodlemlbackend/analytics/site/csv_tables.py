@@ -26,7 +26,9 @@ TEXT_COLUMNS = frozenset({
 })  # fmt: skip
 """Columns of texts that are never null in Moodle, beside those whose default is a text: somebody may be called Null."""
 
-NULLABLE_TEXTS = frozenset({"availability", "description", "itemmodule", "itemname", "path", "sequence", "value"})
+NULLABLE_TEXTS = frozenset({
+    "availability", "component", "description", "itemmodule", "itemname", "path", "sequence", "value",
+})  # fmt: skip
 
 _TEXTS_OF_TABLES = {
     ("analytics_models", "target"), ("assign_submission", "status"), ("scale", "scale"),

@@ -7,6 +7,7 @@ DuckDB opens no other file, no network connection and no extension; what is in a
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,7 +116,7 @@ def errors_in_sentences(files: Sequence[str]) -> Iterator[None]:
             ) from None
         named = _SHOWN_FILE.search(said)
         raise _unreadable(named[1] if named else files[0], reason_of(error)) from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise _unreadable(files[0], str(error)) from None
 
 

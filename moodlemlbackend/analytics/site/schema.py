@@ -1,6 +1,7 @@
 """The tables and columns of Moodle that are read, and what stands in for those that a site does not have.
 
-Moodle's schema differs between versions (chat and survey left with 5.0), and researchers receive extracts. A column
+Moodle's schema differs between versions (subsections came with 4.5, chat and survey left with 5.0), and researchers
+receive extracts. A column
 with a default is read as that default where it is missing; a site that lacks a table that every Moodle has is refused
 in one sentence, for what is not there would count as what never happened.
 """
@@ -86,7 +87,7 @@ TABLES: dict[str, SiteTable] = {
     "course_modules": _table(
         "id course module instance section", availability="NULL", visible="1", completion="0"
     ),
-    "course_sections": _table("id course section sequence", availability="NULL"),
+    "course_sections": _table("id course section sequence", availability="NULL", component="NULL", itemid="0"),
     "course_format_options": _table("courseid format sectionid name value"),
     "course_completion_criteria": _table("id course"),
     "course_completions": _table("userid course timecompleted", dated="timecompleted"),

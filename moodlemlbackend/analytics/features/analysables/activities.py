@@ -94,7 +94,7 @@ def _arranged(
         table[:, 0], table[:, 1], table[:, 2], table[:, 3], table[:, 4], table[:, 5],
         [row[2] for row in listed],
         [row[3] for row in listed],
-        chosen or len(sections) - any(section.number == 0 for section in sections),
+        chosen or len({section.number for section in sections} - {0}),
     )  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def _dates(availability: str | None) -> Dates:
         return ()
     try:
         return tuple(_conditions(json.loads(availability)))
-    except (ValueError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return ()
 
 
