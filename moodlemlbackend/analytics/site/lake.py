@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.analytics.databases import not_installed
 from moodlemlbackend.analytics.site.csv_tables import CsvDialect, is_text, literal, load_csv, quoted
@@ -22,7 +22,7 @@ from moodlemlbackend.storage.object_store import is_object_store, open_objects
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_CONFIG = {
+_CONFIG: dict[str, Any] = {
     "autoinstall_known_extensions": False, "autoload_known_extensions": False, "allow_community_extensions": False,
 }  # fmt: skip
 _FILES = "moodlemlbackend_files"
