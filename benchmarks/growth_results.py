@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import sys
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,9 @@ GROWN = 1.5
 
 NOISE = 1.1
 """Times as long that do not count as growth yet."""
+
+COLOURS_KEPT = 32
+"""In a picture, to keep its file small."""
 
 HEAD = ("dimension", "work", "size", "seconds", "core seconds", "peak MB", "database seconds")
 
@@ -89,15 +93,6 @@ class Series(NamedTuple):
         """The result at the largest size."""
         return self.results[-1]
 
-    def slope(self, figures: Sequence[float]) -> float | None:
-        """Least squares of the logarithms over the sizes of the last decade; None for fewer than two sizes."""
-        points = [
-            (math.log(result.size), math.log(figure))
-            for result, figure in zip(self.results, figures, strict=True)
-            if result.size * UPPER >= self.largest.size and figure > 0
-        ]
-        return linear_regression(*zip(*points, strict=True)).slope if len(points) > 1 else None
-
     @property
     def seconds(self) -> list[float]:
         """Core seconds."""
@@ -106,20 +101,33 @@ class Series(NamedTuple):
     @property
     def time_slope(self) -> float | None:
         """Of the core seconds as they are."""
-        return self.slope(self.seconds)
+        return self._slope(self.seconds)
 
     @property
     def growth_slope(self) -> float | None:
-        """Of the core seconds beyond those of the smallest size, without the start; None if they hardly grow."""
+        """Of the core seconds beyond those of the smallest size, against the size beyond it: without the start.
+
+        None if the seconds hardly grow.
+        """
         first, last = self.seconds[0], self.seconds[-1]
         if last < GROWN * first:
             return None
-        return self.slope([seconds - first if seconds > NOISE * first else 0 for seconds in self.seconds])
+        beyond = [seconds - first if seconds > NOISE * first else 0 for seconds in self.seconds]
+        return self._slope(beyond, self.results[0].size)
 
     @property
     def memory_slope(self) -> float | None:
         """Of the peak memory as it is."""
-        return self.slope([result.run.megabytes for result in self.results])
+        return self._slope([result.run.megabytes for result in self.results])
+
+    def _slope(self, figures: Sequence[float], smallest: int = 0) -> float | None:
+        """Least squares of the logarithms over the sizes of the last decade; None for fewer than two sizes."""
+        points = [
+            (math.log(result.size - smallest), math.log(figure))
+            for result, figure in zip(self.results, figures, strict=True)
+            if result.size * UPPER >= self.largest.size and figure > 0
+        ]
+        return linear_regression(*zip(*points, strict=True)).slope if len(points) > 1 else None
 
 
 def series(results: Iterable[Result]) -> list[Series]:
@@ -165,6 +173,7 @@ def draw(results: Sequence[Result], folder: Path) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from PIL import Image
 
     from moodlemlbackend.report import style
 
@@ -179,8 +188,10 @@ def draw(results: Sequence[Result], folder: Path) -> None:
             for axis in axes.flat[len(dimensions) :]:
                 axis.set_visible(False)
             figure.supylabel(label, fontsize=8)
-            figure.savefig(folder / f"scaling-{name}.png", dpi=110)
+            drawn = io.BytesIO()
+            figure.savefig(drawn, dpi=110)
             plt.close(figure)
+        Image.open(drawn).convert("RGB").quantize(COLOURS_KEPT).save(folder / f"scaling-{name}.png", optimize=True)
 
 
 def _panel(axis: Any, dimension: str, listed: Sequence[Series], *, memory: bool) -> None:
