@@ -79,6 +79,11 @@ class Cluster(NamedTuple):
                     warnings.simplefilter("ignore")  # that nobody wants the rest is no mistake
                     results.close()
 
+    def workers(self) -> int:
+        """How many there are now; raises as :meth:`each`."""
+        with self._errors_in_sentences():
+            return len(self.client.ncores())
+
     @contextmanager
     def _errors_in_sentences(self) -> Iterator[None]:
         from distributed import KilledWorker

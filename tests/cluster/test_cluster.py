@@ -181,14 +181,6 @@ def test_files_hold_what_was_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_data_may_travel_through_an_object_store(s3):
-    files = Files(f"{s3}/scratch/run")
-    name = files.write({"rows": 3}, {"ids": np.arange(3)})
-    facts, arrays = files.read(name, last=True)
-    assert (facts, arrays["ids"].tolist()) == ({"rows": 3}, [0, 1, 2])
-    files.remove_all()
-
-
 OWN_PROCESSES = """
 import os, sys
 from fixtures.clusters import double
