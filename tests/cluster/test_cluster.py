@@ -241,3 +241,14 @@ def test_the_event_loop_is_ours_and_no_thread_is_left(pair):
         assert "moodlemlbackend cluster" in names
         assert "IO loop" not in names, "Dask's own, which fails if it has not begun after ten seconds"
     assert set(threading.enumerate()) <= before
+
+
+def test_processes_of_this_machine_that_cannot_be_started(monkeypatch, tmp_path):
+    from multiprocessing import spawn
+
+    monkeypatch.setattr(spawn, "_python_exe", os.fsencode(tmp_path / "no-python"))
+    before = set(threading.enumerate())
+    with pytest.raises(ClusterError, match=r"^The processes of local:1 could not be started \("), using("local:1"):
+        pass
+    assert current() is None
+    assert set(threading.enumerate()) <= before
