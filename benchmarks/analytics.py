@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from measuring import ROOT, Measured, measure
+
 sys.path.insert(0, str(ROOT / "tests"))
 
 MOODLE_SECONDS: dict[tuple[str, str], int | None] = {
@@ -41,25 +40,17 @@ SECONDS_LATER = 37
 """Between a log row and its copy."""
 
 
-def measure(url: str, target: str, method: str, now: int, jobs: int | None = None) -> tuple[float, float, float]:
-    """Seconds and core seconds of a process, and its peak memory in MB."""
+def data_set(url: str, target: str, method: str, now: int, jobs: int | None = None) -> Measured:
+    """Run ``site dataset``."""
     with tempfile.TemporaryDirectory() as folder:
         call = [sys.executable, "-m", "moodlemlbackend", "site", "dataset", "--site", url, "--target", target,
                 "--interval", method, "--now", str(now), "-o", f"{folder}/data.csv"]  # fmt: skip
         if jobs:
             call += ["--jobs", str(jobs)]
-        begun = time.perf_counter()
-        process = subprocess.Popen(call, stdout=subprocess.DEVNULL)
-        _, code, used = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - begun
-        process.returncode = os.waitstatus_to_exitcode(code)
-    if process.returncode:
+        run = measure(call)
+    if run is None:
         raise SystemExit(f"{' '.join(call)} failed")
-    return seconds, used.ru_utime + used.ru_stime, _megabytes(used)
-
-
-def _megabytes(used: resource.struct_rusage) -> float:
-    return used.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    return run
 
 
 def table(title: str, heads: list[str], rows: list[list[str]]) -> None:
@@ -72,7 +63,7 @@ def table(title: str, heads: list[str], rows: list[list[str]]) -> None:
 def data_sets(url: str, now: int, moodle_seconds: dict[tuple[str, str], int | None], repeats: int) -> None:
     rows = []
     for (target, method), moodle in moodle_seconds.items():
-        runs = [measure(url, target, method, now) for _ in range(repeats)]
+        runs = [data_set(url, target, method, now) for _ in range(repeats)]
         seconds, cores, megabytes = min(runs)
         beside = [str(moodle), f"{moodle / seconds:.0f}"] if moodle else ["–", "–"]
         rows.append([f"{target}, {method}", f"{seconds:.2f}", f"{cores:.2f}", f"{megabytes:.0f}", *beside])
@@ -121,7 +112,7 @@ def growth(factors: list[int], now: int) -> None:
             count = grow(url, factor)
             for jobs in (1, os.cpu_count() or 1):
                 seconds, _, megabytes = min(
-                    measure(url, "course_dropout", "quarters", now, jobs) for _ in range(3 if factor == 1 else 1)
+                    data_set(url, "course_dropout", "quarters", now, jobs) for _ in range(3 if factor == 1 else 1)
                 )
                 rows.append(
                     [f"{count:,}", str(jobs), f"{seconds:.2f}", f"{1e6 * seconds / count:.2f}", f"{megabytes:.0f}"]

@@ -85,7 +85,11 @@ def simulate(folder: Path, students: int = STUDENTS, insights: int = INSIGHTS_ST
             site.executemany(
                 "INSERT INTO mdl_groups_members (id, groupid, userid, timeadded, component, itemid) "
                 "VALUES (?, ?, ?, 0, '', 0)",
-                [(at + 1, groups[at % 2], user) for at, (_, user) in enumerate(enrolled) if at % 5],
+                [
+                    (at + 1, groups[at % 2], user)
+                    for at, user in enumerate(dict.fromkeys(user for _, user in enrolled))
+                    if at % 5
+                ],
             )
     site.close()
     settings = AnalyticsSettings(site=url, directory=str(folder / "work"), store=os.environ.get("PAGES_STORE", ""))

@@ -12,29 +12,23 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
-import multiprocessing
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
-T = TypeVar("T")
+from measuring import ROOT, Measured, in_process, measure
 
-ROOT = Path(__file__).resolve().parents[1]
 MODEL = "benchmark"
 JUDGED = ("0.7", "0.05")
 REPEATS = 3
-
-RESULTS = (0, 4, 8, 12)
-"""Exit codes of a call that did its work; an evaluation's says how good the model is."""
 
 
 class Size(NamedTuple):
@@ -73,14 +67,6 @@ class Work:
     goal: float | None = None
     than: str | None = None
     once: bool = False
-
-
-class Measured(NamedTuple):
-    """Seconds of the clock and of all cores, and peak memory in MB."""
-
-    seconds: float
-    core_seconds: float
-    megabytes: float
 
 
 PREDICTION = ("moodlemlbackend.prediction", MODEL)
@@ -166,33 +152,12 @@ class Package:
         return Measured(statistics.median(seconds), statistics.median(core_seconds), max(megabytes))
 
     def _run(self, arguments: list[str]) -> Measured | None:
-        """Run one process; None unless it does its work.
-
-        NOTE: the peak of a process counts what its parent held when it was started, so this one must stay small.
-        """
-        variables = dict(os.environ) if self._ours else {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-        start = time.perf_counter()
-        process = subprocess.Popen(
+        """Run one process; None unless it does its work."""
+        return measure(
             [self._python, "-m", *arguments],
             cwd=ROOT if self._ours else self._folder,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            env=dict(os.environ) if self._ours else {k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in RESULTS:
-            return None
-        megabytes = usage.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
-        return Measured(seconds, usage.ru_utime + usage.ru_stime, megabytes)
-
-
-def in_process(function: Callable[..., T], *arguments: Any) -> T:
-    """Call a function in a new process, which takes the memory that it needed with it."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
 
 
 def make_files(folder: Path, sizes: Mapping[str, Size], real: bool) -> dict[str, Path]:

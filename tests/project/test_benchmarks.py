@@ -6,11 +6,19 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fixtures.paths import ROOT, posix
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import growing
+import growth_results
+from measuring import Measured
 
 
 def benchmark(script: str, *arguments: str, **variables: str) -> str:
@@ -126,3 +134,46 @@ def test_what_marks_of_not_useful_do():
     for line in lines:
         _, _, _, before, after, *_ = (cell.strip() for cell in line)
         assert float(after) < float(before)
+
+
+@posix
+def test_growth():
+    [(_, table)] = tables(benchmark("growth.py", "splits", "students", MOODLEMLBACKEND_PROCESSOR="logistic_regression"))
+    assert table.pop("what grows: work")[-3:] == ["slope of time", "without the start", "of memory"]
+    assert {"splits: evaluation", "students: students list", "students: page of a course"} <= set(table)
+    for size, core_seconds, _, megabytes, *_ in table.values():
+        assert 3 <= int(size) <= 20
+        assert 0 < float(core_seconds) < 60
+        assert 30 < float(megabytes) < 2000
+
+
+def test_slopes():
+    """Of the last decade; a start that does not grow hides a square until it is taken off."""
+    results = [
+        growth_results.Result("rows", "training", size, Measured(1, 2 + size**2 / 2e9, size / 1000), 0)
+        for size in (1, 1_000, 10_000, 100_000)
+    ]
+    [series] = growth_results.series(results)
+    assert series.time_slope == pytest.approx(np.log10(7 / 2.05), abs=1e-3)
+    assert series.growth_slope == pytest.approx(2, abs=1e-3)
+    assert series.memory_slope == pytest.approx(1)
+    assert "| rows: training | 100,000 | 7.00 | 0.00 | 100 | 0.53 | 2.00 ! | 1.00 |" in growth_results.table(results)
+
+
+def test_copies_of_courses_are_like_the_courses(tmp_path):
+    """A data set of a site with copies has every row as often as there are copies."""
+    pytest.importorskip("psycopg", reason="needs the extra postgresql")
+    url = growing.new_database()
+    if not url:
+        pytest.skip("needs a PostgreSQL server")
+    try:
+        growing.site_of_courses(url, 36, simulated=12)
+        call = ["site", "dataset", "--site", url, "--target", "course_dropout", "--interval", "quarters"]
+        file = tmp_path / "data.csv"
+        command = [sys.executable, "-m", "moodlemlbackend", *call, "--now", str(growing.NOW), "-o", str(file)]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=300)
+    finally:
+        growing.drop_database(url)
+    rows = Counter(file.read_text().splitlines()[3:])
+    assert len(rows) > 5
+    assert all(number % 3 == 0 for number in rows.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -113,7 +114,19 @@ def test_metadata(metadata):
 
 def test_extras(metadata, requirements):
     extras = set(metadata.get_all("Provides-Extra"))
-    assert extras == {"server", "analytics", "postgresql", "mysql", "s3", "lti", "cluster", "all", "test", "develop"}
+    assert extras == {
+        "server",
+        "analytics",
+        "postgresql",
+        "mysql",
+        "s3",
+        "lti",
+        "cluster",
+        "lake",
+        "all",
+        "test",
+        "develop",
+    }
     core = {str(one) for one in needed(requirements)}
 
     def of(extra: str) -> set[tuple[str, str]]:
@@ -158,8 +171,8 @@ def test_the_sessions_of_the_forge_are_those_of_nox(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     noxfile = pytest.importorskip("noxfile", reason="needs nox")
     assert tuple(noxfile.PYTHONS) == PYTHONS
-    sessions = ", ".join([*(f"tests-{python}" for python in PYTHONS), "lowest"])
-    assert f"session: [{sessions}]" in (ROOT / ".github/workflows/test.yml").read_text()
+    sessions = re.findall(r"\{session: ([^,]+),", (ROOT / ".github/workflows/test.yml").read_text())
+    assert sessions == [*(f"tests-{python}" for python in PYTHONS), "lowest"]
     assert {name for name in ("tests", "lowest") if callable(getattr(noxfile, name))} == {"tests", "lowest"}
 
 

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -19,12 +18,14 @@ from click.testing import CliRunner
 
 sa = pytest.importorskip("sqlalchemy", reason="needs the extra analytics")
 
+from fixtures.databases import new_database  # noqa: E402
 from fixtures.paths import ROOT, SHARED, needs_shared, posix  # noqa: E402
 from moodlemlbackend import metrics  # noqa: E402
 from moodlemlbackend.cli.demo_site import command as demo_site  # noqa: E402
 from moodlemlbackend.errors import BackendError, StorageError, UsageError  # noqa: E402
 from moodlemlbackend.simulation.site.activities import KINDS  # noqa: E402
 from moodlemlbackend.simulation.site.build import SimulatedSite, write_site  # noqa: E402
+from moodlemlbackend.simulation.site.loader import BATCH_BLOCKS, Loader  # noqa: E402
 from moodlemlbackend.simulation.site.tables import SCHEMAS, tables  # noqa: E402
 
 NOW = 1_795_000_000
@@ -85,30 +86,11 @@ def query(made, path):
         yield lambda sql: [tuple(row) for row in connection.exec_driver_sql(re.sub(r"\{(\w+)\}", r"mdl_\1", sql))]
 
 
-def server_url(kind: str) -> str:
-    """The URL of a local server's maintenance database, or skip."""
-    host = os.environ.get("TEST_DATABASE_HOST", "127.0.0.1")
-    url = {"postgresql": f"postgresql+psycopg://postgres@{host}/postgres", "mariadb": f"mariadb+pymysql://root@{host}"}
-    try:
-        engine = sa.create_engine(url[kind], connect_args={"connect_timeout": 2})
-        engine.connect().close()
-        engine.dispose()
-    except (ModuleNotFoundError, sa.exc.OperationalError) as error:
-        pytest.skip(f"no {kind} here: {type(error).__name__}")
-    return url[kind]
-
-
 @pytest.fixture(params=["postgresql", "mariadb"])
-def server(request):
+def server(request, tmp_path):
     """The URL of a database of this test's own on a server, as a person writes it."""
-    admin = server_url(request.param)
-    name = f"site_simulator_{uuid.uuid4().hex[:12]}"
-    engine = sa.create_engine(admin, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with closing(engine.connect()) as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-        url = sa.make_url(admin).set(drivername=request.param, database=name)
-        yield url.render_as_string(hide_password=False)
-        connection.exec_driver_sql(f"DROP DATABASE {name}")
+    with new_database(request.param, tmp_path) as url:
+        yield url
 
 
 def connect(url: str) -> sa.Connection:
@@ -394,6 +376,21 @@ def test_more_log_rows_on_demand(tmp_path):
     assert many.rows["assign_submission"] == few.rows["assign_submission"]
 
 
+def test_rows_that_come_one_by_one_do_not_pile_up():
+    """Small courses add a row or two to each table: after a while these are loaded, however few they are."""
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection:
+        made = sa.Table("mdl_config", sa.MetaData(), *(sa.Column(c.name, sa.Text) for c in tables("4.2")["config"]))
+        made.create(connection)
+        loader = Loader(connection, {"config": made}, "4.2", commits=False)
+        for number in range(3 * BATCH_BLOCKS - 1):
+            loader.add("config", 1, {"name": str(number)})
+        assert connection.exec_driver_sql("SELECT COUNT(*) FROM mdl_config").scalar() == 2 * BATCH_BLOCKS
+        loader.flush()
+        assert connection.exec_driver_sql("SELECT COUNT(*) FROM mdl_config").scalar() == 3 * BATCH_BLOCKS - 1
+    engine.dispose()
+
+
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_older_and_newer_versions(schema, tmp_path):
     site = write_site(str(tmp_path / "site.db"), courses=4, students=4, schema=schema, now=NOW)
@@ -510,10 +507,11 @@ def test_what_cannot_be_opened_is_told_in_one_sentence(url, message, tmp_path, m
     assert "\n" not in str(raised.value)
 
 
-def test_a_wrong_password_is_not_repeated():
-    host = sa.make_url(server_url("mariadb")).host
+@pytest.mark.parametrize("server", ["mariadb"], indirect=True)
+def test_a_wrong_password_is_not_repeated(server):
+    url = sa.make_url(server).set(username="nobody", password="hush-hush").render_as_string(hide_password=False)
     with pytest.raises(StorageError, match=r"Access denied for user 'nobody'@.*; check the host") as raised:
-        write_site(f"mariadb://nobody:hush-hush@{host}/test", courses=1, students=1)
+        write_site(url, courses=1, students=1)
     assert "hush-hush" not in str(raised.value)
 
 

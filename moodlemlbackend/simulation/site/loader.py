@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 Values = Union[NDArray[Any], "pa.Array", str, float, None]
 """What a column is filled with: an array, masked where it is NULL, or one value for all rows."""
 
-BATCH_ROWS = 50_000
+BATCH_ROWS, BATCH_BLOCKS = 50_000, 500
+"""Rows, and additions of rows, that wait for a table at most."""
 
 
 class Loader:
@@ -55,7 +56,7 @@ class Loader:
             waiting = self._waiting[table]
             waiting.append(pa.Table.from_arrays(arrays, [column.name for column in self._columns[table]]))
             self.rows[table] += number
-            if sum(len(block) for block in waiting) >= BATCH_ROWS:
+            if len(waiting) >= BATCH_BLOCKS or sum(map(len, waiting)) >= BATCH_ROWS:
                 self._load(table)
         return np.asarray(ids)
 

@@ -103,7 +103,7 @@ def _dates(availability: str | None) -> Dates:
         return ()
     try:
         return tuple(_conditions(json.loads(availability)))
-    except (ValueError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return ()
 
 
