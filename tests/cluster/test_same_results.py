@@ -157,7 +157,7 @@ def test_trainings_side_by_side(site_url, tmp_path, monkeypatch):
             third.set()
         elif workers:
             workers.pop().kill()
-            assert third.wait(300), "the third model waits for the first"
+            assert third.wait(3600), "the third model waits for the first"
         return train(workspace, model, dataset, **options)
 
     monkeypatch.setattr(backend, "train", watched)
