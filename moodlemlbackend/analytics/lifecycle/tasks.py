@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 Done = TypeVar("Done")
 
 DAY = 86_400
+MOST_TRAININGS = 4
+"""So many models are trained at once on a cluster: each has a process here, and holds a connection to the store."""
 RUNS_KEPT_SECONDS = 400 * DAY
 ERROR_LOG = "errors.log"
 _AT_ONCE = 500
@@ -184,10 +186,12 @@ def _side_by_side(
 
     The analyses do not overlap: each has work for all workers, and uses what the former ones have calculated.
     """
-    with ThreadPoolExecutor(cluster.workers()) as threads:
+    most = min(cluster.workers(), MOST_TRAININGS)
+    with ThreadPoolExecutor(most) as threads:
         begun: list[RunResult | Future[RunResult]] = []
         try:
             for model in chosen:
+                _wait_for_less(most, begun)
                 show = shown(model) if shown else None
                 begin = partial(begin_training, workspace, site, model.id, shown=show)
                 ready = _attempt(workspace, "train", model, begin)
@@ -200,6 +204,13 @@ def _side_by_side(
         except BaseException:
             threads.shutdown(cancel_futures=True)
             raise
+
+
+def _wait_for_less(most: int, begun: Sequence[RunResult | Future[RunResult]]) -> None:
+    """Wait until fewer than ``most`` trainings go on."""
+    going_on = [one for one in begun if isinstance(one, Future) and not one.done()]
+    if len(going_on) >= most:
+        wait(going_on, return_when=FIRST_COMPLETED)
 
 
 def _attempt(workspace: Workspace, task: str, model: AnalyticsModel, run: Callable[[], Done]) -> Done | RunResult:
