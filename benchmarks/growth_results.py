@@ -20,10 +20,7 @@ UPPER = 12
 """Slopes are of the sizes from a twelfth of the largest on: the last decade, and a little tolerance."""
 
 GROWN = 1.5
-"""Work that takes less than so many times as long at the largest size as at the smallest does not grow."""
-
-NOISE = 1.1
-"""Times as long that do not count as growth yet."""
+"""Work that takes less than so many times as long as at the smallest size has not grown beyond the noise yet."""
 
 COLOURS_KEPT = 32
 """In a picture, to keep its file small."""
@@ -107,12 +104,10 @@ class Series(NamedTuple):
     def growth_slope(self) -> float | None:
         """Of the core seconds beyond those of the smallest size, against the size beyond it: without the start.
 
-        None if the seconds hardly grow.
+        None if fewer than two sizes take clearly longer.
         """
-        first, last = self.seconds[0], self.seconds[-1]
-        if last < GROWN * first:
-            return None
-        beyond = [seconds - first if seconds > NOISE * first else 0 for seconds in self.seconds]
+        first = self.seconds[0]
+        beyond = [seconds - first if seconds > GROWN * first else 0 for seconds in self.seconds]
         return self._slope(beyond, self.results[0].size)
 
     @property
