@@ -89,7 +89,7 @@ def _load(database: sqlite3.Connection, prefix: str, name: str, file: Path, dial
                 database.execute(f"CREATE TABLE {table} ({listed})")
             marks = ", ".join("?" * len(names))
             database.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
-    except (pa.ArrowException, OSError, EOFError, zlib.error, sqlite3.Error, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, EOFError, zlib.error, sqlite3.Error, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200].rstrip(".")
         raise SiteError(f"The table {os.fspath(file)} cannot be read: {reason}; export it again.") from None
     if index:
