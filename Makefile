@@ -9,12 +9,13 @@ INSTALLED = $(VENV)/installed
 SECONDS = 600
 LIVES = 1000
 
-.PHONY: help demo test test-all lint audit release hashes benchmark fuzz lives catalogues clean
+.PHONY: help demo test test-all faults lint audit release hashes benchmark fuzz lives catalogues clean
 
 help:
 	@echo "make demo       everything Moodle calls, then a simulated site and its students at risk, in demo/"
 	@echo "make test       lint and all tests"
 	@echo "make test-all   the tests on Python 3.10 to 3.13 and with the oldest dependencies, each in its own environment"
+	@echo "make faults     every command killed, without space or connection, and so on, at each of its steps; takes hours"
 	@echo "make lint       hashes, ruff, import contracts, bandit, the words people read, mypy and hadolint"
 	@echo "make audit      look dependencies up in a database of vulnerabilities; needs the internet"
 	@echo "make release    wheel, source distribution, list of components and checksums of the last commit, in dist/"
@@ -40,6 +41,9 @@ test: lint
 
 test-all: $(INSTALLED)
 	$(BIN)/nox
+
+faults: $(INSTALLED)
+	$(BIN)/python -m pytest tests/faults --every-fault -n auto --dist worksteal
 
 lint: $(INSTALLED)
 	$(BIN)/python tools/hashes.py --check
