@@ -41,7 +41,7 @@ _SHOWN_FILE = re.compile(r"file = ([^\n]+)")
 
 def connect(path: Path, location: str, files: Sequence[str] | None = None) -> DuckDBPyConnection:
     """Open a database, to read the tables of a location, or to make views on these files."""
-    connection = _duckdb().connect(str(path), read_only=files is None, config=_CONFIG)
+    connection: DuckDBPyConnection = _duckdb().connect(str(path), read_only=files is None, config=_CONFIG)
     if connection.execute("SELECT current_setting('lock_configuration')").fetchone() == (True,):
         return connection  # of a database that this process has open
     if is_object_store(location):
