@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import wraps
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import click
 from click.exceptions import Exit
@@ -48,7 +48,7 @@ _ABOUT_ARGUMENTS = {
     "DATASET": "Data set file as Moodle writes it, plain or gzip; - is standard input.",
 }
 
-_OF_SESSION = ("site", "prefix", "time_zone", "store", "directory")
+_OF_SESSION = ("site", "prefix", "time_zone", "log_store", "store", "directory")
 
 
 class ExampleCommand(click.Command):
@@ -213,19 +213,25 @@ def run_operation(
     *arguments: str | tuple[str, ...],
     as_json: bool,
     show: Callable[[Any], None],
+    shorten: Callable[[Any], Any] = lambda result: result,
     chosen: Mapping[str, str | None] | None = None,
     **limits: Any,
 ) -> NoReturn:
     """Run one of the :mod:`moodlemlbackend.operations` as Moodle would, and end the process.
 
-    ``show`` prints a result for people at a terminal; programs and pipes get what Moodle gets. ``chosen`` are the
-    settings that have an option, None where it was not given. What Moodle gets as a text is an object with ``as_json``.
+    ``show`` prints a result for people at a terminal, of which ``shorten`` keeps what it shows; programs and pipes get
+    what Moodle gets. ``chosen`` are the settings that have an option, None where it was not given. What Moodle gets as
+    a text is an object with ``as_json``.
     """
     from moodlemlbackend.runtime.supervisor import run_command
     from moodlemlbackend.settings.backend import load_settings
 
+    for_people = not as_json and sys.stdout is not None and sys.stdout.isatty()
+
     def perform(reporter: Reporter) -> Result:
         result = call(reporter, *arguments, settings=load_settings(**(chosen or {})), **limits)
+        if for_people:
+            return cast("Result", shorten(result))
         return {"status": 0, "info": [result]} if as_json and isinstance(result, str) else result
 
     def present(result: Result) -> None:
@@ -236,5 +242,4 @@ def run_operation(
             for sentence in result["errors"]:
                 print_sentence(sentence, err=True)
 
-    for_people = not as_json and sys.stdout is not None and sys.stdout.isatty()
     sys.exit(run_command(name, perform, present=present if for_people else None))

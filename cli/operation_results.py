@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,14 +39,20 @@ def show_evaluation(result: Mapping[str, Any]) -> None:
     print_line(f"The best is {result['best']}.")
 
 
-def show_predictions(result: Mapping[str, Any]) -> None:
-    """The predictions; of many the first."""
+def first_predictions(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The result with the first predictions alone, and the number of all."""
     predictions = result["predictions"]
+    first = list(islice(predictions, SHOWN_PREDICTIONS))
+    return {**result, "predictions": first, "number": len(first) + sum(1 for _ in predictions)}
+
+
+def show_predictions(result: Mapping[str, Any]) -> None:
+    """The first predictions."""
+    rows, number = result["predictions"], result["number"]
     columns = ("Sample", "Class", "Probability")
-    rows = predictions[:SHOWN_PREDICTIONS]
     print_table(Table(columns, rows, right=columns[1:], empty="The data set has no samples."))
-    if len(predictions) > len(rows):
-        print_line(f"These are the first {len(rows)} of {len(predictions):,} predictions; --json prints all of them.")
+    if number > len(rows):
+        print_line(f"These are the first {len(rows)} of {number:,} predictions; --json prints all of them.")
     for sentence in result["info"]:
         print_sentence(sentence)
 

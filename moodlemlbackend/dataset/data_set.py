@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv
 
+from moodlemlbackend import mapped
 from moodlemlbackend.dataset import frames
 from moodlemlbackend.dataset.csv_text import Block, Text, Watch, fields, opened
 from moodlemlbackend.dataset.csv_writer import write, writing
@@ -67,7 +68,8 @@ class Header:
 class DataSet:
     """Samples of a file.
 
-    ``features`` has shape (rows, features) and may lie in memory by column; NaN is an empty cell, no cell is infinite.
+    ``features`` has shape (rows, features) and may lie in memory by column, or in a file where they are many
+    (:mod:`moodlemlbackend.mapped`); NaN is an empty cell, no cell is infinite.
     ``labels`` has shape (rows,) and points into ``header.classes``; None when unlabelled, as ``sample_ids`` is when
     labelled.
     """
@@ -138,13 +140,17 @@ def read_batches(
 
 
 def _whole(header: Header, batches: Iterator[DataSet]) -> DataSet:
-    parts = list(batches)
-    if len(parts) == 1:
-        return parts[0]
-    features = np.concatenate([part.features.T for part in parts], axis=1).T
+    rows = mapped.Rows(len(header.columns), np.float32)
+    labels: list[npt.NDArray[np.int64]] = []
+    sample_ids: list[str] = []
+    for batch in batches:
+        rows.add(batch.features.T)
+        labels += [] if batch.labels is None else [batch.labels]
+        sample_ids += batch.sample_ids or ()
+    features = rows.finish().T
     if header.target is None:
-        return DataSet(header, features, None, [i for part in parts for i in part.sample_ids or ()])
-    return DataSet(header, features, np.concatenate([part.labels for part in parts if part.labels is not None]), None)
+        return DataSet(header, features, None, sample_ids)
+    return DataSet(header, features, np.concatenate(labels), None)
 
 
 def _batches(

@@ -9,17 +9,23 @@ A column that breaks the rule (a third party's indicator, a merged file) is laid
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+
+from moodlemlbackend import mapped
 
 Codes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 EMPTY = 0
 """Code of an empty cell."""
+
+ROWS_OF_PART = 16_384
+"""Rows of the parts in which rows are decoded, or predicted."""
 
 _ZERO = 128
 _STEP = 100.0
@@ -38,7 +44,8 @@ class CodedRows:
     Attributes
     ----------
     codes:
-        (columns, rows) uint8, a column contiguous; 0 is an empty cell.
+        (columns, rows) uint8, a column contiguous; 0 is an empty cell. Those of many rows are in a file
+        (:mod:`.mapped`), and are best read by column, or in parts.
     values:
         (columns, 256) float32: the value that a code stands for, NaN for codes not in use.
     """
@@ -46,14 +53,20 @@ class CodedRows:
     codes: Codes
     values: Floats
 
-    @property
+    @cached_property
     def varies(self) -> npt.NDArray[np.bool_]:
         """(columns,) whether a column has two codes or more."""
         return np.array([bool((column != column[0]).any()) for column in self.codes], bool)
 
     def take(self, rows: npt.NDArray[np.int64]) -> CodedRows:
         """Return some of the rows."""
-        return CodedRows(np.ascontiguousarray(self.codes[:, rows]), self.values)
+        return CodedRows(mapped.take(self.codes, rows), self.values)
+
+    def parts(self, rows: npt.NDArray[np.int64] | None = None) -> Iterator[CodedRows]:
+        """Yield the rows, or some of them, in parts of :data:`ROWS_OF_PART`."""
+        for start in range(0, self.codes.shape[1] if rows is None else len(rows), ROWS_OF_PART):
+            part = slice(start, start + ROWS_OF_PART)
+            yield CodedRows(self.codes[:, part], self.values) if rows is None else self.take(rows[part])
 
     def decode(self) -> Floats:
         """Return the rows as (rows, columns) float32 with NaN for empty cells."""
@@ -111,40 +124,34 @@ def encode_like(features: Floats, values: Floats) -> Codes:
 
 
 class Coder:
-    """Turns batches of features into codes, in memory of one byte a cell."""
+    """Turns batches of features into codes, one byte a cell."""
 
     def __init__(self, columns: int) -> None:
         self._values: Floats = np.tile(HUNDREDTHS, (columns, 1))
         self._regular = np.ones(columns, bool)
-        self._parts: list[Codes] = []
+        self._rows = mapped.Rows(columns, np.uint8)
 
     def add(self, features: Floats) -> None:
         """Add a batch, (rows, columns) float32 with NaN for empty cells."""
         codes, fits = _hundredths(features)
         for column in np.flatnonzero(~(fits & self._regular)):
             codes[column] = self._add_irregular(int(column), features[:, column])
-        self._parts.append(codes)
+        self._rows.add(codes)
 
     def _add_irregular(self, column: int, values: Floats) -> Codes:
         """Code a column that is not all hundredths, laying it on bins when the first such value comes."""
         if self._regular[column]:
             self._regular[column] = False
-            earlier = [self._values[column][part[column]] for part in self._parts]
+            earlier = [self._values[column][part[column]] for part in self._rows.parts]
             table = _table(_bins(np.concatenate([*earlier, values])))
-            for part, old in zip(self._parts, earlier, strict=True):
+            for part, old in zip(self._rows.parts, earlier, strict=True):
                 part[column] = _nearest(old, table)
             self._values[column] = table
         return _nearest(values, self._values[column])
 
     def finish(self) -> CodedRows:
         """Return all rows; the coder is empty then."""
-        codes = np.empty((len(self._values), sum(part.shape[1] for part in self._parts)), np.uint8)
-        start = 0
-        while self._parts:  # each part is let go once it is copied
-            part = self._parts.pop(0)
-            codes[:, start : start + part.shape[1]] = part
-            start += part.shape[1]
-        return CodedRows(codes, self._values)
+        return CodedRows(self._rows.finish(), self._values)
 
 
 def code(batches: Iterable[Floats], columns: int) -> CodedRows:
@@ -157,7 +164,9 @@ def code(batches: Iterable[Floats], columns: int) -> CodedRows:
 
 def join(first: CodedRows, second: CodedRows) -> CodedRows:
     """Return the rows of both, of the same columns, one after the other."""
-    codes = np.concatenate([first.codes, second.codes], axis=1)
+    of_first = first.codes.shape[1]
+    codes = mapped.empty((len(first.codes), of_first + second.codes.shape[1]), np.uint8)
+    codes[:, :of_first], codes[:, of_first:] = first.codes, second.codes
     values = first.values.copy()
     for column in range(len(values)):
         if not np.array_equal(first.values[column], second.values[column], equal_nan=True):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend import mapped
 from moodlemlbackend.metrics import matthews_correlation, roc_auc
 from moodlemlbackend.model.codes import CodedRows, Codes, Floats
 from moodlemlbackend.model.encoding import (
@@ -79,7 +80,7 @@ def fit_splits(
     options = options or Options()
     columns = varying(coded.codes)
     first, kind = distinct(coded.codes, columns)
-    codes = coded.codes[np.ix_(columns, first)]
+    codes = mapped.take(coded.codes, first, columns)
     by_split = np.stack([count_kinds(kind[rows], targets[rows], len(first)) for rows in splits])
     everything = count_kinds(kind, targets, len(first)).sum(axis=1)
     encoder = fit_encoder(columns, codes, coded.values[columns], everything)
@@ -116,16 +117,15 @@ def fit(coded: CodedRows, targets: Floats, **options: Any) -> Fit:
 
 def _all_logits(encoder: Encoder, codes: Codes, networks: list[Parameters]) -> list[tuple[Logits, Logits]]:
     """Deep and linear logits (members, n, K) of each network for (used, n) codes, encoded once for all of them."""
-    parts: list[list[tuple[Logits, Logits]]] = [[] for _ in networks]
-    plain = encoder.plain_inputs
-    for start in range(0, codes.shape[1], ROWS_AT_ONCE):
-        inputs = encoder.encode(codes[:, start : start + ROWS_AT_ONCE])
-        for parameters, part in zip(networks, parts, strict=True):
-            part.append(parameters.logits(inputs, inputs[:, plain]))
-    return [
-        (np.concatenate([deep for deep, _ in part], axis=1), np.concatenate([linear for _, linear in part], axis=1))
-        for part in parts
-    ]
+    rows, plain = codes.shape[1], encoder.plain_inputs
+    shapes = [(parameters.members, rows, parameters.b3.shape[1]) for parameters in networks]
+    logits = [(np.empty(shape, np.float32), np.empty(shape, np.float32)) for shape in shapes]
+    for start in range(0, rows, ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        inputs = encoder.encode(codes[:, part])
+        for parameters, (deep, linear) in zip(networks, logits, strict=True):
+            deep[:, part], linear[:, part] = parameters.logits(inputs, inputs[:, plain])
+    return logits
 
 
 def _summary(epoch: Epoch, members: slice, folds: Floats, targets: Floats) -> dict[str, float]:

@@ -47,8 +47,9 @@ def _deal_rows(targets: Floats, folds: int, rng: np.random.Generator) -> Floats:
     rest = targets - whole * folds
     cards = np.ceil(rest).astype(np.int64)
     offset = (np.cumsum(cards, axis=0) - cards + rng.integers(folds, size=targets.shape[1])) % folds
-    turn = (np.arange(folds)[:, None, None] - offset) % folds
-    dealt: Floats = (whole + np.clip(rest - turn, 0, 1)).astype(np.float32)
+    dealt = np.empty((folds, *targets.shape), np.float32)
+    for fold in range(folds):
+        dealt[fold] = whole + np.clip(rest - (fold - offset) % folds, 0, 1)
     return dealt
 
 
@@ -61,8 +62,8 @@ def _deal_groups(targets: Floats, folds: int, rng: np.random.Generator, groups: 
     fold_of = np.zeros(len(counts), np.int64)
     fold_of[present] = assign(counts[present].astype(np.float32), folds, rng)
     mine = fold_of[groups] == np.arange(folds)[:, None]
-    dealt: Floats = (targets * mine[:, :, None]).astype(np.float32)
-    return dealt
+    dealt: Floats = targets * mine[:, :, None]
+    return dealt.astype(np.float32, copy=False)
 
 
 def assign(counts: Floats, folds: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:

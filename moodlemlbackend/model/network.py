@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.model.codes import CodedRows, Codes, Floats
+from moodlemlbackend.model.codes import ROWS_OF_PART, CodedRows, Codes, Floats
 from moodlemlbackend.model.encoding import Encoder, check_shapes
 
 Logits = npt.NDArray[np.float32]
@@ -103,11 +103,12 @@ class Network:
 
     def probabilities(self, features: Floats) -> npt.NDArray[np.float64]:
         """Calibrated probabilities (rows, K) of (rows, all columns) float32 features; NaN is an empty cell."""
-        return self._probabilities(self.encoder.codes_of(features))
+        parts = [slice(start, start + ROWS_OF_PART) for start in range(0, len(features), ROWS_OF_PART)]
+        return np.concatenate([self._probabilities(self.encoder.codes_of(features[part])) for part in parts])
 
     def probabilities_of_coded(self, coded: CodedRows) -> npt.NDArray[np.float64]:
         """Calibrated probabilities (rows, K) of coded rows."""
-        return self._probabilities(self.encoder.codes_of_coded(coded))
+        return np.concatenate([self._probabilities(self.encoder.codes_of_coded(part)) for part in coded.parts()])
 
     def _probabilities(self, codes: Codes) -> npt.NDArray[np.float64]:
         plain = self.encoder.plain_inputs

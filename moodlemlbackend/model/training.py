@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend import mapped
 from moodlemlbackend.model.codes import Codes, Floats
 from moodlemlbackend.model.encoding import Encoder, Indices
 from moodlemlbackend.model.network import Parameters
@@ -118,7 +119,7 @@ def train(
     epochs = max(1, min(options.epochs, options.most_visits // len(order)), -(-options.least_steps // steps_an_epoch))
     total = epochs * steps_an_epoch
 
-    encode = _encoder_of_rows(encoder, codes, options.cells_at_once)
+    encoded = encoder.encode(codes) if encoder.inputs * n <= options.cells_at_once else None
     at_once = max(1, options.cells_at_once // max(1, encoder.inputs * batch))
     start = _initial(encoder, codes[:, order[: 4 * batch]], input_scales, weights, options, rng)
     plain = encoder.plain_inputs
@@ -130,7 +131,9 @@ def train(
     for _ in range(epochs):
         logits = np.zeros((n, members, classes), np.float32)
         losses = np.zeros((2, members))
-        for rows, inputs in _batches(encode, rng.permutation(order), batch, steps_an_epoch, at_once):
+        visits = rng.permutation(order)
+        encode = _encoder_of_visits(encoder, codes, encoded, visits)
+        for rows, inputs in _batches(encode, visits, batch, steps_an_epoch, at_once):
             rate = _rate(done / total, options)
             done += 1
             loss, held_loss, seen = step(inputs, weights[rows], held[rows], rate, done)
@@ -196,22 +199,26 @@ def _initial(
 
 
 def _batches(
-    encode: Callable[[Indices], Floats], order: Indices, batch: int, steps: int, at_once: int
+    encode: Callable[[slice], Floats], visits: Indices, batch: int, steps: int, at_once: int
 ) -> Iterator[tuple[Indices, Floats]]:
     """Yield (rows, inputs) of each step; ``encode`` is asked for the inputs of ``at_once`` steps together."""
     for first in range(0, steps, at_once):
-        rows = order[first * batch : min(first + at_once, steps) * batch]
-        inputs = encode(rows)
+        part = slice(first * batch, min(first + at_once, steps) * batch)
+        rows, inputs = visits[part], encode(part)
         for start in range(0, len(rows), batch):
             yield rows[start : start + batch], inputs[start : start + batch]
 
 
-def _encoder_of_rows(encoder: Encoder, codes: Codes, cells_at_once: int) -> Callable[[Indices], Floats]:
-    """Return what encodes rows by their index; all are encoded beforehand where memory allows."""
-    if encoder.inputs * codes.shape[1] > cells_at_once:
-        return lambda rows: encoder.encode(codes[:, rows])
-    encoded = encoder.encode(codes)
-    return lambda rows: encoded[rows]
+def _encoder_of_visits(
+    encoder: Encoder, codes: Codes, encoded: Floats | None, visits: Indices
+) -> Callable[[slice], Floats]:
+    """Return what encodes a part of an epoch's visits; rows may be encoded beforehand, where memory allows."""
+    if encoded is not None:
+        return lambda part: encoded[visits[part]]
+    if mapped.is_large(codes):  # from a file, in the order of the visits: every page of it is read once
+        in_order = mapped.take(codes, visits)
+        return lambda part: encoder.encode(in_order[:, part])
+    return lambda part: encoder.encode(codes[:, visits[part]])
 
 
 def _by_split(values: dict[str, Floats], input_scales: Floats, plain: Indices) -> list[Parameters]:

@@ -34,8 +34,8 @@ _ROWS_AT_ONCE = 16_384
 class PredictedSamples:
     """The samples of a data set, what a model predicts of them, and why.
 
-    ``features`` (rows, columns) float32 are those of the file, NaN for an empty cell; ``predictions`` has a sample's
-    id, class and decision score for each row.
+    ``features`` (rows, columns) float32 are those of the file, NaN for an empty cell, by column, and those of many rows
+    in a file (:mod:`.mapped`); ``predictions`` has a sample's id, class and decision score for each row.
     """
 
     model: TrainedModel
@@ -93,15 +93,17 @@ def predict_whole(reporter: Reporter, modelid: str, outputdir: str, dataset: str
         model, processor, header, batches = _model_and_rows(store, dataset, trained_model)
         import numpy as np
 
-        kept = []
+        from moodlemlbackend import mapped
+
+        kept = mapped.Rows(len(header.columns), np.float32)
 
         def keep() -> Iterator[DataSet]:
             for batch in batches:
-                kept.append(batch.features)
+                kept.add(batch.features.T)
                 yield batch
 
         predictions = list(processor.predict(model, keep()))
-        return PredictedSamples(model, header.columns, np.concatenate(kept), predictions)
+        return PredictedSamples(model, header.columns, kept.finish().T, predictions)
 
 
 def _model_and_rows(

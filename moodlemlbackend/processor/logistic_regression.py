@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend import mapped
 from moodlemlbackend.model.contributions import Contributions, by_column
 from moodlemlbackend.model.encoding import Encoder, count_kinds, distinct, fit_encoder, varying
 from moodlemlbackend.model.folds import deal, held_out_positions
@@ -79,7 +80,7 @@ class LogisticRegression(Processor):
     def _fit(self, samples: TrainingRows, seed: int, progress: Progress) -> Fitted:
         columns = varying(samples.coded.codes)
         first, kind = distinct(samples.coded.codes, columns)
-        codes = samples.coded.codes[np.ix_(columns, first)]
+        codes = mapped.take(samples.coded.codes, first, columns)
         targets = count_kinds(kind, samples.targets, len(first))
         encoder = fit_encoder(columns, codes, samples.coded.values[columns], targets.sum(axis=1), with_bins=False)
         encoder = _shrink_means(encoder, samples.columns)

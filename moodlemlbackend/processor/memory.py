@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend import mapped
 from moodlemlbackend.dataset.courses import CoursesOfRows, known_courses
 from moodlemlbackend.model.codes import CodedRows, Floats, code
 from moodlemlbackend.model.encoding import count_kinds, distinct
@@ -59,7 +60,7 @@ def remember(samples: TrainingRows) -> Mapping[str, npt.NDArray[Any]]:
     return {
         _COURSES: np.zeros(0, np.int64) if groups is None else groups[first],
         _COLUMNS: columns,
-        _CODES: codes[np.ix_(columns, first)],
+        _CODES: mapped.take(codes, first, columns),
         _VALUES: values[columns],
         _CONSTANTS: values[np.arange(len(values)), codes[:, 0]],
         _TARGETS: targets,

@@ -33,6 +33,9 @@ SPLITS_AT_ONCE = 20
 MANY_ROWS, SPLITS_OF_MANY = 50_000, 5
 """With so many rows fewer splits go together: a step takes longer than its start, and a cluster has parts to share."""
 
+ROWS_AT_ONCE = 10_000_000
+"""Rows of all splits that are trained in one graph: each takes memory for every split."""
+
 COLUMNS_AT_ONCE = 18_000
 """Columns of all splits that are trained in one graph: with thousands of columns fewer splits go side by side."""
 
@@ -101,7 +104,7 @@ class NeuralNetwork(Processor):
     def splits_at_once(self, samples: TrainingRows) -> int:
         """As many as one graph holds."""
         most = SPLITS_AT_ONCE if len(samples) < MANY_ROWS else SPLITS_OF_MANY
-        return max(1, min(most, COLUMNS_AT_ONCE // len(samples.columns)))
+        return max(1, min(most, ROWS_AT_ONCE // len(samples), COLUMNS_AT_ONCE // len(samples.columns)))
 
     def fit_part(
         self, samples: TrainingRows, splits: list[Indices], *, seed: int, progress: Progress = no_progress

@@ -72,9 +72,7 @@ class Classifier(ABC):
 
     def probabilities_of_coded(self, coded: CodedRows) -> Probabilities:
         """As :meth:`probabilities`, of coded rows; to be overridden where they need not be decoded for it."""
-        rows = np.arange(coded.codes.shape[1])
-        parts = [coded.take(rows[start : start + _ROWS_AT_ONCE]) for start in range(0, len(rows), _ROWS_AT_ONCE)]
-        return np.concatenate([self.probabilities(part.decode()) for part in parts])
+        return np.concatenate([self.probabilities(part.decode()) for part in coded.parts()])
 
     def permuted_probabilities(self, coded: CodedRows, groups: list[Indices], order: Indices) -> Probabilities:
         """Probabilities (groups, rows, K) of coded rows, a group of columns at a time taken from the rows ``order``.
@@ -123,6 +121,8 @@ class Fitted:
     held_out_positions:
         (training rows,) where each training row is among those held out, -1 where it is not; with these, and rows dealt
         by course, a model knows how far courses differ from what is promised for them.
+    known_threshold:
+        the decision threshold, where the rows that it was found from are not kept.
     """
 
     classifier: Classifier
@@ -130,11 +130,18 @@ class Fitted:
     held_out_targets: Floats | None = None
     history: list[dict[str, float]] = field(default_factory=list)
     held_out_positions: npt.NDArray[np.int32] | None = None
+    known_threshold: float | None = None
 
     @cached_property
     def threshold(self) -> float:
         """The probability of class 1 from which on class 1 is predicted."""
+        if self.known_threshold is not None:
+            return self.known_threshold
         return decision_threshold(self.held_out_probabilities, self.held_out_targets)
+
+    def without_rows(self) -> Fitted:
+        """The same, its threshold known, without the rows that were held out: those of many splits take memory."""
+        return Fitted(self.classifier, history=self.history, known_threshold=self.threshold)
 
     def spread(self, samples: TrainingRows, happened: int | None = None) -> float | None:
         """How far unseen courses differ from what is promised for them, in log-odds, for two classes.
@@ -280,21 +287,20 @@ class Processor(ABC):
 
     def fit_splits(
         self, samples: TrainingRows, splits: list[Indices], *, seed: int, progress: Progress = no_progress
-    ) -> list[Fitted]:
+    ) -> Iterator[Fitted]:
         """Train on the rows of each split, here or on the cluster in use; the same training as :meth:`fit`."""
         at_once = self.splits_at_once(samples)
         parts = [splits[start : start + at_once] for start in range(0, len(splits), at_once)]
         seeds = [seed + start if at_once > 1 else seed for start in range(0, len(splits), at_once)]
         if (cluster := current()) is not None:
-            return fit_on_cluster(cluster, self, samples, parts, seeds, progress)
-        fits: list[Fitted] = []
-        for part, own_seed in zip(parts, seeds, strict=True):
+            yield from fit_on_cluster(cluster, self, samples, parts, seeds, progress)
+            return
+        for number, (part, own_seed) in enumerate(zip(parts, seeds, strict=True)):
 
-            def show(done: int, total: int, before: int = len(fits), size: int = len(part)) -> None:
+            def show(done: int, total: int, before: int = number * at_once, size: int = len(part)) -> None:
                 progress(before * total + done * size, len(splits) * total)
 
-            fits += self.fit_part(samples, part, seed=own_seed, progress=show)
-        return fits
+            yield from self.fit_part(samples, part, seed=own_seed, progress=show)
 
     def load(self, stored: StoredModel) -> TrainedModel:
         """Read a model that this processor stored; ModelError when it is damaged."""
@@ -432,10 +438,11 @@ class Processor(ABC):
         def show(done: int, total: int) -> None:
             progress(done * len(trainings) // total, len(trainings))
 
-        fits = self.fit_splits(samples, trainings, seed=seed, progress=show)
+        fits = [fitted.without_rows() for fitted in self.fit_splits(samples, trainings, seed=seed, progress=show)]
 
         def rate(split: Split, fitted: Fitted) -> Rating:
-            probabilities = fitted.classifier.probabilities_of_coded(samples.coded.take(split.held_out))
+            parts = [fitted.classifier.probabilities_of_coded(part) for part in samples.coded.parts(split.held_out)]
+            probabilities = np.concatenate(parts)
             return Rating(samples.labels[split.held_out], probabilities, fitted.threshold)
 
         rated = [(rate(split, fitted), fitted) for split, fitted in zip(splits, fits, strict=False)]

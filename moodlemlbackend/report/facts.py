@@ -90,7 +90,7 @@ def facts_of(samples: TrainingRows, kinds: Indices | None = None) -> Facts:
     by_class = count_kinds(kind, samples.targets, int(kind.max()) + 1)
     contradicted = by_class[(by_class > 0).sum(axis=1) > 1].sum() / max(by_class.sum(), 1)
     constant = ~samples.coded.varies
-    empty = 1 - np.count_nonzero(codes, axis=1) / codes.shape[1]
+    empty = 1 - np.array([np.count_nonzero(column) for column in codes]) / codes.shape[1]
     indicators = indicators_of(samples.columns)
     return Facts(
         rows=len(samples),

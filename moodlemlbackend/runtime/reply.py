@@ -1,7 +1,7 @@
 """What a command answers: one line, kept in a scratch file until the command is complete.
 
 The line may be longer than is good to hold in memory (the predictions of a large file), so it is written piece by
-piece, and nothing of it leaves the scratch file before the last piece is there.
+piece, what is beyond the first megabytes to the disk, and nothing of it leaves before the last piece is there.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from contextlib import suppress
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from moodlemlbackend import scratch
 from moodlemlbackend.errors import UsageError
+from moodlemlbackend.files import storage_errors
 from moodlemlbackend.runtime.promise import Promise
 
 if TYPE_CHECKING:
@@ -32,9 +34,12 @@ A value of the object that is an iterator becomes an array, without being held i
 ITEMS_AT_ONCE = 1024
 BYTES_AT_ONCE = 1 << 20
 
+BYTES_IN_MEMORY = 16 << 20
+"""Of a line; the rest of it is on the disk."""
+
 
 class Reply:
-    """A line and notes on its run, in two scratch files that a forked child fills and its parent reads.
+    """A line and notes on its run, in scratch files that a forked child fills and its parent reads.
 
     ``line`` is a file, open for reading and writing, to be used in place of the first.
 
@@ -45,9 +50,11 @@ class Reply:
     """
 
     def __init__(self, line: BinaryIO | None = None) -> None:
-        notes, line = _scratch_file(), line or _scratch_file()
+        notes, given = _scratch_file(), line
+        line = given or _scratch_file()
         self.shared = notes is not None and line is not None
         self._notes, self._line = notes or io.BytesIO(), line or io.BytesIO()
+        self._rest = _file_on_disk() if given is None else None
 
     def note_run(self, run: Run) -> None:
         """Leave word of the run that has begun."""
@@ -59,10 +66,15 @@ class Reply:
 
     def write(self, result: Result) -> int:
         """Write a result in place of what may be there; returns the exit code."""
-        self._line.seek(0)
-        self._line.truncate()
+        for file in self._files:
+            file.seek(0)
+            file.truncate()
         for piece in _pieces(result):
-            self._line.write(piece)
+            if self._rest is None or self._line.tell() < BYTES_IN_MEMORY:
+                self._line.write(piece)
+            else:
+                with storage_errors(Path(scratch.folder())):
+                    write_all(self._rest.fileno(), piece)
         self._line.flush()
         code = 0 if isinstance(result, str) else int(result["status"])
         self._note("code", code)
@@ -79,8 +91,7 @@ class Reply:
 
     def line(self) -> bytes:
         """Return the line, without its end."""
-        self._line.seek(0)
-        return self._line.read()
+        return b"".join(self._read())
 
     def result(self) -> Result:
         """Return the line as what it says."""
@@ -89,15 +100,25 @@ class Reply:
 
     def close(self) -> None:
         """Let go of the scratch files."""
-        self._notes.close()
-        self._line.close()
+        for file in (self._notes, *self._files):
+            file.close()
 
     def copy_line(self, descriptor: int) -> None:
         """Write the line and its end to a file."""
-        self._line.seek(0)
-        while piece := self._line.read(BYTES_AT_ONCE):
+        for piece in self._read():
             write_all(descriptor, piece)
         write_all(descriptor, b"\n")
+
+    @property
+    def _files(self) -> list[BinaryIO]:
+        """What the line is in, one after the other."""
+        return [self._line] if self._rest is None else [self._line, self._rest]
+
+    def _read(self) -> Iterator[bytes]:
+        for file in self._files:
+            file.seek(0)
+            while piece := file.read(BYTES_AT_ONCE):
+                yield piece
 
     def _note(self, name: str, value: Any) -> None:
         with suppress(OSError):
@@ -131,6 +152,13 @@ def write_all(descriptor: int, content: bytes) -> None:
 def _scratch_file() -> BinaryIO | None:
     descriptor = scratch_descriptor()
     return None if descriptor is None else os.fdopen(descriptor, "w+b")
+
+
+def _file_on_disk() -> BinaryIO | None:
+    """A file without a buffer; None where there is no place for one."""
+    with suppress(OSError):
+        return cast("BinaryIO", os.fdopen(scratch.nameless_file(), "w+b", buffering=0))
+    return None
 
 
 def _pieces(result: Result) -> Iterator[bytes]:
