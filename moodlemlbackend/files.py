@@ -13,6 +13,7 @@ from moodlemlbackend.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import BinaryIO
 
 NEW = ".new-"
 """What the names of files and folders begin with that are not whole yet."""
@@ -72,6 +73,31 @@ def replace_file(path: Path, content: bytes) -> None:
     fsync(path.parent)
     new.replace(path)
     fsync(path.parent)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A new file beside ``path`` that takes its place at the end; a pipe or a device is written directly.
+
+    Raises StorageError when it cannot be written; what was there then stays.
+    """
+    import secrets
+
+    try:
+        target = Path(path).resolve()
+        if target.exists() and not target.is_file():
+            with target.open("wb") as file:
+                yield file
+            return
+        temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            with temporary.open("xb") as file:
+                yield file
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written ({error.strerror or error}); check the directory.") from None
 
 
 def keep_private(folder: Path) -> None:

@@ -44,7 +44,6 @@ def command(
         processor=processor,
         name=name or "",
         contexts=contexts,
+        enabled=enable,
     )
-    if enable:
-        made = models.enable(session.workspace, made.id)
     return changed(made, "created")

@@ -105,8 +105,9 @@ def create(
     processor: str | None = None,
     name: str = "",
     contexts: Iterable[int] | None = None,
+    enabled: bool = False,
 ) -> AnalyticsModel:
-    """Make a model, disabled; UsageError for what is not installed or does not go together."""
+    """Make a model; UsageError for what is not installed or does not go together."""
     with workspace.store.write() as connection:
         return insert(
             connection,
@@ -117,6 +118,7 @@ def create(
             processor=processor,
             name=name,
             contexts=contexts,
+            enabled=enabled,
         )
 
 
@@ -135,6 +137,8 @@ def insert(
     """Make a model in a transaction; as :func:`create`."""
     definitions.check_model(target, indicators, interval)
     _check_processor(processor)
+    if enabled and not interval:
+        raise UsageError("A model cannot be enabled without an interval; choose one.")
     now = workspace.clock()
     row = ModelRecord(
         id=0,

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from moodlemlbackend.dataset.csv_text import quoted
-from moodlemlbackend.errors import DataSetError, StorageError
+from moodlemlbackend.errors import DataSetError
+from moodlemlbackend.files import replacing
 
 WRITTEN_ROWS = 4096
 """Rows turned into text at a time."""
@@ -64,7 +63,7 @@ def writing(
     The parts and the file are those of :func:`write`; when the block raises, a file given by its path does not appear.
     """
     names = [*columns, metadata["targetcolumn"] if target is None else target] if labelled else ["sampleid", *columns]
-    with _replacing(file) if isinstance(file, (str, os.PathLike)) else nullcontext(file) as stream:
+    with replacing(file) if isinstance(file, (str, os.PathLike)) else nullcontext(file) as stream:
         for row in (metadata.keys(), metadata.values(), names):
             stream.write((",".join(map(quoted, row)) + "\n").encode())
 
@@ -145,23 +144,3 @@ _CENT_TEXTS = np.array(
     object,
 )
 """0 to 1, -0 to -1, and an empty cell."""
-
-
-@contextmanager
-def _replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A new file beside ``path`` that takes its place at the end; a pipe or a device is written directly."""
-    try:
-        target = Path(path).resolve()
-        if target.exists() and not target.is_file():
-            with target.open("wb") as file:
-                yield file
-            return
-        temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
-        try:
-            with temporary.open("xb") as file:
-                yield file
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written ({error.strerror or error}); check the directory.") from None

@@ -25,7 +25,8 @@ CATALOGUES = Path(__file__).parent / "catalogues"
 _LOCALES = {ENGLISH: "en_GB"}
 """Of languages for which Babel assumes another country than Moodle does."""
 
-_ACCEPTED = re.compile(r"([A-Za-z]{2,3}(?:-\w+)*)\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*(?:,|$)", re.ASCII)
+_ACCEPTED = re.compile(r"([A-Za-z]{2,3}(?:-\w{1,8}){0,4})\s*(?:;\s*q=([01](?:\.\d{0,3})?)\s*)?(?:,|$)", re.ASCII)
+"""A language of a browser; bounded, for nobody knows yet who sends the header."""
 
 
 class Language(NamedTuple):

@@ -177,12 +177,16 @@ class _Publication:
 
     def _put_in_force(self, pointer: Pointer) -> None:
         key, content = f"{self._key}/{POINTER}", pointer.encode()
-        if self._former is None:
-            tag = self._objects.create(key, content)
-        else:
-            tag = self._objects.replace(key, content, self._former[1])
+        tag, failure = None, None
+        try:
+            if self._former is None:
+                tag = self._objects.create(key, content)
+            else:
+                tag = self._objects.replace(key, content, self._former[1])
+        except StorageError as error:
+            failure = error
         if tag is None and self._objects.read(key) != content:  # if it is, an answer was lost
-            raise StorageError(
+            raise failure or StorageError(
                 f"Another server has since published a new version of {self._mirror.key} "
                 f"({self._objects.name}); run the training again."
             )

@@ -425,6 +425,9 @@ def test_commands(tmp_path, monkeypatch):
     made = json.loads(run("create", "--target", "course_completion", "--indicator", "read_actions", "--name", "N",
                           "--interval", "quarters", "--enable", "--json"))["model"]  # fmt: skip
     assert (made["id"], made["enabled"], made["indicators"]) == (6, True, [SHORT[0]])
+    incomplete = ("--target", "course_completion", "--indicator", "read_actions", "--enable")
+    assert "cannot be enabled without an interval" in run("create", *incomplete, code=2)
+    assert len(json.loads(run("list", "--json"))["models"]) == 6, "nothing was made"
     assert json.loads(run("show", "6", "--json"))["model"]["name"] == "N"
     assert SHORT[0] in run("show", "6")
     processor = ("--processor", "logistic_regression")

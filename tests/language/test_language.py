@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timezone
 
 import pytest
@@ -58,6 +59,14 @@ def test_codes_of_moodle_fall_back_to_the_language_they_derive_from(code, texts,
 )
 def test_browsers_say_what_they_prefer(header, code):
     assert preferred(header).code == code
+
+
+@pytest.mark.parametrize("text", ["aa-" * 20_000 + "!", "aa" + "-a" * 30_000, "aa" + " " * 60_000 + "x"])
+def test_a_long_header_is_read_at_once(text):
+    """It once took a minute, before any login."""
+    began = time.process_time()
+    assert preferred(text).code == "en"
+    assert time.process_time() - began < 5
 
 
 def test_a_language_holds_for_its_block():

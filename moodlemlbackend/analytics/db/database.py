@@ -54,7 +54,7 @@ class Store:
     @contextmanager
     def lock(self, name: str, wait: float = 10.0) -> Iterator[bool]:
         """Hold the lock of this name; False in the block when another has it for ``wait`` seconds."""
-        with locked(self.engine, name, wait) as held:
+        with _in_one_sentence(self), locked(self.engine, name, wait) as held:
             yield held
 
     def close(self) -> None:
@@ -249,4 +249,5 @@ def _in_one_sentence(store: Store) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         reason = reason_of(error, store.engine.url.password)
-        raise StorageError(f"The store {store} cannot be used: {reason}; check the database and its URL.") from error
+        advice = "run the command again" if "deadlock" in reason.lower() else "check the database and its URL"
+        raise StorageError(f"The store {store} cannot be used: {reason}; {advice}.") from error

@@ -12,7 +12,9 @@ import os
 import re
 import secrets
 import shutil
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sqlalchemy import delete, select, update
@@ -24,7 +26,6 @@ from moodlemlbackend.files import fsync, storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from sqlalchemy import Connection, Row
 
@@ -167,19 +168,19 @@ def use(connection: Connection, workspace: Workspace, model: ModelRecord, fileid
     connection.execute(USED_FILES.insert().values(values))
 
 
-def join(sources: Sequence[Path], target: Path, *, headers_of: Path | None = None) -> None:
+def join(sources: Sequence[Path], target: Path | BinaryIO, *, headers_of: Path | None = None) -> None:
     """Merge data sets: header rows of the last one, with each metadata value that occurs; rows byte by byte.
 
-    ``headers_of`` gives the header rows when there are no sources.
+    ``target`` is a new file, or one that is open. ``headers_of`` gives the header rows when there are no sources.
     """
     headers = [_header(source) for source in sources or ([headers_of] if headers_of else [])]
     values: list[dict[str, None]] = [{} for _ in headers[-1][1]]
     for _, row, _ in headers:
         if len(row) != len(values):
-            raise DataSetError(f"The data sets to merge into {target} have different metadata; clear the model.")
+            raise DataSetError(f"The data sets in {sources[-1].parent} have different metadata; clear the model.")
         for seen, value in zip(values, row, strict=True):
             seen[value] = None
-    with target.open("xb") as file:
+    with target.open("xb") if isinstance(target, Path) else nullcontext(target) as file:
         for line in (headers[-1][0], ["|".join(seen) for seen in values], headers[-1][2]):
             file.write((",".join(map(quoted, line)) + "\n").encode())
         for source in sources:

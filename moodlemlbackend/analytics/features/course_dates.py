@@ -177,7 +177,7 @@ def update_by_web_service(wwwroot: str, token: str, proposals: Sequence[Proposal
     url = f"{wwwroot}/webservice/rest/server.php"
     try:
         response = within(TIMEOUT_SECONDS, lambda: _ask(url, fields))
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
         raise SiteError(f"Moodle's web service {url} cannot be used: {error}; check wwwroot and the token.") from error
     if not isinstance(response, dict) or "exception" in response:
         reason = response.get("message", "") if isinstance(response, dict) else response

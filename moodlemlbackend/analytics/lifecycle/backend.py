@@ -48,7 +48,7 @@ class Verdict(NamedTuple):
 
 def train(workspace: Workspace, model: AnalyticsModel, dataset: Path, *, afresh: bool = False) -> Verdict:
     """Train a model, from nothing if it is ``afresh``."""
-    return _verdict(
+    verdict = _verdict(
         run_isolated(
             "training",
             training.train,
@@ -62,6 +62,9 @@ def train(workspace: Workspace, model: AnalyticsModel, dataset: Path, *, afresh:
             masked=masked_columns(workspace, model),
         )
     )
+    if verdict.status == Status.NO_DATASET:  # the file is this run's own: its disk is away
+        return verdict._replace(status=Status.GENERAL_ERROR)
+    return verdict
 
 
 def evaluate(

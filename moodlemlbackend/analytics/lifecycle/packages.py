@@ -25,7 +25,7 @@ from moodlemlbackend.analytics.features import definitions, registry
 from moodlemlbackend.analytics.lifecycle.core_models import MODULES_FACT
 from moodlemlbackend.analytics.site.components import plugin_versions
 from moodlemlbackend.errors import NotTrainedError, PackageError, UsageError
-from moodlemlbackend.files import storage_errors
+from moodlemlbackend.files import replacing, storage_errors
 from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.settings.backend import load_settings
 from moodlemlbackend.storage import archives
@@ -131,7 +131,7 @@ def export_model(workspace: Workspace, modelid: int, archive: Path, *, weights: 
         (folder / "package" / CONFIGURATION).write_text(configuration, encoding="ascii")
         if weights:
             _export_weights(workspace, model, folder)
-        with storage_errors(archive), zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as file:
+        with replacing(archive) as new, zipfile.ZipFile(new, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as file:
             for path in sorted((folder / "package").rglob("*")):
                 if path.is_file():
                     entry = zipfile.ZipInfo(path.relative_to(folder / "package").as_posix(), _ENTRY_TIME)
@@ -232,9 +232,8 @@ def export_training_data(workspace: Workspace, modelid: int, target: Path) -> in
         )
     if not files:
         raise NotTrainedError(f"Model {modelid} has no training data from this site yet; train it first.")
-    with storage_errors(target):
-        target.unlink(missing_ok=True)
-        dataset_files.join([file.path for file in files], target)
+    with replacing(target) as new:
+        dataset_files.join([file.path for file in files], new)
     return sum(file.rows for file in files)
 
 

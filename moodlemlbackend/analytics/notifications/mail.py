@@ -7,6 +7,7 @@ import smtplib
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate
@@ -148,7 +149,7 @@ class Mailer:
                 message["Auto-Submitted"] = "auto-generated"
             if email.reply_to:
                 message["Reply-To"] = Address(addr_spec=email.reply_to)
-        except (ValueError, IndexError, AttributeError) as error:
+        except (ValueError, IndexError, AttributeError, MessageError) as error:
             raise RefusedError(f"E-mail cannot be sent from {sender} to {email.address!r}: {error}.") from error
         message.set_content(email.text)
         if email.html:

@@ -90,7 +90,7 @@ def _call(settings: AnalyticsSettings, parameters: dict[str, Any]) -> Any:
         raise RefusedError(_unknown(_short(error) or type(error).__name__)) from error
     try:
         return json.loads(answer)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RefusedError(_unknown("its answer is not JSON")) from error
 
 

@@ -123,12 +123,25 @@ def activity_settings(
     return {(name, instance): (close or 0, option or 0) for name, instance, close, option in rows}
 
 
-def visible_modules(site: Site, course: int) -> dict[int, bool]:
-    """Course modules of a course that students see: whether their completion is tracked."""
+class VisibleModule(NamedTuple):
+    """Whether the completion of a course module is tracked, and whether it is for some people only."""
+
+    tracked: bool
+    restricted: bool
+
+
+def visible_modules(site: Site, course: int) -> dict[int, VisibleModule]:
+    """Course modules of a course that students see, by id."""
     rows = site.database.rows(
-        "SELECT id, completion FROM {course_modules} WHERE course = :course AND visible = 1", course=course
+        "SELECT id, completion, availability FROM {course_modules} WHERE course = :course AND visible = 1",
+        course=course,
     )
-    return {module: bool(completion) for module, completion in rows}
+    return {module: VisibleModule(bool(completion), for_some_only(rule)) for module, completion, rule in rows}
+
+
+def for_some_only(availability: str | None) -> bool:
+    """Whether an activity's restrictions, JSON, name anything but dates, such as a group."""
+    return any(f'"type":"{kind}"' in "".join((availability or "").split()) for kind in ("group", "grouping", "profile"))
 
 
 def activity_names(site: Site, course: int, present: Iterable[str]) -> dict[tuple[str, int], str]:

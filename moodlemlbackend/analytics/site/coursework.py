@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from moodlemlbackend.analytics.site.activities import for_some_only
 from moodlemlbackend.analytics.site.grades import GRADED_TYPES
 from moodlemlbackend.analytics.site.modules import MODULES
 from moodlemlbackend.analytics.site.names import format_name
@@ -121,16 +122,11 @@ def course_work(site: Site, course: int) -> list[CourseWork]:
     rows = site.database.rows(" UNION ALL ".join(parts), course=course) if parts else []
     work = [
         CourseWork(
-            module, instance, cmid, format_name(str(name or ""), site.language), due or 0, _restricted(availability)
+            module, instance, cmid, format_name(str(name or ""), site.language), due or 0, for_some_only(availability)
         )
         for module, instance, cmid, name, due, availability in rows
     ]
     return sorted(work, key=lambda one: (one.due == 0, one.due, one.cmid))
-
-
-def _restricted(availability: str | None) -> bool:
-    """Whether an activity's restrictions name anything but dates, such as a group; they are JSON."""
-    return any(f'"type":"{kind}"' in "".join((availability or "").split()) for kind in ("group", "grouping", "profile"))
 
 
 def own_due_dates(

@@ -18,7 +18,7 @@ from moodlemlbackend.analytics.site.coursework import own_due_dates
 from moodlemlbackend.analytics.site.groups import course_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from moodlemlbackend.analytics.features.analysables import Course
     from moodlemlbackend.analytics.site import Site
@@ -40,6 +40,8 @@ class Activity:
         a Unix time, 0 when it does not close.
     due
         whether it has been due by now: by its closing time, or else by its section.
+    restricted
+        whether it is for some people only; it counts where a student has done it, for nobody knows here whom it is for.
     """
 
     id: int
@@ -48,6 +50,7 @@ class Activity:
     name: str
     closes: int
     due: bool
+    restricted: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,21 +83,33 @@ class CourseFacts:
 
     def work(self, userid: int) -> tuple[int, int]:
         """How many of the activities that have been due a user has done, and how many there are."""
-        own = self.own_dates.get(userid, {})
+        own, done = self.own_dates.get(userid, {}), self.done.get(userid, frozenset())
         due = {
             activity.id
-            for activity in self.activities
+            for activity in self._expected(done)
             if (0 < own[activity.id] <= self.now if activity.id in own else activity.due)
         }
-        return len(due & self.done.get(userid, frozenset())), len(due)
+        return len(due & done), len(due)
 
     def closing(self, userid: int, until: int) -> list[tuple[int, Activity]]:
         """When which activities close for a user from now to a Unix time, the first to close first."""
+        return self._by_date(userid, self.now, until)
+
+    def missing(self, userid: int) -> list[tuple[int, Activity]]:
+        """When which activities closed for a user who has not done them, the first to close first."""
+        done = self.done.get(userid, frozenset())
+        return [
+            (closed, activity) for closed, activity in self._by_date(userid, 0, self.now) if activity.id not in done
+        ]
+
+    def _by_date(self, userid: int, after: int, until: int) -> list[tuple[int, Activity]]:
         own = self.own_dates.get(userid, {})
-        dates = [(own.get(activity.id, activity.closes), activity) for activity in self.activities]
-        return sorted(
-            ((closes, activity) for closes, activity in dates if self.now < closes <= until), key=itemgetter(0)
-        )
+        dates = [(own.get(activity.id, activity.closes), activity) for activity in self._expected()]
+        return sorted(((closes, activity) for closes, activity in dates if after < closes <= until), key=itemgetter(0))
+
+    def _expected(self, done: Collection[int] = ()) -> list[Activity]:
+        """Activities that everybody is to do, and those for some people that a user has done."""
+        return [activity for activity in self.activities if activity.id in done or not activity.restricted]
 
     def grade(self, userid: int) -> float | None:
         """A user's grade so far, from 0 for the lowest to 1 for the highest; None without one."""
@@ -142,13 +157,15 @@ def _activities(course: Course) -> tuple[Activity, ...]:
     chosen = []
     for at, module in enumerate(listed.modules):
         key, instance = int(listed.ids[at]), int(listed.instances[at])
-        tracked = course.completion_enabled and visible.get(key, False)
+        if key not in visible:
+            continue
+        tracked = course.completion_enabled and visible[key].tracked
         by_itself = module in completion.HANDED_IN or (module, instance) in graded
         if module == "assign" and instance in offline:
             by_itself = False
-        if key in visible and (tracked or by_itself):
+        if tracked or by_itself:
             name, closes = names.get((module, instance), ""), int(listed.closes[at])
-            chosen.append(Activity(key, module, instance, name, closes, bool(due[at])))
+            chosen.append(Activity(key, module, instance, name, closes, bool(due[at]), visible[key].restricted))
     return tuple(chosen)
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.db import follow_ups, messages
-from moodlemlbackend.analytics.features.indicators.calendar import due_events
 from moodlemlbackend.analytics.notifications import moodle
 from moodlemlbackend.analytics.notifications.attempts import FIRST_DELAY_SECONDS
 from moodlemlbackend.analytics.notifications.mail import Email, Mailer
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.db import Connection
     from moodlemlbackend.analytics.db.messages import Outgoing
     from moodlemlbackend.analytics.site import Site
+    from moodlemlbackend.analytics.students.course_facts import CourseFacts
     from moodlemlbackend.analytics.students.follow_up import Known
     from moodlemlbackend.analytics.students.student import Student
     from moodlemlbackend.analytics.workspace import Workspace
@@ -108,15 +108,15 @@ def hindrance(way: str, student: Student) -> str:
     return "no email" if way == EMAIL and not student.wants_email else ""
 
 
-def due_by_student(site: Site, courseid: int, students: Sequence[int], now: int) -> dict[int, list[str]]:
+def due_by_student(site: Site, facts: CourseFacts, students: Sequence[int]) -> dict[int, list[str]]:
     """The activities of a course that are due and that each student has not done, one a line, in the reader's words."""
     dates = Dates(site.zone)
     by_student = {}
-    for student, events in due_events(site, students, now).items():
-        missing = [event for event in events if event.course == courseid and event.time <= now]
+    for student in students:
+        missing = facts.missing(student)
         shown = [
-            say("activity due", name=one_line(format_name(event.name, site.language)), day=dates.day(event.time))
-            for event in missing[:MOST_DUE]
+            say("activity due", name=one_line(format_name(activity.name, site.language)), day=dates.day(closed))
+            for closed, activity in missing[:MOST_DUE]
         ]
         more = len(missing) - len(shown)
         by_student[student] = [*shown, *([say("activities due more", count=more)] if more else [])]

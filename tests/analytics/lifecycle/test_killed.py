@@ -267,6 +267,27 @@ def test_what_a_training_that_failed_was_to_learn_is_learned_by_the_next(site, t
         assert lifecycle.train(workspace, site, modelid).status == Status.NO_DATASET
 
 
+def test_what_was_to_be_learned_is_learned_once_its_disk_is_back(site, tmp_path, monkeypatch):
+    real = backend.train
+
+    def train_without(workspace: Workspace, model: Any, dataset: Path, **options: Any) -> Verdict:
+        away = dataset.rename(tmp_path / "away")
+        try:
+            return real(workspace, model, dataset, **options)
+        finally:
+            away.rename(dataset)
+
+    with new_workspace(tmp_path / "work") as workspace:
+        modelid = enabled(workspace)
+        with monkeypatch.context() as patched:
+            patched.setattr(backend, "train", train_without)
+            outcome = lifecycle.train(workspace, site, modelid)
+        assert outcome.status == Status.GENERAL_ERROR
+        assert "There is no data set file" in outcome.info[-1]
+        assert lifecycle.train(workspace, site, modelid).status == Status.OK
+        check_learned_once(workspace, modelid)
+
+
 def test_a_training_that_fails_once_its_model_is_in_force(site, tmp_path, monkeypatch):
     real = backend.train
 

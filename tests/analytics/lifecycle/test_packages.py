@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import re
@@ -35,7 +36,15 @@ from moodlemlbackend.analytics.db import facts
 from moodlemlbackend.analytics.db.schema import MODELS
 from moodlemlbackend.analytics.lifecycle import packages
 from moodlemlbackend.cli import main
-from moodlemlbackend.errors import ArchiveError, BackendError, ModelError, NotTrainedError, PackageError, UsageError
+from moodlemlbackend.errors import (
+    ArchiveError,
+    BackendError,
+    ModelError,
+    NotTrainedError,
+    PackageError,
+    StorageError,
+    UsageError,
+)
 from moodlemlbackend.operations.trained_models import trained_model
 from moodlemlbackend.processor.memory import MEMORY
 from moodlemlbackend.storage.model_store import ModelStore
@@ -165,6 +174,26 @@ def test_nothing_in_what_goes_out_tells_whose_it_is(trained, tmp_path, site_url)
     assert manifest["created"].startswith("1970-01-01")
     header = everything["mlbackend/arrays.safetensors"]
     assert not any(name.encode() in header for name in MEMORY), "rows that were learned from"
+
+
+@pytest.mark.parametrize("export", [packages.export_model, packages.export_training_data])
+def test_a_file_is_replaced_whole_or_not_at_all(trained, tmp_path, monkeypatch, export):
+    target = tmp_path / "exported"
+    target.write_text("former")
+    with monkeypatch.context() as patched:
+
+        def fail(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patched.setattr(zipfile.ZipFile, "writestr", fail)
+        patched.setattr(packages.dataset_files, "append_rows", fail)
+        with pytest.raises(StorageError, match="No space left on device"):
+            export(trained, TRAINED, target)
+    assert target.read_text() == "former"
+    assert [path.name for path in tmp_path.glob("*exported*")] == ["exported"]
+    assert list(tmp_path.glob(".*")) == []
+    export(trained, TRAINED, target)
+    assert target.stat().st_size > len("former")
 
 
 def test_training_data_are_indicators_and_classes(trained, tmp_path):

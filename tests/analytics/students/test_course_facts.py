@@ -66,6 +66,21 @@ def test_dates_of_ones_own(small):
     assert [facts.work(user) for user in (regular, extended, in_group)] == [(0, 1), (0, 0), (0, 0)]
     assert facts.closing(extended, DUE + 4 * DAY) == [(DUE + 3 * DAY, activity)]
     assert facts.closing(regular, DUE + 4 * DAY) == []
+    assert [facts.missing(user) for user in (regular, extended, in_group)] == [[(DUE, activity)], [], []]
+
+
+def test_what_is_for_some_people_only_counts_where_it_is_done(small):
+    course = small.course()
+    essay(small, course, availability='{"op": "&", "c": [{"type": "group", "id": 7}], "showc": [true]}')
+    small.activity(course, "quiz", name="Quiz", timeclose=DUE - DAY)
+    done, missing = small.students(course, 2)
+    [instance] = [activity.instance for activity in known(small).activities if activity.module == "assign"]
+    small.add("assign_submission", assignment=instance, userid=done, status="submitted", timemodified=DUE)
+    facts = known(small)
+    assert [facts.work(user) for user in (done, missing)] == [(1, 2), (0, 1)]
+    for user in (done, missing):
+        assert [(closed, activity.name) for closed, activity in facts.missing(user)] == [(DUE - DAY, "Quiz")]
+        assert [(at, activity.name) for at, activity in known(small, START).closing(user, DUE)] == [(DUE - DAY, "Quiz")]
 
 
 def test_what_cannot_be_done_or_seen_does_not_count(small):

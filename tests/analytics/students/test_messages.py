@@ -20,6 +20,7 @@ from moodlemlbackend.analytics.db.schema import FOLLOW_UPS, MESSAGES
 from moodlemlbackend.analytics.notifications import moodle
 from moodlemlbackend.analytics.notifications.switch import ATTEMPTS
 from moodlemlbackend.analytics.students import follow_up, messages, templates
+from moodlemlbackend.analytics.students.course_facts import read_course_facts
 from moodlemlbackend.analytics.students.follow_up import Known
 from moodlemlbackend.analytics.students.messages import CLAIM_SECONDS, EMAIL, MOODLE, OWN, Sender
 from moodlemlbackend.analytics.students.student import Student
@@ -89,23 +90,21 @@ def test_the_templates_from_the_start_use_known_placeholders_only():
 
 
 def test_activities_that_are_due_and_not_done_are_listed(site):
-    from moodlemlbackend.analytics.features.indicators.calendar import due_events
-    from moodlemlbackend.analytics.site.enrolments import enrolled_courses
-
-    pairs = enrolled_courses(site, [user for user, _ in _users(site)], NOW)
-    due = due_events(site, sorted({user for user, _ in pairs}), NOW)
-    late = {(user, event.course) for user, events in due.items() for event in events if event.time <= NOW}
-    assert late, "the site has something that is due"
-    user, course = min(late)
-    listed = messages.due_by_student(site, course, [user], NOW)[user]
-    expected = [event for event in due[user] if event.course == course and event.time <= NOW]
-    assert len(listed) == min(len(expected), messages.MOST_DUE + 1)
-    assert expected[0].name in listed[0]
-    assert messages.due_by_student(site, course, [user], 1)[user] == []
-
-
-def _users(site):
-    return [*site.database.rows("SELECT id, username FROM {user} WHERE deleted = 0")]
+    facts = {row.id: read_course_facts(site, row, NOW) for row in site.courses}
+    missing = {
+        (course, user): due
+        for course, known in facts.items()
+        for user in known.enrolled
+        if (due := known.missing(user))
+    }
+    course, user = max(missing, key=lambda pair: len(missing[pair]))
+    due = missing[course, user]
+    assert len(due) > 1, "the site has something that is due"
+    listed = messages.due_by_student(site, facts[course], [user])[user]
+    assert len(listed) == min(len(due), messages.MOST_DUE + 1)
+    assert due[0][1].name in listed[0]
+    [row] = [row for row in site.courses if row.id == course]
+    assert messages.due_by_student(site, read_course_facts(site, row, row.start), [user])[user] == []
 
 
 # ---- e-mail ----

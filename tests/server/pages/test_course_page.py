@@ -414,7 +414,8 @@ def test_a_course_without_predictions_shows_the_rest_and_says_when_the_first_com
         assert "no trained model that finds students at risk is enabled" in client.get(course).text
 
 
-def test_activity_by_week_stands_beside_earlier_courses_of_the_same_kind(prepared, tmp_path, courseid):
+@pytest.mark.parametrize("visible", [True, False])
+def test_activity_by_week_stands_beside_earlier_courses_of_the_same_kind(prepared, tmp_path, courseid, visible):
     course = f"/courses/{courseid}"
     with pages(prepared, tmp_path) as server:
         client = reader(server, "ana")
@@ -439,12 +440,13 @@ def test_activity_by_week_stands_beside_earlier_courses_of_the_same_kind(prepare
         )
         change(
             tmp_path / "same",
-            f"UPDATE mdl_course SET shortname = 'BIO-101-WS25' WHERE id = {earlier}",
+            f"UPDATE mdl_course SET shortname = 'BIO-101-WS25', visible = {visible:d} WHERE id = {earlier}",
             f"UPDATE mdl_course SET shortname = 'BIO-101-WS26' WHERE id = {courseid}",
             f"UPDATE mdl_context SET path = '{category.rpartition('/')[0]}/{context}' WHERE id = {context}",
         )
-        text = reader(server, "ana").get(f"{course}?part=weeks").text
-        assert "BIO-101-WS25 (same category" in text
+        for person in ("manager", "ana"):
+            text = reader(server, person).get(f"{course}?part=weeks").text
+            assert ("BIO-101-WS25 (same category" in text) == (visible or person == "manager")
         assert re.search(r"were active; in earlier courses: \d+%\.", text)
         assert 'class="earlier"' in text
 

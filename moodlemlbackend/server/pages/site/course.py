@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from moodlemlbackend.analytics import models
 from moodlemlbackend.analytics.db import choices, follow_ups, risks
+from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS
 from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.students.bands import Band, minimum_score
 from moodlemlbackend.analytics.students.course_facts import read_course_facts
@@ -226,7 +227,10 @@ def _first(ctx: RequestContext, access: CourseAccess) -> FirstPrediction | None:
 
 
 def _activity(ctx: RequestContext, access: CourseAccess) -> WeeklyChart | None:
-    """Active students by week beside those of earlier courses; None before the first week is over."""
+    """Active students by week beside those of earlier courses; None before the first week is over.
+
+    Earlier courses are named but for hidden ones that are closed to the person.
+    """
     row, now = access.course, ctx.workspace.clock()
 
     def read() -> Any:
@@ -234,7 +238,12 @@ def _activity(ctx: RequestContext, access: CourseAccess) -> WeeklyChart | None:
         return read_weekly_activity(ctx.site, row, now), earlier, earlier_shares(ctx.site, earlier, now)
 
     weeks, earlier, shares = ctx.cache.get(("activity", row.id), read)
-    names = [format_name(course.shortname, ctx.site.language) for course in earlier] if shares else []
+    may_know = [
+        course
+        for course in earlier
+        if shares and (course.visible or ctx.capabilities.may(ctx.person.id, LIST_INSIGHTS, course.context))
+    ]
+    names = [format_name(course.shortname, ctx.site.language) for course in may_know]
     return weekly_chart(weeks.shares(access.students.keys()), shares, names)
 
 

@@ -11,6 +11,7 @@ from moodlemlbackend.analytics.insights.actions import mailto
 from moodlemlbackend.analytics.notifications.switch import ATTEMPTS
 from moodlemlbackend.analytics.site.people import describe
 from moodlemlbackend.analytics.students import follow_up, messages, templates
+from moodlemlbackend.analytics.students.course_facts import read_course_facts
 from moodlemlbackend.analytics.students.messages import MOODLE, OWN, Sender
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
@@ -88,7 +89,7 @@ def take(ctx: RequestContext, form: PageForm, courseid: int) -> Page | Response:
     if problem := problem_of(draft.subject, draft.text):
         return _compose(ctx, access, students, draft, problem=problem)
     sender = _sender(ctx, access)
-    written = _written(ctx, sender, students, draft)
+    written = _written(ctx, access, sender, students, draft)
     reached = [message for message in written if not messages.hindrance(draft.way, message.to)]
     if form.text("step") != SEND:
         return _preview(ctx, access, sender, draft, written, reached, form.number("show"))
@@ -204,11 +205,13 @@ def _preview(
     return Page("message-preview.html", values)
 
 
-def _written(ctx: RequestContext, sender: Sender, students: Sequence[Student], draft: Draft) -> list[WrittenMessage]:
+def _written(
+    ctx: RequestContext, access: CourseAccess, sender: Sender, students: Sequence[Student], draft: Draft
+) -> list[WrittenMessage]:
     due: dict[int, list[str]] = {}
     if templates.DUE in templates.used(draft.subject, draft.text):
-        ids = [student.userid for student in students]
-        due = messages.due_by_student(ctx.site, sender.courseid, ids, ctx.workspace.clock())
+        facts = read_course_facts(ctx.site, access.course, ctx.workspace.clock())
+        due = messages.due_by_student(ctx.site, facts, [student.userid for student in students])
     return [
         messages.write(sender, student, draft.subject, draft.text, due.get(student.userid, ())) for student in students
     ]
