@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import tempfile
 import uuid
@@ -78,6 +79,11 @@ class Cluster(NamedTuple):
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # that nobody wants the rest is no mistake
                     results.close()
+
+    def workers(self) -> int:
+        """How many there are now; raises as :meth:`each`."""
+        with self._errors_in_sentences():
+            return len(self.client.ncores())
 
     @contextmanager
     def _errors_in_sentences(self) -> Iterator[None]:
@@ -228,6 +234,9 @@ def _start(stack: ExitStack, loop: Any, workers: int) -> str:
     import dask
     from distributed import LocalCluster, Security
 
+    process = multiprocessing.current_process()
+    stack.callback(setattr, process, "daemon", process.daemon)
+    process.daemon = False  # or it may start none, as in a server's job
     stack.callback(_restore_environment, dict(os.environ))
     keep_spawned_processes_safe()
     set_library_defaults()
@@ -236,13 +245,20 @@ def _start(stack: ExitStack, loop: Any, workers: int) -> str:
         "ca-file": security.tls_ca_file, "client.cert": security.tls_client_cert, "client.key": security.tls_client_key,
     }  # fmt: skip
     no_pages: dict[str, Any] = {f"distributed.{kind}.http.routes": [] for kind in ("scheduler", "worker", "nanny")}
-    with dask.config.set(no_pages):
-        cluster = stack.enter_context(
-            LocalCluster(  # type: ignore[no-untyped-call]
-                n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", loop=loop,
-                dashboard_address="127.0.0.1:0", security=security, silence_logs=logging.CRITICAL + 1,
-            )
-        )  # fmt: skip
+    try:
+        with dask.config.set(no_pages):
+            cluster = stack.enter_context(
+                LocalCluster(  # type: ignore[no-untyped-call]
+                    n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", loop=loop,
+                    dashboard_address="127.0.0.1:0", security=security, silence_logs=logging.CRITICAL + 1,
+                )
+            )  # fmt: skip
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error.__cause__ or error).split()).rstrip(".")
+        raise ClusterError(
+            f"The processes of {LOCAL}{workers} could not be started ({reason}); choose fewer, or have the machine do "
+            "less meanwhile."
+        ) from error
     stack.enter_context(dask.config.set({f"distributed.comm.tls.{key}": value for key, value in keys.items()}))
     for key, value in keys.items():  # for the processes that this one starts
         os.environ[f"{_TLS}{key.upper().replace('-', '_').replace('.', '__')}"] = value

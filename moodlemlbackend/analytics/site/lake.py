@@ -45,11 +45,7 @@ _SHOWN_FILE = re.compile(r"file = ([^\n]+)")
 
 def connect(path: Path, location: str, files: Sequence[str] | None = None) -> DuckDBPyConnection:
     """Open a database, to read the tables of a location, or to make views on these files."""
-    try:
-        import duckdb
-    except ModuleNotFoundError as error:
-        raise not_installed(error, "lake") from None
-    connection = duckdb.connect(str(path), read_only=files is None, config=_CONFIG)
+    connection: DuckDBPyConnection = _duckdb().connect(str(path), read_only=files is None, config=_CONFIG)
     if connection.execute("SELECT current_setting('lock_configuration')").fetchone() == (True,):
         return connection  # of a database that this process has open
     if is_object_store(location):
@@ -62,6 +58,14 @@ def connect(path: Path, location: str, files: Sequence[str] | None = None) -> Du
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+def _duckdb() -> Any:
+    try:
+        import duckdb
+    except ModuleNotFoundError as error:
+        raise not_installed(error, "lake") from None
+    return duckdb
 
 
 def build(path: Path, location: str, tables: Mapping[str, Sequence[str]], prefix: str, dialect: CsvDialect) -> None:
@@ -107,8 +111,7 @@ def _column(table: str, column: str, kind: str, file: str) -> str:
 @contextmanager
 def errors_in_sentences(files: Sequence[str]) -> Iterator[None]:
     """Turn what is raised for the files of a table into one sentence."""
-    import duckdb
-
+    duckdb = _duckdb()
     try:
         yield
     except duckdb.Error as error:
@@ -120,7 +123,7 @@ def errors_in_sentences(files: Sequence[str]) -> Iterator[None]:
             ) from None
         named = _SHOWN_FILE.search(said)
         raise _unreadable(named[1] if named else files[0], reason_of(error)) from None
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeError) as error:
         raise _unreadable(files[0], str(error)) from None
 
 

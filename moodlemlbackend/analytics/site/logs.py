@@ -148,4 +148,4 @@ def log_lifetime(site: Site) -> int:
     rows = site.database.rows(
         "SELECT value FROM {config_plugins} WHERE plugin = 'logstore_standard' AND name = 'loglifetime'"
     )
-    return int(rows[0][0]) if rows and str(rows[0][0]).isdigit() else 0
+    return int(rows[0][0]) if rows and str(rows[0][0]).isdecimal() else 0

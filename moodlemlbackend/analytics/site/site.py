@@ -44,6 +44,9 @@ DEFAULT_PREFIX = "mdl_"
 Part = TypeVar("Part")
 Done = TypeVar("Done")
 
+FARTHEST_DATE = 32_503_680_000
+"""Of a course: the year 3000. What is beyond is a mistake, milliseconds for instance, and no calendar has it."""
+
 _COURSES = (
     "SELECT c.id, c.shortname, c.fullname, c.format, c.startdate, c.enddate, c.visible, c.enablecompletion, "
     "x.id, x.path FROM {course} c JOIN {context} x ON x.contextlevel = 50 AND x.instanceid = c.id "
@@ -170,7 +173,7 @@ class Site:
     def version(self) -> str:
         """Moodle's version number, such as ``2023042403``; ``0`` when the table of settings is missing."""
         number = self.config.get("version", "0").partition(".")[0]
-        return number if number.isdigit() else "0"
+        return number if number.isdecimal() else "0"
 
     @property
     def release(self) -> str:
@@ -223,8 +226,8 @@ class Site:
         """Every course but the front page, hidden ones included, in Moodle's order."""
         return [
             CourseRow(
-                course, str(short), str(full or ""), kind, start or 0, end or 0, bool(visible), bool(completion),
-                context, tuple(int(part) for part in str(path or context).split("/") if part),
+                course, str(short), str(full or ""), kind, _date(start), _date(end), bool(visible), bool(completion),
+                context, tuple(int(part) for part in str(path or context).split("/") if part.isdecimal()),
             )
             for course, short, full, kind, start, end, visible, completion, context, path in (
                 self.database.rows(_COURSES)
@@ -257,7 +260,7 @@ class Site:
     @cached_property
     def administrators(self) -> list[int]:
         """User ids of the site's administrators."""
-        return [int(part) for part in self.config.get("siteadmins", "").split(",") if part.strip().isdigit()]
+        return [int(part) for part in self.config.get("siteadmins", "").split(",") if part.strip().isdecimal()]
 
     @cached_property
     def language(self) -> str:
@@ -268,7 +271,7 @@ class Site:
     def guest(self) -> int:
         """User id of the guest; 0 when not known."""
         setting = self.config.get("siteguest", "")
-        return int(setting) if setting.isdigit() else 0
+        return int(setting) if setting.isdecimal() else 0
 
     @cached_property
     def system_context(self) -> int:
@@ -352,3 +355,7 @@ def _missing(database: Database, installed: Collection[str]) -> list[str]:
     missing = database.schema.missing(installed)
     log = database.schema.named(LOG)
     return [name for name in missing if name != log or database.log is database]
+
+
+def _date(time: int | None) -> int:
+    return max(min(time or 0, FARTHEST_DATE), -FARTHEST_DATE)
