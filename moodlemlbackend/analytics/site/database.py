@@ -149,6 +149,8 @@ class Database:
         holder = self._that_has(sql)
         if holder.dialect == "postgresql" and type(holder._connection).__module__.startswith("psycopg."):
             return holder._packed(sql, columns, parameters)
+        if holder.dialect == "duckdb":
+            return holder._by_column(sql, columns, parameters)
         rows = holder.rows(sql, **parameters)
         return np.array(rows, np.int64).reshape(len(rows), columns)
 
@@ -231,6 +233,15 @@ class Database:
         bound = self._bound(f"SELECT {arrays} FROM ({sql}) AS q({', '.join(names)})", parameters)
         [row] = self._execute(*bound, binary=True)
         return np.empty((0, columns), np.int64) if row[0] is None else np.stack(row, axis=1)
+
+    def _by_column(self, sql: str, columns: int, parameters: Mapping[str, Any]) -> Integers:
+        """The rows as DuckDB has them: an array a column."""
+        names = [f"c{number}" for number in range(columns)]
+        listed = ", ".join(f"CAST({name} AS bigint) AS {name}" for name in names)
+        bound = self._bound(f"SELECT {listed} FROM ({sql}) AS q({', '.join(names)})", parameters)
+        with self._location.errors_in_sentences():
+            found = self._connection.cursor().execute(*bound).fetchnumpy()
+        return np.column_stack([found[name] for name in names])
 
 
 @cache
