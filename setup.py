@@ -44,6 +44,7 @@ ROOMS = {
     "postgresql": ["psycopg[binary]>=3.2.1"],
     "mysql": ["PyMySQL>=1.1"],
     "s3": ["s3fs>=2025.5.1"],
+    "lake": ["duckdb>=1.4"],
     "cluster": [
         "cryptography>=42",  # keeps other users of a machine away from its own workers
         "dask>=2025.1",

@@ -48,7 +48,7 @@ _ABOUT_ARGUMENTS = {
     "DATASET": "Data set file as Moodle writes it, plain or gzip; - is standard input.",
 }
 
-_OF_SESSION = ("site", "prefix", "time_zone", "store", "directory")
+_OF_SESSION = ("site", "prefix", "time_zone", "log_store", "store", "directory")
 
 
 class ExampleCommand(click.Command):

@@ -116,6 +116,11 @@ SITE_OPTIONS = (
     ),
     PREFIX,
     click.option("--time-zone", metavar="NAME", help="Time zone, such as Europe/Madrid.  [default: the site's own]"),
+    click.option(
+        "--log-store", metavar="URL",
+        help="Where the site's log is, or a replica of it: a database URL, or Parquet or CSV files.  "
+        "[default: where Moodle has it]",
+    ),
 )  # fmt: skip
 STORE_OPTIONS = (
     click.option("--store", metavar="URL", help="The store of models: a database URL.  [default: the setting]"),

@@ -41,7 +41,7 @@ class Session:
     def site(self) -> Site:
         """The Moodle site; UsageError when none is named."""
         if self._site is None:
-            from moodlemlbackend.analytics.site import open_site
+            from moodlemlbackend.analytics.site import open_configured
             from moodlemlbackend.settings.analytics import SETTINGS
 
             if not self.settings.site:
@@ -49,9 +49,7 @@ class Session:
                     f"Specify the Moodle site with --site, {SETTINGS['site'].variable} or the site setting: "
                     "a database URL, an SQLite file, or a folder of tables."
                 )
-            self._site = open_site(
-                self.settings.site, prefix=self.settings.prefix, time_zone=self.settings.time_zone or None
-            )
+            self._site = open_configured(self.settings)
         return self._site
 
     @property

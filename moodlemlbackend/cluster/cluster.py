@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple, TypeVar
@@ -78,6 +79,11 @@ class Cluster(NamedTuple):
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # that nobody wants the rest is no mistake
                     results.close()
+
+    def workers(self) -> int:
+        """How many there are now; raises as :meth:`each`."""
+        with self._errors_in_sentences():
+            return len(self.client.ncores())
 
     @contextmanager
     def _errors_in_sentences(self) -> Iterator[None]:
@@ -162,7 +168,7 @@ def _connect(stack: ExitStack, address: str, files: str) -> Cluster:
     try:
         asyncio.run_coroutine_threadsafe(_greet(address), loop.asyncio_loop).result()
         client = stack.enter_context(
-            distributed.Client(address, loop=loop, set_as_default=False)  # type: ignore[no-untyped-call]
+            _left(distributed.Client(address, loop=loop, set_as_default=False))  # type: ignore[no-untyped-call]
         )
     except (OSError, ValueError, TypeError) as error:
         reason = "is not the address of a scheduler" if isinstance(error, ValueError) else "does not answer"
@@ -188,6 +194,16 @@ async def _greet(address: str) -> None:
     arguments = Security().get_connection_args("client")  # type: ignore[no-untyped-call]
     comm = await connect(address, **arguments)  # type: ignore[no-untyped-call]
     await comm.close()
+
+
+@contextmanager
+def _left(made: Any) -> Iterator[Any]:
+    """Close a client or cluster at the end; work that is done is done even if the others are too slow to part."""
+    try:
+        yield made
+    finally:
+        with suppress(OSError, asyncio.TimeoutError):  # two classes until Python 3.11
+            made.close()
 
 
 @contextmanager
@@ -228,6 +244,9 @@ def _start(stack: ExitStack, loop: Any, workers: int) -> str:
     import dask
     from distributed import LocalCluster, Security
 
+    process = multiprocessing.current_process()
+    stack.callback(setattr, process, "daemon", process.daemon)
+    process.daemon = False  # or it may start none, as in a server's job
     stack.callback(_restore_environment, dict(os.environ))
     keep_spawned_processes_safe()
     set_library_defaults()
@@ -236,13 +255,19 @@ def _start(stack: ExitStack, loop: Any, workers: int) -> str:
         "ca-file": security.tls_ca_file, "client.cert": security.tls_client_cert, "client.key": security.tls_client_key,
     }  # fmt: skip
     no_pages: dict[str, Any] = {f"distributed.{kind}.http.routes": [] for kind in ("scheduler", "worker", "nanny")}
-    with dask.config.set(no_pages):
-        cluster = stack.enter_context(
-            LocalCluster(  # type: ignore[no-untyped-call]
+    try:
+        with dask.config.set(no_pages):
+            cluster = LocalCluster(  # type: ignore[no-untyped-call]
                 n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", loop=loop,
                 dashboard_address="127.0.0.1:0", security=security, silence_logs=logging.CRITICAL + 1,
-            )
-        )  # fmt: skip
+            )  # fmt: skip
+            stack.enter_context(_left(cluster))
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error.__cause__ or error).split()).rstrip(".")
+        raise ClusterError(
+            f"The processes of {LOCAL}{workers} could not be started ({reason}); choose fewer, or have the machine do "
+            "less meanwhile."
+        ) from error
     stack.enter_context(dask.config.set({f"distributed.comm.tls.{key}": value for key, value in keys.items()}))
     for key, value in keys.items():  # for the processes that this one starts
         os.environ[f"{_TLS}{key.upper().replace('-', '_').replace('.', '__')}"] = value

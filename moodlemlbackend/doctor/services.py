@@ -63,9 +63,9 @@ def _site(settings: AnalyticsSettings) -> Iterator[Finding]:
         yield Finding("Moodle site", Level.OK, "no site is set, so analytics don't run here")
         return
     from moodlemlbackend.analytics.notifications.switch import Switch, also_by_moodle
-    from moodlemlbackend.analytics.site import open_site
+    from moodlemlbackend.analytics.site import open_configured
 
-    with open_site(settings.site, prefix=settings.prefix, time_zone=settings.time_zone or None) as site:
+    with open_configured(settings) as site:
         yield Finding("Moodle site", Level.OK, f"{site.name}, Moodle {site.release or site.version}, can be read")
         on = settings.notifications
         yield Finding("Notifications", Level.OK, Switch(on).sentence)

@@ -83,7 +83,7 @@ async def read_to_end(request: Request) -> dict[str, str]:
 
 async def _drain(request: Request) -> None:
     declared = request.headers.get("content-length", "")
-    if "expect" in request.headers or (declared.isdigit() and int(declared) > DRAIN_BYTES):
+    if "expect" in request.headers or (declared.isdecimal() and int(declared) > DRAIN_BYTES):
         return
     total, more = 0, not request.scope["state"].get("body_read", False)
     while more and total < DRAIN_BYTES:

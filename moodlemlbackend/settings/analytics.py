@@ -41,6 +41,7 @@ class AnalyticsSettings:
     site: str = ""
     prefix: str = "mdl_"
     time_zone: str = ""
+    log_store: str = ""
     directory: str = ""
     store: str = ""
     wwwroot: str = ""
@@ -126,6 +127,13 @@ SETTINGS = {
         AnalyticsSetting("prefix", "a Moodle table prefix", "prefix of the site's table names", parse_printable),
         AnalyticsSetting(
             "time_zone", "a name such as Europe/Madrid", "time zone to use instead of the site's own", parse_printable
+        ),
+        AnalyticsSetting(
+            "log_store",
+            "a database URL, or a folder, files or an object store of Parquet or CSV",
+            "where the site's log is, or a replica of it; if not set, where Moodle's own settings say",
+            parse_printable,
+            secret=True,
         ),
         AnalyticsSetting(
             "directory",

@@ -135,7 +135,7 @@ class Lease:
 
 def _read(content: bytes) -> dict[str, Any]:
     """Return what a lease says; one that cannot be read may be half written, and only ends by never changing."""
-    with suppress(ValueError, KeyError, TypeError):
+    with suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
         stored = json.loads(content)
         return {"owner": stored["owner"], "expires": float(stored["expires"]), "version": int(stored["version"])}
     return {"owner": None, "expires": math.inf, "version": 0}

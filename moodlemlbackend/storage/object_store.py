@@ -62,6 +62,12 @@ def open_shared(base: str | Path) -> Objects:
     return Objects("file", f"file://{Path(base).absolute()}")
 
 
+def is_object_store(location: str) -> bool:
+    """Whether a text is the URL of objects."""
+    scheme, mark, _ = location.partition("://")
+    return bool(mark) and scheme.lower() in _PUTS_WHOLE_OBJECTS
+
+
 def open_objects(url: str) -> Objects:
     """Return the objects under a URL; UsageError when it is no URL that can be used. Connects to nothing yet."""
     protocol = url.partition("://")[0].lower()
@@ -88,6 +94,15 @@ class Objects:
     def conditional(self) -> bool:
         """Whether the store itself decides :meth:`create` and :meth:`replace`."""
         return self._protocol == "memory"
+
+    @property
+    def file_system(self) -> Any:
+        """The file system of fsspec, for a library that reads objects itself; it raises errors of its own."""
+        return self._fs
+
+    def url(self, key: str) -> str:
+        """By what such a library names an object."""
+        return f"{self._protocol}://{self._path(key)}"
 
     def read(self, key: str) -> bytes | None:
         """Return an object's content; None when there is no such object."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -85,6 +86,13 @@ def test_a_scheduler_that_goes_away(pair):
     sentence = f"^The scheduler of the cluster {pair.address} is gone; start it"
     with using(pair.address, str(pair.files)) as cluster, impatient(), pytest.raises(ClusterError, match=sentence):
         list(cluster.each(kill_scheduler, range(12)))
+
+
+def test_a_scheduler_that_halts_when_all_is_done_costs_nothing(pair):
+    with using(pair.address, str(pair.files)) as cluster:
+        assert [value for value, _ in cluster.each(double, range(3))] == [0, 2, 4]
+        pair.scheduler.send_signal(signal.SIGSTOP)
+    assert current() is None
 
 
 def test_workers_that_all_go_away(pair):
@@ -181,14 +189,6 @@ def test_files_hold_what_was_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_data_may_travel_through_an_object_store(s3):
-    files = Files(f"{s3}/scratch/run")
-    name = files.write({"rows": 3}, {"ids": np.arange(3)})
-    facts, arrays = files.read(name, last=True)
-    assert (facts, arrays["ids"].tolist()) == ({"rows": 3}, [0, 1, 2])
-    files.remove_all()
-
-
 OWN_PROCESSES = """
 import os, sys
 from fixtures.clusters import double
@@ -248,4 +248,15 @@ def test_the_event_loop_is_ours_and_no_thread_is_left(pair):
         names = {thread.name for thread in set(threading.enumerate()) - before}
         assert "moodlemlbackend cluster" in names
         assert "IO loop" not in names, "Dask's own, which fails if it has not begun after ten seconds"
+    assert set(threading.enumerate()) <= before
+
+
+def test_processes_of_this_machine_that_cannot_be_started(monkeypatch, tmp_path):
+    from multiprocessing import spawn
+
+    monkeypatch.setattr(spawn, "_python_exe", os.fsencode(tmp_path / "no-python"))
+    before = set(threading.enumerate())
+    with pytest.raises(ClusterError, match=r"^The processes of local:1 could not be started \("), using("local:1"):
+        pass
+    assert current() is None
     assert set(threading.enumerate()) <= before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import threading
 
 import pytest
 
@@ -12,10 +13,11 @@ from fixtures.paths import posix
 pytest.importorskip("distributed", reason="needs the extra cluster")
 
 from fixtures.clusters import machines
-from fixtures.trained_sites import NOW, enabled, new_workspace, rows, site_url
+from fixtures.trained_sites import NOW, SHORT, SINGLE_RANGE, enabled, new_workspace, rows, site_url
 from moodlemlbackend import evaluate, fit, read_dataset, use_cluster
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import INDICATOR_CALC, PREDICTIONS
+from moodlemlbackend.analytics.lifecycle import backend, tasks
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.cluster.backend import Backend
 
@@ -85,7 +87,6 @@ def life(site_url, folder, **where):
     """What a model's evaluation with its backtest, training and prediction give, and what they leave in the store."""
     with new_workspace(folder) as workspace, open_site(site_url) as site, use_cluster(**where):
         modelid = enabled(workspace)
-        models.edit(workspace, modelid, indicators=()) if False else None
         evaluated = lifecycle.evaluate(workspace, site, modelid, interval=None)
         trained = lifecycle.train(workspace, site, modelid)
         predicted = lifecycle.predict(workspace, site, modelid)
@@ -128,3 +129,51 @@ def test_a_model_on_a_site(pair, site_url, tmp_path, messages):
         assert value == two[name], name
     assert max(messages) < MOST_BYTES
     assert not list(pair.files.glob("moodlemlbackend-*"))
+
+
+def trained_models(site_url, folder, **where):
+    """What the task trains of three models, of which the second fails, and what it does when it is run again."""
+    with new_workspace(folder) as workspace, open_site(site_url) as site, use_cluster(**where):
+        made = [enabled(workspace, SHORT[:2]), enabled(workspace, SHORT), enabled(workspace, SHORT, SINGLE_RANGE)]
+        results = tasks.train_models(workspace, site).results
+        [again] = [run for run in tasks.train_models(workspace, site).results if run.modelid == made[0]]
+        with workspace.store.read() as connection:
+            of_models = [models.get(connection, modelid) for modelid in made]
+        arrays = [[*workspace.executiondir(model).rglob("arrays.safetensors")] for model in of_models]
+        told = [(run.modelid, run.status, run.info, run.figures) for run in [*results, again]]
+        calculations = rows(workspace, INDICATOR_CALC)
+        return made, told, calculations, [[path.read_bytes() for path in paths] for paths in arrays]
+
+
+def test_trainings_side_by_side(site_url, tmp_path, monkeypatch):
+    """The first training waits for the third, a worker dies meanwhile, and the second model fails."""
+    train, third = backend.train, threading.Event()
+    workers = []
+
+    def watched(workspace, model, dataset, **options):
+        if len(model.indicators) == len(SHORT) and model.interval != SINGLE_RANGE:
+            raise ZeroDivisionError("of the code")
+        if model.interval == SINGLE_RANGE:
+            third.set()
+        elif workers:
+            workers.pop().kill()
+            assert third.wait(3600), "the third model waits for the first"
+        return train(workspace, model, dataset, **options)
+
+    monkeypatch.setattr(backend, "train", watched)
+    one = trained_models(site_url, tmp_path / "one", address="")
+    third.clear()
+    with machines(tmp_path / "two") as made:
+        workers.append(made.workers[0])
+        two = trained_models(site_url, tmp_path / "two", address=made.address, files=str(made.files))
+        assert not list(made.files.iterdir())
+    ids, told, calculations, arrays = one
+    assert [modelid for modelid, *_ in told] == [*ids, ids[0]]
+    assert [status for _, status, *_ in told] == [0, 1, 0, 2]
+    assert [len(files) for files in arrays] == [1, 0, 1]
+    assert "ZeroDivisionError" in told[1][2][0]
+    assert str(tmp_path) in told[1][2][0]
+    told[1][2].clear()
+    two[1][1][2].clear()
+    assert two == one
+    assert calculations

@@ -114,7 +114,19 @@ def test_metadata(metadata):
 
 def test_extras(metadata, requirements):
     extras = set(metadata.get_all("Provides-Extra"))
-    assert extras == {"server", "analytics", "postgresql", "mysql", "s3", "lti", "cluster", "all", "test", "develop"}
+    assert extras == {
+        "server",
+        "analytics",
+        "postgresql",
+        "mysql",
+        "s3",
+        "lti",
+        "cluster",
+        "lake",
+        "all",
+        "test",
+        "develop",
+    }
     core = {str(one) for one in needed(requirements)}
 
     def of(extra: str) -> set[tuple[str, str]]:

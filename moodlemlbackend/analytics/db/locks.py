@@ -70,7 +70,8 @@ def _locked_file(database: Path, name: str, wait: float) -> Iterator[bool]:
     folder = database.with_name(f"{database.name}.locks")
     with storage_errors(folder):
         folder.mkdir(exist_ok=True)
-        lock = FileLock(folder / f"{hashlib.sha256(name.encode()).hexdigest()[:40]}.lock")
+        name = f"{hashlib.sha256(name.encode()).hexdigest()[:40]}.lock"
+        lock = FileLock(folder / name, thread_local=False)  # another thread may release it
         try:
             lock.acquire(timeout=wait, poll_interval=_POLL_SECONDS)
         except Timeout:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 import traceback
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db import (
@@ -25,10 +27,12 @@ from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.lifecycle.preview import PlannedMessage, Preview, rehearse_model
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult
 from moodlemlbackend.analytics.lifecycle.sending import send_due
+from moodlemlbackend.analytics.lifecycle.training import begin_training
 from moodlemlbackend.analytics.notifications import switch
 from moodlemlbackend.analytics.site.contexts import context_ids
 from moodlemlbackend.analytics.site.people import existing_users
 from moodlemlbackend.analytics.students import messages
+from moodlemlbackend.cluster import current
 from moodlemlbackend.errors import BackendError, BusyError, NotTrainedError, Status
 from moodlemlbackend.files import storage_errors
 
@@ -41,10 +45,15 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.notifications.attempts import Delivered
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
+    from moodlemlbackend.cluster import Cluster
 
     Shown = Callable[[AnalyticsModel], Callable[[Result], None] | None]
 
+Done = TypeVar("Done")
+
 DAY = 86_400
+MOST_TRAININGS = 4
+"""So many models are trained at once on a cluster: each has a process here, and holds a connection to the store."""
 RUNS_KEPT_SECONDS = 400 * DAY
 ERROR_LOG = "errors.log"
 _AT_ONCE = 500
@@ -82,7 +91,7 @@ class TaskSummary:
 
 
 def train_models(workspace: Workspace, site: Site, *, shown: Shown | None = None) -> TaskSummary:
-    """Train every enabled model that learns and has an interval."""
+    """Train every enabled model that learns and has an interval; on a cluster while the next ones are analysed."""
     return _each(workspace, site, "train", lifecycle.train, shown)
 
 
@@ -158,18 +167,62 @@ def _each(
     if not chosen:
         need = "is enabled and trained" if task == "predict" else "is enabled, has an interval and can learn"
         summary.info.append(f"No model {need}; nothing was done.")
-    for model in chosen:
-        try:
-            run_result = run(workspace, site, model.id, shown=shown(model) if shown else None)
-        except (BusyError, NotTrainedError) as error:
-            run_result = RunResult(task, model.id, model.name, Status.NO_DATASET, [str(error)])
-        except BackendError as error:
-            run_result = RunResult(task, model.id, model.name, error.status | Status.GENERAL_ERROR, [str(error)])
-        except Exception as error:
-            run_result = RunResult(task, model.id, model.name, Status.GENERAL_ERROR, [_unexpected(workspace, error)])
-        summary.results.append(run_result)
+    if task == "train" and (cluster := current()) is not None:
+        summary.results = _side_by_side(cluster, workspace, site, chosen, shown)
+    else:
+        for model in chosen:
+            show = shown(model) if shown else None
+            summary.results.append(
+                _attempt(workspace, task, model, partial(run, workspace, site, model.id, shown=show))
+            )
     summary.seconds = round(time.perf_counter() - begun, 3)
     return summary
+
+
+def _side_by_side(
+    cluster: Cluster, workspace: Workspace, site: Site, chosen: Sequence[AnalyticsModel], shown: Shown | None
+) -> list[RunResult]:
+    """Have workers train models while the next ones are analysed; the results are in the order of the models.
+
+    The analyses do not overlap: each has work for all workers, and uses what the former ones have calculated.
+    """
+    most = min(cluster.workers(), MOST_TRAININGS)
+    with ThreadPoolExecutor(most) as threads:
+        begun: list[RunResult | Future[RunResult]] = []
+        try:
+            for model in chosen:
+                _wait_for_less(most, begun)
+                show = shown(model) if shown else None
+                begin = partial(begin_training, workspace, site, model.id, shown=show)
+                ready = _attempt(workspace, "train", model, begin)
+                begun.append(
+                    ready
+                    if isinstance(ready, RunResult)
+                    else threads.submit(_attempt, workspace, "train", model, ready)
+                )
+            return [one if isinstance(one, RunResult) else one.result() for one in begun]
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
+
+
+def _wait_for_less(most: int, begun: Sequence[RunResult | Future[RunResult]]) -> None:
+    """Wait until fewer than ``most`` trainings go on."""
+    going_on = [one for one in begun if isinstance(one, Future) and not one.done()]
+    if len(going_on) >= most:
+        wait(going_on, return_when=FIRST_COMPLETED)
+
+
+def _attempt(workspace: Workspace, task: str, model: AnalyticsModel, run: Callable[[], Done]) -> Done | RunResult:
+    """What a run gives, or for an error a result that says so."""
+    try:
+        return run()
+    except (BusyError, NotTrainedError) as error:
+        return RunResult(task, model.id, model.name, Status.NO_DATASET, [str(error)])
+    except BackendError as error:
+        return RunResult(task, model.id, model.name, error.status | Status.GENERAL_ERROR, [str(error)])
+    except Exception as error:
+        return RunResult(task, model.id, model.name, Status.GENERAL_ERROR, [_unexpected(workspace, error)])
 
 
 def _learning(enabled: Sequence[AnalyticsModel]) -> list[AnalyticsModel]:

@@ -14,7 +14,7 @@ what is trained until then: the next run waits for it before it looks at what is
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.analytics import models
@@ -32,7 +32,7 @@ from moodlemlbackend.analytics.lifecycle.used_samples import TRAINING, UsedSampl
 from moodlemlbackend.errors import BackendError, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from moodlemlbackend.analytics.db.dataset_files import DatasetFile
@@ -52,23 +52,40 @@ def train(workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None
     BusyError
         Another run works on the model.
     """
+    return begin_training(workspace, site, modelid, shown=shown)()
+
+
+def begin_training(
+    workspace: Workspace, site: Site, modelid: int, *, shown: Shown | None = None
+) -> Callable[[], RunResult]:
+    """Analyse the site as :func:`train` does; what is returned trains, in any thread, and until then keeps others out.
+
+    Raises as :func:`train`; so does what is returned.
+    """
     fit_core_model(workspace, site, modelid)
-    with workspace.lock(modelid):
+    with ExitStack() as stack:
+        stack.enter_context(workspace.lock(modelid))
         with workspace.store.read() as connection:
             model = models.get(connection, modelid)
         run_result = RunResult("train", modelid, model.name)
         if model.static:
             run_result.info.append("This is a rule-based model: there is nothing to train.")
-            return run_result
+            return lambda: run_result
         interval = model.require()
-        with recorded(workspace, run_result):
-            remember_components(workspace, site)
-            backend.wait_for_former_process(workspace, model)
-            _finish_interrupted(workspace, model, run_result)
-            with run_result.stage("analysis"):
-                _analyse(workspace, site, model, interval, run_result, shown)
+        stack.enter_context(recorded(workspace, run_result))
+        remember_components(workspace, site)
+        backend.wait_for_former_process(workspace, model)
+        _finish_interrupted(workspace, model, run_result)
+        with run_result.stage("analysis"):
+            _analyse(workspace, site, model, interval, run_result, shown)
+        rest = stack.pop_all()
+
+    def finish() -> RunResult:
+        with rest:
             _Training(workspace, model, interval, run_result).run()
         return run_result
+
+    return finish
 
 
 def _analyse(

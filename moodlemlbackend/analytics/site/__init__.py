@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from moodlemlbackend.analytics.site.site import CourseRow, Site, open_site
+from moodlemlbackend.analytics.site.site import CourseRow, Site, open_configured, open_site
 
-__all__ = ["CourseRow", "Site", "open_site"]
+__all__ = ["CourseRow", "Site", "open_configured", "open_site"]

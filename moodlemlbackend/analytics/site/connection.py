@@ -17,6 +17,19 @@ from moodlemlbackend.analytics.databases import CONNECT_SECONDS, DRIVERS, KINDS,
 from moodlemlbackend.errors import SiteError, UsageError
 
 MYSQL_PORT = 3306
+TEMPORARY = "duckdb"
+"""Kind of the databases that stand for tables in files; nobody else names one."""
+
+
+def given(url: str, what: str) -> str:
+    """Return the URL that a person gave for ``what`` ("The log store"); UsageError if it is one of our own."""
+    if url.startswith(TEMPORARY):
+        raise _no_kind(what, TEMPORARY)
+    return url
+
+
+def _no_kind(what: str, kind: str) -> UsageError:
+    return UsageError(f"{what} is {kind!r}; choose postgresql, mysql, mariadb or sqlite.")
 
 
 class Connected(NamedTuple):
@@ -28,9 +41,10 @@ class Connected(NamedTuple):
 
 
 class Location:
-    """The URL of a database. ``shown`` is the URL without its password."""
+    """The URL of a database. ``shown`` is the URL without its password; ``what`` is how messages begin."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, what: str = "The site's database") -> None:
+        self._what = what
         scheme, _, rest = url.partition("://")
         kind, _, self._driver = scheme.partition("+")
         try:
@@ -40,23 +54,27 @@ class Location:
             raise UsageError(_NO_URL) from None
         if not re.fullmatch(r"\w+", kind) or not rest:
             raise UsageError(_NO_URL)
-        if kind not in KINDS:
-            raise UsageError(f"The site's database is {kind!r}; choose postgresql, mysql, mariadb or sqlite.")
-        self.url, self.dialect = url, KINDS[kind]
+        if kind != TEMPORARY and kind not in KINDS:
+            raise _no_kind(what, kind)
+        self.url, self.dialect = url, KINDS.get(kind, kind)
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
         self._path, self._query = parts.path, parts.query
         self._rest = rest
         account, at, server = parts.netloc.rpartition("@")
         name, colon, _ = account.partition(":")
+        if kind == TEMPORARY:
+            self.shown = dict(parse_qsl(parts.query))["base"]
+            return
         self.shown = f"{scheme}://{name}{colon and ':***'}{at}{server}{rest[len(parts.netloc) :]}"
 
     def connect(self) -> Connected:
         """Open a connection; raises :class:`SiteError` or :class:`UsageError`, each with one sentence."""
         with self.errors_in_sentences():
-            if self.dialect != "sqlite" and self._driver not in ("", DRIVERS[self.dialect]):
+            if self.dialect not in ("sqlite", TEMPORARY) and self._driver not in ("", DRIVERS[self.dialect]):
                 return self._connect_otherwise()
             try:
-                return {"sqlite": self._sqlite, "postgresql": self._postgresql, "mysql": self._mysql}[self.dialect]()
+                openers = {"sqlite": self._sqlite, "postgresql": self._postgresql, "mysql": self._mysql}
+                return openers.get(self.dialect, self._temporary)()
             except ModuleNotFoundError as error:
                 raise not_installed(error, self.dialect) from None
 
@@ -76,10 +94,15 @@ class Location:
         name = unquote(self._path.removeprefix("/"))
         path = Path(name).resolve()
         if not name or not path.is_file():
-            raise SiteError(f"There is no SQLite database {name!r}; check the path of the site.")
+            raise SiteError(f"There is no SQLite database {name!r}; check the path.")
         connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)
         connection.execute("PRAGMA query_only = ON")
         return Connected(connection, self.dialect, "named")
+
+    def _temporary(self) -> Connected:
+        from moodlemlbackend.analytics.site.lake import connect
+
+        return Connected(connect(Path(self._path.removeprefix("/")), self.shown), self.dialect, "dollar")
 
     def _postgresql(self) -> Connected:
         import psycopg
@@ -127,15 +150,19 @@ class Location:
 
     def _sentence(self, error: Exception) -> str:
         reason = reason_of(error, self._password)
+        if self.dialect == TEMPORARY:
+            return (
+                f"{self._what} {self.shown} cannot be read: {reason.partition(' LINE 1:')[0][:300]}; check the files."
+            )
         if refused := _REFUSED_TABLE.search(reason):
             return (
-                f"The site's database {self.shown} cannot be used: its user may not read the table {refused[1]}; "
+                f"{self._what} {self.shown} cannot be used: its user may not read the table {refused[1]}; "
                 "grant it SELECT on all of Moodle's tables."
             )
         for words, advice in _ADVICE:
             if any(word in reason.lower() for word in words):
-                return f"The site's database {self.shown} cannot be used: {advice}."
-        return f"The site's database {self.shown} cannot be read: {reason[:300]}; check the URL and the tables."
+                return f"{self._what} {self.shown} cannot be used: {advice}."
+        return f"{self._what} {self.shown} cannot be read: {reason[:300]}; check the URL and the tables."
 
 
 _NO_URL = (
@@ -145,7 +172,19 @@ _NO_URL = (
 _REFUSED_TABLE = re.compile(
     r"(?:permission denied|command denied).* (?:table|view|relation) [`'\"]?(?:\w+`?\.`?)?(\w+)"
 )
-_DRIVER_PACKAGES = ("psycopg", "pymysql", "sqlite3", "sqlalchemy", "psycopg2", "MySQLdb", "mysql", "pg8000", "mariadb")
+_DRIVER_PACKAGES = (
+    "_duckdb",
+    "duckdb",
+    "psycopg",
+    "pymysql",
+    "sqlite3",
+    "sqlalchemy",
+    "psycopg2",
+    "MySQLdb",
+    "mysql",
+    "pg8000",
+    "mariadb",
+)
 _ADVICE = (
     (("password authentication failed", "access denied", "no password supplied"),
      "it refused the user name or password; check both in the URL"),

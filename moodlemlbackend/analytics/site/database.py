@@ -8,7 +8,7 @@ connection has its own; a read transaction on a file opened with ``mode=ro`` on 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from functools import cache
 from typing import Any, NamedTuple
@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from moodlemlbackend.analytics.site.connection import Location
-from moodlemlbackend.analytics.site.schema import Schema
+from moodlemlbackend.analytics.site.schema import LOG, Schema
+from moodlemlbackend.errors import SiteError
 
 Integers = npt.NDArray[np.int64]
 
@@ -35,18 +36,20 @@ _COLUMNS = {
         "SELECT m.name, p.name FROM sqlite_master m JOIN pragma_table_info(m.name) p "
         "WHERE m.type IN ('table', 'view') AND m.name IN :names"
     ),
+    "duckdb": "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND table_name IN :names",
 }
 _BEGIN = {
     "postgresql": "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
     "mysql": "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     "sqlite": "BEGIN",
+    "duckdb": "",
 }
 _TUNE = {
     "postgresql": ("SET LOCAL jit = off", "SET LOCAL work_mem = '64MB'", "SET LOCAL random_page_cost = 1.1"),
 }
 """For this connection alone: the logs of a course are found by their index and counted in memory."""
 
-_MARK = {"named": ":{}", "pyformat": "%({})s"}
+_MARK = {"named": ":{}", "pyformat": "%({})s", "dollar": "${}"}
 """A parameter as a driver wants it."""
 
 _PARAMETER = re.compile(r":([a-z]\w*)")
@@ -65,32 +68,64 @@ class SharedDatabase(NamedTuple):
     prefix: str
     schema: Schema
     snapshot: str | None
+    log: SharedDatabase | None
+
+    def as_json(self) -> dict[str, Any]:
+        """What :meth:`of_json` makes it of again, but for what is known of the tables."""
+        log = self.log and self.log.as_json()
+        return {"url": self.url, "prefix": self.prefix, "table": self.schema.log_table, "snapshot": self.snapshot,
+                "log": log}  # fmt: skip
+
+    @classmethod
+    def of_json(cls, made: Mapping[str, Any]) -> SharedDatabase:
+        """Read what :meth:`as_json` gave."""
+        schema, log = Schema(made["prefix"], made["table"]), made["log"] and cls.of_json(made["log"])
+        return cls(made["url"], made["prefix"], schema, made["snapshot"], log)
 
 
 class Database:
     """A connection in its snapshot. SQL names tables as ``{course}`` and parameters as ``:name``.
 
-    ``shown`` is the URL without its password. A ``temporary`` one goes when it is closed.
+    ``shown`` is the URL without its password. A ``temporary`` one goes when it is closed. ``open_log`` opens the
+    database that has the log, where that is another one, as soon as it is read: see :attr:`log`. ``log_table`` is the
+    name of the log's table, where it is not that of Moodle's. ``what`` is how messages begin.
     """
 
     temporary = False
 
-    def __init__(self, url: str, prefix: str, *, snapshot: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        prefix: str,
+        *,
+        snapshot: str | None = None,
+        log_table: str = "",
+        what: str = "The site's database",
+    ) -> None:
         self.url, self.prefix = url, prefix
-        self._location = Location(url)
+        self.open_log: Callable[[Database], Database | None] | None = None
+        self._log: Database | None = None
+        self._location = Location(url, what)
         self.shown = self._location.shown
         self._connection, self.dialect, paramstyle = self._location.connect()
         self._mark = _MARK[paramstyle]
-        self.schema = Schema(prefix)
+        self.schema = Schema(prefix, log_table)
         join = [f"SET TRANSACTION SNAPSHOT '{snapshot}'"] if snapshot and _SNAPSHOT_ID.fullmatch(snapshot) else []
-        for statement in (_BEGIN[self.dialect], *join, *_TUNE.get(self.dialect, ())):
+        for statement in filter(None, (_BEGIN[self.dialect], *join, *_TUNE.get(self.dialect, ()))):
             self._execute(statement, {})
+
+    @property
+    def log(self) -> Database:
+        """The database that has the log: this one, or another, to which queries of the log go by themselves."""
+        if self._log is None:
+            self._log = (self.open_log and self.open_log(self)) or self
+        return self._log
 
     def inspect(self, tables: Iterable[str]) -> None:
         """Find out which of these tables the site has and its user may read, and which columns."""
         columns: dict[str, set[str]] = {}
         named = sorted(tables)
-        for table, column in self.rows(_COLUMNS[self.dialect], names=[self.prefix + table for table in named]):
+        for table, column in self.rows(_COLUMNS[self.dialect], names=[*map(self.schema.named, named)]):
             columns.setdefault(table, set()).add(column)
         self.schema.learn(named, {table: frozenset(present) for table, present in columns.items()})
 
@@ -106,13 +141,17 @@ class Database:
 
     def rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query; a parameter that is a list stands for the values of ``IN``, of none if empty."""
-        return list(self._execute(*self._bound(sql, parameters)))
+        holder = self._that_has(sql)
+        return list(holder._execute(*holder._bound(sql, parameters)))
 
     def integers(self, sql: str, columns: int, **parameters: Any) -> Integers:
         """Return the rows of a query all of whose columns are whole numbers, none of them null: (rows, columns)."""
-        if self.dialect == "postgresql" and type(self._connection).__module__.startswith("psycopg."):
-            return self._packed(sql, columns, parameters)
-        rows = self.rows(sql, **parameters)
+        holder = self._that_has(sql)
+        if holder.dialect == "postgresql" and type(holder._connection).__module__.startswith("psycopg."):
+            return holder._packed(sql, columns, parameters)
+        if holder.dialect == "duckdb":
+            return holder._by_column(sql, columns, parameters)
+        rows = holder.rows(sql, **parameters)
         return np.array(rows, np.int64).reshape(len(rows), columns)
 
     def share(self) -> SharedDatabase:
@@ -120,24 +159,41 @@ class Database:
         snapshot = None
         if self.dialect == "postgresql":
             snapshot = str(self.rows("SELECT pg_export_snapshot()")[0][0])
-        return SharedDatabase(self.url, self.prefix, self.schema, snapshot)
+        log = None if self.log is self else self.log.share()
+        return SharedDatabase(self.url, self.prefix, self.schema, snapshot, log)
 
     @classmethod
     def join(cls, shared: SharedDatabase) -> Database:
         """Open another connection, in another thread or process, while the first one is open."""
         database = Database(shared.url, shared.prefix, snapshot=shared.snapshot)
         database.schema = shared.schema
+        database._log = database if shared.log is None else cls.join(shared.log)
         return database
 
     def at(self, moment: int) -> Database:
         """The database as it was at a Unix time, see :meth:`Schema.at`, on the same connection."""
         then = copy(self)
         then.schema = self.schema.at(moment)
+        then._log = then if self.log is self else self.log.at(moment)
         return then
 
     def close(self) -> None:
-        """End the snapshot and the connection."""
+        """End the snapshot and the connection, also that of the log."""
         self._connection.close()
+        if self._log is not None and self._log is not self:
+            self._log.close()
+
+    def _that_has(self, sql: str) -> Database:
+        """The database that has the tables of a text."""
+        tables = self.schema.tables(sql)
+        if LOG not in tables or self.log is self:
+            return self
+        if len(tables) > 1:
+            raise SiteError(
+                f"The log is in {self.log.shown}, apart from the other tables, so one query cannot read it together "
+                f"with {', '.join(sorted(tables - {LOG}))}; read them one by one."
+            )
+        return self.log
 
     def _bound(self, sql: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """The text with names of tables and marks of parameters, and the values, those of a list one by one."""
@@ -177,6 +233,15 @@ class Database:
         bound = self._bound(f"SELECT {arrays} FROM ({sql}) AS q({', '.join(names)})", parameters)
         [row] = self._execute(*bound, binary=True)
         return np.empty((0, columns), np.int64) if row[0] is None else np.stack(row, axis=1)
+
+    def _by_column(self, sql: str, columns: int, parameters: Mapping[str, Any]) -> Integers:
+        """The rows as DuckDB has them: an array a column."""
+        names = [f"c{number}" for number in range(columns)]
+        listed = ", ".join(f"CAST({name} AS bigint) AS {name}" for name in names)
+        bound = self._bound(f"SELECT {listed} FROM ({sql}) AS q({', '.join(names)})", parameters)
+        with self._location.errors_in_sentences():
+            found = self._connection.cursor().execute(*bound).fetchnumpy()
+        return np.column_stack([found[name] for name in names])
 
 
 @cache

@@ -1,122 +1,131 @@
-"""A folder of a site's tables, as researchers receive them: read once into a temporary SQLite file.
+"""Tables in files, as researchers and lakes have them: a whole site or its log, in a folder or an object store.
 
-A table is ``mdl_course.parquet``, ``course.csv`` or ``course.csv.gz``: the prefix may be there or not.
+A table is one file, ``mdl_course.parquet``, ``course.csv`` or ``course.csv.gz``, or a folder of such files, which may
+be partitioned (``mdl_logstore_standard_log/year=2026/1.parquet``). The prefix may be there or not.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
+import re
 import tempfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlencode
 
-from moodlemlbackend.analytics.site.csv_tables import CsvDialect, csv_batches
+from moodlemlbackend.analytics.site.csv_tables import CsvDialect
 from moodlemlbackend.analytics.site.database import Database
-from moodlemlbackend.analytics.site.schema import TABLES
+from moodlemlbackend.analytics.site.lake import build, errors_in_sentences
+from moodlemlbackend.analytics.site.schema import LOG, TABLES
 from moodlemlbackend.errors import SiteError
+from moodlemlbackend.storage.object_store import is_object_store, open_objects
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 """Endings of the files that are read, in the order of preference."""
 
-BATCH_ROWS = 50_000
-"""Rows put into the temporary file at a time."""
+_NO_DATA = re.compile(r"(^|/)[._]")
+"""What other programs leave in a lake beside data."""
 
-_INDEXES = {
-    "logstore_standard_log": "courseid",
-    "grade_grades": "itemid",
-    "user_enrolments": "enrolid",
-    "role_assignments": "contextid",
-    "context": "contextlevel, instanceid",
-    "course_modules": "course",
-}
+Files = dict[str, str]
+"""The names by which files are opened, by their path in the location."""
 
 
 class FolderDatabase(Database):
-    """The tables of a folder, as a database; its file goes when it is closed."""
+    """Tables in files, as a database; what it needs itself is in a temporary folder, which goes when it is closed."""
 
     temporary = True
 
-    def __init__(self, folder: Path, prefix: str, dialect: CsvDialect) -> None:
-        self._holder: tempfile.TemporaryDirectory[str] | None = tempfile.TemporaryDirectory(prefix="moodle-site-")
-        path = Path(self._holder.name) / "site.sqlite"
+    def __init__(
+        self, base: str, tables: Mapping[str, Files], prefix: str, dialect: CsvDialect, what: str = "The site's folder"
+    ) -> None:
+        self._holder = tempfile.TemporaryDirectory(prefix="moodle-site-")
+        folder = Path(self._holder.name)
         try:
-            files = {name: file for name in TABLES if (file := _find(folder, prefix, name)) is not None}
-            if not files:
-                raise SiteError(
-                    f"The folder {folder} has none of Moodle's tables; each table must be a file such as "
-                    f"{prefix}course.csv.gz or {prefix}course.parquet."
-                )
-            with sqlite3.connect(path) as database:
-                database.execute("PRAGMA synchronous = OFF")
-                database.execute("PRAGMA journal_mode = OFF")
-                for name, file in files.items():
-                    _load(database, prefix, name, file, dialect)
-            database.close()
-            super().__init__(f"sqlite:///{path}", prefix)
-            self.shown = str(folder)
+            local = {name: _read_as(base, files, dialect, folder / name) for name, files in tables.items()}
+            path = folder / "site.duckdb"
+            build(path, base, local, prefix, dialect)
+            super().__init__(f"duckdb:///{path}?{urlencode({'base': base})}", prefix, what=what)
         except BaseException:
             self._holder.cleanup()
             raise
 
+    @classmethod
+    def of_site(cls, location: str, prefix: str) -> FolderDatabase:
+        """Open the tables of a site; raises :class:`SiteError` for a folder without any."""
+        base, _, query = (location, "", "") if Path(location).is_dir() else location.partition("?")
+        dialect = CsvDialect.parse(query)
+        found: dict[str, dict[str, Files]] = {}
+        for path, opened_as in _listed(base, prefix).items():
+            entry = path.partition("/")[0]
+            if table := _table(entry, prefix):
+                found.setdefault(table, {}).setdefault(entry, {})[path] = opened_as
+        if not found:
+            raise SiteError(
+                f"The folder {base} has none of Moodle's tables; each table must be a file such as "
+                f"{prefix}course.csv.gz or {prefix}course.parquet, or a folder of such files."
+            )
+        chosen = {table: entries[min(entries, key=lambda one: _rank(one, prefix))] for table, entries in found.items()}
+        return cls(base, chosen, prefix, dialect)
+
+    @classmethod
+    def of_log(cls, location: str, prefix: str) -> FolderDatabase:
+        """Open the log: one file, all files below a folder, or those that match a pattern with ``*``."""
+        text, _, query = location.partition("?")
+        parts = text.rstrip("/").split("/")
+        last = len(parts) - 1 if text.endswith(SUFFIXES) else len(parts)
+        literal = not is_object_store(text) and Path(text).exists()
+        cut = next((at for at, part in enumerate(parts) if "*" in part and not literal), last)
+        base, pattern = "/".join(parts[:cut]) or "/" * text.startswith("/") or ".", "/".join(parts[cut:]) or "*"
+        matching = re.compile(".*".join(map(re.escape, pattern.split("*"))))
+        files = {path: opened_as for path, opened_as in _listed(base).items() if matching.fullmatch(path)}
+        if not files:
+            raise SiteError(
+                f"The log store {text} has no Parquet or CSV files; name a file, a folder of files or a pattern such "
+                "as /srv/lake/log/*.parquet."
+            )
+        return cls(base, {LOG: files}, prefix, CsvDialect.parse(query), "The log store")
+
     def close(self) -> None:
-        """Remove the temporary file, too."""
+        """Remove the temporary folder, too."""
         super().close()
-        if self._holder is not None:
-            self._holder.cleanup()
+        self._holder.cleanup()
 
 
-def _find(folder: Path, prefix: str, name: str) -> Path | None:
-    for stem in dict.fromkeys((prefix + name, name)):
-        for suffix in SUFFIXES:
-            if (file := folder / (stem + suffix)).is_file():
-                return file
-    return None
+def _listed(base: str, prefix: str | None = None) -> Files:
+    """The files of tables below a location; with a prefix only those whose file or folder is that of a table."""
+    if is_object_store(base):
+        objects = open_objects(base)
+        found = {path: objects.url(path) for path in objects.files("")}
+    else:
+        folder = Path(base)
+        entries = [one for one in folder.iterdir() if _table(one.name, prefix)] if prefix is not None else [folder]
+        inside = (file for one in entries for file in ([one] if one.is_file() else one.rglob("*")))
+        found = {file.relative_to(folder).as_posix(): str(file.absolute()) for file in inside if file.is_file()}
+    return {path: found[path] for path in sorted(found) if path.endswith(SUFFIXES) and not _NO_DATA.search(path)}
 
 
-def _load(database: sqlite3.Connection, prefix: str, name: str, file: Path, dialect: CsvDialect) -> None:
-    import pyarrow as pa
-
-    table, index = prefix + name, _INDEXES.get(name)
-    try:
-        columns: list[str] | None = None
-        for names, rows in _batches(file, name, dialect):
-            if columns is None:
-                columns = names
-                listed = ", ".join('"' + column.replace('"', '""') + '"' for column in columns)
-                database.execute(f"CREATE TABLE {table} ({listed})")
-            marks = ", ".join("?" * len(names))
-            database.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
-    except (pa.ArrowException, OSError, EOFError, zlib.error, sqlite3.Error, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())[:200].rstrip(".")
-        raise SiteError(f"The table {os.fspath(file)} cannot be read: {reason}; export it again.") from None
-    if index:
-        have = set(columns or ())
-        if have >= set(index.split(", ")):
-            database.execute(f"CREATE INDEX {table}_index ON {table} ({index})")
+def _table(entry: str, prefix: str) -> str:
+    """The table whose file or folder has this name; an empty text for none."""
+    stem = entry.removesuffix(next(filter(entry.endswith, SUFFIXES), ""))
+    return next((name for name in (stem.removeprefix(prefix), stem) if name in TABLES), "")
 
 
-def _batches(file: Path, table: str, dialect: CsvDialect) -> Iterator[tuple[list[str], list[tuple[Any, ...]]]]:
-    """Column names with rows; at least once, so that an empty table exists."""
-    if file.suffix == ".parquet":
-        from pyarrow import parquet
-
-        with parquet.ParquetFile(file) as opened:
-            names = opened.schema_arrow.names
-            yield names, []
-            for batch in opened.iter_batches(BATCH_ROWS):
-                yield names, _rows(batch)
-        return
-    yield from csv_batches(file, table, dialect, BATCH_ROWS)
+def _rank(entry: str, prefix: str) -> tuple[bool, int]:
+    suffix = next((at for at, suffix in enumerate(SUFFIXES) if entry.endswith(suffix)), len(SUFFIXES))
+    return not entry.startswith(prefix), suffix
 
 
-def _rows(batch: Any) -> list[tuple[Any, ...]]:
-    import decimal
-
-    columns = [column.to_pylist() for column in batch.columns]
-    return [
-        tuple(float(value) if isinstance(value, decimal.Decimal) else value for value in row)
-        for row in zip(*columns, strict=True)
-    ]
+def _read_as(base: str, files: Files, dialect: CsvDialect, folder: Path) -> list[str]:
+    """The files of a table as they can be read: Parquet as they are, CSV on this machine and in UTF-8."""
+    kinds = {path.endswith(".parquet") for path in files}
+    if len(kinds) > 1:
+        raise SiteError(f"There are Parquet and CSV files of one table, such as {min(files.values())}; keep one kind.")
+    if kinds == {True}:
+        return list(files.values())
+    local = {path: Path(opened_as) for path, opened_as in files.items()}
+    if is_object_store(base):
+        local = {path: folder / "fetched" / path for path in files}
+        for path in local.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        open_objects(base).download(list(local.items()))
+    with errors_in_sentences(list(files.values())):
+        return [str(dialect.in_utf8(file, folder / path)) for path, file in local.items()]

@@ -1,4 +1,4 @@
-"""The standard log store, reduced by the database, and the last accesses of courses."""
+"""The log, reduced by the database that has it, and the last accesses of courses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def course_logs(site: Site, course: int, bounds: Sequence[int], events: Sequence
     parameters: dict[str, int | str] = {"course": course}
     parameters.update({f"bound{i}": cut for i, cut in enumerate(bounds)})
     parameters.update({f"event{i}": name for i, name in enumerate(events)})
-    query = _query(site.database.dialect, len(bounds), len(events))
+    query = _query(site.database.log.dialect, len(bounds), len(events))
     return site.database.integers(query, COLUMNS, **parameters)
 
 
@@ -50,7 +50,7 @@ def actions_between(site: Site, course: int, bounds: Sequence[int]) -> Integers:
     The columns are the user, the number of the part, from 0, and how many log rows of that user lie in it, its first
     second included and its last not. What was done anonymously does not count.
     """
-    segment = _segment(site.database.dialect, len(bounds) - 2)
+    segment = _segment(site.database.log.dialect, len(bounds) - 2)
     query = (
         f"SELECT userid, {segment} AS segment, COUNT(*) FROM {{logstore_standard_log}} WHERE courseid = :course "
         "AND anonymous = 0 AND timecreated >= :first AND timecreated < :end GROUP BY 1, 2"
@@ -141,8 +141,11 @@ def oldest_log(site: Site, now: int) -> int:
 
 
 def log_lifetime(site: Site) -> int:
-    """Days after which the site deletes log rows; 0: never."""
+    """Days after which the site deletes log rows; 0: never, for Moodle deletes from its own table alone."""
+    log = site.database.log
+    if log is not site.database and (log.temporary or log.schema.log_table):
+        return 0
     rows = site.database.rows(
         "SELECT value FROM {config_plugins} WHERE plugin = 'logstore_standard' AND name = 'loglifetime'"
     )
-    return int(rows[0][0]) if rows and str(rows[0][0]).isdigit() else 0
+    return int(rows[0][0]) if rows and str(rows[0][0]).isdecimal() else 0

@@ -43,4 +43,4 @@ def permissions(site: Site, capability: str) -> dict[int, dict[int, int]] | None
 def default_role(site: Site) -> int:
     """The role that every user has on the site, 0 for none."""
     setting = site.config.get("defaultuserroleid", "")
-    return int(setting) if setting.isdigit() else 0
+    return int(setting) if setting.isdecimal() else 0

@@ -21,6 +21,9 @@ PREFIX_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,9}|")
 REQUIRED = None
 """Default of a column that has none."""
 
+LOG = "logstore_standard_log"
+"""The table of the log, which may be in another database than the others, under another name."""
+
 _PLACEHOLDER = re.compile(r"\{(\w+)\}(?P<alias> [a-z]\b)?")
 
 
@@ -131,7 +134,7 @@ TABLES: dict[str, SiteTable] = {
     "quiz_overrides": _rare("quiz userid groupid timeclose", module="quiz"),
     "lesson_overrides": _rare("lessonid userid groupid deadline", module="lesson"),
     "scale": _rare("id scale"),
-    "logstore_standard_log": _table(
+    LOG: _table(
         "eventname crud contextid contextlevel contextinstanceid userid courseid timecreated",
         id="0", anonymous="0", dated="timecreated",
     ),
@@ -147,10 +150,13 @@ def activity_table(name: str, *columns: str) -> None:
 
 
 class Schema:
-    """The tables of one site: fills the names of tables into SQL, as ``{course}``."""
+    """The tables of one site: fills the names of tables into SQL, as ``{course}``.
 
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
+    ``log_table`` is the whole name of the log's table, where it is not that of Moodle's.
+    """
+
+    def __init__(self, prefix: str, log_table: str = "") -> None:
+        self.prefix, self.log_table = prefix, log_table
         self._columns: dict[str, frozenset[str]] = {}
         self._inspected: set[str] = set()
         self._moment: int | None = None
@@ -166,13 +172,23 @@ class Schema:
         self._inspected |= set(tables)
         self._columns.update(columns)
 
+    def named(self, table: str) -> str:
+        """The whole name of a table."""
+        return self.log_table if table == LOG and self.log_table else self.prefix + table
+
+    def tables(self, sql: str) -> set[str]:
+        """Tables that are read for a text, named without their prefix."""
+        named = {match[1] for match in _PLACEHOLDER.finditer(sql)}
+        from_log = {"user_lastaccess"} & named if self._moment is not None else set()
+        return named - from_log | ({LOG} if from_log else set())
+
     def unknown(self, sql: str) -> set[str]:
         """Tables that a text names and about which nothing was learnt."""
         return {match[1] for match in _PLACEHOLDER.finditer(sql)} - self._inspected
 
     def has(self, table: str) -> bool:
         """Whether the site has a table, named without its prefix."""
-        return self.prefix + table in self._columns
+        return self.named(table) in self._columns
 
     def missing(self, modules: Collection[str]) -> list[str]:
         """Names, with their prefix, of the tables that a site with these modules must have and that are not there.
@@ -180,7 +196,7 @@ class Schema:
         Of an activity that neither closes nor has an option only names are read.
         """
         return sorted(
-            self.prefix + name
+            self.named(name)
             for name, table in TABLES.items()
             if not self.has(name)
             and not table.rare
@@ -206,26 +222,26 @@ class Schema:
         return f"(SELECT * FROM {self._source(name)} AS r WHERE {dated} <= {self._moment})"
 
     def _source(self, name: str) -> str:
-        table, columns = TABLES.get(name, _UNDESCRIBED), self._columns.get(self.prefix + name)
+        table, columns = TABLES.get(name, _UNDESCRIBED), self._columns.get(self.named(name))
         if columns is None:
             if not table.module:
                 raise SiteError(
-                    f"The site has no table {self.prefix + name}; check the table prefix, and that all of "
+                    f"The site has no table {self.named(name)}; check the table prefix, and that all of "
                     "Moodle's tables are there."
                 )
             literals = ", ".join(f"{default or '0'} AS {column}" for column, default in table.columns.items())
             return f"(SELECT {literals} FROM {self.prefix}course WHERE 1 = 0)"
         if columns >= table.columns.keys():
-            return self.prefix + name
+            return self.named(name)
         for column, default in table.columns.items():
             if column not in columns and default is REQUIRED:
                 raise SiteError(
-                    f"The table {self.prefix + name} has no column {column}, which is needed; copy the whole table."
+                    f"The table {self.named(name)} has no column {column}, which is needed; copy the whole table."
                 )
         literals = ", ".join(
             column if column in columns else f"{default} AS {column}" for column, default in table.columns.items()
         )
-        return f"(SELECT {literals} FROM {self.prefix}{name})"
+        return f"(SELECT {literals} FROM {self.named(name)})"
 
 
 def checked_prefix(prefix: str) -> str:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from moodlemlbackend.analytics.site import modules  # noqa: F401  their tables join TABLES
+from moodlemlbackend.analytics.site.connection import given
 from moodlemlbackend.analytics.site.database import Database, Integers, SharedDatabase
+from moodlemlbackend.analytics.site.folder import FolderDatabase
+from moodlemlbackend.analytics.site.log_stores import open_chosen, open_moodles
 from moodlemlbackend.analytics.site.names import format_name
-from moodlemlbackend.analytics.site.schema import TABLES, checked_prefix
+from moodlemlbackend.analytics.site.schema import LOG, TABLES, checked_prefix
 from moodlemlbackend.analytics.site.zones import SITES_ZONE, zone_named
 from moodlemlbackend.errors import SiteError, UsageError
+from moodlemlbackend.storage.object_store import is_object_store
+
+if TYPE_CHECKING:
+    from moodlemlbackend.settings.analytics import AnalyticsSettings
 
 CONTEXT_SYSTEM, CONTEXT_USER, CONTEXT_COURSE, CONTEXT_MODULE = 10, 30, 50, 70
 """Values of ``contextlevel``."""
@@ -36,6 +43,9 @@ DEFAULT_PREFIX = "mdl_"
 
 Part = TypeVar("Part")
 Done = TypeVar("Done")
+
+FARTHEST_DATE = 32_503_680_000
+"""Of a course: the year 3000. What is beyond is a mistake, milliseconds for instance, and no calendar has it."""
 
 _COURSES = (
     "SELECT c.id, c.shortname, c.fullname, c.format, c.startdate, c.enddate, c.visible, c.enablecompletion, "
@@ -111,18 +121,17 @@ class Site:
             There is nothing that another machine could open.
         """
         database = self.database
-        if database.temporary and not local:
+        if not local and (kept := next((part for part in (database, database.log) if part.temporary), None)):
             raise UsageError(
-                f"The site {self.name} is a folder of tables, which other machines cannot read; use the site's "
-                "database, or --cluster local:N for processes of this machine."
+                f"{kept.shown} is a folder of tables, which is read into a file of this machine; use a database, or "
+                "--cluster local:N for processes of this machine."
             )
-        url, prefix, _, snapshot = database.share()
-        return {"url": url, "prefix": prefix, "snapshot": snapshot, "name": self.name, "time_zone": self._time_zone}
+        return {**database.share().as_json(), "name": self.name, "time_zone": self._time_zone}
 
     @classmethod
     def reopen(cls, where: Mapping[str, Any]) -> Site:
         """Open a site at the moment at which another process has it open."""
-        database = Database(where["url"], where["prefix"], snapshot=where["snapshot"])
+        database = Database.join(SharedDatabase.of_json(where))
         database.inspect(TABLES)
         return cls(database, where["name"], where["time_zone"])
 
@@ -164,7 +173,7 @@ class Site:
     def version(self) -> str:
         """Moodle's version number, such as ``2023042403``; ``0`` when the table of settings is missing."""
         number = self.config.get("version", "0").partition(".")[0]
-        return number if number.isdigit() else "0"
+        return number if number.isdecimal() else "0"
 
     @property
     def release(self) -> str:
@@ -217,8 +226,8 @@ class Site:
         """Every course but the front page, hidden ones included, in Moodle's order."""
         return [
             CourseRow(
-                course, str(short), str(full or ""), kind, start or 0, end or 0, bool(visible), bool(completion),
-                context, tuple(int(part) for part in str(path or context).split("/") if part),
+                course, str(short), str(full or ""), kind, _date(start), _date(end), bool(visible), bool(completion),
+                context, tuple(int(part) for part in str(path or context).split("/") if part.isdecimal()),
             )
             for course, short, full, kind, start, end, visible, completion, context, path in (
                 self.database.rows(_COURSES)
@@ -251,7 +260,7 @@ class Site:
     @cached_property
     def administrators(self) -> list[int]:
         """User ids of the site's administrators."""
-        return [int(part) for part in self.config.get("siteadmins", "").split(",") if part.strip().isdigit()]
+        return [int(part) for part in self.config.get("siteadmins", "").split(",") if part.strip().isdecimal()]
 
     @cached_property
     def language(self) -> str:
@@ -262,7 +271,7 @@ class Site:
     def guest(self) -> int:
         """User id of the guest; 0 when not known."""
         setting = self.config.get("siteguest", "")
-        return int(setting) if setting.isdigit() else 0
+        return int(setting) if setting.isdecimal() else 0
 
     @cached_property
     def system_context(self) -> int:
@@ -284,25 +293,32 @@ class Site:
         return [(role, archetype) for role, archetype in self.database.rows("SELECT id, archetype FROM {role}")]
 
 
-def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX, time_zone: str | None = None) -> Site:
+def open_site(
+    location: str | os.PathLike[str],
+    *,
+    prefix: str = DEFAULT_PREFIX,
+    time_zone: str | None = None,
+    log_store: str = "",
+) -> Site:
     """Open a site: a database by its SQLAlchemy URL, or a folder of tables as Parquet or CSV files (plain or gzip).
 
     What is unusual about CSV files follows the folder: ``tables/?delimiter=%3B&encoding=cp1252&null=-``.
 
-    ``prefix`` is that of the tables' names, ``time_zone`` overrides the site's setting. Nothing is ever written. Raises
+    ``prefix`` is that of the tables' names, ``time_zone`` overrides the site's setting. ``log_store`` is where the log
+    is, see :func:`.log_stores.open_chosen`; by default where Moodle has it. Nothing is ever written. Raises
     :class:`SiteError` when the site cannot be reached or read, or lacks a table that every Moodle has,
     :class:`UsageError` for arguments that cannot be used.
     """
     prefix = checked_prefix(prefix)
     text = os.fspath(location)
-    folder, query = (text, "") if Path(text).is_dir() else text.partition("?")[::2]
-    if "://" not in text and Path(folder).is_dir():
-        from moodlemlbackend.analytics.site.csv_tables import CsvDialect
-        from moodlemlbackend.analytics.site.folder import FolderDatabase
-
-        database: Database = FolderDatabase(Path(folder), prefix, CsvDialect.parse(query))
+    if is_object_store(text) or ("://" not in text and Path(text.partition("?")[0]).is_dir()) or Path(text).is_dir():
+        database: Database = FolderDatabase.of_site(text, prefix)
     else:
-        database = Database(text if "://" in text else f"sqlite:///{text}", prefix)
+        database = Database(given(text, "The site's database") if "://" in text else f"sqlite:///{text}", prefix)
+    if log_store:
+        database.open_log = lambda site: open_chosen(log_store, site.prefix)
+    elif not database.temporary:
+        database.open_log = open_moodles
     try:
         database.inspect(TABLES)
         if not database.schema.has("course") and (schemas := database.schemas("course")):
@@ -313,7 +329,7 @@ def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX,
             )
         database.schema.fill("{course}")
         site = Site(database, database.shown, time_zone)
-        if missing := database.schema.missing(()) or database.schema.missing(site.modules):
+        if missing := _missing(database, ()) or _missing(database, site.modules):
             raise SiteError(
                 f"The site cannot be analysed: {', '.join(missing)} cannot be read, although every Moodle site of this "
                 f"version has them; copy the missing tables, or grant the site's user SELECT on them."
@@ -322,3 +338,24 @@ def open_site(location: str | os.PathLike[str], *, prefix: str = DEFAULT_PREFIX,
         database.close()
         raise
     return site
+
+
+def open_configured(settings: AnalyticsSettings) -> Site:
+    """Open the site that the settings name; errors as of :func:`open_site`."""
+    return open_site(
+        settings.site,
+        prefix=settings.prefix,
+        time_zone=settings.time_zone or None,
+        log_store=settings.log_store,
+    )
+
+
+def _missing(database: Database, installed: Collection[str]) -> list[str]:
+    """As :meth:`Schema.missing`; the table of the log need not be there if the log is elsewhere."""
+    missing = database.schema.missing(installed)
+    log = database.schema.named(LOG)
+    return [name for name in missing if name != log or database.log is database]
+
+
+def _date(time: int | None) -> int:
+    return max(min(time or 0, FARTHEST_DATE), -FARTHEST_DATE)

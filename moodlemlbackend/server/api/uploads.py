@@ -62,7 +62,7 @@ async def receive(request: Request, scratch: Scratch, *, files: Collection[str],
     """
     most = allowed.upload_bytes if files else FORM_BYTES
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > most:
+    if declared.isdecimal() and int(declared) > most:
         raise _too_large(most)
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind == b"application/x-www-form-urlencoded" and not files:

@@ -99,7 +99,7 @@ async def session_of(request: Request) -> BrowserSession | None:
     """Return the session whose cookie the browser sent, renewed if it is time to; None when there is none."""
     sessions = request.app.state.sessions
     for name in (LAUNCHED_COOKIE, _cookie_name(request)):
-        cookie = request.cookies.get(name)
+        cookie = cookies_of(request).get(name)
         if not cookie:
             continue
         try:
@@ -110,6 +110,12 @@ async def session_of(request: Request) -> BrowserSession | None:
         if (launched(session.user) is not None) == (name == LAUNCHED_COOKIE):
             return _used(request, session)
     return None
+
+
+def cookies_of(request: Request) -> dict[str, str]:
+    """The cookies as they were sent: ours have no quotes, and taking away a stranger's can block older Pythons."""
+    pairs = (part.partition("=") for part in request.headers.get("cookie", "").split(";"))
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _used(request: Request, session: BrowserSession) -> BrowserSession:

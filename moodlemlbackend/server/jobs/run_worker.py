@@ -108,7 +108,7 @@ def _perform(events: RunEvents, task: str, modelid: int, userid: int, **options:
     from moodlemlbackend.analytics.features import definitions
     from moodlemlbackend.analytics.lifecycle.opening import open_workspace
     from moodlemlbackend.analytics.lifecycle.sending import send_due
-    from moodlemlbackend.analytics.site import open_site
+    from moodlemlbackend.analytics.site import open_configured
     from moodlemlbackend.cluster import using
     from moodlemlbackend.settings.analytics import load_analytics_settings
     from moodlemlbackend.settings.backend import load_settings
@@ -117,7 +117,7 @@ def _perform(events: RunEvents, task: str, modelid: int, userid: int, **options:
     workspace = open_workspace(settings, userid=userid)
     with (
         using(where.cluster, where.cluster_files),
-        open_site(settings.site, prefix=settings.prefix, time_zone=settings.time_zone or None) as site,
+        open_configured(settings) as site,
     ):
         with workspace.store.read() as connection:
             model = models.get(connection, modelid)

@@ -83,10 +83,14 @@ async def _read(address: str) -> bytes:
     return body
 
 
-def _public_key(jwk: dict[str, Any]) -> RSAPublicKey | None:
+def _public_key(jwk: Any) -> RSAPublicKey | None:
     """An RSA key that checks signatures; None for any other kind, and for one that is too short."""
     usual = {"kty": "RSA", "use": "sig", "alg": "RS256"}
-    if "kid" not in jwk or any(jwk.get(name, value) != value for name, value in usual.items()):
+    if (
+        not isinstance(jwk, dict)
+        or "kid" not in jwk
+        or any(jwk.get(name, value) != value for name, value in usual.items())
+    ):
         return None
     try:
         key = RSAAlgorithm.from_jwk(jwk)

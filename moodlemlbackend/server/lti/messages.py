@@ -41,13 +41,14 @@ class Launch:
 async def read_launch(token: str, registration: Registration, nonce: str, keys: PlatformKeys) -> Launch:
     """Read a launch; UntrustedMessageError, or KeysLostError when that cannot be found out."""
     claims = await _verified(token, registration, keys)
-    if not hmac.compare_digest(str(claims["nonce"]).encode(), nonce.encode()):
+    if not hmac.compare_digest(str(claims["nonce"]).encode(errors="replace"), nonce.encode()):
         raise UntrustedMessageError("nonce")
     audience = claims["aud"]
     party = claims.get("azp", registration.client)
     if party != registration.client or (isinstance(audience, list) and len(audience) > 1 and "azp" not in claims):
         raise UntrustedMessageError("azp")
-    if claims.get(f"{_CLAIM}deployment_id") not in registration.deployments:
+    deployment = claims.get(f"{_CLAIM}deployment_id")
+    if not isinstance(deployment, str) or deployment not in registration.deployments:
         raise UnknownDeploymentError("deployment_id")
     for name, wanted in {"version": "1.3.0", "message_type": "LtiResourceLinkRequest"}.items():
         if claims.get(_CLAIM + name) != wanted:

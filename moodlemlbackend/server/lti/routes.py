@@ -28,6 +28,7 @@ from moodlemlbackend.server.auth.login import (
     allow_frames,
     begin_session,
     client_of,
+    cookies_of,
     encrypted,
     logged,
     own_machine,
@@ -87,7 +88,7 @@ async def _begin(request: Request, form: PageForm) -> Response:
         raise RequestError(say("launch incomplete"), 400)
     registration = _registered(request, fields)
     _check_target(request, fields.get("target_link_uri", ""))
-    browser = request.cookies.get(COOKIE, "")
+    browser = cookies_of(request).get(COOKIE, "")
     if not _BROWSER.fullmatch(browser):
         again = f"/lti/login?{urlencode(fields)}"
         if form.text(_PROBED):
@@ -115,7 +116,7 @@ async def _launch(request: Request, keys: dict[str, PlatformKeys]) -> Response:
         nonce, browser, name, until = signer.loads(form.text("state"))
     except (BadData, ValueError, TypeError):
         raise _refused(request, "state", say("launch stale")) from None
-    same_browser = hmac.compare_digest(browser, _digest(request.cookies.get(COOKIE, "")))
+    same_browser = hmac.compare_digest(browser, _digest(cookies_of(request).get(COOKIE, "")))
     if not same_browser or time.time() > until:
         raise _refused(request, "time" if same_browser else "browser", say("launch stale"))
     registration = request.app.state.authenticator.registrations.get(name)

@@ -18,6 +18,7 @@ from moodlemlbackend.server.auth.login import (
     allow_frames,
     begin_session,
     client_of,
+    cookies_of,
     encrypted,
     end_session,
     holds,
@@ -96,7 +97,7 @@ async def _on_login_needed(request: Request, error: Exception) -> Response:
     headers = await read_to_end(request)
     registrations = request.app.state.authenticator.registrations.values()
     framed = bool(registrations) and request.headers.get("sec-fetch-dest") == "iframe"
-    if framed or LAUNCHED_COOKIE in request.cookies:
+    if framed or LAUNCHED_COOKIE in cookies_of(request):
         allow_frames(request, [registration.origin for registration in registrations])
         set_framed_cookie(request, LAUNCHED_COOKIE, "", "; Max-Age=0")
         text = say("launch lost") if error.lost else say("launch again")

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 from fixtures.oracle import (
+    LOG_ELSEWHERE,
     NOW,
     ORACLE,
+    WHOLE,
     Recalled,
     analysis,
     calculations,
     compare_by_id,
-    load_mariadb,
-    load_postgresql,
     load_sqlite,
+    open_oracle,
     read_lines,
     read_with_ids,
     table,
@@ -75,13 +76,15 @@ def sqlite_url(tmp_path_factory):
     return load_sqlite(tmp_path_factory.mktemp("oracle") / "site.sqlite")
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
-def site(request):
-    if request.param == "sqlite":
-        with open_site(request.getfixturevalue("sqlite_url")) as opened:
-            yield opened
-        return
-    with load_postgresql() if request.param == "postgresql" else load_mariadb() as url, open_site(url) as opened:
+@pytest.fixture(scope="module", params=WHOLE)
+def site(request, tmp_path_factory):
+    with open_oracle(request.param, tmp_path_factory.mktemp("site")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module", params=LOG_ELSEWHERE)
+def site_with_log_elsewhere(request, tmp_path_factory):
+    with open_oracle(request.param, tmp_path_factory.mktemp("site")) as opened:
         yield opened
 
 
@@ -102,6 +105,15 @@ def refused(run, model=""):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_cell_range_line_and_refusal_is_moodles(site, name):
+    compare(site, name)
+
+
+@pytest.mark.parametrize("name", ["course_dropout--quarters", "course_completion--quarters_accum"])
+def test_the_log_may_be_anywhere(site_with_log_elsewhere, name):
+    compare(site_with_log_elsewhere, name)
+
+
+def compare(site, name):
     target, method = name.split("--")
     plan, file, results = analysis(target, method), io.BytesIO(), []
     write_dataset(file, site, plan, progress=results.append)

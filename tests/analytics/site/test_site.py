@@ -7,7 +7,9 @@ import gzip
 import json
 import secrets
 import sqlite3
+from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -30,9 +32,11 @@ from moodlemlbackend.analytics.features.refusal import (
 )
 from moodlemlbackend.analytics.features.registry import get_indicator, get_target, get_time_splitting, indicators_of
 from moodlemlbackend.analytics.features.site_check import check_site
+from moodlemlbackend.analytics.features.weeks import week_end
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.analytics.site.moodle_models import PREDICTING_TASK, predicting_targets
 from moodlemlbackend.analytics.site.schema import TABLES
+from moodlemlbackend.analytics.site.site import FARTHEST_DATE
 from moodlemlbackend.errors import SiteError, UsageError
 
 
@@ -471,14 +475,14 @@ def test_a_folder_of_tables(small, tmp_path, ending):
     with small.open() as site:
         [expected] = analyse(site, plan())
     with open_site(folder) as site:
-        temporary = site.database.url
+        temporary = Path(urlsplit(site.database.url).path)
+        assert temporary.is_file()
         assert site.name == str(folder)
         [found] = analyse(site, plan())
         assert found.analysable.name == "2024"
         assert predicting_targets(site) == [r"\local\own"]
     np.testing.assert_array_equal(found.features.values, expected.features.values)
-    with pytest.raises(SiteError):
-        open_site(temporary)
+    assert not temporary.parent.exists()
 
 
 def write_again(folder, delimiter, encoding):
@@ -765,3 +769,17 @@ def test_an_activity_of_ones_own_joins_after_the_site_was_opened(small):
         assert np.isnan(found).tolist() == [[False] * 3, [True] * 3]
     finally:
         del MODULES["thirdparty"], TABLES["thirdparty"], MODULE_IDS["thirdparty"]
+
+
+@pytest.mark.parametrize("time", [10**12, 10**15, 2**63 - 1, -(10**15)])
+def test_dates_of_courses_that_no_calendar_has_are_moved_into_it(tmp_path, time):
+    """Milliseconds, for instance; they once stopped the models of the whole site."""
+    small = SmallSite(tmp_path / "site.sqlite")
+    small.course(startdate=time, enddate=time)
+    small.section(small.course(), 1)
+    small.set("UPDATE mdl_course_sections SET sequence = '\u00b2,7'")
+    with small.open() as site:
+        far, other = one_course(site), one_course(site, at=1)
+        assert abs(far.start) == abs(far.end) == FARTHEST_DATE
+        assert week_end(site, far.start, 1) - far.start == WEEK
+        assert not len(other.activities.closes)

@@ -83,12 +83,12 @@ def _arranged(
     for section in sections:
         section_dates = _dates(section.availability)
         for text in str(section.sequence or "").split(","):
-            if text.strip().isdigit() and (module := by_id.pop(int(text), None)):
+            if text.strip().isdecimal() and (module := by_id.pop(int(text), None)):
                 close, option = settings.get((module.module, module.instance), (0, 0))
                 numbers = (module.id, module.instance, module.context, section.number, close, option)
                 listed.append((module.module, numbers, _dates(module.availability), section_dates))
     table = np.array([row[1] for row in listed], np.int64).reshape(-1, 6)
-    chosen = int(numsections) if numsections.isdigit() else 0
+    chosen = int(numsections) if numsections.isdecimal() else 0
     return Activities(
         [row[0] for row in listed],
         table[:, 0], table[:, 1], table[:, 2], table[:, 3], table[:, 4], table[:, 5],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from moodlemlbackend.analytics.insights.capabilities import MANAGE_MODELS, Capabilities
 from moodlemlbackend.analytics.lifecycle.opening import open_workspace
-from moodlemlbackend.analytics.site import open_site
+from moodlemlbackend.analytics.site import open_configured
 from moodlemlbackend.analytics.site.people import describe, languages, user_named, user_with_id
 from moodlemlbackend.errors import BackendError, BusyError, NotTrainedError, RequestError, UsageError
 from moodlemlbackend.language import choose, current, language_of
@@ -141,7 +141,7 @@ class RequestContexts:
         settings = self.settings
         try:
             workspace = self._open()
-            site = open_site(settings.site, prefix=settings.prefix, time_zone=settings.time_zone or None)
+            site = open_configured(settings)
         except BackendError as error:
             raise self._lost(error) from error
         with site:
