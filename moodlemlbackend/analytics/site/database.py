@@ -86,9 +86,9 @@ class SharedDatabase(NamedTuple):
 class Database:
     """A connection in its snapshot. SQL names tables as ``{course}`` and parameters as ``:name``.
 
-    ``shown`` is the URL without its password. ``open_log`` opens the
-    database that has the log, where that is another one, as soon as it is read: see :attr:`log`. ``log_table`` is the
-    name of the log's table, where it is not that of Moodle's. ``what`` is how messages begin.
+    ``shown`` is the URL without its password. ``open_log`` opens the database that has the log, where that is another
+    one, as soon as it is read: see :attr:`log`. ``log_table`` is the whole name of the log's table, where Moodle's is
+    another. ``what`` is how messages begin.
     """
 
     def __init__(
