@@ -1,7 +1,7 @@
 """Random lives of models, against a simple model of what must hold; some steps are killed in the middle.
 
 A life is one example of the machine in which a model is made and more happens to it. ``LIVES=100000`` in the
-environment runs that many, ``make lives``; the suite runs a few. Two things are not as in real trainings, because a
+environment runs that many, ``make lives``; the suite runs a few, always the same. Two things are not as in real trainings, because a
 life would take seconds: a training runs in this process and writes no report, and a linear solver stands in for
 scikit-learn's. The store, the site, data sets, published models and packages are real.
 """
@@ -495,6 +495,7 @@ def test_whatever_happens_to_a_model_what_must_hold_holds(machine):
     counted.clear()
     chosen = settings(
         max_examples=min(AT_ONCE, LIVES), stateful_step_count=STEPS, database=None, deadline=None,
+        derandomize=LIVES <= AT_ONCE,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate, *([] if LIVES > AT_ONCE else [Phase.shrink])],
     )  # fmt: skip
