@@ -155,7 +155,13 @@ class Database:
         if holder.temporary:
             return holder._by_column(sql, columns, parameters)
         rows = holder.rows(sql, **parameters)
-        return np.array(rows, np.int64).reshape(len(rows), columns)
+        try:
+            return np.array(rows, np.int64).reshape(len(rows), columns)
+        except TypeError:
+            tables = ", ".join(dict.fromkeys(re.findall(r"{(\w+)}", sql)))
+            raise SiteError(
+                f"There is no value where every Moodle site has one, in {tables}; export it again."
+            ) from None
 
     def share(self) -> SharedDatabase:
         """What :meth:`join` needs; where the database can, the other connection sees the same snapshot."""
