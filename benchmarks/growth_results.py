@@ -22,7 +22,7 @@ UPPER = 12
 GROWN = 1.5
 """Work that takes less than so many times as long as at the smallest size has not grown beyond the noise yet."""
 
-COLOURS_KEPT = 32
+COLOURS_KEPT = 128
 """In a picture, to keep its file small."""
 
 HEAD = ("dimension", "work", "size", "seconds", "core seconds", "peak MB", "database seconds")
@@ -196,6 +196,9 @@ def _panel(axis: Any, dimension: str, listed: Sequence[Series], *, memory: bool)
     from moodlemlbackend.report import style
 
     coloured, highest = 0, (1, 0.0)
+    if memory:  # pages are made in one process
+        pages = [one for one in listed if one.work.startswith("page of")]
+        listed = [*(one for one in listed if one not in pages), *(one._replace(work="pages") for one in pages[:1])]
     for one in listed:
         figures = [result.run.megabytes for result in one.results] if memory else one.seconds
         highest = max(highest, (one.largest.size, figures[-1]), key=lambda point: point[1])
