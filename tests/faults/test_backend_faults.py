@@ -83,7 +83,7 @@ def state(folder: Path) -> tuple[Any, ...]:
 def names(folder: Path) -> set[str]:
     """All files, without what differs between runs; those of runs are the records also of runs that were killed."""
     found = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-    return {re.sub(r"v\d{8}", "v", name) for name in found if not re.search(r"(^|/)(logs|tmp)/", name)}
+    return {re.sub(r"v\d{8}", "v", name) for name in found if not re.search(r"(^|/)(logs|tmp)(/|$)", name)}
 
 
 @pytest.fixture(scope="module")
