@@ -181,7 +181,6 @@ def courses(folder: Path, size: int) -> Prepared:
     calls = {
         "site dataset": _dataset(folder, url),
         "site check": (*COMMAND, "site", "check", "--site", url, "--now", NOW, "--json"),
-        "evaluation, 3 splits": _evaluation(folder, 3),
     }
     return Prepared(size, calls, url, {"page of courses": []}, url)
 

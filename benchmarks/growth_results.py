@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import linear_regression
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from measuring import Measured
 
@@ -19,7 +20,10 @@ UPPER = 12
 """Slopes are of the sizes from a twelfth of the largest on: the last decade, and a little tolerance."""
 
 GROWN = 1.5
-"""Work that takes less than so many times as long at the largest size as at the smallest does not grow."""
+"""Work that takes less than so many times as long as at the smallest size has not grown beyond the noise yet."""
+
+COLOURS_KEPT = 128
+"""In a picture, to keep its file small."""
 
 HEAD = ("dimension", "work", "size", "seconds", "core seconds", "peak MB", "database seconds")
 
@@ -86,15 +90,6 @@ class Series(NamedTuple):
         """The result at the largest size."""
         return self.results[-1]
 
-    def slope(self, figures: Sequence[float]) -> float | None:
-        """Least squares of the logarithms over the sizes of the last decade; None for fewer than two sizes."""
-        points = [
-            (math.log(result.size), math.log(figure))
-            for result, figure in zip(self.results, figures, strict=True)
-            if result.size * UPPER >= self.largest.size and figure > 0
-        ]
-        return linear_regression(*zip(*points, strict=True)).slope if len(points) > 1 else None
-
     @property
     def seconds(self) -> list[float]:
         """Core seconds."""
@@ -103,18 +98,31 @@ class Series(NamedTuple):
     @property
     def time_slope(self) -> float | None:
         """Of the core seconds as they are."""
-        return self.slope(self.seconds)
+        return self._slope(self.seconds)
 
     @property
     def growth_slope(self) -> float | None:
-        """Of the core seconds beyond those of the smallest size, without the start; None if they hardly grow."""
-        first, *_, last = self.seconds
-        return self.slope([seconds - first for seconds in self.seconds]) if last > GROWN * first else None
+        """Of the core seconds beyond those of the smallest size, against the size beyond it: without the start.
+
+        None if fewer than two sizes take clearly longer.
+        """
+        first = self.seconds[0]
+        beyond = [seconds - first if seconds > GROWN * first else 0 for seconds in self.seconds]
+        return self._slope(beyond, self.results[0].size)
 
     @property
     def memory_slope(self) -> float | None:
         """Of the peak memory as it is."""
-        return self.slope([result.run.megabytes for result in self.results])
+        return self._slope([result.run.megabytes for result in self.results])
+
+    def _slope(self, figures: Sequence[float], smallest: int = 0) -> float | None:
+        """Least squares of the logarithms over the sizes of the last decade; None for fewer than two sizes."""
+        points = [
+            (math.log(result.size - smallest), math.log(figure))
+            for result, figure in zip(self.results, figures, strict=True)
+            if result.size * UPPER >= self.largest.size and figure > 0
+        ]
+        return linear_regression(*zip(*points, strict=True)).slope if len(points) > 1 else None
 
 
 def series(results: Iterable[Result]) -> list[Series]:
@@ -125,8 +133,13 @@ def series(results: Iterable[Result]) -> list[Series]:
     return [Series(*key, sorted(listed, key=lambda one: one.size)) for key, listed in found.items()]
 
 
+def warm(results: Iterable[Result]) -> list[Series]:
+    """All series but those of pages that are asked for the first time."""
+    return [one for one in series(results) if not one.work.endswith(", cold")]
+
+
 def table(results: Iterable[Result]) -> str:
-    """The table of slopes, in Markdown."""
+    """The table of slopes, in Markdown; of pages, the times after the first."""
     lines = [
         "| what grows: work | up to | core s there | in the database | peak MB there | slope of time | "
         "without the start | of memory |",
@@ -136,7 +149,7 @@ def table(results: Iterable[Result]) -> str:
     def shown(slope: float | None) -> str:
         return "–" if slope is None else f"{slope:.2f}" + (" !" if slope > LIMIT else "")
 
-    for one in series(results):
+    for one in warm(results):
         largest = one.largest
         slopes = " | ".join(map(shown, (one.time_slope, one.growth_slope, one.memory_slope)))
         lines.append(
@@ -150,35 +163,59 @@ def table(results: Iterable[Result]) -> str:
 
 
 def draw(results: Sequence[Result], folder: Path) -> None:
-    """Draw time and memory of all dimensions, small multiples, as PNG."""
+    """Draw time and memory of all dimensions as PNG: what grows with its name, the rest in grey."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from PIL import Image
 
     from moodlemlbackend.report import style
 
-    listed = series(results)
+    listed = warm(results)
     dimensions = list(dict.fromkeys(one.dimension for one in listed))
-    for name, label, figure_of in (
-        ("time", "core seconds", lambda result: result.core_seconds),
-        ("memory", "peak MB", lambda result: result.run.megabytes),
-    ):
+    for name, label in (("time", "core seconds"), ("memory", "peak memory in MB")):
         with style.applied():
             rows = -(-len(dimensions) // 3)
-            figure, axes = plt.subplots(rows, 3, figsize=(7.2, 2.2 * rows), layout="constrained", squeeze=False)
+            figure, axes = plt.subplots(rows, 3, figsize=(7.2, 2.1 * rows), layout="constrained", squeeze=False)
+            for axis, dimension in zip(axes.flat, dimensions, strict=False):
+                _panel(axis, dimension, [one for one in listed if one.dimension == dimension], memory=name == "memory")
             for axis in axes.flat[len(dimensions) :]:
                 axis.set_visible(False)
-            for axis, dimension in zip(axes.flat, dimensions, strict=False):
-                lines = [one for one in listed if one.dimension == dimension and not one.work.endswith(", cold")]
-                for number, one in enumerate(lines):
-                    axis.loglog(
-                        [result.size for result in one.results], [figure_of(result) for result in one.results],
-                        color=style.COLOURS[number % 7], linestyle=style.DASHES[number % 7],
-                        marker=style.MARKERS[number % 7], markersize=3, linewidth=1, label=one.work,
-                    )  # fmt: skip
-                axis.set_title(dimension)
-                axis.legend(fontsize=5)
             figure.supylabel(label, fontsize=8)
-            figure.savefig(folder / f"scaling-{name}.png", dpi=110)
+            drawn = io.BytesIO()
+            figure.savefig(drawn, dpi=110)
             plt.close(figure)
+        Image.open(drawn).convert("RGB").quantize(COLOURS_KEPT).save(folder / f"scaling-{name}.png", optimize=True)
+
+
+def _panel(axis: Any, dimension: str, listed: Sequence[Series], *, memory: bool) -> None:
+    """Draw one dimension, with a dotted line of slope 1 for comparison."""
+    from matplotlib import ticker
+
+    from moodlemlbackend.report import style
+
+    coloured, highest = 0, (1, 0.0)
+    if memory:  # pages are made in one process
+        pages = [one for one in listed if one.work.startswith("page of")]
+        listed = [*(one for one in listed if one not in pages), *(one._replace(work="pages") for one in pages[:1])]
+    for one in listed:
+        figures = [result.run.megabytes for result in one.results] if memory else one.seconds
+        highest = max(highest, (one.largest.size, figures[-1]), key=lambda point: point[1])
+        look: dict[str, Any] = {"color": style.LIGHT, "linewidth": 0.8, "zorder": 1}
+        if figures[-1] > GROWN * figures[0]:
+            look = {"color": style.COLOURS[coloured % 7], "linestyle": style.DASHES[coloured % 7], "linewidth": 1,
+                    "marker": style.MARKERS[coloured % 7], "markersize": 3, "label": one.work}  # fmt: skip
+            coloured += 1
+        axis.plot([result.size for result in one.results], figures, **look)
+    size, figure = highest
+    axis.plot([size / 30, size], [figure / 30, figure], color=style.GREY, linestyle=":", linewidth=0.8, zorder=0)
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
+    axis.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    for side in (axis.xaxis, axis.yaxis):
+        side.set_minor_formatter(ticker.NullFormatter())
+    axis.set_title(dimension)
+    if coloured:
+        axis.legend(fontsize=5, loc="upper left")

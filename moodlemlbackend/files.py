@@ -42,7 +42,7 @@ def explain(error: OSError, path: Path | str | None = None) -> str:
     where = error.filename if isinstance(error.filename, str) else path
     subject = f"Cannot use {where}" if where else "A file or connection cannot be used"
     advice = _ADVICE.get(error.errno or 0, "check it and run the command again")
-    return f"{subject}: {error.strerror or error}; {advice}."
+    return f"{subject}: {error.strerror or str(error) or type(error).__name__}; {advice}."
 
 
 @contextmanager

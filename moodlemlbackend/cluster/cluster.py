@@ -11,7 +11,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple, TypeVar
@@ -168,7 +168,7 @@ def _connect(stack: ExitStack, address: str, files: str) -> Cluster:
     try:
         asyncio.run_coroutine_threadsafe(_greet(address), loop.asyncio_loop).result()
         client = stack.enter_context(
-            distributed.Client(address, loop=loop, set_as_default=False)  # type: ignore[no-untyped-call]
+            _left(distributed.Client(address, loop=loop, set_as_default=False))  # type: ignore[no-untyped-call]
         )
     except (OSError, ValueError, TypeError) as error:
         reason = "is not the address of a scheduler" if isinstance(error, ValueError) else "does not answer"
@@ -194,6 +194,16 @@ async def _greet(address: str) -> None:
     arguments = Security().get_connection_args("client")  # type: ignore[no-untyped-call]
     comm = await connect(address, **arguments)  # type: ignore[no-untyped-call]
     await comm.close()
+
+
+@contextmanager
+def _left(made: Any) -> Iterator[Any]:
+    """Close a client or cluster at the end; work that is done is done even if the others are too slow to part."""
+    try:
+        yield made
+    finally:
+        with suppress(OSError, asyncio.TimeoutError):  # two classes until Python 3.11
+            made.close()
 
 
 @contextmanager
@@ -247,12 +257,11 @@ def _start(stack: ExitStack, loop: Any, workers: int) -> str:
     no_pages: dict[str, Any] = {f"distributed.{kind}.http.routes": [] for kind in ("scheduler", "worker", "nanny")}
     try:
         with dask.config.set(no_pages):
-            cluster = stack.enter_context(
-                LocalCluster(  # type: ignore[no-untyped-call]
-                    n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", loop=loop,
-                    dashboard_address="127.0.0.1:0", security=security, silence_logs=logging.CRITICAL + 1,
-                )
+            cluster = LocalCluster(  # type: ignore[no-untyped-call]
+                n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", loop=loop,
+                dashboard_address="127.0.0.1:0", security=security, silence_logs=logging.CRITICAL + 1,
             )  # fmt: skip
+            stack.enter_context(_left(cluster))
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error.__cause__ or error).split()).rstrip(".")
         raise ClusterError(

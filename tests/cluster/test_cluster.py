@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -85,6 +86,13 @@ def test_a_scheduler_that_goes_away(pair):
     sentence = f"^The scheduler of the cluster {pair.address} is gone; start it"
     with using(pair.address, str(pair.files)) as cluster, impatient(), pytest.raises(ClusterError, match=sentence):
         list(cluster.each(kill_scheduler, range(12)))
+
+
+def test_a_scheduler_that_halts_when_all_is_done_costs_nothing(pair):
+    with using(pair.address, str(pair.files)) as cluster:
+        assert [value for value, _ in cluster.each(double, range(3))] == [0, 2, 4]
+        pair.scheduler.send_signal(signal.SIGSTOP)
+    assert current() is None
 
 
 def test_workers_that_all_go_away(pair):

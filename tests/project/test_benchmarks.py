@@ -148,16 +148,21 @@ def test_growth():
 
 
 def test_slopes():
-    """Of the last decade; a start that does not grow hides a square until it is taken off."""
+    """Of the last decade; a start that does not grow hides a part of a square until it is taken off."""
     results = [
-        growth_results.Result("rows", "training", size, Measured(1, 2 + size**2 / 2e9, size / 1000), 0)
-        for size in (1, 1_000, 10_000, 100_000)
+        growth_results.Result("rows", "training", size, Measured(1, 2 + size**2 / 5e8, size / 1000), 0)
+        for size in (1, 1_000, 30_000, 100_000)
     ]
     [series] = growth_results.series(results)
-    assert series.time_slope == pytest.approx(np.log10(7 / 2.05), abs=1e-3)
+    assert series.time_slope == pytest.approx(np.log(22 / 3.8) / np.log(10 / 3))
     assert series.growth_slope == pytest.approx(2, abs=1e-3)
     assert series.memory_slope == pytest.approx(1)
-    assert "| rows: training | 100,000 | 7.00 | 0.00 | 100 | 0.53 | 2.00 ! | 1.00 |" in growth_results.table(results)
+    assert "| rows: training | 100,000 | 22.00 | 0.00 | 100 | 1.46 ! | 2.00 ! | 1.00 |" in growth_results.table(results)
+
+
+def test_the_page_about_scaling_shows_what_was_measured():
+    results = growth_results.read(ROOT / "benchmarks" / "growth.csv")
+    assert growth_results.table(results) in (ROOT / "docs" / "scaling.md").read_text("utf-8")
 
 
 def test_copies_of_courses_are_like_the_courses(tmp_path):

@@ -127,7 +127,7 @@ def test_a_data_set_of_a_site_needs_numpy_alone(imported, tmp_path):
     ]
     found = imported("__main__", "site", "dataset", "--site", small.commit(), *options)
     assert "numpy" in found
-    assert not found & {*HEAVY, "sqlalchemy", "psycopg", "pymysql", "pyarrow", "rich", "polars"}
+    assert not found & {*HEAVY, "sqlalchemy", "psycopg", "pymysql", "pyarrow", "rich", "polars", "duckdb"}
 
 
 @pytest.mark.parametrize("modules", [("this_module_does_not_exist",), ("colorsys", "this_module_does_not_exist")])
@@ -153,4 +153,4 @@ def test_a_server_without_a_site_leaves_the_analytics_alone(tmp_path):
     assert done.returncode == 0, done.stderr
     found = set(done.stdout.split())
     assert "fastapi" in found
-    assert not found & {*HEAVY, "sqlalchemy", "alembic", "polars", "numpy", "pyarrow"}
+    assert not found & {*HEAVY, "sqlalchemy", "alembic", "polars", "numpy", "pyarrow", "duckdb"}

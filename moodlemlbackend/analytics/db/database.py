@@ -26,6 +26,7 @@ HEAD = "0006"
 VERSION_TABLE = "analytics_store_version"
 WAIT_SECONDS = 60.0
 UPGRADE_LOCK = "upgrade of the store"
+_BUSY = ("deadlock", "lock wait", "is locked")
 
 
 class Store:
@@ -244,10 +245,12 @@ def _upgrade(store: Store) -> None:
 
 @contextmanager
 def _in_one_sentence(store: Store) -> Iterator[None]:
-    """Turn what a database says into one sentence."""
+    """Turn what a database says into one sentence, also to :func:`insert_rows`, which asks the driver itself."""
+    driver: Any = store.engine.dialect.dbapi
     try:
         yield
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, driver.Error) as error:
         reason = reason_of(error, store.engine.url.password)
-        advice = "run the command again" if "deadlock" in reason.lower() else "check the database and its URL"
+        busy = any(words in reason.lower() for words in _BUSY)
+        advice = "another process was using it; run the command again" if busy else "check the database and its URL"
         raise StorageError(f"The store {store} cannot be used: {reason}; {advice}.") from error

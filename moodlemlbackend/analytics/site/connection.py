@@ -21,14 +21,14 @@ TEMPORARY = "duckdb"
 """Kind of the databases that stand for tables in files; nobody else names one."""
 
 
-def given(url: str, what: str) -> str:
-    """Return the URL that a person gave for ``what`` ("The log store"); UsageError if it is one of our own."""
-    if url.startswith(TEMPORARY):
-        raise _no_kind(what, TEMPORARY)
-    return url
+def names_database(text: str) -> bool:
+    """Whether a text is the URL of a database, and not of anything else."""
+    scheme, mark, _ = text.partition("://")
+    return bool(mark) and scheme.partition("+")[0] in KINDS
 
 
-def _no_kind(what: str, kind: str) -> UsageError:
+def no_kind(what: str, kind: str) -> UsageError:
+    """What to say of a URL of a kind that is not read, for ``what`` ("The log store")."""
     return UsageError(f"{what} is {kind!r}; choose postgresql, mysql, mariadb or sqlite.")
 
 
@@ -55,7 +55,7 @@ class Location:
         if not re.fullmatch(r"\w+", kind) or not rest:
             raise UsageError(_NO_URL)
         if kind != TEMPORARY and kind not in KINDS:
-            raise _no_kind(what, kind)
+            raise no_kind(what, kind)
         self.url, self.dialect = url, KINDS.get(kind, kind)
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
         self._path, self._query = parts.path, parts.query

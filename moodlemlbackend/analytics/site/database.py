@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from moodlemlbackend.analytics.site.connection import Location
+from moodlemlbackend.analytics.site.connection import TEMPORARY, Location
 from moodlemlbackend.analytics.site.schema import LOG, Schema
 from moodlemlbackend.errors import SiteError
 
@@ -86,12 +86,10 @@ class SharedDatabase(NamedTuple):
 class Database:
     """A connection in its snapshot. SQL names tables as ``{course}`` and parameters as ``:name``.
 
-    ``shown`` is the URL without its password. A ``temporary`` one goes when it is closed. ``open_log`` opens the
-    database that has the log, where that is another one, as soon as it is read: see :attr:`log`. ``log_table`` is the
-    name of the log's table, where it is not that of Moodle's. ``what`` is how messages begin.
+    ``shown`` is the URL without its password. ``open_log`` opens the database that has the log, where that is another
+    one, as soon as it is read: see :attr:`log`. ``log_table`` is the whole name of the log's table, where Moodle's is
+    another. ``what`` is how messages begin.
     """
-
-    temporary = False
 
     def __init__(
         self,
@@ -113,6 +111,11 @@ class Database:
         join = [f"SET TRANSACTION SNAPSHOT '{snapshot}'"] if snapshot and _SNAPSHOT_ID.fullmatch(snapshot) else []
         for statement in filter(None, (_BEGIN[self.dialect], *join, *_TUNE.get(self.dialect, ()))):
             self._execute(statement, {})
+
+    @property
+    def temporary(self) -> bool:
+        """Whether it stands for tables in files, and goes when it is closed."""
+        return self.dialect == TEMPORARY
 
     @property
     def log(self) -> Database:
@@ -149,8 +152,16 @@ class Database:
         holder = self._that_has(sql)
         if holder.dialect == "postgresql" and type(holder._connection).__module__.startswith("psycopg."):
             return holder._packed(sql, columns, parameters)
+        if holder.temporary:
+            return holder._by_column(sql, columns, parameters)
         rows = holder.rows(sql, **parameters)
-        return np.array(rows, np.int64).reshape(len(rows), columns)
+        try:
+            return np.array(rows, np.int64).reshape(len(rows), columns)
+        except TypeError:
+            tables = ", ".join(dict.fromkeys(re.findall(r"{(\w+)}", sql)))
+            raise SiteError(
+                f"There is no value where every Moodle site has one, in {tables}; export it again."
+            ) from None
 
     def share(self) -> SharedDatabase:
         """What :meth:`join` needs; where the database can, the other connection sees the same snapshot."""
@@ -231,6 +242,15 @@ class Database:
         bound = self._bound(f"SELECT {arrays} FROM ({sql}) AS q({', '.join(names)})", parameters)
         [row] = self._execute(*bound, binary=True)
         return np.empty((0, columns), np.int64) if row[0] is None else np.stack(row, axis=1)
+
+    def _by_column(self, sql: str, columns: int, parameters: Mapping[str, Any]) -> Integers:
+        """The rows as DuckDB has them: an array a column."""
+        names = [f"c{number}" for number in range(columns)]
+        listed = ", ".join(f"CAST({name} AS bigint) AS {name}" for name in names)
+        bound = self._bound(f"SELECT {listed} FROM ({sql}) AS q({', '.join(names)})", parameters)
+        with self._location.errors_in_sentences():
+            found = self._connection.cursor().execute(*bound).fetchnumpy()
+        return np.column_stack([found[name] for name in names])
 
 
 @cache

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlencode
 
+from moodlemlbackend.analytics.site.connection import no_kind
 from moodlemlbackend.analytics.site.csv_tables import CsvDialect
 from moodlemlbackend.analytics.site.database import Database
 from moodlemlbackend.analytics.site.lake import build, errors_in_sentences
@@ -32,8 +33,6 @@ Files = dict[str, str]
 class FolderDatabase(Database):
     """Tables in files, as a database; what it needs itself is in a temporary folder, which goes when it is closed."""
 
-    temporary = True
-
     def __init__(
         self, base: str, tables: Mapping[str, Files], prefix: str, dialect: CsvDialect, what: str = "The site's folder"
     ) -> None:
@@ -52,6 +51,7 @@ class FolderDatabase(Database):
     def of_site(cls, location: str, prefix: str) -> FolderDatabase:
         """Open the tables of a site; raises :class:`SiteError` for a folder without any."""
         base, _, query = (location, "", "") if Path(location).is_dir() else location.partition("?")
+        _refuse_others(base, "The site's database")
         dialect = CsvDialect.parse(query)
         found: dict[str, dict[str, Files]] = {}
         for path, opened_as in _listed(base, prefix).items():
@@ -70,6 +70,7 @@ class FolderDatabase(Database):
     def of_log(cls, location: str, prefix: str) -> FolderDatabase:
         """Open the log: one file, all files below a folder, or those that match a pattern with ``*``."""
         text, _, query = location.partition("?")
+        _refuse_others(text, "The log store")
         parts = text.rstrip("/").split("/")
         last = len(parts) - 1 if text.endswith(SUFFIXES) else len(parts)
         literal = not is_object_store(text) and Path(text).exists()
@@ -88,6 +89,11 @@ class FolderDatabase(Database):
         """Remove the temporary folder, too."""
         super().close()
         self._holder.cleanup()
+
+
+def _refuse_others(base: str, what: str) -> None:
+    if "://" in base and not is_object_store(base):
+        raise no_kind(what, base.partition("://")[0])
 
 
 def _listed(base: str, prefix: str | None = None) -> Files:

@@ -6,6 +6,7 @@ DuckDB opens no other file, no network connection and no extension; what is in a
 
 from __future__ import annotations
 
+import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 _CONFIG: dict[str, Any] = {
     "autoinstall_known_extensions": False, "autoload_known_extensions": False, "allow_community_extensions": False,
+    "memory_limit": "1GB", "threads": min(os.cpu_count() or 1, 4),
 }  # fmt: skip
+"""What does not fit into the memory goes to the temporary folder; courses may be read side by side as well."""
+
 _FILES = "moodlemlbackend_files"
 """Table of the files that the views read."""
 

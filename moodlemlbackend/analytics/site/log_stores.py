@@ -10,12 +10,10 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
-from moodlemlbackend.analytics.site.connection import given
+from moodlemlbackend.analytics.site.connection import names_database
 from moodlemlbackend.analytics.site.database import Database
-from moodlemlbackend.analytics.site.folder import FolderDatabase
 from moodlemlbackend.analytics.site.schema import LOG
 from moodlemlbackend.errors import SiteError, UsageError
-from moodlemlbackend.storage.object_store import is_object_store
 
 STANDARD, EXTERNAL = "logstore_standard", "logstore_database"
 
@@ -49,10 +47,12 @@ def open_chosen(location: str, prefix: str) -> Database:
 
     Raises :class:`SiteError` when it cannot be reached or has no such table, :class:`UsageError` for a bad location.
     """
-    if "://" not in location or is_object_store(location):
+    if not names_database(location):
+        from moodlemlbackend.analytics.site.folder import FolderDatabase
+
         return _opened(FolderDatabase.of_log(location, prefix))
     url, mark, table = location.partition("#")
-    return _opened(Database(given(url, _WHAT), prefix, log_table=_checked(table) if mark else "", what=_WHAT))
+    return _opened(Database(url, prefix, log_table=_checked(table) if mark else "", what=_WHAT))
 
 
 def _opened(database: Database) -> Database:

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from moodlemlbackend.analytics.site import modules  # noqa: F401  their tables join TABLES
-from moodlemlbackend.analytics.site.connection import given
+from moodlemlbackend.analytics.site.connection import names_database
 from moodlemlbackend.analytics.site.database import Database, Integers, SharedDatabase
-from moodlemlbackend.analytics.site.folder import FolderDatabase
 from moodlemlbackend.analytics.site.log_stores import open_chosen, open_moodles
 from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.site.schema import LOG, TABLES, checked_prefix
 from moodlemlbackend.analytics.site.zones import SITES_ZONE, zone_named
 from moodlemlbackend.errors import SiteError, UsageError
-from moodlemlbackend.storage.object_store import is_object_store
 
 if TYPE_CHECKING:
     from moodlemlbackend.settings.analytics import AnalyticsSettings
@@ -311,10 +309,14 @@ def open_site(
     """
     prefix = checked_prefix(prefix)
     text = os.fspath(location)
-    if is_object_store(text) or ("://" not in text and Path(text.partition("?")[0]).is_dir()) or Path(text).is_dir():
-        database: Database = FolderDatabase.of_site(text, prefix)
+    if names_database(text):
+        database = Database(text, prefix)
+    elif "://" in text or Path(text).is_dir() or Path(text.partition("?")[0]).is_dir():
+        from moodlemlbackend.analytics.site.folder import FolderDatabase
+
+        database = FolderDatabase.of_site(text, prefix)
     else:
-        database = Database(given(text, "The site's database") if "://" in text else f"sqlite:///{text}", prefix)
+        database = Database(f"sqlite:///{text}", prefix)
     if log_store:
         database.open_log = lambda site: open_chosen(log_store, site.prefix)
     elif not database.temporary:

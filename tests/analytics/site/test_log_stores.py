@@ -104,6 +104,8 @@ def test_a_log_in_files(small, tmp_path, name, parts, location):
 def test_threads_processes_and_the_past_have_the_same_log(small, tmp_path):
     path = take_out(small, tmp_path / "log", parts=2)
     moment = START + 5 * DAY
+    small.add("config_plugins", plugin="logstore_standard", name="loglifetime", value="35")
+    small.commit()
     with open_site(small.url, log_store=str(path)) as site:
         course = site.courses[0].id
         shown = log_span(site)
@@ -112,6 +114,7 @@ def test_threads_processes_and_the_past_have_the_same_log(small, tmp_path):
         [now] = last_accesses(site, [course]).values()
         assert now[:, 1].tolist() == [START + 20 * DAY] * 3
         assert list(site.side_by_side(lambda joined, _: log_span(joined), range(3), 2)) == [shown] * 3
+        assert list(site.side_by_side(lambda joined, _: log_lifetime(joined), range(2), 2)) == [0, 0]
         with Site.reopen(site.whereabouts(local=True)) as other:
             assert log_span(other) == shown
         with pytest.raises(UsageError, match=re.escape(str(path))):

@@ -783,3 +783,11 @@ def test_dates_of_courses_that_no_calendar_has_are_moved_into_it(tmp_path, time)
         assert abs(far.start) == abs(far.end) == FARTHEST_DATE
         assert week_end(site, far.start, 1) - far.start == WEEK
         assert not len(other.activities.closes)
+
+
+def test_an_empty_value_where_moodle_has_one_is_told(tmp_path):
+    small = SmallSite(tmp_path / "site.sqlite")
+    small.students(small.course(), 1)
+    small.set("UPDATE mdl_role_assignments SET userid = NULL")
+    with small.open() as site, pytest.raises(SiteError, match=r"There is no value .* in .*role_assignments.*; export"):
+        one_course(site).students  # noqa: B018
