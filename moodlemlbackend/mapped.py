@@ -61,7 +61,7 @@ def take(
     return taken
 
 
-class Rows:
+class JoinedRows:
     """Parts of a (columns, rows) array, put side by side; those that are too many for memory in files."""
 
     def __init__(self, columns: int, dtype: npt.DTypeLike) -> None:

@@ -140,7 +140,7 @@ def read_batches(
 
 
 def _whole(header: Header, batches: Iterator[DataSet]) -> DataSet:
-    rows = mapped.Rows(len(header.columns), np.float32)
+    rows = mapped.JoinedRows(len(header.columns), np.float32)
     labels: list[npt.NDArray[np.int64]] = []
     sample_ids: list[str] = []
     for batch in batches:

@@ -129,7 +129,7 @@ class Coder:
     def __init__(self, columns: int) -> None:
         self._values: Floats = np.tile(HUNDREDTHS, (columns, 1))
         self._regular = np.ones(columns, bool)
-        self._rows = mapped.Rows(columns, np.uint8)
+        self._rows = mapped.JoinedRows(columns, np.uint8)
 
     def add(self, features: Floats) -> None:
         """Add a batch, (rows, columns) float32 with NaN for empty cells."""

@@ -95,7 +95,7 @@ def predict_whole(reporter: Reporter, modelid: str, outputdir: str, dataset: str
 
         from moodlemlbackend import mapped
 
-        kept = mapped.Rows(len(header.columns), np.float32)
+        kept = mapped.JoinedRows(len(header.columns), np.float32)
 
         def keep() -> Iterator[DataSet]:
             for batch in batches:

@@ -155,11 +155,10 @@ def test_parquet_in_an_object_store(small, tmp_path, s3):  # noqa: F811
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
 def test_a_whole_site_in_an_object_store(small, tmp_path, s3, ending):  # noqa: F811
     import s3fs
-    from analytics.site.test_site import export
 
     with small.open() as site:
         expected = calculated(site)
-    folder = export(small, tmp_path / "tables", ending)
+    folder = small.export(tmp_path / "tables", ending)
     s3fs.S3FileSystem(skip_instance_cache=True).put(f"{folder}/", f"{BUCKET}/{ending}/", recursive=True)
     with open_site(f"s3://{BUCKET}/{ending}") as site:
         assert site.name == f"s3://{BUCKET}/{ending}"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 import secrets
-import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -443,35 +441,12 @@ def test_a_column_that_is_needed_is_named(tmp_path):
 # ---- folders ----
 
 
-def export(small, folder, ending, null=""):
-    """Write every table as a file."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    folder.mkdir()
-    small.commit()
-    with sqlite3.connect(small.path) as database:
-        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            cursor = database.execute(f"SELECT * FROM {name}")
-            columns, rows = [column[0] for column in cursor.description], cursor.fetchall()
-            short = name.removeprefix("mdl_") if ending == "csv" else name
-            path = folder / f"{short}.{ending}"
-            if ending == "parquet":
-                data = {column: [row[at] for row in rows] for at, column in enumerate(columns)}
-                parquet.write_table(pa.table(data), path)
-                continue
-            with gzip.open(path, "wt", newline="") if ending.endswith("gz") else path.open("w", newline="") as file:
-                csv.writer(file).writerows([columns, *([null if v is None else v for v in row] for row in rows)])
-    database.close()
-    return folder
-
-
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
 def test_a_folder_of_tables(small, tmp_path, ending):
     busy_course(small, shortname="2024")
     small.add("analytics_models", enabled=1, trained=1, target=r"\local\own")
     small.add("task_scheduled", classname=PREDICTING_TASK, disabled=0)
-    folder = export(small, tmp_path / "tables", ending)
+    folder = small.export(tmp_path / "tables", ending)
     with small.open() as site:
         [expected] = analyse(site, plan())
     with open_site(folder) as site:
@@ -502,12 +477,12 @@ def test_null_as_others_write_it(small, tmp_path, null):
     small.set("UPDATE mdl_user SET lastname = 'Null', description = NULL")
     for user, done in zip(users, (END, None, None), strict=True):
         small.add("course_completions", course=course, userid=user, timecompleted=done)
-    folder = export(small, tmp_path / "tables", "csv")
+    folder = small.export(tmp_path / "tables", "csv")
     indicators = [*indicators_of(get_target("course_dropout")), r"\core_user\analytics\indicator\user_profile_set"]
     with open_site(folder) as site:
         [expected] = analyse(site, plan(indicators=indicators))
     assert expected.labels.tolist() == [0, 1, 1] * 4
-    folder = export(small, tmp_path / "others", "csv", null)
+    folder = small.export(tmp_path / "others", "csv", null)
     with open_site(f"{folder}?null=-" if null == "-" else folder) as site:
         [found] = analyse(site, plan(indicators=indicators))
         assert site.database.rows("SELECT DISTINCT lastname, description FROM {user}") == [("Null", None)]
@@ -518,7 +493,7 @@ def test_null_as_others_write_it(small, tmp_path, null):
 @pytest.mark.parametrize("text", ["2026-03-01", "1,795", "1.76E+09", "nan", "1e400", "\u0661", "-", "9" * 20])
 def test_what_is_no_number_is_refused_with_its_place(small, tmp_path, text):
     busy_course(small)
-    folder = export(small, tmp_path / "tables", "csv")
+    folder = small.export(tmp_path / "tables", "csv")
     rows = [["userid", "course", "timecompleted", "note"], [1, 1, "NULL", text], [2, 1, text, ""]]
     with (folder / "course_completions.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
@@ -532,7 +507,7 @@ def test_what_is_no_number_is_refused_with_its_place(small, tmp_path, text):
 
 def test_delimiter_and_encoding_follow_the_folder(small, tmp_path, command):
     busy_course(small, shortname="F\u00edsica")
-    folder = export(small, tmp_path / "tables", "csv")
+    folder = small.export(tmp_path / "tables", "csv")
     write_again(folder, ";", "cp1252")
     with pytest.raises(SiteError, match=r"add it after the folder"):
         open_site(folder)
@@ -550,7 +525,7 @@ def test_delimiter_and_encoding_follow_the_folder(small, tmp_path, command):
 def test_folders_that_cannot_be_read(small, tmp_path):
     with pytest.raises(SiteError, match="has none of Moodle's tables"):
         open_site(tmp_path)
-    folder = export(small, tmp_path / "tables", "csv")
+    folder = small.export(tmp_path / "tables", "csv")
     (folder / "course.csv").write_text("id,shortname\n1,a\n2\n")
     with pytest.raises(SiteError, match=r"Row 3 of .*course.csv has 1 fields but must have 2"):
         open_site(folder)

@@ -11,7 +11,7 @@ from fixtures.paths import posix
 pytest.importorskip("distributed", reason="needs the extra cluster")
 
 from fixtures.backend import write_courses
-from fixtures.clusters import machines
+from fixtures.clusters import WAIT, machines
 from fixtures.pages import pages, post, reader
 from fixtures.servers import evaluate, predict, served, train, wait_for
 
@@ -34,7 +34,7 @@ def errors_of(answer) -> list[str]:
 def test_what_moodle_asks_for_needs_the_cluster(files, tmp_path):
     with (
         machines(tmp_path / "machines", 1) as made,
-        served(tmp_path / "server", **made.environment) as server,
+        served(tmp_path / "server", **made.environment, **{WAIT: "8s"}) as server,
         server.client() as client,
     ):
         assert not errors_of(train(client, files[0]))
@@ -57,6 +57,8 @@ def test_a_run_that_a_page_starts(prepared, tmp_path, cluster):
     place = tmp_path / "files"
     place.mkdir()
     settings = {"MOODLEMLBACKEND_CLUSTER": cluster, "MOODLEMLBACKEND_CLUSTER_FILES": str(place)}
+    if cluster != "local:1":
+        settings[WAIT] = "2s"
     address = f"/analytics/models/{prepared.dropout}"
     with pages(prepared, tmp_path, **settings) as server:
         manager = reader(server, "manager")
