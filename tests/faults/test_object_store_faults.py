@@ -120,14 +120,12 @@ DONE: dict[str, tuple[Callable[[Storage], Any], set[int | None]]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("done", DONE)
 @pytest.mark.parametrize("base", KINDS, indirect=True)
-def test_a_call_that_fails(request, base, done, fault, chosen):
-    """In memory every call is tried in every run of the tests: that takes no time."""
+def test_a_call_that_fails(base, done, fault, chosen):
     do, in_force = DONE[done]
     storage, calls = base()
     calls.fail("", 0)
     expected = do(storage)
-    every = range(1, calls.number + 1)
-    for call in every if "memory" in request.node.name else chosen(calls.number):
+    for call in chosen(calls.number):
         storage, tried = base()
         other = open_storage(storage._objects._url, cache=Path(storage._cache, "other"), wait=30)
         tried.fail(fault, call)
