@@ -54,6 +54,19 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(explain(error, path)) from error
 
 
+def exists(text: str) -> bool:
+    """Whether a text names a file or folder; no text is too long or too odd to ask."""
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(text: str) -> bool:
+    """Whether a text names a folder."""
+    return exists(text) and Path(text).is_dir()
+
+
 def fsync(path: Path) -> None:
     """Make a file's content, or the names in a folder, durable; nothing to do for folders on Windows."""
     if os.name == "nt" and path.is_dir():

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from moodlemlbackend.analytics.databases import CONNECT_SECONDS, DRIVERS, KINDS, not_installed, reason_of
 from moodlemlbackend.errors import SiteError, UsageError
+from moodlemlbackend.files import exists
 
 MYSQL_PORT = 3306
 TEMPORARY = "duckdb"
@@ -92,10 +93,9 @@ class Location:
         import sqlite3
 
         name = unquote(self._path.removeprefix("/"))
-        path = Path(name).resolve()
-        if not name or not path.is_file():
+        if not name or not exists(name) or not Path(name).is_file():
             raise SiteError(f"There is no SQLite database {name!r}; check the path.")
-        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)
+        connection = sqlite3.connect(f"file:{quote(str(Path(name).resolve()))}?mode=ro", uri=True, isolation_level=None)
         connection.execute("PRAGMA query_only = ON")
         return Connected(connection, self.dialect, "named")
 

@@ -18,6 +18,7 @@ from moodlemlbackend.analytics.site.database import Database
 from moodlemlbackend.analytics.site.lake import build, errors_in_sentences
 from moodlemlbackend.analytics.site.schema import LOG, TABLES
 from moodlemlbackend.errors import SiteError
+from moodlemlbackend.files import exists, is_folder
 from moodlemlbackend.storage.object_store import is_object_store, open_objects
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
@@ -50,7 +51,7 @@ class FolderDatabase(Database):
     @classmethod
     def of_site(cls, location: str, prefix: str) -> FolderDatabase:
         """Open the tables of a site; raises :class:`SiteError` for a folder without any."""
-        base, _, query = (location, "", "") if Path(location).is_dir() else location.partition("?")
+        base, _, query = (location, "", "") if is_folder(location) else location.partition("?")
         _refuse_others(base, "The site's database")
         dialect = CsvDialect.parse(query)
         found: dict[str, dict[str, Files]] = {}
@@ -73,7 +74,7 @@ class FolderDatabase(Database):
         _refuse_others(text, "The log store")
         parts = text.rstrip("/").split("/")
         last = len(parts) - 1 if text.endswith(SUFFIXES) else len(parts)
-        literal = not is_object_store(text) and Path(text).exists()
+        literal = not is_object_store(text) and exists(text)
         cut = next((at for at, part in enumerate(parts) if "*" in part and not literal), last)
         base, pattern = "/".join(parts[:cut]) or "/" * text.startswith("/") or ".", "/".join(parts[cut:]) or "*"
         matching = re.compile(".*".join(map(re.escape, pattern.split("*"))))

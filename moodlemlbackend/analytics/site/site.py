@@ -6,7 +6,6 @@ import datetime
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -19,6 +18,7 @@ from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.site.schema import LOG, TABLES, checked_prefix
 from moodlemlbackend.analytics.site.zones import SITES_ZONE, zone_named
 from moodlemlbackend.errors import SiteError, UsageError
+from moodlemlbackend.files import is_folder
 
 if TYPE_CHECKING:
     from moodlemlbackend.settings.analytics import AnalyticsSettings
@@ -311,7 +311,7 @@ def open_site(
     text = os.fspath(location)
     if names_database(text):
         database = Database(text, prefix)
-    elif "://" in text or Path(text).is_dir() or Path(text.partition("?")[0]).is_dir():
+    elif "://" in text or is_folder(text) or is_folder(text.partition("?")[0]):
         from moodlemlbackend.analytics.site.folder import FolderDatabase
 
         database = FolderDatabase.of_site(text, prefix)
