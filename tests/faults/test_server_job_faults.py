@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fixtures import pools
 from fixtures.backend import MODELID, course_rows, write_labelled
 from fixtures.fault_hook.sitecustomize import WIDTH
 from fixtures.paths import TESTS, posix
 from moodlemlbackend.errors import RequestError
-from moodlemlbackend.server.jobs import pool as pools
-from moodlemlbackend.server.jobs.job import Job, WorkerReply, WorkerSettings
-from moodlemlbackend.settings.server import Limits
+from moodlemlbackend.server.jobs.job import Job, WorkerReply
 from moodlemlbackend.storage import archives
 from moodlemlbackend.storage.model_store import ModelStore
 
@@ -51,20 +48,10 @@ class Worker:
         self._environment("FAULT", json.dumps(about))
         answer: WorkerReply | RequestError
         try:
-            answer = asyncio.run(self._answer(Job(kind, (), MODELID, str(scratch), DIRHASH)))
+            answer = pools.perform(Job(kind, (), MODELID, str(scratch), DIRHASH), self._folder / "models", 240)
         except RequestError as error:
             answer = error
         return answer, steps.stat().st_size // WIDTH if steps.exists() else 0
-
-    async def _answer(self, job: Job) -> WorkerReply:
-        settings = WorkerSettings(str(self._folder / "models"), Limits(), trains=False)
-        with ThreadPoolExecutor(2) as threads:
-            pool = pools.Pool("training", 1, settings, threads, jobs_a_worker=9)
-            pool.start()
-            try:
-                return await pool.perform(job, 240, lambda: None)
-            finally:
-                await pool.close()
 
     def rows(self) -> int | None:
         """How many rows the model in force has learned, read whole."""

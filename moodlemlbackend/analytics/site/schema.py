@@ -1,9 +1,8 @@
 """The tables and columns of Moodle that are read, and what stands in for those that a site does not have.
 
 Moodle's schema differs between versions (subsections came with 4.5, chat and survey left with 5.0), and researchers
-receive extracts. A column
-with a default is read as that default where it is missing; a site that lacks a table that every Moodle has is refused
-in one sentence, for what is not there would count as what never happened.
+receive extracts. A column with a default is read as that default where it is missing; a site that lacks a table that
+every Moodle has is refused in one sentence, for what is not there would count as what never happened.
 """
 
 from __future__ import annotations

@@ -9,28 +9,16 @@ from html import unescape
 
 import pytest
 
-from fixtures.pages import HOSTILE, pages, reader, store
+from fixtures.pages import HOSTILE, manager, reader, server, store
 from fixtures.paths import posix
 from moodlemlbackend.analytics.db.risks import Risk
 from moodlemlbackend.analytics.models import most_flagged_fact
 from moodlemlbackend.analytics.students.bands import Band, band_of
 
 pytestmark = posix
+_ = (server, manager)  # fixtures
 
 PATH = "/analytics/courses"
-
-
-@pytest.fixture(scope="module")
-def server(prepared, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("courses")
-    with pages(prepared, folder) as server:
-        server.folder = folder
-        yield server
-
-
-@pytest.fixture(scope="module")
-def manager(server):
-    return reader(server, "manager")
 
 
 def rows(client, path=PATH):

@@ -42,7 +42,6 @@ def courseid(prepared):
 def server(prepared, folder, courseid):
     """Students get names of their own, two groups, and something that is due tomorrow; one has a hostile name."""
     with pages(prepared, folder) as server:
-        server.folder = folder
         students = enrolled(folder, courseid)
         groups = [key for (key,) in ask_site(folder, "SELECT id FROM mdl_groups ORDER BY id LIMIT 2")]
         names = ["Zoë Ábalos", "=1+1 Formula", *(f"Kim {letter * 3}" for letter in "BCDEFGHIJKLMNOPQRSTUVWXY")]
@@ -354,7 +353,6 @@ def tmp_path_of(prepared):
 def test_what_was_done_is_shown_and_filtered(prepared, tmp_path, courseid):
     course = f"/courses/{courseid}"
     with pages(prepared, tmp_path) as server:
-        server.folder = tmp_path
         client = reader(server, "ana")
         first, second, third, *_ = shown(client.get(course).text)
         [(ana,)] = ask_site(tmp_path, "SELECT id FROM mdl_user WHERE username = 'ana'")

@@ -13,7 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.pages import QUARTERS, axe, confirm, log_in, log_out, pages, post, reader, show, store, told, violations
+from fixtures.pages import (
+    QUARTERS,
+    axe,
+    confirm,
+    log_in,
+    log_out,
+    manager,
+    post,
+    reader,
+    server,
+    show,
+    store,
+    told,
+    violations,
+)
 from fixtures.paths import posix
 from fixtures.servers import wait_for
 from moodlemlbackend.analytics.lifecycle.preview import Preview
@@ -22,21 +36,9 @@ from moodlemlbackend.language.dates import Dates
 from moodlemlbackend.server.pages.rendering import render
 
 pytestmark = posix
+_ = (server, manager)  # fixtures
 
 SINGLE_RANGE = r"\core\analytics\time_splitting\single_range"
-
-
-@pytest.fixture(scope="module")
-def server(prepared, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("managers")
-    with pages(prepared, folder) as server:
-        server.folder = folder
-        yield server
-
-
-@pytest.fixture(scope="module")
-def manager(server):
-    return reader(server, "manager")
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,10 @@ from fixtures.pages import (
     axe,
     log_in,
     log_out,
-    pages,
+    manager,
     post,
     reader,
+    server,
     show,
     store,
     token,
@@ -28,24 +29,12 @@ from fixtures.pages import (
 from fixtures.paths import posix
 
 pytestmark = posix
+_ = (server, manager)  # fixtures
 
 NEW, IMPORT = "/analytics/models/new", "/analytics/import"
 FORM = f"{NEW}?target={DROPOUT}"
 READ = r"\core\analytics\indicator\read_actions"
 WROTE = r"\core\analytics\indicator\any_write_action_in_course"
-
-
-@pytest.fixture(scope="module")
-def server(prepared, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("forms")
-    with pages(prepared, folder) as server:
-        server.folder = folder
-        yield server
-
-
-@pytest.fixture(scope="module")
-def manager(server):
-    return reader(server, "manager")
 
 
 @pytest.fixture(scope="module")

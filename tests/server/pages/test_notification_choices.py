@@ -24,7 +24,6 @@ def server(prepared, tmp_path_factory):
     mail = {"SMTP_HOST": "127.0.0.1", "DIGEST": "weekly", "DIGEST_WEEKDAY": "friday", "DIGEST_HOUR": "8",
             "QUIET_HOURS": "21:00-06:30", "MAILS_A_WEEK": "3"}  # fmt: skip
     with pages(prepared, folder, **{f"MOODLEMLBACKEND_{key}": value for key, value in mail.items()}) as running:
-        running.folder = folder
         yield running
 
 
