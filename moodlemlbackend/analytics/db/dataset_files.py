@@ -147,9 +147,10 @@ def merge(
 
 
 def parts_of(connection: Connection, workspace: Workspace, file: DatasetFile) -> Iterator[DatasetFile]:
-    """The files of single analysables whose rows a merged one holds, some at a time."""
+    """The files of single analysables whose rows a merged one holds, read while they are asked for."""
     query = select(FILES).where(FILES.c.mergedinto == file.id).order_by(FILES.c.id)
-    return (_file(workspace, row) for row in connection.execution_options(yield_per=_FILES_AT_ONCE).execute(query))
+    rows = connection.execute(query.execution_options(yield_per=_FILES_AT_ONCE))
+    return (_file(workspace, row) for row in rows)
 
 
 def forget(connection: Connection, files: Iterable[DatasetFile]) -> None:

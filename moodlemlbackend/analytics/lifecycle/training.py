@@ -214,8 +214,8 @@ class _Training:
     def _holds_all(self, merged: DatasetFile) -> bool:
         """Whether a merged file has the rows of all analysables."""
         with self._workspace.store.read() as connection:
-            parts = dataset_files.parts_of(connection, self._workspace, merged)
-        return {part.id for part in parts} == {file.id for file in self._files}
+            parts = {part.id for part in dataset_files.parts_of(connection, self._workspace, merged)}
+        return parts == {file.id for file in self._files}
 
 
 def _finish_interrupted(workspace: Workspace, model: AnalyticsModel, run_result: RunResult) -> None:
