@@ -31,7 +31,7 @@ pytest.importorskip("sqlalchemy", reason="needs the extra analytics")
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from sqlalchemy import event, func, select
+from sqlalchemy import event, select
 from sqlalchemy.engine import Engine
 
 from fixtures.paths import posix
