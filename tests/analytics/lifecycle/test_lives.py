@@ -36,7 +36,7 @@ from sqlalchemy.engine import Engine
 
 from fixtures.paths import posix
 from fixtures.small_site import DAY, NOW, WEEK, SmallSite
-from fixtures.trained_sites import DROPOUT, PROCESSOR, QUARTERS, SHORT, SINGLE_RANGE
+from fixtures.trained_sites import DROPOUT, PROCESSOR, QUARTERS, SHORT, SINGLE_RANGE, operations_here
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db import database, facts
 from moodlemlbackend.analytics.db import models as rows_of_models
@@ -48,7 +48,6 @@ from moodlemlbackend.errors import BackendError, NotTrainedError, Status, UsageE
 from moodlemlbackend.operations.trained_models import model_in_force
 from moodlemlbackend.processor import logistic_regression
 from moodlemlbackend.report import run_report
-from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.settings.analytics import AnalyticsSettings
 from moodlemlbackend.storage.model_store import ModelStore
 
@@ -100,15 +99,10 @@ def solve(inputs: Any, targets: Any) -> tuple[Any, Any]:
     return found[:-1].astype(np.float64), found[-1].astype(np.float64)
 
 
-def here(_kind: str, operation: Callable[..., Any], _reporter: object, *arguments: Any, **options: Any) -> Any:
-    """Do an operation in this process."""
-    return operation(QuietReporter(), *arguments, **options)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def quick() -> Iterator[None]:
     with (
-        mock.patch.object(backend, "run_isolated", here),
+        operations_here(),
         mock.patch.object(database, "_engine", cache(database._engine)),  # it keeps its statements from world to world
         mock.patch.object(run_report, "RunReport"),
         mock.patch.object(logistic_regression, "_solve", solve),
