@@ -283,7 +283,7 @@ def test_a_wrong_time_in_moodle_spoils_a_date_and_no_page(server, ana, page, fol
         change(folder, f"UPDATE mdl_user_lastaccess SET timeaccess = {wrong} WHERE userid = {student}")
         for path in (page, f"{page}/students.csv", f"{page}/students/{student}"):
             assert ana.get(path).status_code == 200, (path, wrong)
-    change(folder, *(f"UPDATE mdl_user_lastaccess SET timeaccess = {time} WHERE id = {id}" for id, time in kept))
+    change(folder, *(f"UPDATE mdl_user_lastaccess SET timeaccess = {time} WHERE id = {row}" for row, time in kept))
 
 
 def test_columns_are_chosen_and_remembered(server, page):
