@@ -22,6 +22,7 @@ from fixtures.trained_sites import (
     TRAINED,
     at,
     enabled,
+    in_this_process,
     model_of,
     new_workspace,
     rows,
@@ -56,7 +57,7 @@ from moodlemlbackend.cli.evaluate_model import _offer as offer_to_enable
 from moodlemlbackend.cli.session import Session
 from moodlemlbackend.errors import BusyError, UsageError
 
-_ = (site, site_url, trained, trained_folder, workspace)  # fixtures
+_ = (in_this_process, site, site_url, trained, trained_folder, workspace)  # fixtures
 
 OF_A_MODEL = (FILES, INSIGHTS, NOTIFICATIONS, PREDICT_SAMPLES, PREDICTIONS, TRAIN_SAMPLES, USED_ANALYSABLES, USED_FILES)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,13 @@ import pytest
 
 pytest.importorskip("alembic", reason="needs the extra analytics")
 
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, text
 
 from fixtures.databases import KINDS, new_database
 from fixtures.fault_states import CREATE, SET, check_nothing_twice, environment, small_site, state
 from fixtures.faults import Commands, Ended, is_told_in_a_sentence
 from fixtures.paths import posix
-from fixtures.proxy import Proxy
+from fixtures.proxy import proxy_of
 from moodlemlbackend.analytics.databases import parse_url
 from moodlemlbackend.analytics.db import open_store
 from moodlemlbackend.analytics.db.schema import FILES, TRAIN_SAMPLES
@@ -31,17 +31,6 @@ SERVERS = KINDS[1:]
 FAULTS = ("cut", "answer lost", "gone")
 TASKS = ("train", "predict")
 DEADLOCK_SECONDS = 5
-
-
-@contextmanager
-def proxy_of(url: str) -> Iterator[tuple[Proxy, str]]:
-    """A proxy in front of a database's server, and the URL of the database behind it."""
-    address = make_url(url)
-    proxy = Proxy(str(address.host), int(address.port or 0))
-    try:
-        yield proxy, address.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
-    finally:
-        proxy.close()
 
 
 class OnServer:

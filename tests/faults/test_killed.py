@@ -19,6 +19,7 @@ from fixtures.trained_sites import (
     PROCESSOR,
     TRAINED,
     enabled,
+    in_this_process,
     model_of,
     new_workspace,
     rows,
@@ -45,7 +46,7 @@ from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.settings.backend import Settings
 from moodlemlbackend.storage.model_store import ModelStore
 
-_ = (site, site_url, trained, trained_folder)  # fixtures
+_ = (in_this_process, site, site_url, trained, trained_folder)  # fixtures
 pytestmark = posix
 
 VICTIM = """

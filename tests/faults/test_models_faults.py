@@ -13,9 +13,9 @@ import pytest
 pytest.importorskip("alembic", reason="needs the extra analytics")
 
 from fixtures.fault_states import CREATE, SET, SHORT, check_nothing_twice, environment, small_site, state
-from fixtures.faults import Commands, at_fault, give_faults
+from fixtures.faults import YEAR, Commands, at_fault, give_faults
 from fixtures.paths import posix
-from fixtures.trained_sites import TRAINED, new_workspace, rows
+from fixtures.trained_sites import NOW, TRAINED, new_workspace, rows
 from moodlemlbackend.analytics.db.schema import PREDICTIONS
 
 _ = small_site  # a fixture
@@ -36,8 +36,13 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "site dataset": (
         "--target", "course_dropout", *SHORT, "--interval", "quarters", "--yes", "-o", "{folder}/data.csv",
     ),
+    "models backtest": ("--interval", "quarters", "--now", str(NOW + YEAR)),
+    "models list": (),
+    "models restore": ("--yes",),
     "tasks train with answers": (),
     "insights act": ("not-useful", "{prediction}"),
+    "insights preferences": ("3", "--no-email", "--digest", "weekly"),
+    "insights notifications": ("--read",),
     "models edit": ("--interval", "deciles", "--yes"),
     "models clear": ("--yes",),
     "models delete": ("--yes",),
@@ -45,13 +50,21 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """By name what follows it, and the id of the model where it is about one."""
 
+SELDOM = ("models list", "models restore", "insights preferences", "insights notifications")
+"""What a run at a few steps leaves out."""
+
 BEGINS_FROM = {
-    "untrained": ("tasks train", "models train", "models create", "models disable", "models enable", "models evaluate"),
+    "empty": ("models list",),
+    "untrained": ("tasks train", "models train", "models create", "models disable", "models enable", "models evaluate",
+                  "models backtest", "models restore"),
     "trained": ("tasks predict", "models predict", "models export", "models export-data", "models import",
                 "site dataset"),
     "answered": ("tasks train with answers",),
 }  # fmt: skip
 """The rest begins from a site whose model has predicted."""
+
+NO_MODEL = ("create", "import", "list", "restore")
+"""Commands on models that are not about one that there is."""
 
 IN_STEPS = ("tasks train", "models train", "tasks train with answers", "tasks predict", "models predict")
 """What goes on from where it was interrupted."""
@@ -69,12 +82,15 @@ class Clean:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "fault" in metafunc.fixturenames:
-        give_faults(metafunc, "command", COMMANDS)
+        give_faults(metafunc, "command", COMMANDS, SELDOM)
 
 
 @pytest.fixture(scope="module")
 def templates(tmp_path_factory, copies, fault_hosts, small_site) -> dict[str, Path]:
-    """Folders of a site whose model has learned nothing yet, has learned, has predicted, and was answered."""
+    """Folders of a site without models, and whose model has learned nothing yet, has learned, predicted, was answered.
+
+    One of the core models was deleted.
+    """
     folder = tmp_path_factory.mktemp("models")
     commands = Commands(fault_hosts, folder, environment(folder, small_site), **SET)
     made = {}
@@ -86,7 +102,9 @@ def templates(tmp_path_factory, copies, fault_hosts, small_site) -> dict[str, Pa
     def keep(name: str) -> None:
         made[name] = copies(folder)
 
+    keep("empty")
     run(*CREATE)
+    run("models", "delete", "1", "--yes")
     keep("untrained")
     run("tasks", "train")
     for name in ("package.zip", "imported.zip"):
@@ -111,7 +129,7 @@ def flagged(folder: Path) -> list[int]:
 
 def arguments(command: str, folder: Path) -> list[str]:
     group, name, *_ = command.split()
-    about = (str(TRAINED),) if group == "models" and name not in ("create", "import") else ()
+    about = (str(TRAINED),) if group == "models" and name not in NO_MODEL else ()
     given = {"folder": folder}
     if command == "insights act":
         given["prediction"] = flagged(folder)[0]
@@ -137,7 +155,7 @@ def clean(templates, copies, fault_hosts, small_site) -> Callable[[str], Clean]:
         if command not in known:
             folder = copies(template_of(command, templates))
             commands = Commands(fault_hosts, folder, environment(folder, small_site), **SET)
-            former, given, seen = state(folder), arguments(command, folder), names(folder)
+            former, given, seen = state(copies(folder)), arguments(command, folder), names(folder)
             ended, new = commands.run(given), state(folder)
             assert ended.code in (0, 4, 8, 12), ended
             seen |= names(folder)

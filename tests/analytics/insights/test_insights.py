@@ -21,6 +21,7 @@ from fixtures.trained_sites import (
     SHORT,
     TRAINED,
     at,
+    in_this_process,
     rows,
     site,
     site_url,
@@ -47,7 +48,7 @@ from moodlemlbackend.cli import main
 from moodlemlbackend.dataset import words
 from moodlemlbackend.errors import UsageError
 
-_ = (site, site_url, trained, trained_folder)  # fixtures
+_ = (in_this_process, site, site_url, trained, trained_folder)  # fixtures
 
 TEACHER, OTHER = 900, 901
 

@@ -9,7 +9,7 @@ import sqlite3
 import pytest
 from click.testing import CliRunner
 
-from fixtures.trained_sites import NOW, SHORT, enabled, new_workspace, rows, site, site_url
+from fixtures.trained_sites import NOW, SHORT, enabled, in_this_process, new_workspace, rows, site, site_url
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import EXPLANATIONS, NOTIFICATIONS, PREDICTIONS
 from moodlemlbackend.analytics.features.definitions import could_be_known
@@ -18,7 +18,7 @@ from moodlemlbackend.analytics.lifecycle import prediction
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.cli import main
 
-_ = (site, site_url)  # fixtures
+_ = (in_this_process, site, site_url)  # fixtures
 
 AFTER_END = r"\core\analytics\indicator\any_access_after_end"
 READ = r"\core\analytics\indicator\read_actions"

@@ -17,6 +17,7 @@ from fixtures.trained_sites import (
     PROCESSOR,
     QUARTERS,
     SINGLE_RANGE,
+    in_this_process,  # noqa: F401
     new_workspace,
     site,  # noqa: F401
     site_url,  # noqa: F401

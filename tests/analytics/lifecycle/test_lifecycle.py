@@ -25,6 +25,7 @@ from fixtures.trained_sites import (
     TRAINED,
     at,
     enabled,
+    in_this_process,
     model_of,
     new_workspace,
     rows,
@@ -57,7 +58,7 @@ from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.errors import NotTrainedError, Status, UsageError
 from moodlemlbackend.storage.model_store import ModelStore
 
-_ = (site, site_url, trained, trained_folder, workspace)  # fixtures
+_ = (in_this_process, site, site_url, trained, trained_folder, workspace)  # fixtures
 
 
 def get(workspace, modelid):

@@ -1,9 +1,10 @@
 """Random lives of models, against a simple model of what must hold; some steps are killed in the middle.
 
-A life is one example of the machine in which a model is made and more happens to it. ``LIVES=100000`` in the
-environment runs that many, ``make lives``; the suite runs a few, always the same. Two things are not as in real
-trainings, because a life would take seconds: a training runs in this process and writes no report, and a linear solver
-stands in for scikit-learn's. The store, the site, data sets, published models and packages are real.
+A life is that of a model to which, once it is made, something more happens; some models live in a store at a time.
+``LIVES=100000`` in the environment runs that many, ``make lives``; the suite runs a few, always the same. Two things
+are not as in real trainings, because a life would take seconds: a training runs in this process and writes no report,
+and a linear solver stands in for scikit-learn's. The store, the site, data sets, published models and packages are
+real.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -30,14 +31,14 @@ pytest.importorskip("sqlalchemy", reason="needs the extra analytics")
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from sqlalchemy import event, func, select
+from sqlalchemy import event, select
 from sqlalchemy.engine import Engine
 
 from fixtures.paths import posix
 from fixtures.small_site import DAY, NOW, WEEK, SmallSite
-from fixtures.trained_sites import DROPOUT, PROCESSOR, QUARTERS, SHORT, SINGLE_RANGE
+from fixtures.trained_sites import DROPOUT, PROCESSOR, QUARTERS, SHORT, SINGLE_RANGE, operations_here
 from moodlemlbackend.analytics import lifecycle, models
-from moodlemlbackend.analytics.db import facts
+from moodlemlbackend.analytics.db import database, facts
 from moodlemlbackend.analytics.db import models as rows_of_models
 from moodlemlbackend.analytics.db.schema import PREDICTIONS, RISKS, TRAIN_SAMPLES
 from moodlemlbackend.analytics.lifecycle import backend, packages
@@ -47,20 +48,22 @@ from moodlemlbackend.errors import BackendError, NotTrainedError, Status, UsageE
 from moodlemlbackend.operations.trained_models import model_in_force
 from moodlemlbackend.processor import logistic_regression
 from moodlemlbackend.report import run_report
-from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.settings.analytics import AnalyticsSettings
 from moodlemlbackend.storage.model_store import ModelStore
 
 pytestmark = posix
 
-LIVES = int(os.environ.get("LIVES", "24"))
+LIVES = int(os.environ.get("LIVES", "0"))
+"""At least so many; if 0, those of a few worlds that are always the same."""
+WORLDS = 12
 AT_ONCE = 100
-"""Lives of one run of the machine, which remembers all of them."""
-STEPS = 14
+"""Worlds of one run of the machine, which remembers all of them."""
+STEPS, MODELS = 20, 5
 
 COURSES, STUDENTS = 4, 4
 INTERVALS = (SINGLE_RANGE, QUARTERS)
 INDICATORS = SHORT[:2]
+TRAINING = models.training_fact(0).removesuffix("0")
 PROBES = np.array([[a, b, b] for a in (-1, 0, 1) for b in (-1, 0.5)], np.float32)
 
 counted: Counter[str] = Counter()
@@ -96,15 +99,11 @@ def solve(inputs: Any, targets: Any) -> tuple[Any, Any]:
     return found[:-1].astype(np.float64), found[-1].astype(np.float64)
 
 
-def here(_kind: str, operation: Callable[..., Any], _reporter: object, *arguments: Any, **options: Any) -> Any:
-    """Do an operation in this process."""
-    return operation(QuietReporter(), *arguments, **options)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def quick() -> Iterator[None]:
     with (
-        mock.patch.object(backend, "run_isolated", here),
+        operations_here(),
+        mock.patch.object(database, "_engine", cache(database._engine)),  # it keeps its statements from world to world
         mock.patch.object(run_report, "RunReport"),
         mock.patch.object(logistic_regression, "_solve", solve),
     ):
@@ -160,21 +159,25 @@ class World:
         with self.workspace.store.read() as connection:
             return rows_of_models.ids(connection)
 
-    def look(self, modelid: int) -> Expected:
-        """What is true of a model."""
+    def look(self, modelids: Iterable[int]) -> dict[int, Expected]:
+        """What is true of models, by id."""
         with self.workspace.store.read() as connection:
-            model = models.get(connection, modelid)
-            used = connection.execute(select(TRAIN_SAMPLES.c.analysableid).where(TRAIN_SAMPLES.c.modelid == modelid))
-            courses = len({row[0] for row in used})
-            counts = [
-                connection.execute(select(func.count()).select_from(table).where(table.c.modelid == modelid)).scalar()
+            found = models.by_id(connection, [*modelids])
+            used = select(TRAIN_SAMPLES.c.modelid, TRAIN_SAMPLES.c.analysableid).distinct()
+            courses = Counter(row.modelid for row in connection.execute(used))
+            predictions = Counter(
+                modelid
                 for table in (PREDICTIONS, RISKS)
-            ]
-            interrupted = facts.read(connection, models.training_fact(modelid)) is not None
-        return Expected(
-            model.interval or "", model.enabled, model.given_name, model.trained, model.version, courses,
-            self.answers(model), sum(count or 0 for count in counts), interrupted,
-        )  # fmt: skip
+                for modelid in connection.execute(select(table.c.modelid)).scalars()
+            )
+            interrupted = facts.starting_with(connection, TRAINING)
+        return {
+            model.id: Expected(
+                model.interval or "", model.enabled, model.given_name, model.trained, model.version, courses[model.id],
+                self.answers(model), predictions[model.id], models.training_fact(model.id) in interrupted,
+            )
+            for model in found.values()
+        }  # fmt: skip
 
     def answers(self, model: models.AnalyticsModel) -> tuple[float, ...] | None:
         """What is trained says of the probes; read again only when it is another, or somebody was killed."""
@@ -216,38 +219,39 @@ def kill_at(moment: int) -> None:
 
 
 class Lives(RuleBasedStateMachine):
-    """A world with a few models; ``known`` is what must be true of each."""
+    """A world with a few models; ``known`` is what must be true of each, ``ages`` what has happened to it."""
 
     template: Path
+    folder: Path
     site: str
 
     def __init__(self) -> None:
         super().__init__()
-        self._holder = tempfile.TemporaryDirectory(prefix="lives-")
-        folder = Path(self._holder.name) / "work"
-        shutil.copytree(self.template, folder)
-        self.world = World(folder, self.site)
+        shutil.copytree(self.template, self.folder / "work")
+        self.world = World(self.folder / "work", self.site)
         self.known: dict[int, Expected] = {}
+        self.ages: Counter[int] = Counter()
         self.others = self.world.ids()
         self.packages: list[tuple[Path, Expected]] = []
-        self.steps = 0
 
     def teardown(self) -> None:
-        counted["lives"] += self.steps > 2
-        counted["steps"] += self.steps
+        counted["worlds"] += 1
+        counted["lives"] += sum(age > 1 for age in self.ages.values())
+        counted["steps"] += self.ages.total()
         self.world.close()
-        self._holder.cleanup()
+        shutil.rmtree(self.folder)
 
     def chosen(self, data: st.DataObject) -> int:
         return data.draw(st.sampled_from(sorted(self.known)), label="model")
 
+    def look(self, modelid: int) -> Expected:
+        return self.world.look([modelid])[modelid]
+
     def check(self, modelid: int, expected: Expected) -> None:
         """What was to come of a step has come, and nothing of it touched other models."""
-        self.steps += 1
+        self.ages[modelid] += 1
         self.known[modelid] = expected
-        assert self.world.ids() - self.others == self.known.keys()
-        for other, known in self.known.items():
-            assert self.world.look(other) == known, other
+        assert self.world.look(self.world.ids() - self.others) == self.known
 
     def train(self, modelid: int) -> Expected:
         known, world = self.known[modelid], self.world
@@ -264,7 +268,7 @@ class Lives(RuleBasedStateMachine):
         if nothing:  # the one that was killed had come far enough
             assert known.interrupted
             assert known.trained or result.info[0].startswith("An interrupted training run turned out to be complete")
-        found = world.look(modelid)
+        found = self.look(modelid)
         assert found.answers is not None
         return replace(known, trained=True, courses=world.finished, answers=found.answers, interrupted=False)
 
@@ -277,7 +281,7 @@ class Lives(RuleBasedStateMachine):
             return known
         result = lifecycle.predict(world.workspace, world.site, modelid)
         assert result.status in (Status.OK, Status.NO_DATASET), result.info
-        found = world.look(modelid)
+        found = self.look(modelid)
         assert found.predictions >= known.predictions
         assert lifecycle.predict(world.workspace, world.site, modelid).status == Status.NO_DATASET
         return replace(known, predictions=found.predictions)
@@ -308,7 +312,7 @@ class Lives(RuleBasedStateMachine):
     def first(self, interval: str) -> None:
         self.create(interval, True)
 
-    @precondition(lambda self: len(self.known) < 3)
+    @precondition(lambda self: len(self.known) < MODELS)
     @rule(interval=st.sampled_from(INTERVALS), enabled=st.booleans())
     def create(self, interval: str, enabled: bool) -> None:
         workspace = self.world.workspace
@@ -349,6 +353,7 @@ class Lives(RuleBasedStateMachine):
 
     def gone(self, modelid: int) -> None:
         models.remove(self.world.workspace, modelid)
+        self.ages[modelid] += 1
         del self.known[modelid]
         self.nothing_is_left_of(modelid)
 
@@ -376,7 +381,6 @@ class Lives(RuleBasedStateMachine):
         try:
             made = packages.import_model(self.world.workspace, damaged).model
         except BackendError:
-            self.steps += 1
             assert self.world.ids() - self.others == self.known.keys()
         else:
             self.imported(made, exported)
@@ -411,7 +415,7 @@ class Lives(RuleBasedStateMachine):
         known, ids = self.known[modelid], self.world.ids() - self.others
         if step == "take_in":
             for made in ids - self.known.keys():
-                found = self.world.look(made)
+                found = self.look(made)
                 assert found.trained
                 assert found.answers == self.packages[-1][1].answers
                 self.known[made] = found
@@ -425,7 +429,7 @@ class Lives(RuleBasedStateMachine):
                 del self.known[modelid]
                 self.nothing_is_left_of(modelid)
             return
-        found = self.world.look(modelid)
+        found = self.look(modelid)
         if step == "train":
             assert known.courses <= found.courses <= self.world.finished
             assert found.answers == known.answers or found.interrupted or found.trained
@@ -477,7 +481,7 @@ def machine(tmp_path) -> type[Lives]:
     world.close()
 
     class Here(Lives):
-        template, site = tmp_path / "template", world.url
+        template, folder, site = tmp_path / "template", tmp_path / "lives", world.url
 
     return Here
 
@@ -485,12 +489,12 @@ def machine(tmp_path) -> type[Lives]:
 def test_whatever_happens_to_a_model_what_must_hold_holds(machine):
     counted.clear()
     chosen = settings(
-        max_examples=min(AT_ONCE, LIVES), stateful_step_count=STEPS, database=None, deadline=None,
-        derandomize=LIVES <= AT_ONCE,
+        max_examples=AT_ONCE if LIVES else WORLDS, stateful_step_count=STEPS, database=None, deadline=None,
+        derandomize=not LIVES,
         suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate, *([] if LIVES > AT_ONCE else [Phase.shrink])],
+        phases=[Phase.generate, *([] if LIVES else [Phase.shrink])],
     )  # fmt: skip
-    while counted["lives"] < LIVES:
+    while not counted["lives"] or counted["lives"] < LIVES:
         run_state_machine_as_test(machine, settings=chosen, _min_steps=STEPS // 2)
         print(dict(sorted(counted.items())), flush=True)  # noqa: T201
     assert sum(count for name, count in counted.items() if name.startswith("killed"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.trained_sites import QUARTERS, SHORT, enabled, new_workspace, site, site_url, workspace
+from fixtures.trained_sites import QUARTERS, SHORT, enabled, in_this_process, new_workspace, site, site_url, workspace
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db import dataset_files
 from moodlemlbackend.analytics.db.dataset_files import LABELLED, PREDICTED
@@ -17,7 +17,7 @@ from moodlemlbackend.operations.trained_models import trained_in
 from moodlemlbackend.report.diagnostics import diagnostics
 from moodlemlbackend.report.record import read_record
 
-_ = (site, site_url, workspace)  # fixtures
+_ = (in_this_process, site, site_url, workspace)  # fixtures
 
 
 def test_the_core_indicator_says_that_it_is_known_late():

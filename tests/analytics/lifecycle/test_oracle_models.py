@@ -13,7 +13,7 @@ import pytest
 
 from fixtures.oracle import ORACLE, load_sqlite, table
 from fixtures.paths import needs_shared
-from fixtures.trained_sites import PROCESSOR, new_workspace
+from fixtures.trained_sites import PROCESSOR, new_workspace, operations_here
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import (
     NOTIFICATIONS,
@@ -81,7 +81,7 @@ def lived(site, tmp_path_factory):
             assert (made.target, [*made.indicators]) == (row["target"], indicators)
     for task, times in (("train", TRAINED_AT), ("predict", PREDICTED_AT)):
         for modelid, now in times.items():
-            with new_workspace(folder, now, wwwroot="http://127.0.0.1:8080") as workspace:
+            with operations_here(), new_workspace(folder, now, wwwroot="http://127.0.0.1:8080") as workspace:
                 outcomes[task, modelid] = getattr(lifecycle, task)(workspace, site, modelid)
     with new_workspace(folder) as workspace:
         yield workspace, outcomes

@@ -22,6 +22,7 @@ from fixtures.trained_sites import (
     SHORT,
     TRAINED,
     enabled,
+    in_this_process,
     model_of,
     new_workspace,
     rows,
@@ -50,7 +51,7 @@ from moodlemlbackend.processor.memory import MEMORY
 from moodlemlbackend.storage.model_store import ModelStore
 from moodlemlbackend.storage.stored_model import read_model
 
-_ = (site, site_url, trained, trained_folder, workspace)  # fixtures
+_ = (in_this_process, site, site_url, trained, trained_folder, workspace)  # fixtures
 
 CONFIGURATION = {
     "target": DROPOUT,

@@ -13,6 +13,7 @@ from fixtures.trained_sites import (
     QUARTERS,
     SHORT,
     SINGLE_RANGE,
+    in_this_process,  # noqa: F401
     new_workspace,
     rows,
     site,  # noqa: F401

@@ -20,6 +20,7 @@ from fixtures.trained_sites import (
     TRAINED,
     at,
     enabled,
+    in_this_process,
     model_of,
     new_workspace,
     rows,
@@ -50,7 +51,7 @@ from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.cli import main
 from moodlemlbackend.errors import Status
 
-_ = (site, site_url, trained, trained_folder, workspace)  # fixtures
+_ = (in_this_process, site, site_url, trained, trained_folder, workspace)  # fixtures
 
 DAY = 86_400
 
