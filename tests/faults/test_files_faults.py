@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ pytestmark = posix
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "report": ("{run}",),
-    "explain": ("{folder}/model", "{folder}/labelled", "--row", "4", "--figure", "{folder}/shown/figure.svg"),
+    "explain": ("{folder}/model", "{folder}/labelled", "--row", "4", "--figure", "{folder}/shown/figure.png"),
     "demo": ("site", "--courses", "2", "--students", "3", "--now", "2026-03-01", "-o", "{folder}/shown/site.db"),
 }
 """By name what follows it."""
@@ -37,18 +36,14 @@ def template(request, tmp_path_factory) -> Path:
         write_labelled(folder / "labelled", *rows)
         Backend(folder, "logistic_regression").train(*rows)
     (folder / "shown").mkdir()
-    (folder / "shown" / "figure.svg").write_text("former")
+    (folder / "shown" / "figure.png").write_text("former")
     return folder
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """What people look at, and all that is beside it but what a killed process had not put in place yet."""
+    """What people look at, and all that is beside it but what is not in place yet."""
     found = (path for place in ("shown", "model/logs") for path in (folder / place).rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in found
-        if not re.match(r"\.(site\.db-\w+|\w{16}\.tmp)$", path.name)
-    }
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found if path.name[0] != "."}
 
 
 def test_a_file_at_fault(command, fault, template, copies, chosen, fault_hosts):
