@@ -19,6 +19,14 @@ say = Texts(ENGLISH).say
 _LATEST = 32503680000
 
 
+def local_time(seconds: float, zone: tzinfo) -> datetime:
+    """A Unix time in a time zone; what lies before 1970 or after the year 2999 is moved there.
+
+    So a wrong time in a table of Moodle spoils a date, not a page.
+    """
+    return datetime.fromtimestamp(min(max(seconds, 0), _LATEST), zone)
+
+
 class Dates:
     """Writes Unix times."""
 
@@ -96,4 +104,4 @@ class Dates:
         return format_date(first, "long", locale), format_date(last, "long", locale)
 
     def _at(self, seconds: float) -> datetime:
-        return datetime.fromtimestamp(min(max(seconds, 0), _LATEST), self._zone)
+        return local_time(seconds, self._zone)

@@ -7,6 +7,8 @@ from datetime import datetime, time, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from moodlemlbackend.language.dates import local_time
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
@@ -82,13 +84,13 @@ def alerts_in(course: CourseRow, facts: CourseFacts, zone: tzinfo) -> Callable[[
 
 def days_between(then: int, now: int, zone: tzinfo) -> int:
     """How many midnights of a time zone lie between two Unix times."""
-    first, last = (datetime.fromtimestamp(moment, zone).date() for moment in (then, now))
+    first, last = (local_time(moment, zone).date() for moment in (then, now))
     return (last - first).days
 
 
 def _ends_of_days(now: int, zone: tzinfo) -> tuple[int, int]:
     """Unix times at which today and tomorrow end in a time zone."""
-    today = datetime.fromtimestamp(now, zone).date()
+    today = local_time(now, zone).date()
     ends = (datetime.combine(today + timedelta(days), time(), zone) for days in (1, 2))
     first, second = (int(end.timestamp()) for end in ends)
     return first, second

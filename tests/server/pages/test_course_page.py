@@ -275,6 +275,17 @@ def test_the_csv_has_what_is_filtered_and_no_formulas(ana, page):
         assert int(row["Done"]) <= int(row["Due so far"])
 
 
+def test_a_wrong_time_in_moodle_spoils_a_date_and_no_page(server, ana, page, folder):
+    student = shown(ana.get(page).text)[0]
+    place = f"FROM mdl_user_lastaccess WHERE userid = {student}"
+    kept = ask_site(folder, f"SELECT id, timeaccess {place}")
+    for wrong in (10**15, -(10**15)):
+        change(folder, f"UPDATE mdl_user_lastaccess SET timeaccess = {wrong} WHERE userid = {student}")
+        for path in (page, f"{page}/students.csv", f"{page}/students/{student}"):
+            assert ana.get(path).status_code == 200, (path, wrong)
+    change(folder, *(f"UPDATE mdl_user_lastaccess SET timeaccess = {time} WHERE id = {row}" for row, time in kept))
+
+
 def test_columns_are_chosen_and_remembered(server, page):
     bert, course = reader(server, "manager"), page
     assert 'class="trend"' in bert.get(course).text

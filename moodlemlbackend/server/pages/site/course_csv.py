@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import Response
 
 from moodlemlbackend.analytics.students.roster import chosen
+from moodlemlbackend.language.dates import local_time
 from moodlemlbackend.server.pages.rendering import HEADERS
 from moodlemlbackend.server.pages.site.course import COLUMNS, read, teachers
 from moodlemlbackend.server.pages.site.in_words import alert_in_words
@@ -71,7 +71,7 @@ def _share(value: float | None) -> str:
 
 
 def _day(ctx: RequestContext, time: int | None) -> str:
-    return datetime.fromtimestamp(time, ctx.site.zone).date().isoformat() if time else ""
+    return local_time(time, ctx.site.zone).date().isoformat() if time else ""
 
 
 def _harmless(cell: str) -> str:
