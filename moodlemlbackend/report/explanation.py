@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from moodlemlbackend.errors import UsageError
-from moodlemlbackend.files import storage_errors
+from moodlemlbackend.files import replacing
 from moodlemlbackend.report import style
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def save(explanation: Explanation, path: Path, *, top: int = 10) -> None:
     content = io.BytesIO()
     with style.applied():
         draw(explanation, top=top).savefig(content, format=path.suffix[1:].lower())
-    with storage_errors(path):
-        path.write_bytes(content.getvalue())
+    with replacing(path) as file:
+        file.write(content.getvalue())
 
 
 def draw(explanation: Explanation, *, top: int = 10) -> Figure:

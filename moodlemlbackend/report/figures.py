@@ -50,7 +50,9 @@ def save(figure: Figure, path: Path) -> None:
         options: dict[str, Any] = {"pil_kwargs": {"compress_level": 1}} if ending == "png" else {}
         metadata = {"Software": None} if ending == "png" else {"Date": None, "Creator": None}
         figure.savefig(content, format=ending, dpi=style.DOTS_PER_INCH, metadata=metadata, **options)
-        path.with_suffix(f".{ending}").write_bytes(content.getvalue())
+        scratch = path.with_name(f".{path.name}.{ending}")
+        scratch.write_bytes(content.getvalue())
+        scratch.replace(path.with_suffix(f".{ending}"))
 
 
 def blank(title: str) -> Figure:

@@ -74,9 +74,12 @@ def test_a_labelled_sample_is_named_by_its_row(command, trained, courses):
 
 def test_figures(command, trained, courses, first_id, tmp_path):
     png, svg = tmp_path / "why.png", tmp_path / "why.SVG"
+    png.write_bytes(b"former")
+    (tmp_path / "seen").hardlink_to(png)
     for path in (png, svg):
         finished = command("explain", trained, courses.prediction, first_id, "--figure", path, "--top", "4")
         assert (finished.returncode, finished.stderr) == (0, "")
+    assert (tmp_path / "seen").read_bytes() == b"former", "a command that is interrupted leaves what was there"
     data = png.read_bytes()
     assert data.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", data[16:24])
@@ -134,7 +137,10 @@ def test_a_terminal_obeys_no_file(command, trained, courses, tmp_path):
         (["{model}", "{other}", "1-0"], "The model was trained on 98 columns but {other} has 1"),
         (["{model}", "{classes}", "1-0"], "The model was trained for the classes 0, 1, but targetclasses of"),
         (["{model}", "{prediction}", "1-0", "--figure", "why.pdf"], "its name must end in .png or .svg."),
-        (["{model}", "{prediction}", "--row", "4", "--figure", "{empty}/no/why.png"], "Cannot use {empty}/no/why.png"),
+        (
+            ["{model}", "{prediction}", "--row", "4", "--figure", "{empty}/no/why.png"],
+            "{empty}/no/why.png cannot be written",
+        ),
     ],
 )
 def test_what_cannot_be_explained_is_said_in_one_sentence(command, trained, courses, tmp_path, arguments, sentence):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import xml.etree.ElementTree as ET
 
 import matplotlib.image
@@ -150,3 +151,12 @@ def test_weights_count_as_repeated_rows():
     repeated = Held(held.labels[twice], held.probabilities[twice], np.ones(150, np.float32), 0.5)
     weighted = Held(held.labels, held.probabilities, weights, 0.5)
     assert curves.figures_of(weighted) == pytest.approx(curves.figures_of(repeated))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows lets nobody replace a file that is open")
+def test_a_figure_that_is_drawn_again_takes_the_place_of_the_former_one(tmp_path):
+    (tmp_path / "roc-curve.svg").write_text("former")
+    with (tmp_path / "roc-curve.svg").open() as reader:
+        draw_all(record(), tmp_path, ["roc-curve"])
+        assert reader.read() == "former"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["roc-curve.png", "roc-curve.svg"]

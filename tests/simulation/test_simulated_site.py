@@ -453,6 +453,13 @@ def test_a_failure_leaves_no_file(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path):
+    """In a container, the next process has the same number."""
+    (tmp_path / f".site.db-{os.getpid()}").touch()
+    write_site(str(tmp_path / "site.db"), courses=1, students=1, now=NOW)
+    assert table_names(str(tmp_path / "site.db"))
+
+
 def test_a_failure_leaves_other_tables_alone(tmp_path):
     path = str(tmp_path / "site.db")
     write_site(path, courses=1, students=1, now=NOW)

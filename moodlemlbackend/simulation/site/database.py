@@ -7,8 +7,8 @@ last.
 
 from __future__ import annotations
 
-import os
 import re
+import secrets
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,7 @@ def new_site(url: str, prefix: str = "mdl_", schema: str = "4.2") -> Iterator[Lo
         with _written(target, prefix, schema) as loader:
             yield loader
         return
-    unfinished = path.with_name(f".{path.name}-{os.getpid()}")
+    unfinished = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     with storage_errors(path):
         try:
             unfinished.touch(exist_ok=False)
