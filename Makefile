@@ -9,7 +9,7 @@ INSTALLED = $(VENV)/installed
 SECONDS = 600
 LIVES = 1000
 
-.PHONY: help demo test test-all faults lint audit release hashes benchmark fuzz lives catalogues clean
+.PHONY: help demo test test-all faults lint lint-types lint-rest audit release hashes benchmark fuzz lives catalogues clean
 
 help:
 	@echo "make demo       everything Moodle calls, then a simulated site and its students at risk, in demo/"
@@ -46,13 +46,18 @@ faults: $(INSTALLED)
 	$(BIN)/python -m pytest tests/faults --every-fault -n auto --dist worksteal
 
 lint: $(INSTALLED)
+	$(MAKE) --no-print-directory --jobs 2 lint-types lint-rest
+
+lint-types:
+	test ! -x $(BIN)/mypy || $(BIN)/mypy
+
+lint-rest:
 	$(BIN)/python tools/hashes.py --check
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 	$(BIN)/python tools/findings.py
 	$(BIN)/python tests/project/prose.py
-	test ! -x $(BIN)/mypy || $(BIN)/mypy
 	test ! -x $(BIN)/hadolint || $(BIN)/hadolint Dockerfile
 
 benchmark: $(INSTALLED)
@@ -81,7 +86,7 @@ $(INSTALLED): setup.py requirements-develop-hashed.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --only-binary :all: --require-hashes -r requirements-develop-hashed.txt
 	$(PIP) --no-deps --no-build-isolation -e .
-	-$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib
+	-$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib moodlemlbackend cli
 	touch $@
 
 clean:

@@ -22,44 +22,40 @@ if TYPE_CHECKING:
     from moodlemlbackend.processor.processor import Prediction, Processor, TrainedModel
     from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.settings.backend import Settings
+    from moodlemlbackend.spooled import SpooledRows
     from moodlemlbackend.storage.model_store import ModelStore
     from moodlemlbackend.storage.stored_model import StoredModel
 
 Item = TypeVar("Item")
-
-_ROWS_AT_ONCE = 16_384
 
 
 @dataclass(frozen=True, eq=False)
 class PredictedSamples:
     """The samples of a data set, what a model predicts of them, and why.
 
-    ``features`` (rows, columns) float32 are those of the file, NaN for an empty cell, by column, and those of many rows
-    in a file (:mod:`.mapped`); ``predictions`` has a sample's id, class and decision score for each row.
+    ``predictions`` gives a sample's id, class and decision score for each row. The file is read, and can be refused,
+    while they are being exhausted; ``features``, (columns,) float32 a row with NaN for an empty cell, are then there.
     """
 
     model: TrainedModel
     columns: tuple[str, ...]
-    features: npt.NDArray[np.float32]
-    predictions: list[Prediction]
+    features: SpooledRows
+    predictions: Iterator[Prediction]
 
-    def risks(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | None]:
-        """Calibrated probability (rows,) of class 1; low and high (rows, 2) in 8 of 10 courses, None if unknown."""
-        import numpy as np
+    def risks(self) -> Iterator[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | None]]:
+        """Calibrated probability (rows,) of class 1; low and high (rows, 2) in 8 of 10 courses, None if unknown.
 
-        parts = [
-            self.model.classifier.probabilities(self.model.seen(self.features[start : start + _ROWS_AT_ONCE]))
-            for start in range(0, len(self.features), _ROWS_AT_ONCE)
-        ]
-        probabilities = np.concatenate(parts)
-        return probabilities[:, 1], self.model.ranges(probabilities)
+        They come for the rows of each of the ``features.pieces()``.
+        """
+        for features in self.features.pieces():
+            probabilities = self.model.classifier.probabilities(self.model.seen(features))
+            yield probabilities[:, 1], self.model.ranges(probabilities)
 
-    def explain(self, rows: Sequence[int]) -> Explanations:
-        """Why some of the rows, by their positions, are predicted so; errors of :func:`.explanation.explain`."""
+    def explain(self, features: npt.NDArray[np.float32], names: Sequence[str]) -> Explanations:
+        """Why samples with these features are predicted so; errors of :func:`.explanation.explain`."""
         from moodlemlbackend.processor.explanation import explain
 
-        names = [self.predictions[row][0] for row in rows]
-        return explain(self.model, self.columns, self.features[list(rows)], names)
+        return explain(self.model, self.columns, features, names)
 
 
 def predict(
@@ -86,24 +82,25 @@ def predict(
         return {"status": 0, "info": run.info, "predictions": within(stack.pop_all(), predictions)}
 
 
-def predict_whole(reporter: Reporter, modelid: str, outputdir: str, dataset: str) -> PredictedSamples:
+def predict_to_explain(reporter: Reporter, modelid: str, outputdir: str, dataset: str) -> PredictedSamples:
     """Predict as :func:`predict` does, and keep the samples and the model, which are read once, to explain them."""
     store = store_of(modelid, outputdir)
-    with Run.start(Path(outputdir), reporter, lazy=True):
+    with ExitStack() as stack:
+        stack.enter_context(Run.start(Path(outputdir), reporter, lazy=True))
         model, processor, header, batches = _model_and_rows(store, dataset, trained_model)
         import numpy as np
 
-        from moodlemlbackend import mapped
+        from moodlemlbackend.spooled import SpooledRows
 
-        kept = mapped.JoinedRows(len(header.columns), np.float32)
+        features = SpooledRows(np.float32, len(header.columns))
 
         def keep() -> Iterator[DataSet]:
             for batch in batches:
-                kept.add(batch.features.T)
+                features.add(batch.features)
                 yield batch
 
-        predictions = list(processor.predict(model, keep()))
-        return PredictedSamples(model, header.columns, kept.finish().T, predictions)
+        predictions = within(stack.pop_all(), processor.predict(model, keep()))
+        return PredictedSamples(model, header.columns, features, predictions)
 
 
 def _model_and_rows(

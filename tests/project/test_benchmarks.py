@@ -137,6 +137,15 @@ def test_what_marks_of_not_useful_do():
 
 
 @posix
+def test_cluster():
+    pytest.importorskip("distributed", reason="needs the extra cluster")
+    [(_, table)] = tables(benchmark("cluster.py", "dataset"))
+    _, alone, two = table.values()
+    assert alone[3] == two[3] != ""
+    assert 0 < float(alone[1]) < float(two[1])
+
+
+@posix
 def test_growth():
     [(_, table)] = tables(benchmark("growth.py", "splits", "students", MOODLEMLBACKEND_PROCESSOR="logistic_regression"))
     assert table.pop("what grows: work")[-3:] == ["slope of time", "without the start", "of memory"]

@@ -10,7 +10,7 @@ from moodlemlbackend.analytics.db.database import insert_rows
 from moodlemlbackend.analytics.db.schema import INDICATOR_CALC
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
 
@@ -38,7 +38,7 @@ def recall(
     return stored
 
 
-def keep(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+def keep(connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
     """Write calculations."""
     insert_rows(connection, INDICATOR_CALC, rows)
 

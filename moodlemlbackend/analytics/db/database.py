@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from moodlemlbackend.errors import StorageError
 from moodlemlbackend.files import storage_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from sqlalchemy import URL, ColumnElement
 
@@ -26,6 +27,7 @@ HEAD = "0006"
 VERSION_TABLE = "analytics_store_version"
 WAIT_SECONDS = 60.0
 UPGRADE_LOCK = "upgrade of the store"
+_ROWS_AT_ONCE = 10_000
 _BUSY = ("deadlock", "lock wait", "is locked")
 
 
@@ -108,19 +110,19 @@ def join_store(url: str) -> Store:
     return store
 
 
-def insert_rows(connection: Connection, into: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert many rows of equal keys, in the way that the database is quickest at."""
-    if not rows:
-        return
-    if connection.dialect.name != "postgresql":
-        connection.execute(into.insert(), rows)
-        return
-    names = list(rows[0])
-    columns = ", ".join(f'"{name}"' for name in names)
-    driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(f'COPY "{into.name}" ({columns}) FROM STDIN') as copy:
-        for row in rows:
-            copy.write_row([row[name] for name in names])
+def insert_rows(connection: Connection, into: Table, rows: Iterable[dict[str, Any]]) -> None:
+    """Insert many rows of equal keys, in the way that the database is quickest at; some at a time are in memory."""
+    left = iter(rows)
+    while part := [*islice(left, _ROWS_AT_ONCE)]:
+        if connection.dialect.name != "postgresql":
+            connection.execute(into.insert(), part)
+            continue
+        names = list(part[0])
+        columns = ", ".join(f'"{name}"' for name in names)
+        driver: Any = connection.connection.driver_connection
+        with driver.cursor() as cursor, cursor.copy(f'COPY "{into.name}" ({columns}) FROM STDIN') as copy:
+            for row in part:
+                copy.write_row([row[name] for name in names])
 
 
 def among(column: ColumnElement[int], ids: Collection[int]) -> ColumnElement[bool]:

@@ -25,7 +25,7 @@ from moodlemlbackend.errors import DataSetError
 from moodlemlbackend.files import fsync, storage_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -37,6 +37,7 @@ TRAINED, PREDICTED = "trained", "predicted"
 
 HEADER_ROWS = 3
 _COPY_BYTES = 1 << 20
+_FILES_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -145,9 +146,11 @@ def merge(
     return DatasetFile(fileid, path, interval, None, rows, workspace.clock(), {})
 
 
-def parts_of(connection: Connection, workspace: Workspace, file: DatasetFile) -> list[DatasetFile]:
-    """The files of single analysables whose rows a merged one holds."""
-    return _files(connection, workspace, select(FILES).where(FILES.c.mergedinto == file.id).order_by(FILES.c.id))
+def parts_of(connection: Connection, workspace: Workspace, file: DatasetFile) -> Iterator[DatasetFile]:
+    """The files of single analysables whose rows a merged one holds, read while they are asked for."""
+    query = select(FILES).where(FILES.c.mergedinto == file.id).order_by(FILES.c.id)
+    rows = connection.execute(query.execution_options(yield_per=_FILES_AT_ONCE))
+    return (_file(workspace, row) for row in rows)
 
 
 def forget(connection: Connection, files: Iterable[DatasetFile]) -> None:
@@ -232,11 +235,11 @@ def _query(model: ModelRecord, area: str, interval: str) -> Any:
 
 
 def _files(connection: Connection, workspace: Workspace, query: Any) -> list[DatasetFile]:
-    rows: Iterable[Row[Any]] = connection.execute(query)
-    return [
-        DatasetFile(
-            row.id, workspace.folder / row.path, row.timesplitting, row.analysableid, row.numrows, row.timecreated,
-            json.loads(row.details) if row.details else {},
-        )
-        for row in rows
-    ]  # fmt: skip
+    return [_file(workspace, row) for row in connection.execute(query)]
+
+
+def _file(workspace: Workspace, row: Row[Any]) -> DatasetFile:
+    return DatasetFile(
+        row.id, workspace.folder / row.path, row.timesplitting, row.analysableid, row.numrows, row.timecreated,
+        json.loads(row.details) if row.details else {},
+    )  # fmt: skip

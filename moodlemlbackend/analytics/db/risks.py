@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from sqlalchemy import case, delete, func, select
@@ -11,12 +12,12 @@ from moodlemlbackend.analytics.db.database import among
 from moodlemlbackend.analytics.db.schema import MODELS, RISKS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from typing import Any
 
     from sqlalchemy import ColumnElement, Connection
 
-_AT_ONCE = 10_000
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,11 @@ _COLUMNS = tuple(
 )  # fmt: skip
 
 
-def insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+def insert(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write risks, each by column."""
-    for start in range(0, len(rows), _AT_ONCE):
-        connection.execute(RISKS.insert(), [*rows[start : start + _AT_ONCE]])
+    left = iter(rows)
+    while part := [*islice(left, _AT_ONCE)]:
+        connection.execute(RISKS.insert(), part)
 
 
 def in_context(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,15 +21,14 @@ class StaticPredictions:
     classes: npt.NDArray[np.float64]
 
 
-def predict_static(target: Target, results: Iterable[Result]) -> list[StaticPredictions]:
-    """Return the classes that a static target assumes for the results of one run; null ones are left out.
+def predict_static(target: Target, results: Iterable[Result]) -> Iterator[StaticPredictions]:
+    """Yield the classes that a static target assumes for the results of one run; null ones are left out.
 
     As in Moodle, the rows of one kind of analysable and one range number are judged together, over the range and with
     the dates of the first analysable of the run that has that number, not each over its own.
     """
     first: dict[tuple[type, int], tuple[Result, int]] = {}
     seen: set[tuple[int, int]] = set()
-    predictions = []
     for result in results:
         if result.features is None or result.samples is None or result.ranges is None:
             continue
@@ -47,5 +46,4 @@ def predict_static(target: Target, results: Iterable[Result]) -> list[StaticPred
             values = {name: own[number, where[valid]] for name, own in result.values.items()}
             classes = target.calculate(samples.take(valid), Window(start, end, values))
             known = ~np.isnan(classes)
-            predictions.append(StaticPredictions(result, rows[valid[known]], classes[known]))
-    return predictions
+            yield StaticPredictions(result, rows[valid[known]], classes[known])

@@ -34,7 +34,7 @@ from moodlemlbackend.language import current, speaking
 from moodlemlbackend.language.dates import Dates
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from moodlemlbackend.analytics.features.evidence import CourseEvidence
     from moodlemlbackend.analytics.insights.reasons import PlainReason
@@ -82,7 +82,7 @@ def read_evidence(
     workspace: Workspace,
     site: Site,
     model: AnalyticsModel,
-    predictions: Sequence[NewPrediction],
+    predictions: Iterable[NewPrediction],
     withheld: Collection[int] = (),
 ) -> Evidence:
     """What the students of each course did in each range about which there are predictions with reasons.

@@ -18,7 +18,7 @@ from moodlemlbackend.operations import backtest as past
 from moodlemlbackend.operations import evaluate as evaluation
 from moodlemlbackend.operations import train as training
 from moodlemlbackend.operations.isolated import run_isolated
-from moodlemlbackend.operations.predict import PredictedSamples, predict_whole
+from moodlemlbackend.operations.predict import PredictedSamples, predict_to_explain
 from moodlemlbackend.runtime.progress import QuietReporter, reporter_of_process
 from moodlemlbackend.settings.backend import load_settings
 from moodlemlbackend.storage.model_store import ModelStore
@@ -106,7 +106,7 @@ def backtest(model: AnalyticsModel, files: Sequence[Path]) -> Verdict:
 
 def predict(workspace: Workspace, model: AnalyticsModel, dataset: Path) -> PredictedSamples:
     """Predict the samples of an unlabelled data set; errors are those of the operation."""
-    return predict_whole(
+    return predict_to_explain(
         QuietReporter(), workspace.unique_id(model), str(workspace.executiondir(model)), str(dataset)
     )  # fmt: skip
 

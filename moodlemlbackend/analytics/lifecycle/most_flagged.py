@@ -15,20 +15,20 @@ from moodlemlbackend.analytics.features.analysables import Courses
 from moodlemlbackend.analytics.insights.texts import say
 from moodlemlbackend.analytics.lifecycle.backtesting.figures import MOST_FLAGGED
 from moodlemlbackend.analytics.lifecycle.likely_reason import learned_rows, likely_reason
+from moodlemlbackend.analytics.lifecycle.predicted_samples import by_moment
 from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.site.people import languages
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
 
     from moodlemlbackend.analytics.db import Connection
+    from moodlemlbackend.analytics.lifecycle.predicted_samples import Moment
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
     from moodlemlbackend.operations.predict import PredictedSamples
-
-    Moment = tuple[int, int]
-    """A context and the number of a range."""
+    from moodlemlbackend.spooled import SpooledRows
 
 LEAST_FLAGGED = 10
 """Fewer students than these are told of, however small their course is."""
@@ -67,18 +67,13 @@ class MostFlagged:
 
 
 def find(
-    workspace: Workspace,
-    site: Site,
-    model: AnalyticsModel,
-    predicted: PredictedSamples,
-    moments: Sequence[Moment],
-    flagged: Collection[int],
+    workspace: Workspace, site: Site, model: AnalyticsModel, predicted: PredictedSamples, samples: SpooledRows
 ) -> dict[int, MostFlagged]:
     """The courses of a run most of whose students are flagged, by context.
 
-    ``moments`` has that of each sample that was predicted, ``flagged`` the positions of those that are news.
+    ``samples`` are all that were predicted, rows of :data:`.predicted_samples.SAMPLE`; those that are news are flagged.
     """
-    over = moments_over(moments, flagged)
+    over = moments_over(samples)
     rows = [row for row in site.courses if row.context in over]
     if not rows:
         return {}
@@ -88,7 +83,7 @@ def find(
     courses = {}
     for course in Courses(site, rows, now):
         number, positions = over[course.context]
-        reason = likely_reason(course, interval, predicted.columns, predicted.features[positions], learned)
+        reason = likely_reason(course, interval, predicted.columns, predicted.features.take(positions), learned)
         name = format_name(course.row.fullname or course.name, language)
         courses[course.context] = MostFlagged(
             course.context, name, number, len(positions), reason, now, course.end
@@ -97,17 +92,27 @@ def find(
     return courses
 
 
-def moments_over(moments: Sequence[Moment], flagged: Collection[int]) -> dict[int, tuple[int, list[int]]]:
+def moments_over(samples: SpooledRows) -> dict[int, tuple[int, list[int]]]:
     """How many are flagged at the last moment at which it is too many, and who was predicted then, by context."""
-    predicted: dict[Moment, list[int]] = {}
-    for position, moment in enumerate(moments):
-        predicted.setdefault(moment, []).append(position)
-    counts = Counter(moments[position] for position in flagged)
-    return {
-        moment[0]: (counts[moment], positions)
-        for moment, positions in sorted(predicted.items())
-        if counts[moment] >= LEAST_FLAGGED and counts[moment] > MOST_FLAGGED * len(positions)
+    predicted: Counter[Moment] = Counter()
+    flagged: Counter[Moment] = Counter()
+    for piece in samples.pieces():
+        for moment, positions in by_moment(piece):
+            predicted[moment] += len(positions)
+            flagged[moment] += int(piece["news"][positions].sum())
+    last = {
+        moment[0]: moment
+        for moment, number in sorted(predicted.items())
+        if flagged[moment] >= LEAST_FLAGGED and flagged[moment] > MOST_FLAGGED * number
     }
+    over: dict[int, tuple[int, list[int]]] = {moment[0]: (flagged[moment], []) for moment in last.values()}
+    start = 0
+    for piece in samples.pieces() if over else ():
+        for moment, positions in by_moment(piece):
+            if last.get(moment[0]) == moment:
+                over[moment[0]][1].extend((positions + start).tolist())
+        start += len(piece)
+    return over
 
 
 def remember(

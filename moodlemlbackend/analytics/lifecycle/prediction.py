@@ -7,6 +7,8 @@ their explanations, the messages and the registers of use are one transaction. O
 from __future__ import annotations
 
 import tempfile
+from functools import cached_property
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,24 +23,30 @@ from moodlemlbackend.analytics.lifecycle import backend, most_flagged
 from moodlemlbackend.analytics.lifecycle.analysing import analysis_of, is_data, run_analysis
 from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.php_json import to_json
+from moodlemlbackend.analytics.lifecycle.predicted_samples import NOT_EXPLAINED, SAMPLE, News
 from moodlemlbackend.analytics.lifecycle.records import Outcome, Records, Rehearsal
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult, recorded
+from moodlemlbackend.analytics.lifecycle.used_samples import Used
 from moodlemlbackend.analytics.notifications import switch
 from moodlemlbackend.errors import ModelError, NotTrainedError, Status
+from moodlemlbackend.spooled import ROWS_AT_ONCE, SpooledRows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from moodlemlbackend.analytics.db.dataset_files import DatasetFile
     from moodlemlbackend.analytics.features.analysis import Result
+    from moodlemlbackend.analytics.features.static_predictions import StaticPredictions
     from moodlemlbackend.analytics.features.targets import Target
     from moodlemlbackend.analytics.lifecycle.analysing import Shown
-    from moodlemlbackend.analytics.lifecycle.most_flagged import Moment, MostFlagged
+    from moodlemlbackend.analytics.lifecycle.most_flagged import MostFlagged
+    from moodlemlbackend.analytics.lifecycle.predicted_samples import Explained
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.notifications.message import Message
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
     from moodlemlbackend.operations.predict import PredictedSamples
+    from moodlemlbackend.processor.explanation import Explanation
 
 REASONS_KEPT = 10
 
@@ -114,42 +122,44 @@ class Prediction:
 
     def by_assumption(self, shown: Shown | None) -> None:
         """Compute the predictions of all analysables of this run from the indicators."""
-        results: list[Result] = []
-        with self._run_result.stage("analysis"):
+        used: list[Used] = []
+        news = News()
+
+        def data() -> Iterator[Result]:
             for result in self._results(shown):
                 if is_data(result):
-                    results.append(result)
+                    used.append(Used.of(result))
                     self._count(result)
-        with self._run_result.stage("prediction"):
-            rows = [row for assumed in predict_static(self._target, results) for row in self._assumed(assumed)]
+                    yield result
+
+        with self._run_result.stage("analysis"):
+            for assumed in predict_static(self._target, data()):
+                for row in self._assumed(assumed):
+                    news.add(row)
         with self._run_result.stage("insights"):
-            self._keep(Outcome(rows, results=results))
-        if not results:
+            self._keep(Outcome(news, used))
+        if not used:
             self._nothing()
 
-    def _assumed(self, assumed: Any) -> list[dict[str, Any]]:
+    def _assumed(self, assumed: StaticPredictions) -> Iterator[dict[str, Any]]:
         """Rows of predictions of one result."""
-        result: Result = assumed.result
+        result = assumed.result
         assert result.features is not None
         assert result.samples is not None
         assert result.ranges is not None
         assert result.method is not None
         columns = headers(self._analysis.indicators, result.method.range_columns)
         cells = result.features.cells()
-        rows = []
         for row, prediction in zip(assumed.rows.tolist(), assumed.classes.tolist(), strict=True):
             if not self._is_news(prediction, 1.0):
                 continue
             sample, number = int(result.features.samples[row]), int(result.features.ranges[row])
-            rows.append(
-                self._row(
-                    int(result.samples.ids[sample]), int(result.ranges.indexes[number]), prediction, 1.0,
-                    contextid=int(result.samples.contexts[sample]),
-                    bounds=(int(result.ranges.starts[number]), int(result.ranges.ends[number])),
-                    calculations=dict(zip(columns, map(_plain, cells[row]), strict=True)),
-                )
+            yield self._row(
+                int(result.samples.ids[sample]), int(result.ranges.indexes[number]), prediction, 1.0,
+                contextid=int(result.samples.contexts[sample]),
+                bounds=(int(result.ranges.starts[number]), int(result.ranges.ends[number])),
+                calculations=dict(zip(columns, map(_plain, cells[row]), strict=True)),
             )  # fmt: skip
-        return rows
 
     # Models that have learned.
 
@@ -168,121 +178,118 @@ class Prediction:
             return
         with self._run_result.stage("prediction"):
             predicted = backend.predict(self._workspace, self._model, merged.path)
-            rows, positions, moments, bounds = self._predicted(merged, predicted)
-            risks = self._risks(predicted, moments, bounds)
-            withheld = self._withheld(predicted, moments, positions)
-        explanations: dict[int, dict[str, Any]] = {}
-        if self._records.explains:
-            with self._run_result.stage("explanation"):
-                explanations = self._explain(rows, predicted, positions)
+            samples = self._samples(merged, predicted)
+            risks = self._risks(predicted, samples)
+            withheld = self._withheld(predicted, samples)
+        with self._run_result.stage("explanation" if self._records.explains else "prediction"):
+            news = self._news(predicted, samples)
         with self._run_result.stage("insights"):
-            contexts = {context for context, _ in moments}
-            self._keep(Outcome(rows, explanations, merged=merged, contexts=contexts, withheld=withheld, risks=risks))
+            contexts = {int(context) for piece in samples.pieces() for context in np.unique(piece["context"])}
+            self._keep(Outcome(news, merged=merged, contexts=contexts, withheld=withheld, risks=risks))
 
-    def _predicted(
-        self, merged: DatasetFile, predicted: PredictedSamples
-    ) -> tuple[list[dict[str, Any]], list[int], list[Moment], list[tuple[int, int]]]:
-        """Rows of the predictions that are news, and which of those predicted they are.
+    def _samples(self, merged: DatasetFile, predicted: PredictedSamples) -> SpooledRows:
+        """What is known of every sample that is predicted, as :data:`SAMPLE`."""
+        places, samples = self._records.places(merged), SpooledRows(SAMPLE)
+        left = iter(predicted.predictions)
+        while part := [*islice(left, ROWS_AT_ONCE)]:
+            rows = np.empty(len(part), SAMPLE)
+            names = [unique.rpartition("-") for unique, _, _ in part]
+            rows["sample"], rows["range"] = [int(name[0]) for name in names], [int(name[2]) for name in names]
+            places.fill(rows)
+            rows["prediction"], rows["score"] = [float(one[1]) for one in part], [float(one[2]) for one in part]
+            rows["news"] = [
+                self._is_news(*one) for one in zip(rows["prediction"].tolist(), rows["score"].tolist(), strict=True)
+            ]
+            samples.add(rows)
+        return samples
 
-        Then context and number of the range of every prediction, and when the range begins and ends.
-        """
-        contexts: dict[int, int] = {}
-        ranges: dict[str, tuple[int, int]] = {}
-        for part in self._records.parts_of(merged):
-            for sample, context in part.details["contexts"].items():
-                contexts[int(sample)] = context
-                for index, bounds in part.details["ranges"].items():
-                    ranges[f"{sample}-{index}"] = bounds
-        rows, positions, moments, bounds = [], [], [], []
-        for position, (unique, label, decision_score) in enumerate(predicted.predictions):
-            prediction, score = float(label), float(decision_score)
-            sample, _, index = unique.rpartition("-")
-            moments.append((contexts[int(sample)], int(index)))
-            bounds.append(ranges[unique])
-            if not self._is_news(prediction, score):
-                continue
-            cells = map(_shortest, predicted.features[position])
-            rows.append(
-                self._row(
-                    int(sample), int(index), prediction, score,
-                    contextid=moments[-1][0], bounds=bounds[-1],
-                    calculations=dict(zip(predicted.columns, cells, strict=True)),
-                )
-            )  # fmt: skip
-            positions.append(position)
-        return rows, positions, moments, bounds
-
-    def _risks(
-        self, predicted: PredictedSamples, moments: Sequence[Moment], bounds: Sequence[tuple[int, int]]
-    ) -> list[dict[str, Any]]:
+    def _risks(self, predicted: PredictedSamples, samples: SpooledRows) -> Iterable[dict[str, Any]]:
         """The risk of every student who was predicted, by column; nothing of a target that is not about risk."""
         if not definitions.has_past(self._target.id) or not self._records.explains:
-            return []
-        probabilities, likely = predicted.risks()
-        now, threshold = self._workspace.clock(), float(predicted.model.threshold)
-        return [
-            {
-                "modelid": self._model.id,
-                "contextid": contextid,
-                "sampleid": int(sample.rpartition("-")[0]),
-                "rangeindex": index,
-                "probability": float(probabilities[position]),
-                "low": None if likely is None else float(likely[position, 0]),
-                "high": None if likely is None else float(likely[position, 1]),
-                "threshold": threshold,
-                "timestart": bounds[position][0],
-                "timeend": bounds[position][1],
-                "timecreated": now,
-            }
-            for position, ((contextid, index), (sample, *_)) in enumerate(
-                zip(moments, predicted.predictions, strict=True)
-            )
-        ]
+            return ()
+        risks = SpooledRows(np.float64, 3)
+        for probabilities, likely in predicted.risks():
+            ends = np.full((len(probabilities), 2), np.nan) if likely is None else likely
+            risks.add(np.column_stack([probabilities, ends]))
+        return self._rows_of_risks(risks, samples, float(predicted.model.threshold))
 
-    def _withheld(
-        self, predicted: PredictedSamples, moments: Sequence[Moment], flagged: Sequence[int]
-    ) -> dict[int, MostFlagged]:
+    def _rows_of_risks(self, risks: SpooledRows, samples: SpooledRows, threshold: float) -> Iterator[dict[str, Any]]:
+        now = self._workspace.clock()
+        for piece, of_piece in zip(samples.pieces(), risks.pieces(), strict=True):
+            for sample, (probability, low, high) in zip(piece.tolist(), of_piece.tolist(), strict=True):
+                sampleid, index, contextid, start, end, *_ = sample
+                yield {
+                    "modelid": self._model.id,
+                    "contextid": contextid,
+                    "sampleid": sampleid,
+                    "rangeindex": index,
+                    "probability": probability,
+                    "low": None if np.isnan(low) else low,
+                    "high": None if np.isnan(high) else high,
+                    "threshold": threshold,
+                    "timestart": start,
+                    "timeend": end,
+                    "timecreated": now,
+                }
+
+    def _withheld(self, predicted: PredictedSamples, samples: SpooledRows) -> dict[int, MostFlagged]:
         """The courses about which no one is notified, because most of their students are flagged; by context."""
         if self._workspace.settings.notify_when_most_flagged or not self._target.flags_some:
             return {}
-        withheld = most_flagged.find(self._workspace, self._site, self._model, predicted, moments, flagged)
+        withheld = most_flagged.find(self._workspace, self._site, self._model, predicted, samples)
         self._run_result.info += [course.sentence for course in withheld.values()]
         return withheld
 
-    def _explain(
-        self, rows: Sequence[dict[str, Any]], predicted: PredictedSamples, positions: Sequence[int]
-    ) -> dict[int, dict[str, Any]]:
-        """Why each row is predicted as it is, by its position; nothing where the processor cannot say.
-
-        What could not be known yet is no reason.
-        """
-        if not rows:
-            return {}
+    def _news(self, predicted: PredictedSamples, samples: SpooledRows) -> News:
+        """What is kept, and why it is as it is; nothing of that where the processor cannot say."""
         try:
-            explanations = predicted.explain(positions)
+            return self._rows_of_news(predicted, samples, explained=self._records.explains)
         except ModelError as error:
             self._run_result.info.append(str(error))
-            return {}
-        ends = {course.context: course.end for course in self._site.courses}
-        now = self._workspace.clock()
-        kept = {}
-        for position, explanation in enumerate(explanations):
-            probability, likely = explanation.probability, explanation.probability_range
-            sign = 1 if float(explanation.explained) == rows[position]["prediction"] else -1
-            if sign < 0:
-                probability, likely = 1 - probability, likely and (1 - likely[1], 1 - likely[0])
-            end = ends.get(rows[position]["contextid"], 0)
-            reasons = [reason for reason in explanation.reasons if could_be_known(reason.indicator, end, now)]
-            kept[position] = {
-                "probability": round(probability, 5),
-                "probability_range": likely and (round(likely[0], 5), round(likely[1], 5)),
-                "reasons": [
-                    {"indicator": reason.indicator, "label": reason.label, "value": reason.value,
-                     "contribution": round(sign * reason.contribution, 4)}
-                    for reason in reasons[:REASONS_KEPT]
-                ],
-            }  # fmt: skip
-        return kept
+            return self._rows_of_news(predicted, samples, explained=False)
+
+    def _rows_of_news(self, predicted: PredictedSamples, samples: SpooledRows, *, explained: bool) -> News:
+        news = News()
+        every = chain.from_iterable(
+            (start * ROWS_AT_ONCE + np.flatnonzero(piece["news"])).tolist()
+            for start, piece in enumerate(samples.pieces())
+        )
+        while positions := [*islice(every, ROWS_AT_ONCE)]:
+            chosen, features = samples.take(positions).tolist(), predicted.features.take(positions)
+            why: Iterable[Explanation | None] = repeat(None)
+            if explained:
+                why = predicted.explain(features, [f"{sample}-{index}" for sample, index, *_ in chosen])
+            for known, cells, explanation in zip(chosen, features, why, strict=False):
+                sample, index, contextid, start, end, prediction, score, _ = known
+                row = self._row(
+                    sample, index, prediction, score, contextid=contextid, bounds=(start, end),
+                    calculations=dict(zip(predicted.columns, map(_shortest, cells), strict=True)),
+                )  # fmt: skip
+                news.add(row, NOT_EXPLAINED if explanation is None else self._explained(row, explanation))
+        return news
+
+    def _explained(self, row: Mapping[str, Any], explanation: Explanation) -> Explained:
+        """Why a row is predicted as it is; what could not be known yet is no reason."""
+        probability, likely = explanation.probability, explanation.probability_range
+        sign = 1 if float(explanation.explained) == row["prediction"] else -1
+        if sign < 0:
+            probability, likely = 1 - probability, likely and (1 - likely[1], 1 - likely[0])
+        end, now = self._ends.get(row["contextid"], 0), self._workspace.clock()
+        reasons = [reason for reason in explanation.reasons if could_be_known(reason.indicator, end, now)]
+        return {
+            "probability": round(probability, 5),
+            "probability_range": likely and (round(likely[0], 5), round(likely[1], 5)),
+            "reasons": [
+                {"indicator": reason.indicator, "label": reason.label, "value": reason.value,
+                 "contribution": round(sign * reason.contribution, 4)}
+                for reason in reasons[:REASONS_KEPT]
+            ],
+        }  # fmt: skip
+
+    @cached_property
+    def _ends(self) -> dict[int, int]:
+        """When courses end, by context."""
+        return {course.context: course.end for course in self._site.courses}
 
     # What both have in common.
 
@@ -293,7 +300,7 @@ class Prediction:
             yield result
 
     def _keep(self, outcome: Outcome) -> None:
-        self._run_result.count("predictions", len(outcome.rows))
+        self._run_result.count("predictions", len(outcome.news))
         notifications = self._records.keep(outcome)
         if notifications is not None:
             self._run_result.count("notifications", notifications)

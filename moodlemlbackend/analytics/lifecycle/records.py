@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,22 +15,22 @@ from moodlemlbackend.analytics.db.dataset_files import PREDICTED, UNLABELLED, Da
 from moodlemlbackend.analytics.insights.messages import NewPrediction, read_evidence, write_messages
 from moodlemlbackend.analytics.lifecycle import most_flagged
 from moodlemlbackend.analytics.lifecycle.analysing import write_part
-from moodlemlbackend.analytics.lifecycle.used_samples import PREDICTION, UsedSamples
+from moodlemlbackend.analytics.lifecycle.predicted_samples import Places
+from moodlemlbackend.analytics.lifecycle.used_samples import PREDICTION, Used, UsedSamples
 from moodlemlbackend.analytics.notifications import outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from moodlemlbackend.analytics.features.analysis import Analysis, Result
     from moodlemlbackend.analytics.insights.messages import Evidence
     from moodlemlbackend.analytics.lifecycle.most_flagged import MostFlagged
+    from moodlemlbackend.analytics.lifecycle.predicted_samples import Explained, News
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.notifications.message import Message
     from moodlemlbackend.analytics.site import Site
     from moodlemlbackend.analytics.workspace import Workspace
-
-NOT_EXPLAINED: dict[str, Any] = {"probability": None, "probability_range": None, "reasons": []}
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,10 @@ class Outcome:
 
     Attributes
     ----------
-    rows, explanations
-        predictions that are news, by column, and why, by position.
-    results
-        analysables that are registered with their predictions.
+    news
+        predictions that are kept.
+    used
+        samples that are registered with them.
     merged, contexts
         the data set that was predicted, and the contexts in it.
     withheld
@@ -50,17 +51,12 @@ class Outcome:
         the risk of every student who was predicted, news or not, by column.
     """
 
-    rows: Sequence[dict[str, Any]]
-    explanations: Mapping[int, dict[str, Any]] = field(default_factory=dict)
-    results: Sequence[Result] = ()
+    news: News
+    used: Sequence[Used] = ()
     merged: DatasetFile | None = None
     contexts: Collection[int] = ()
     withheld: Mapping[int, MostFlagged] = field(default_factory=dict)
-    risks: Sequence[Mapping[str, Any]] = ()
-
-    def explanation(self, position: int) -> dict[str, Any]:
-        """Why a row is predicted so, as a prediction is stored."""
-        return self.explanations.get(position, NOT_EXPLAINED)
+    risks: Iterable[Mapping[str, Any]] = ()
 
 
 class Records:
@@ -82,7 +78,7 @@ class Records:
                 connection, self.workspace, self.model, UNLABELLED, part.interval, path, part.rows, part.analysable,
                 part.details,
             )  # fmt: skip
-            self.used_samples.write(connection, [result])
+            self.used_samples.write(connection, [Used.of(result)])
 
     def register(self) -> None:
         """Register what was looked at and gave nothing."""
@@ -101,10 +97,10 @@ class Records:
         dataset_files.remove(waiting)
         return merged
 
-    def parts_of(self, merged: DatasetFile) -> Sequence[DatasetFile]:
-        """The data sets of single analysables in a merged one."""
+    def places(self, merged: DatasetFile) -> Places:
+        """Where the samples of a merged data set come from."""
         with self.workspace.store.read() as connection:
-            return dataset_files.parts_of(connection, self.workspace, merged)
+            return Places(dataset_files.parts_of(connection, self.workspace, merged))
 
     def keep(self, outcome: Outcome) -> int | None:
         """Write predictions, explanations, messages and registers in one transaction; returns how many messages.
@@ -113,15 +109,13 @@ class Records:
         """
         workspace, modelid, evidence = self.workspace, self.model.id, self._evidence(outcome)
         with workspace.store.write() as connection:
-            self.used_samples.write(connection, outcome.results)
-            predictions = []
-            for at, row in enumerate(outcome.rows):
-                explanation = outcome.explanation(at)
-                predictionid = stored_predictions.insert(connection, row, **explanation)
-                predictions.append(_new(predictionid, row, explanation))
+            self.used_samples.write(connection, outcome.used)
+            ids = array("q")
+            for row, explained in outcome.news:
+                ids.append(stored_predictions.insert(connection, row, **explained))
             written = None
             if workspace.settings.notifications:
-                messages = _messages(workspace, self.site, self.model, predictions, outcome.withheld, evidence)
+                messages = _messages(workspace, self.site, self.model, outcome, ids, evidence)
                 written = outbox.put(connection, workspace, messages)
             if outcome.merged:
                 risks.insert(connection, outcome.risks)
@@ -133,7 +127,7 @@ class Records:
         """What messages will say that students did, read before the store is kept from others."""
         if not self.workspace.settings.notifications:
             return {}
-        waiting = [_new(0, row, outcome.explanation(at)) for at, row in enumerate(outcome.rows)]
+        waiting = (_new(0, *one) for one in outcome.news)
         return read_evidence(self.workspace, self.site, self.model, waiting, outcome.withheld)
 
 
@@ -165,23 +159,23 @@ class Rehearsal:
         with workspace.store.read() as connection:
             left = dataset_files.of_analysables(connection, workspace, model, UNLABELLED, interval, merged=False)
             waiting = dataset_files.pending(connection, workspace, model, UNLABELLED, interval, PREDICTED)
-            merged_before = [part for file in waiting for part in dataset_files.parts_of(connection, workspace, file)]
+            before = [part for file in waiting for part in dataset_files.parts_of(connection, workspace, file)]
         files = [*left, *self._parts, *waiting]
-        self._parts = [*left, *self._parts, *merged_before]
+        self._parts = [*left, *self._parts, *before]
         if not files:
             return None
         path = dataset_files.new_path(self._aside, model, UNLABELLED, interval)
         dataset_files.join([file.path for file in files], path)
         return DatasetFile(0, path, interval, None, sum(file.rows for file in files), workspace.clock(), {})
 
-    def parts_of(self, _merged: DatasetFile) -> Sequence[DatasetFile]:
-        """The data sets of single analysables in the merged one."""
-        return self._parts
+    def places(self, _merged: DatasetFile) -> Places:
+        """Where the samples of the merged data set come from."""
+        return Places(self._parts)
 
     def keep(self, outcome: Outcome) -> None:
         """Write the messages, and send none."""
-        predictions = [_new(at + 1, row, outcome.explanation(at)) for at, row in enumerate(outcome.rows)]
-        self.messages = _messages(self.workspace, self.site, self.model, predictions, outcome.withheld)
+        ids = range(1, len(outcome.news) + 1)
+        self.messages = [*_messages(self.workspace, self.site, self.model, outcome, ids)]
 
 
 def _part(result: Result, path: Path) -> DatasetFile:
@@ -198,10 +192,10 @@ def _part(result: Result, path: Path) -> DatasetFile:
     return DatasetFile(0, path, result.method.id, int(result.analysable.id), len(result.features), 0, details)
 
 
-def _new(predictionid: int, row: Mapping[str, Any], explanation: Mapping[str, Any]) -> NewPrediction:
+def _new(predictionid: int, row: Mapping[str, Any], explained: Explained) -> NewPrediction:
     return NewPrediction(
         predictionid, row["contextid"], row["sampleid"], row["prediction"], row["predictionscore"],
-        **explanation, start=row["timestart"] or 0, end=row["timeend"] or 0, calculations=row["calculations"],
+        **explained, start=row["timestart"] or 0, end=row["timeend"] or 0, calculations=row["calculations"],
     )  # fmt: skip
 
 
@@ -209,10 +203,11 @@ def _messages(
     workspace: Workspace,
     site: Site,
     model: AnalyticsModel,
-    predictions: Sequence[NewPrediction],
-    withheld: Collection[int],
+    outcome: Outcome,
+    ids: Sequence[int],
     evidence: Evidence | None = None,
-) -> list[Message]:
-    """The messages about predictions, but those in the contexts ``withheld``."""
-    notified = [prediction for prediction in predictions if prediction.contextid not in withheld]
-    return write_messages(workspace, site, model, notified, evidence)
+) -> Iterator[Message]:
+    """The messages about what is news, with these ids; none about contexts that are withheld."""
+    for positions in outcome.news.by_context(outcome.withheld):
+        predictions = [_new(ids[at], *outcome.news[at]) for at in positions]
+        yield from write_messages(workspace, site, model, predictions, evidence)

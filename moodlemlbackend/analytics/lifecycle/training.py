@@ -28,7 +28,7 @@ from moodlemlbackend.analytics.lifecycle.core_models import fit_core_model
 from moodlemlbackend.analytics.lifecycle.feedback import append
 from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult, recorded
-from moodlemlbackend.analytics.lifecycle.used_samples import TRAINING, UsedSamples
+from moodlemlbackend.analytics.lifecycle.used_samples import TRAINING, Used, UsedSamples
 from moodlemlbackend.errors import BackendError, Status
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _analyse(
             dataset_files.add(
                 connection, workspace, model, LABELLED, interval, path, rows, int(result.analysable.id)
             )  # fmt: skip
-            used_samples.write(connection, [result])
+            used_samples.write(connection, [Used.of(result)])
         run_result.count("samples", len(result.samples))
         run_result.count("rows", rows)
         run_result.count("analysables")
@@ -214,8 +214,8 @@ class _Training:
     def _holds_all(self, merged: DatasetFile) -> bool:
         """Whether a merged file has the rows of all analysables."""
         with self._workspace.store.read() as connection:
-            parts = dataset_files.parts_of(connection, self._workspace, merged)
-        return {part.id for part in parts} == {file.id for file in self._files}
+            parts = {part.id for part in dataset_files.parts_of(connection, self._workspace, merged)}
+        return parts == {file.id for file in self._files}
 
 
 def _finish_interrupted(workspace: Workspace, model: AnalyticsModel, run_result: RunResult) -> None:

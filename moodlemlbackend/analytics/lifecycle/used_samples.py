@@ -6,7 +6,7 @@ registered; the run writes that in one transaction with what the analysis gave.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,23 @@ if TYPE_CHECKING:
     from moodlemlbackend.analytics.workspace import Workspace
 
 TRAINING, PREDICTION = "training", "prediction"
+
+
+class Used(NamedTuple):
+    """The samples of an analysable that are used, by their ids, in a range of an interval."""
+
+    interval: str
+    analysable: int
+    rangeindex: int
+    samples: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, result: Result) -> Used:
+        """All samples of a result."""
+        assert result.samples is not None
+        assert result.method is not None
+        assert result.ranges is not None
+        return cls(result.method.id, int(result.analysable.id), int(result.ranges.indexes[0]), result.samples.ids)
 
 
 class Calculations(Hooks):
@@ -120,7 +137,7 @@ class UsedSamples(Unused):
             first = used_samples.first_analysed(connection, model.id)
         super().__init__(workspace.store, model.id, target, action, first)
         self._clock = workspace.clock
-        self._calculations: list[dict[str, Any]] = []
+        self._calculations: list[tuple[dict[str, Any], npt.NDArray[np.int64], Values]] = []
         self._times: dict[int, int] = {}
 
     # What the analysis asks.
@@ -148,11 +165,7 @@ class UsedSamples(Unused):
             "indicator": indicator,
             "timecreated": self._clock(),
         }
-        ids = samples.ids[chosen[known]].tolist()
-        self._calculations += [
-            {**common, "sampleid": sample, "value": value}
-            for sample, value in zip(ids, values[known].tolist(), strict=True)
-        ]
+        self._calculations.append((common, samples.ids[chosen[known]], values[known]))
 
     # What the run writes.
 
@@ -162,28 +175,31 @@ class UsedSamples(Unused):
         if key not in self._analysed or self._target.always_update_analysis_time or result.status is AnalysisStatus.OK:
             self._times[key] = self._clock()
 
-    def write(self, connection: Connection, results: Iterable[Result] = ()) -> None:
-        """Register what was collected, and the samples of results."""
-        by_interval: dict[str, list[tuple[int, int, list[int]]]] = {}
-        for result in results:
-            assert result.samples is not None
-            assert result.method is not None
-            assert result.ranges is not None
-            row = int(result.analysable.id), int(result.ranges.indexes[0]), result.samples.ids.tolist()
-            by_interval.setdefault(result.method.id, []).append(row)
-        for interval, rows in by_interval.items():
-            self._write_samples(connection, interval, rows)
-        calculations.keep(connection, self._calculations)
+    def write(self, connection: Connection, used: Iterable[Used] = ()) -> None:
+        """Register what was collected, and samples that are used."""
+        by_interval: dict[str, list[Used]] = {}
+        for one in used:
+            by_interval.setdefault(one.interval, []).append(one)
+        for interval, of_interval in by_interval.items():
+            self._write_samples(connection, interval, of_interval)
+        calculations.keep(
+            connection,
+            (
+                {**common, "sampleid": sample, "value": value}
+                for common, ids, values in self._calculations
+                for sample, value in zip(ids.tolist(), values.tolist(), strict=True)
+            ),
+        )
         new = {key: time for key, time in self._times.items() if key not in self._analysed}
         again = {key: time for key, time in self._times.items() if key in self._analysed}
         used_samples.register_analysed(connection, self._modelid, self._action, new=new, again=again)
         self._analysed |= self._times
         self._calculations, self._times = [], {}
 
-    def _write_samples(self, connection: Connection, interval: str, rows: Sequence[tuple[int, int, list[int]]]) -> None:
+    def _write_samples(self, connection: Connection, interval: str, used: Sequence[Used]) -> None:
         now = self._clock()
         if self._action == TRAINING:
-            samples = [(analysable, ids) for analysable, _, ids in rows]
+            samples = [(one.analysable, one.samples.tolist()) for one in used]
             used_samples.register_trained(connection, self._modelid, interval, samples, now)
             return
 
@@ -191,6 +207,7 @@ class UsedSamples(Unused):
             known = self._known.get((interval, index))
             return known is not None and analysable not in known
 
+        rows = [(one.analysable, one.rangeindex, one.samples.tolist()) for one in used]
         used_samples.register_predicted(connection, self._modelid, interval, rows, now, known_new=known_new)
 
 

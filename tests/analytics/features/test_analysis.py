@@ -377,7 +377,7 @@ def test_activities_due_are_those_still_to_do(small):
     def due(now):
         analysis = plan("upcoming_activities_due", "upcoming_week", target.indicators, training=False, now=now)
         with small.open() as site:
-            predicted = predict_static(target, list(analyse(site, analysis)))
+            predicted = [*predict_static(target, list(analyse(site, analysis)))]
         return {one.result.analysable.id for one in predicted if 1 in one.classes}, len(predicted)
 
     administrator_and_guest = 2  # the first two users made here have their ids

@@ -28,6 +28,7 @@ from fixtures.trained_sites import (
     trained,
     trained_folder,
 )
+from moodlemlbackend import spooled
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import EXPLANATIONS, NOTIFICATIONS, PREDICT_SAMPLES, PREDICTIONS
 from moodlemlbackend.analytics.features import definitions
@@ -36,6 +37,7 @@ from moodlemlbackend.analytics.features.targets.enrolments import CourseDropout
 from moodlemlbackend.analytics.lifecycle import most_flagged
 from moodlemlbackend.analytics.lifecycle.likely_reason import likely_reason
 from moodlemlbackend.analytics.lifecycle.most_flagged import moments_over
+from moodlemlbackend.analytics.lifecycle.predicted_samples import SAMPLE
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.cli import main
 
@@ -182,12 +184,23 @@ def test_targets_of_students_at_risk_alone():
     assert not TellsOfAll().flags_some
 
 
-def test_each_moment_of_a_course_counts_for_itself():
+@pytest.mark.parametrize("at_once", [13, 1000])
+def test_each_moment_of_a_course_counts_for_itself(at_once, monkeypatch):
     moments = [(1, 0)] * 20 + [(1, 1)] * 20 + [(2, 0)] * 20 + [(3, 5)] * 12
-    assert moments_over(moments, range(10)) == {}  # exactly half
-    assert moments_over(moments, range(11)) == {1: (11, [*range(20)])}
-    assert moments_over(moments, [*range(10), *range(20, 30)]) == {}
-    assert moments_over(moments, [*range(12), *range(20, 34), *range(60, 72)]) == {
+    monkeypatch.setattr(spooled, "ROWS_AT_ONCE", at_once)
+
+    def over(flagged):
+        rows = np.zeros(len(moments), SAMPLE)
+        rows["context"], rows["range"] = np.transpose(moments)
+        rows["news"][[*flagged]] = True
+        samples = spooled.SpooledRows(SAMPLE)
+        samples.add(rows)
+        return moments_over(samples)
+
+    assert over(range(10)) == {}  # exactly half
+    assert over(range(11)) == {1: (11, [*range(20)])}
+    assert over([*range(10), *range(20, 30)]) == {}
+    assert over([*range(12), *range(20, 34), *range(60, 72)]) == {
         1: (14, [*range(20, 40)]), 3: (12, [*range(60, 72)]),
     }  # fmt: skip
 
