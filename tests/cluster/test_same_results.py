@@ -13,7 +13,7 @@ from fixtures.paths import posix
 pytest.importorskip("distributed", reason="needs the extra cluster")
 
 from fixtures.clusters import machines
-from fixtures.trained_sites import NOW, SHORT, SINGLE_RANGE, enabled, new_workspace, rows, site_url
+from fixtures.trained_sites import NOW, SHORT, SINGLE_RANGE, enabled, new_workspace, operations_here, rows, site_url
 from moodlemlbackend import evaluate, fit, read_dataset, use_cluster
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import INDICATOR_CALC, PREDICTIONS
@@ -119,7 +119,8 @@ def life(site_url, folder, **where):
 
 
 def test_a_model_on_a_site(pair, site_url, tmp_path, messages):
-    one = life(site_url, tmp_path / "one", address="")
+    with operations_here():
+        one = life(site_url, tmp_path / "one", address="")
     assert not messages
     two = life(site_url, tmp_path / "two", address=pair.address, files=str(pair.files))
     assert len(one["predictions"]) >= 5
@@ -161,7 +162,8 @@ def test_trainings_side_by_side(site_url, tmp_path, monkeypatch):
         return train(workspace, model, dataset, **options)
 
     monkeypatch.setattr(backend, "train", watched)
-    one = trained_models(site_url, tmp_path / "one", address="")
+    with operations_here():
+        one = trained_models(site_url, tmp_path / "one", address="")
     third.clear()
     with machines(tmp_path / "two") as made:
         workers.append(made.workers[0])
