@@ -107,8 +107,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             with temporary.open("xb") as file:
                 yield file
             temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
     except OSError as error:
         raise StorageError(f"{path} cannot be written ({error.strerror or error}); check the directory.") from None
 

@@ -27,22 +27,21 @@ class _Spool:
 
     def __init__(self) -> None:
         with _in_one_sentence():
-            self._file = scratch.nameless_file()
-        weakref.finalize(self, os.close, self._file)
-        self._size = 0
+            self._file = os.fdopen(scratch.nameless_file(), "w+b", buffering=0)
+        weakref.finalize(self, self._file.close)
 
     def write(self, content: Any) -> None:
         rest = memoryview(content)
         with _in_one_sentence():
+            self._file.seek(0, os.SEEK_END)
             while rest:
-                written = os.pwrite(self._file, rest, self._size)
-                self._size += written
-                rest = rest[written:]
+                rest = rest[self._file.write(rest) :]
 
     def read(self, start: int, stop: int) -> bytes:
         parts = []
         with _in_one_sentence():
-            while start < stop and (part := os.pread(self._file, stop - start, start)):
+            self._file.seek(start)
+            while start < stop and (part := self._file.read(stop - start)):
                 parts.append(part)
                 start += len(part)
         return b"".join(parts)

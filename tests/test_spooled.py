@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from moodlemlbackend import spooled
+from moodlemlbackend import scratch, spooled
 from moodlemlbackend.errors import StorageError
 from moodlemlbackend.spooled import SpooledItems, SpooledRows
 
@@ -45,21 +45,17 @@ def test_no_file_is_left(tmp_path, monkeypatch):
     items.add("text")
     assert not [*tmp_path.iterdir()], "the file has no name"
     file = items._spool._file
-    assert os.fstat(file).st_size == 6
+    assert os.fstat(file.fileno()).st_size == 6
     del items
     gc.collect()
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(file)
+    assert file.closed
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
 def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(scratch, "nameless_file", lambda: os.open("/dev/full", os.O_RDWR))
     rows = SpooledRows(np.float64)
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "pwrite", full)
     sentence = f"A temporary file cannot be written in {tmp_path}: No space left on device; free some space there"
     with pytest.raises(StorageError, match=sentence):
         rows.add(np.zeros(3))

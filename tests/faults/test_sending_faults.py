@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ class PostOffice:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "smtp_fault" in metafunc.fixturenames:
         every = [(command, fault) for command in COMMANDS for fault in SMTP_FAULTS]
-        few = [("tasks cleanup", "answer lost")]
+        few = [("insights send", "answer lost")]
         given = every if metafunc.config.getoption("every_fault") else few
         metafunc.parametrize(("command", "smtp_fault"), given)
     else:
@@ -118,7 +119,7 @@ def template(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def post_office(template, copies, fault_hosts, small_site) -> Callable[..., PostOffice]:
     """A function that makes a post office, for a command and a mail server's port."""
 
@@ -147,33 +148,46 @@ def opened(post_office: Callable[..., PostOffice], command: str) -> Iterator[tup
             proxy.close()
 
 
-def sent_without_fault(post_office: Callable[..., PostOffice], command: str) -> tuple[Ended, Counter, int]:
-    """How a command ends, what is received, and how many messages the mail server gets for that."""
-    with opened(post_office, command) as (whole, proxy):
-        ended = whole.run()
-        assert ended.code == 0, ended
-        expected, number = whole.mails(), proxy.messages
-        assert len(expected) == sum(expected.values()) == (5 if command == "tasks cleanup" else 3), expected
-        whole.send_again(expected, "", twice=0)
-        return ended, expected, number
+@dataclass(frozen=True)
+class Clean:
+    """A command without a fault: how many steps it has, what is received, and of how many messages to the server."""
+
+    steps: int
+    mails: Counter[tuple[str, str, str]]
+    messages: int
 
 
-def test_sending_at_fault(command, fault, post_office, chosen):
-    whole, expected, _ = sent_without_fault(post_office, command)
-    for step in chosen(len(whole.steps)):
+@pytest.fixture(scope="module")
+def clean(post_office) -> Callable[[str], Clean]:
+    @cache
+    def run(command: str) -> Clean:
+        with opened(post_office, command) as (whole, proxy):
+            ended = whole.run()
+            assert ended.code == 0, ended
+            expected, messages = whole.mails(), proxy.messages
+            assert len(expected) == sum(expected.values()) == (5 if command == "tasks cleanup" else 3), expected
+            whole.send_again(expected, "", twice=0)
+            return Clean(len(ended.steps), expected, messages)
+
+    return run
+
+
+def test_sending_at_fault(command, fault, clean, post_office, chosen):
+    whole = clean(command)
+    for step in chosen(whole.steps):
         with opened(post_office, command) as (tried, _):
             ended, about = at_fault(tried.commands, tried.arguments(), fault, step, tried.commands.folder / "work")
-            tried.send_again(expected, about, twice=int(ended.code != 0))
+            tried.send_again(whole.mails, about, twice=int(ended.code != 0))
 
 
-def test_a_mail_server_at_fault(command, smtp_fault, post_office, chosen):
-    _, expected, number = sent_without_fault(post_office, command)
-    for at in chosen(number):
+def test_a_mail_server_at_fault(command, smtp_fault, clean, post_office, chosen):
+    whole = clean(command)
+    for at in chosen(whole.messages):
         with opened(post_office, command) as (tried, proxy):
             proxy.fail(smtp_fault, at)
             ended = tried.run()
-            about = f"{command}, {smtp_fault} at message {at} of {number}: {ended}"
+            about = f"{command}, {smtp_fault} at message {at} of {whole.messages}: {ended}"
             is_told_in_a_sentence(ended, about)
             assert ended.code == 0, about
             proxy.fail("", 0)
-            tried.send_again(expected, about, twice=int(smtp_fault == "answer lost"))
+            tried.send_again(whole.mails, about, twice=int(smtp_fault == "answer lost"))

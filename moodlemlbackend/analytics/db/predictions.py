@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 
 from moodlemlbackend.analytics.db.database import among, upsert
 from moodlemlbackend.analytics.db.schema import EXPLANATIONS, INSIGHTS, PREDICTION_ACTIONS, PREDICTIONS, RUNS
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _SAMPLE = ("modelid", "contextid", "sampleid")
+
+_INSERT = PREDICTIONS.insert()
+_DELETE_EARLIER = delete(INSIGHTS).where(
+    *(INSIGHTS.c[name] == bindparam(name) for name in _SAMPLE), INSIGHTS.c.rangeindex <= bindparam("rangeindex")
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ def insert(
 
     It is the insight of its sample unless a later range has been predicted.
     """
-    key = connection.execute(PREDICTIONS.insert().values(values)).inserted_primary_key
+    key = connection.execute(_INSERT, values).inserted_primary_key
     predictionid = int(key[0]) if key else 0
     if probability is not None:
         low, high = probability_range or (None, None)
@@ -67,8 +72,7 @@ def insert(
         )
     insight = {column.name: values[column.name] for column in INSIGHTS.c if column.name in values}
     insight |= {"predictionid": predictionid, "probability": probability}
-    sample = [INSIGHTS.c[name] == values[name] for name in _SAMPLE]
-    connection.execute(delete(INSIGHTS).where(*sample, INSIGHTS.c.rangeindex <= values["rangeindex"]))
+    connection.execute(_DELETE_EARLIER, {name: values[name] for name in (*_SAMPLE, "rangeindex")})
     upsert(connection, INSIGHTS, insight, _SAMPLE, replace=False)
     return predictionid
 

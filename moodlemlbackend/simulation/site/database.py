@@ -55,8 +55,10 @@ def new_site(url: str, prefix: str = "mdl_", schema: str = "4.2") -> Iterator[Lo
             if path.exists() and path.stat().st_size:
                 raise StorageError(f"Another file has since been created at {path}; move it, or choose another name.")
             unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
 
 
 @contextmanager
