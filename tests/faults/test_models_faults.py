@@ -50,7 +50,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """By name what follows it, and the id of the model where it is about one."""
 
-SELDOM = ("models backtest", "models list", "models restore", "insights preferences", "insights notifications")
+SELDOM = ("models list", "models restore", "insights preferences", "insights notifications")
 """What a run at a few steps leaves out."""
 
 BEGINS_FROM = {
