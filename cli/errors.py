@@ -36,6 +36,10 @@ def reporting_errors(*, as_json: bool) -> Iterator[None]:
         _end(str(error) or type(error).__name__, code_of_error(error), as_json)
     except MemoryError:
         _end("There is not enough memory; give this command more, or process less data at once.", FAILED, as_json)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _end(f"{error.filename} cannot be read or written: {error.strerror}.", FAILED, as_json)
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:

@@ -81,6 +81,8 @@ def writing(stream: str) -> Iterator[None]:
         yield
         getattr(sys, stream).flush()
     except OSError as error:
+        if error.filename is not None:
+            raise
         if error.errno == errno.EPIPE:
             raise OutputError from error
         name = "Standard output" if stream == "stdout" else "Standard error"

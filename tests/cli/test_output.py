@@ -10,10 +10,13 @@ import subprocess
 import sys
 
 import pytest
+from click.exceptions import Exit
 from click.testing import CliRunner
 
 from fixtures.paths import ROOT
 from moodlemlbackend.cli import main
+from moodlemlbackend.cli.errors import reporting_errors
+from moodlemlbackend.cli.output import writing
 
 pytest.importorskip("sqlalchemy", reason="needs the extra analytics")
 
@@ -100,6 +103,14 @@ def test_an_output_that_takes_nothing(tmp_path, output, words):
     assert done.returncode == 1
     assert done.stderr.startswith("Standard output cannot be written to: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_file_that_is_gone_is_no_fault_of_the_output(tmp_path, capsys):
+    gone = tmp_path / "gone"
+    with pytest.raises(Exit) as end, reporting_errors(as_json=False), writing("stdout"):
+        gone.read_bytes()
+    assert end.value.exit_code == 1
+    assert capsys.readouterr().err == f"{gone} cannot be read or written: No such file or directory.\n"
 
 
 def test_a_reader_that_has_gone_needs_no_sentence(tmp_path):
