@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from moodlemlbackend.errors import BackendError
 
@@ -99,11 +100,11 @@ def guarded() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="fuzz-") as work:
         folder = Path(work).resolve() / "here"
         folder.mkdir()
-        before, tempfile.tempdir = tempfile.tempdir, str(folder)
-        try:
+        with (
+            mock.patch.object(tempfile, "tempdir", str(folder)),
+            mock.patch.dict(os.environ, {"TMPDIR": str(folder)}),
+        ):
             yield folder
-        finally:
-            tempfile.tempdir = before
 
 
 def takes(name: str, data: bytes, folder: Path) -> bool:
