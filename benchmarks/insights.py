@@ -10,6 +10,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import select, text
@@ -38,7 +39,7 @@ DROPOUT = r"\core_course\analytics\target\course_dropout"
 
 def enlarge(site: Path, students: int) -> tuple[list[int], list[int]]:
     """Enrol made-up students in the first course of a simulated site; returns enrolments and contexts of courses."""
-    with sqlite3.connect(site) as database:
+    with closing(sqlite3.connect(site)) as database, database:
         first = 10_000_000
         columns = [row[1] for row in database.execute("PRAGMA table_info(mdl_user)")]
         user = dict(zip(columns, database.execute("SELECT * FROM mdl_user ORDER BY id DESC").fetchone(), strict=True))

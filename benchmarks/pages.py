@@ -47,10 +47,11 @@ WEEK = 604_800
 def simulate(folder: Path, students: int = STUDENTS, insights: int = INSIGHTS_STORED) -> dict[str, int]:
     """Write site and store; returns the course, its context and a student."""
     import sqlite3
+    from contextlib import closing
 
     url = f"sqlite:///{folder / 'site.sqlite'}"
     write_site(url, courses=3, students=round(students * SITE_FACTOR), seed=3, now=NOW)
-    with sqlite3.connect(folder / "site.sqlite") as site:
+    with closing(sqlite3.connect(folder / "site.sqlite")) as site, site:
         query = (
             "SELECT c.id, x.id, c.startdate, c.enddate FROM mdl_course c JOIN mdl_context x ON x.contextlevel = 50 "
             "AND x.instanceid = c.id WHERE c.enddate > ? ORDER BY c.id"

@@ -127,15 +127,15 @@ def takes(name: str, data: bytes, folder: Path) -> bool:
 
 @contextmanager
 def time_limit() -> Iterator[None]:
-    """Raise :class:`Fault` once the block has taken :data:`SECONDS`; for where nothing else watches the time."""
+    """Raise :class:`Fault` once the block has taken :data:`SECONDS` of a core; where nothing else watches the time."""
 
     def late(_number: int, _frame: object) -> None:
         raise Fault(f"took more than {SECONDS} seconds")
 
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(SECONDS)
+    before = signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)

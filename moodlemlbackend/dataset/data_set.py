@@ -40,6 +40,9 @@ HEADER_ROWS = 3
 BATCH_BYTES = 2 << 20
 """Text read at a time. A cell takes at least one byte of text and four of memory."""
 
+BATCH_BYTES_A_COLUMN = 2 << 10
+"""At least so much, for each batch costs time for each column, however few rows it has."""
+
 SHOWN_CHARACTERS = 40
 """Length at which a cell is cut when a message shows it."""
 
@@ -124,10 +127,10 @@ def read_batches(
     path: str | os.PathLike[str],
     *,
     labelled: bool | None,
-    batch_bytes: int = BATCH_BYTES,
+    batch_bytes: int | None = None,
     watch: Watch | None = None,
 ) -> tuple[Header, Iterator[DataSet]]:
-    """Read a file in batches of about ``batch_bytes`` of text, in the file's order.
+    """Read a file in batches of about ``batch_bytes`` of text, 2 MB or more unless given, in the file's order.
 
     ``labelled`` says what the file must be; None takes either, and the header's ``target`` tells which it is.
     The header and the first batch are read at once, the others as they are asked for; either may raise
@@ -154,7 +157,7 @@ def _whole(header: Header, batches: Iterator[DataSet]) -> DataSet:
 
 
 def _batches(
-    path: str | os.PathLike[str], labelled: bool | None, batch_bytes: int, watch: Watch | None
+    path: str | os.PathLike[str], labelled: bool | None, batch_bytes: int | None, watch: Watch | None
 ) -> Iterator[DataSet]:
     with opened(path, watch) as (source, stream):
         text = Text(source, stream)
@@ -162,7 +165,7 @@ def _batches(
         options = _convert_options(len(header.columns), header.target is not None)
         seen = SampleIds()
         block = None
-        for block in text.blocks(batch_bytes):
+        for block in text.blocks(batch_bytes or max(BATCH_BYTES, BATCH_BYTES_A_COLUMN * len(header.columns))):
             batch = _parse(block, header, options)
             if batch.sample_ids and (twice := seen.add(batch.sample_ids, block.first_row)):
                 raise DataSetError(

@@ -8,6 +8,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from click.exceptions import Exit
@@ -32,7 +33,7 @@ def site(tmp_path_factory):
     """A site all of whose courses have such a name."""
     path = tmp_path_factory.mktemp("site") / "site.db"
     write_site(f"sqlite:///{path}", courses=4, students=6, seed=1, now=int(NOW))
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE mdl_course SET shortname = ? || id, fullname = ? WHERE id > 1", (HOSTILE, HOSTILE))
         database.execute("UPDATE mdl_user SET firstname = ?", (HOSTILE,))
     database.close()
@@ -165,7 +166,7 @@ def test_export_and_import_have_json_as_well(command, courses, tmp_path):
 
 def test_every_command_takes_site_and_prefix_from_the_settings_file(command, site, tmp_path):
     other = tmp_path / "other.db"
-    with sqlite3.connect(site) as database, sqlite3.connect(other) as copy:
+    with closing(sqlite3.connect(site)) as database, database, closing(sqlite3.connect(other)) as copy, copy:
         database.backup(copy)
         for (name,) in copy.execute(
             "SELECT name FROM sqlite_master WHERE name LIKE 'mdl_%' AND type = 'table'"

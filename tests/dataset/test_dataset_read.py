@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from fixtures.paths import ROOT, SHARED, needs_shared
-from moodlemlbackend.dataset.data_set import DataSet, read_batches, read_labelled, read_unlabelled
+from moodlemlbackend.dataset.data_set import BATCH_BYTES, DataSet, read_batches, read_labelled, read_unlabelled
 
 LABELLED = rb"""timesplitting,nfeatures,moodleversion,targetcolumn,targettype,targetclasses
 "\core\analytics\time_splitting\quarters",3,2023042403,"\core_course\analytics\target\course_dropout",discrete,"[0,1]"
@@ -216,6 +216,14 @@ def test_batches_hold_what_the_whole_holds(tmp_path: Path, labelled: bool, batch
         assert [label for part in parts for label in part.labels] == [i % 2 for i in range(rows)]
     else:
         assert [sample_id for part in parts for sample_id in part.sample_ids] == [f"{i}-0" for i in range(rows)]
+
+
+def test_a_batch_of_many_columns_has_many_rows(tmp_path: Path) -> None:
+    """Each batch costs time for each column, so small ones would cost the square of the columns."""
+    content, _ = generated(200, 5_000, labelled=False)
+    assert len(content) > 2 * BATCH_BYTES
+    _, batches = read_batches(place(tmp_path, content), labelled=False)
+    assert [len(batch.features) for batch in batches] == [200]
 
 
 @pytest.mark.parametrize("labelled", [True, False])

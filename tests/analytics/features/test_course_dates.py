@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
@@ -98,7 +98,7 @@ def test_a_course_that_would_be_too_long_gets_no_end(site_url, tmp_path, years, 
 
     path = tmp_path / "site.sqlite"
     shutil.copy(site_url.removeprefix("sqlite:///"), path)
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         [course] = database.execute("SELECT id FROM mdl_course WHERE shortname = 'FINISHED-2'").fetchone()
         for table, column in (("logstore_standard_log", "timecreated"), ("user_enrolments", "timecreated"),
                               ("user_enrolments", "timestart")):  # fmt: skip

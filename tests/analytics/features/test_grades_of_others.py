@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import sqlite3
+from contextlib import closing
 
 from fixtures.oracle import analysis
 from fixtures.trained_sites import NOW, site, site_url
@@ -49,7 +50,7 @@ def test_teachers_with_grades_change_nothing(site_url, tmp_path):
     """They look at feedback all the course long, after they were graded in every assignment and quiz."""
     path = tmp_path / "site.sqlite"
     shutil.copy(site_url.removeprefix("sqlite:///"), path)
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         teachers = dict(database.execute(TEACHERS).fetchall())
         found = [row for row in database.execute(ACTIVITIES) if row[3] in LOOKED_AT_FEEDBACK and row[0] in teachers]
         for course, start, end, module, _instance, place, context, _item in found:
@@ -61,7 +62,7 @@ def test_teachers_with_grades_change_nothing(site_url, tmp_path):
                 )  # fmt: skip
     database.close()
     before = data_set(path)
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         for course, *_, item in found:
             values = {"itemid": item, "userid": teachers[course], "finalgrade": 5.0, "overridden": 0}
             add(database, "grade_grades", **values, timemodified=1)

@@ -93,7 +93,7 @@ def people(tmp_path):
 
     def make(permissions=DEFAULTS, assigned=(), enrolled=()):
         path = tmp_path / f"people{len(opened)}.sqlite"
-        with sqlite3.connect(path) as database:
+        with closing(sqlite3.connect(path)) as database, database:
             database.executescript(ROLES)
             database.executemany("INSERT INTO mdl_role_capabilities VALUES (?, ?, ?, ?)", permissions)
             database.executemany("INSERT INTO mdl_role_assignments VALUES (?, ?, ?)", assigned)

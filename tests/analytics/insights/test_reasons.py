@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
@@ -116,7 +117,7 @@ def test_nor_is_it_shown_of_predictions_stored_earlier(stored_earlier, site, sit
 def test_it_is_a_reason_where_the_course_had_ended(stored_earlier, site_url, tmp_path):
     """As it is of a target that predicts in finished courses."""
     over = shutil.copy(site_url.removeprefix("sqlite:///"), tmp_path / "over.sqlite")
-    with sqlite3.connect(over) as database:
+    with closing(sqlite3.connect(over)) as database, database:
         database.execute("UPDATE mdl_course SET enddate = ?", (NOW,))
     database.close()
     with open_site(f"sqlite:///{over}") as site:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class Divided:
     of_group: dict[str, set[int]]
 
     def change(self, *statements: str) -> None:
-        with sqlite3.connect(self.path) as database:
+        with closing(sqlite3.connect(self.path)) as database, database:
             for statement in statements:
                 database.execute(statement)
         database.close()
@@ -83,7 +84,7 @@ def divided(site_url, trained_folder, tmp_path):
     samples = sorted(row["sampleid"] for row in predicted if row["contextid"] == context)
     assert len(samples) >= 2
     of_group = {"A": set(samples[::2]), "B": set(samples[1::2])}
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         [(course,)] = database.execute("SELECT instanceid FROM mdl_context WHERE id = ?", (context,)).fetchall()
         for user, groups in READERS.items():
             copy_rows(database, "mdl_user", "deleted = 0 AND suspended = 0 AND username <> 'guest'",
@@ -228,7 +229,7 @@ def test_a_folder_of_tables_has_groups_or_is_refused_where_they_count(tmp_path):
     folder = tmp_path / "tables"
     folder.mkdir()
     small.commit()
-    with sqlite3.connect(small.path) as database:
+    with closing(sqlite3.connect(small.path)) as database, database:
         for name in TABLES.keys() - {"groups", "groupings_groups"}:
             found = database.execute(f"SELECT * FROM mdl_{name}")
             with (folder / f"mdl_{name}.csv").open("w", newline="") as file:

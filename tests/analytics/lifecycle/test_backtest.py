@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def without_future(url: str, folder, moment: int, *, keep: float) -> str:
     """A copy of a site in which all but a share of what is dated after a moment is gone; the rest is of others."""
     path = folder / f"changed{keep}.sqlite"
     shutil.copy(url.removeprefix("sqlite:///"), path)
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         changed = 0
         for table, column in DATED.items():
             later = f"{column} > {moment}"

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -139,7 +140,7 @@ def test_a_refused_file_waits_for_new_data(workspace, site_url, tmp_path):
         course = next(course for course in before.courses if course.shortname == "FINISHED-4")
         [found] = [one for one in analyse(before, analysis) if one.analysable.id == course.id]
     at_risk = found.samples.ids[found.features.samples[found.labels == 1]].tolist()
-    with sqlite3.connect(path) as database:  # and so nobody of this course drops out
+    with closing(sqlite3.connect(path)) as database, database:  # and so nobody of this course drops out
         database.executemany("DELETE FROM mdl_user_enrolments WHERE id = ?", [(one,) for one in set(at_risk)])
     database.close()
     with open_site(f"sqlite:///{path}") as site:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -57,7 +58,7 @@ def changed_site(site_url, tmp_path):
     def change(*statements):
         path = tmp_path / f"site{len(opened)}.sqlite"
         shutil.copy(site_url.removeprefix("sqlite:///"), path)
-        with sqlite3.connect(path) as database:
+        with closing(sqlite3.connect(path)) as database, database:
             for statement in statements:
                 database.execute(statement)
         database.close()

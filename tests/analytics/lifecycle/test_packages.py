@@ -10,6 +10,7 @@ import re
 import sqlite3
 import stat
 import zipfile
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -157,7 +158,7 @@ def test_nothing_in_what_goes_out_tells_whose_it_is(trained, tmp_path, site_url)
         assert file.comment == b""
     everything = {**entries(tmp_path / "model.zip"), "data.csv": (tmp_path / "data.csv").read_bytes()}
     texts = {name: content for name, content in everything.items() if not name.endswith(".safetensors")}
-    with sqlite3.connect(site_url.removeprefix("sqlite:///")) as database:
+    with closing(sqlite3.connect(site_url.removeprefix("sqlite:///"))) as database, database:
         people = database.execute("SELECT firstname, lastname, email, username FROM mdl_user").fetchall()
         courses = database.execute("SELECT shortname, fullname FROM mdl_course").fetchall()
     database.close()

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ DAY = 86_400
 def changed_site(site_url: str, folder: Path, *statements: str) -> str:
     path = folder / "changed.sqlite"
     shutil.copy(site_url.removeprefix("sqlite:///"), path)
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         for statement in statements:
             database.execute(statement)
     database.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def calculated(site: Site) -> np.ndarray:
 
 def log_rows(small: SmallSite) -> tuple[list[str], list[tuple]]:
     """Column names and rows of the log, which is then empty."""
-    with sqlite3.connect(small.path) as database:
+    with closing(sqlite3.connect(small.path)) as database, database:
         cursor = database.execute(f"SELECT * FROM {LOG}")
         names, found = [column[0] for column in cursor.description], cursor.fetchall()
         database.execute(f"DELETE FROM {LOG}")

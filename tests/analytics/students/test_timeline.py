@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -189,6 +190,6 @@ def test_the_database_counts(tmp_path):
         site.database.integers = lambda *args, **given: asked.append(integers(*args, **given)) or asked[-1]
         read_activity(site, site.courses[0], int(SUMMER_ENDS.timestamp()) + DAY)
     assert [len(table) for table in asked if table.shape[1] == 3] == [len(students)]
-    with sqlite3.connect(small.path) as database:
+    with closing(sqlite3.connect(small.path)) as database, database:
         assert database.execute("SELECT COUNT(*) FROM mdl_logstore_standard_log").fetchone() == (1600,)
     database.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from contextlib import closing
 from html import unescape
 
 import pytest
@@ -48,7 +49,7 @@ def risks(server, prepared):
 
 
 def site(server, query, *values):
-    with sqlite3.connect(server.folder / "site.sqlite") as database:
+    with closing(sqlite3.connect(server.folder / "site.sqlite")) as database, database:
         found = database.execute(query, values).fetchall()
     database.close()
     return found
@@ -77,7 +78,7 @@ def test_what_was_done_is_counted_and_what_is_left(server, prepared, manager):
     before = rows(manager)[course]
     assert (before[3], before[4]) == ("0", str(len(high)))
     done = [(users[0], "message"), (users[0], "note"), (users[1], "resolved"), (10**9, "message")]
-    with sqlite3.connect(server.folder / "work" / "store.sqlite", timeout=30) as database:
+    with closing(sqlite3.connect(server.folder / "work" / "store.sqlite", timeout=30)) as database, database:
         database.executemany(
             "INSERT INTO analytics_follow_ups (courseid, studentid, userid, kind, batch, timecreated) "
             "VALUES (?, ?, 3, ?, 'b', 2000000000)",
@@ -107,7 +108,7 @@ def test_a_course_that_the_model_does_not_fit_is_named_with_the_reason(server, p
     assert rows(manager, f"{PATH}?show=withheld") == {}
     noted = {"context": prepared.other, "course": "x", "flagged": 12, "predicted": 16, "reason": "of the dates",
              "time": 5, "ends": 0}  # fmt: skip
-    with sqlite3.connect(server.folder / "work" / "store.sqlite", timeout=30) as database:
+    with closing(sqlite3.connect(server.folder / "work" / "store.sqlite", timeout=30)) as database, database:
         values = (most_flagged_fact(prepared.dropout), json.dumps([noted]))
         database.execute("INSERT OR REPLACE INTO analytics_facts (name, value) VALUES (?, ?)", values)
     database.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
+from contextlib import closing
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -34,7 +35,7 @@ def teacher(server):
 
 
 def site(server, query, *values):
-    with sqlite3.connect(server.folder / "site.sqlite", timeout=30) as database:
+    with closing(sqlite3.connect(server.folder / "site.sqlite", timeout=30)) as database, database:
         rows = database.execute(query, values).fetchall()
     database.close()
     return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from contextlib import closing
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 import pytest
@@ -28,7 +29,7 @@ def teacher(server, prepared):
 
 
 def rows(path, query, *values):
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         found = database.execute(query, values).fetchall()
         database.commit()
     database.close()
@@ -36,7 +37,7 @@ def rows(path, query, *values):
 
 
 def change(path, table, **values):
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         add_like(database, table, **values)
     database.close()
 
@@ -251,7 +252,7 @@ def test_many_students_are_shown_page_by_page(server, teacher, prepared):
     enrolments = [row[0] for row in rows(server.site, "SELECT id FROM mdl_user_enrolments ORDER BY id LIMIT 160")]
     page = place(prepared, prepared.course)
     before = ids(teacher.get(page).text)
-    with sqlite3.connect(server.store) as store:
+    with closing(sqlite3.connect(server.store)) as store, store:
         [(last,)] = store.execute("SELECT MAX(id) FROM analytics_predictions").fetchall()
         about = {"modelid": prepared.dropout, "contextid": prepared.course, "predictionscore": 0.7}
         there = "SELECT sampleid FROM analytics_insights WHERE modelid = ? AND contextid = ?"
