@@ -146,10 +146,16 @@ def test_parquet_in_an_object_store(small, tmp_path, s3):  # noqa: F811
             assert list(site.side_by_side(lambda joined, _: log_span(joined).rows, range(2), 2)) == [36, 36]
     for path in files.find(f"{BUCKET}/lake"):
         files.rm_file(path)
-    with pytest.raises(SiteError, match=f"The log store {base}/log/ has no Parquet or CSV files"):
-        calculated(open_site(small.url, log_store=f"{base}/log/"))
-    with pytest.raises(BackendError, match="there is no such bucket"):
-        calculated(open_site(small.url, log_store="s3://nowhere/log/"))
+    with (
+        open_site(small.url, log_store=f"{base}/log/") as site,
+        pytest.raises(SiteError, match=f"The log store {base}/log/ has no Parquet or CSV files"),
+    ):
+        calculated(site)
+    with (
+        open_site(small.url, log_store="s3://nowhere/log/") as site,
+        pytest.raises(BackendError, match="there is no such bucket"),
+    ):
+        calculated(site)
 
 
 @needs_moto
