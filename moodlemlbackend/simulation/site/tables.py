@@ -138,6 +138,13 @@ _INDEXES = {
     "workshop_assessments": "submissionid reviewerid",
     "logstore_standard_log": "timecreated courseid+anonymous+timecreated contextid"
     " userid+contextlevel+contextinstanceid+crud+edulevel+timecreated",
+    **dict.fromkeys(
+        _names(
+            "assign book chat choice data feedback folder forum glossary imscp label lesson lti page quiz resource "
+            "scorm survey url wiki workshop"
+        ),
+        "course",
+    ),
 }  # columns joined by +; ! is a unique index
 
 _TABLES = _parse(
