@@ -66,7 +66,9 @@ BEGINS_FROM = {
 NO_MODEL = ("create", "import", "list", "restore")
 """Commands on models that are not about one that there is."""
 
-IN_STEPS = ("tasks train", "models train", "tasks train with answers", "tasks predict", "models predict")
+IN_STEPS = (
+    "tasks train", "models train", "models evaluate", "tasks train with answers", "tasks predict", "models predict",
+)  # fmt: skip
 """What goes on from where it was interrupted."""
 
 
