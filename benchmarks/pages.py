@@ -92,7 +92,6 @@ def simulate(folder: Path, students: int = STUDENTS, insights: int = INSIGHTS_ST
                     if at % 5
                 ],
             )
-    site.close()
     settings = AnalyticsSettings(site=url, directory=str(folder / "work"), store=os.environ.get("PAGES_STORE", ""))
     workspace = open_workspace(settings, now=NOW)
     with open_site(url), workspace.store.read() as connection:

@@ -36,7 +36,6 @@ def site(tmp_path_factory):
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE mdl_course SET shortname = ? || id, fullname = ? WHERE id > 1", (HOSTILE, HOSTILE))
         database.execute("UPDATE mdl_user SET firstname = ?", (HOSTILE,))
-    database.close()
     return path
 
 
@@ -172,8 +171,6 @@ def test_every_command_takes_site_and_prefix_from_the_settings_file(command, sit
             "SELECT name FROM sqlite_master WHERE name LIKE 'mdl_%' AND type = 'table'"
         ).fetchall():
             copy.execute(f"ALTER TABLE {name} RENAME TO {name.replace('mdl_', 'm25_')}")
-    copy.close()
-    database.close()
     settings = tmp_path / "settings.ini"
     settings.write_text(
         f"[analytics]\nsite = {other}\nprefix = m25_\ntime_zone = Europe/Madrid\ndirectory = {tmp_path / 'w'}\n"

@@ -105,7 +105,6 @@ def test_a_course_that_would_be_too_long_gets_no_end(site_url, tmp_path, years, 
             shift = years * 365 * DAY
             database.execute(f"UPDATE mdl_{table} SET {column} = {column} - {shift} WHERE {column} > 0")
         database.execute(f"UPDATE mdl_course SET startdate = 0, enddate = 0, format = 'topics' WHERE id = {course}")
-    database.close()
     with open_site(f"sqlite:///{path}") as changed:
         [one] = course_dates.propose(changed, NOW)
     assert one.new_start

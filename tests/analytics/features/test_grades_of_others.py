@@ -60,12 +60,10 @@ def test_teachers_with_grades_change_nothing(site_url, tmp_path):
                     contextlevel=70, contextinstanceid=place, userid=teachers[course], courseid=course, anonymous=0,
                     crud="r", timecreated=int(start + part * ((end or start) - start)),
                 )  # fmt: skip
-    database.close()
     before = data_set(path)
     with closing(sqlite3.connect(path)) as database, database:
         for course, *_, item in found:
             values = {"itemid": item, "userid": teachers[course], "finalgrade": 5.0, "overridden": 0}
             add(database, "grade_grades", **values, timemodified=1)
-    database.close()
     assert len(found) > 10
     assert data_set(path) == before

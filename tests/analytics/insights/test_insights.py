@@ -100,7 +100,6 @@ def people(tmp_path):
             database.executemany("INSERT INTO mdl_user_enrolments VALUES (?, ?, ?, ?, ?, 1, ?)", enrolled)
             for name, table in TABLES.items():
                 database.execute(f"CREATE TABLE IF NOT EXISTS mdl_{name} ({', '.join(table.columns)})")
-        database.close()
         opened.append(open_site(f"sqlite:///{path}"))
         return Capabilities(opened[-1], NOW)
 

@@ -119,7 +119,6 @@ def test_it_is_a_reason_where_the_course_had_ended(stored_earlier, site_url, tmp
     over = shutil.copy(site_url.removeprefix("sqlite:///"), tmp_path / "over.sqlite")
     with closing(sqlite3.connect(over)) as database, database:
         database.execute("UPDATE mdl_course SET enddate = ?", (NOW,))
-    database.close()
     with open_site(f"sqlite:///{over}") as site:
         insight = listing.listed(stored_earlier, site)[0]
     assert AFTER_END in {reason.indicator for reason in insight.reasons}

@@ -65,7 +65,6 @@ class Divided:
         with closing(sqlite3.connect(self.path)) as database, database:
             for statement in statements:
                 database.execute(statement)
-        database.close()
 
     def visible(self, groups: str) -> set[int]:
         return set().union(*(self.of_group[group] for group in groups))
@@ -104,7 +103,6 @@ def divided(site_url, trained_folder, tmp_path):
                 copy_rows(database, "mdl_groups_members", "1 = 1", groupid=group, userid=user)
         database.execute("UPDATE mdl_enrol SET status = 0 WHERE courseid = ?", (course,))
         database.execute("UPDATE mdl_course SET groupmode = 1 WHERE id = ?", (course,))
-    database.close()
     return Divided(path, f"sqlite:///{path}", context, of_group)
 
 
@@ -234,7 +232,6 @@ def test_a_folder_of_tables_has_groups_or_is_refused_where_they_count(tmp_path):
             found = database.execute(f"SELECT * FROM mdl_{name}")
             with (folder / f"mdl_{name}.csv").open("w", newline="") as file:
                 csv.writer(file).writerows([[column[0] for column in found.description], *found])
-    database.close()
     with open_site(folder) as opened:
         readers = {one: [reader] for one in separate_courses(opened).values()}
         with pytest.raises(SiteError, match="no table mdl_groups;"):

@@ -67,7 +67,6 @@ def without_future(url: str, folder, moment: int, *, keep: float) -> str:
                 users = "(SELECT MIN(userid) FROM mdl_user_enrolments)"
                 database.execute(f"UPDATE OR IGNORE mdl_{table} SET userid = {users} WHERE {later}")
         assert changed > 1000
-    database.close()
     return f"sqlite:///{path}"
 
 

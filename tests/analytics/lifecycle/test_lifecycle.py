@@ -142,7 +142,6 @@ def test_a_refused_file_waits_for_new_data(workspace, site_url, tmp_path):
     at_risk = found.samples.ids[found.features.samples[found.labels == 1]].tolist()
     with closing(sqlite3.connect(path)) as database, database:  # and so nobody of this course drops out
         database.executemany("DELETE FROM mdl_user_enrolments WHERE id = ?", [(one,) for one in set(at_risk)])
-    database.close()
     with open_site(f"sqlite:///{path}") as site:
         models.edit(workspace, modelid, contexts=[course.context])
         first = lifecycle.train(workspace, site, modelid)

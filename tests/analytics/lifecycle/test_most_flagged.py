@@ -61,7 +61,6 @@ def changed_site(site_url, tmp_path):
         with closing(sqlite3.connect(path)) as database, database:
             for statement in statements:
                 database.execute(statement)
-        database.close()
         opened.append(open_site(f"sqlite:///{path}"))
         return opened[-1]
 

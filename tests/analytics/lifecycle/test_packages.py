@@ -161,7 +161,6 @@ def test_nothing_in_what_goes_out_tells_whose_it_is(trained, tmp_path, site_url)
     with closing(sqlite3.connect(site_url.removeprefix("sqlite:///"))) as database, database:
         people = database.execute("SELECT firstname, lastname, email, username FROM mdl_user").fetchall()
         courses = database.execute("SELECT shortname, fullname FROM mdl_course").fetchall()
-    database.close()
     secret = {word for row in (*people, *courses) for word in row if word and len(word) > 3}
     secret |= {"moodle.example", str(trained.folder), "sqlite"}
     with trained.store.read() as connection:

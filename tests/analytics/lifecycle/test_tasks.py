@@ -63,7 +63,6 @@ def changed_site(site_url: str, folder: Path, *statements: str) -> str:
     with closing(sqlite3.connect(path)) as database, database:
         for statement in statements:
             database.execute(statement)
-    database.close()
     return f"sqlite:///{path}"
 
 

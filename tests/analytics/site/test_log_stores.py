@@ -55,7 +55,6 @@ def log_rows(small: SmallSite) -> tuple[list[str], list[tuple]]:
         cursor = database.execute(f"SELECT * FROM {LOG}")
         names, found = [column[0] for column in cursor.description], cursor.fetchall()
         database.execute(f"DELETE FROM {LOG}")
-    database.close()
     return names, found
 
 

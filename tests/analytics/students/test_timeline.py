@@ -192,4 +192,3 @@ def test_the_database_counts(tmp_path):
     assert [len(table) for table in asked if table.shape[1] == 3] == [len(students)]
     with closing(sqlite3.connect(small.path)) as database, database:
         assert database.execute("SELECT COUNT(*) FROM mdl_logstore_standard_log").fetchone() == (1600,)
-    database.close()

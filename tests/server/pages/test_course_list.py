@@ -50,9 +50,7 @@ def risks(server, prepared):
 
 def site(server, query, *values):
     with closing(sqlite3.connect(server.folder / "site.sqlite")) as database, database:
-        found = database.execute(query, values).fetchall()
-    database.close()
-    return found
+        return database.execute(query, values).fetchall()
 
 
 def test_every_course_in_progress_with_its_students_at_risk(server, prepared, manager):
@@ -84,7 +82,6 @@ def test_what_was_done_is_counted_and_what_is_left(server, prepared, manager):
             "VALUES (?, ?, 3, ?, 'b', 2000000000)",
             [(course, student, kind) for student, kind in done],
         )
-    database.close()
     after = rows(manager)[course]
     assert (after[3], after[4]) == ("1", str(len(high) - 2))
     teachers, per_teacher = int(after[5].split()[0]), after[5].split()[1]
@@ -111,7 +108,6 @@ def test_a_course_that_the_model_does_not_fit_is_named_with_the_reason(server, p
     with closing(sqlite3.connect(server.folder / "work" / "store.sqlite", timeout=30)) as database, database:
         values = (most_flagged_fact(prepared.dropout), json.dumps([noted]))
         database.execute("INSERT OR REPLACE INTO analytics_facts (name, value) VALUES (?, ?)", values)
-    database.close()
     [cells] = rows(manager, f"{PATH}?show=withheld").values()
     assert "because of the dates" in cells[0]
 

@@ -36,9 +36,7 @@ def teacher(server):
 
 def site(server, query, *values):
     with closing(sqlite3.connect(server.folder / "site.sqlite", timeout=30)) as database, database:
-        rows = database.execute(query, values).fetchall()
-    database.close()
-    return rows
+        return database.execute(query, values).fetchall()
 
 
 def chosen(server):

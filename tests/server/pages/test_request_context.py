@@ -76,11 +76,9 @@ def test_guests_and_those_who_are_deleted_or_not_confirmed_stay_out(settings):
     for column, value in (("deleted", 1), ("confirmed", 0), ("suspended", 1)):
         with closing(sqlite3.connect(settings.site.removeprefix("sqlite:///"))) as site, site:
             site.execute(f"UPDATE mdl_user SET {column} = ? WHERE username = 'bert'", (value,))
-        site.close()
         refused(403, settings, "bert")
         with closing(sqlite3.connect(settings.site.removeprefix("sqlite:///"))) as site, site:
             site.execute(f"UPDATE mdl_user SET {column} = ? WHERE username = 'bert'", (1 - value,))
-        site.close()
     assert ask(settings, "bert").startswith("Bert")
 
 

@@ -32,14 +32,12 @@ def rows(path, query, *values):
     with closing(sqlite3.connect(path)) as database, database:
         found = database.execute(query, values).fetchall()
         database.commit()
-    database.close()
     return found
 
 
 def change(path, table, **values):
     with closing(sqlite3.connect(path)) as database, database:
         add_like(database, table, **values)
-    database.close()
 
 
 def predictions(server, modelid, contextid):
@@ -263,7 +261,6 @@ def test_many_students_are_shown_page_by_page(server, teacher, prepared):
             listed = {"predictionid": key, "sampleid": sample, **insight}
             columns, marks = ", ".join(listed), ", ".join("?" * len(listed))
             store.execute(f"INSERT INTO analytics_insights ({columns}) VALUES ({marks})", [*listed.values()])
-    store.close()
     numbers = [ids(teacher.get(f"{page}&page={number}").text) for number in (1, 2, 3, 4)]
     assert [len(one) for one in numbers[:2]] == [50, 50]
     assert len(numbers[2]) >= 20
