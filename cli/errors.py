@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from click.exceptions import Exit
 
 from moodlemlbackend.errors import BackendError
+from moodlemlbackend.files import explain
 from moodlemlbackend.interpreter import install_line
 
 from .exit_codes import FAILED, code_of_error
@@ -39,7 +40,7 @@ def reporting_errors(*, as_json: bool) -> Iterator[None]:
     except OSError as error:
         if error.filename is None:
             raise
-        _end(f"{error.filename} cannot be read or written: {error.strerror}.", FAILED, as_json)
+        _end(explain(error), FAILED, as_json)
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:

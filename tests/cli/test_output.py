@@ -110,7 +110,8 @@ def test_a_file_that_is_gone_is_no_fault_of_the_output(tmp_path, capsys):
     with pytest.raises(Exit) as end, reporting_errors(as_json=False), writing("stdout"):
         gone.read_bytes()
     assert end.value.exit_code == 1
-    assert capsys.readouterr().err == f"{gone} cannot be read or written: No such file or directory.\n"
+    sentence = f"Cannot use {gone}: No such file or directory; check that it exists and that its disk is mounted.\n"
+    assert capsys.readouterr().err == sentence
 
 
 def test_a_reader_that_has_gone_needs_no_sentence(tmp_path):
