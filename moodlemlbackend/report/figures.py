@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from moodlemlbackend.files import replacing
 from moodlemlbackend.report import curves, style
 from moodlemlbackend.report.captions import class_in_words
 from moodlemlbackend.report.record import TRAINING, Record
@@ -50,9 +51,8 @@ def save(figure: Figure, path: Path) -> None:
         options: dict[str, Any] = {"pil_kwargs": {"compress_level": 1}} if ending == "png" else {}
         metadata = {"Software": None} if ending == "png" else {"Date": None, "Creator": None}
         figure.savefig(content, format=ending, dpi=style.DOTS_PER_INCH, metadata=metadata, **options)
-        scratch = path.with_name(f".{path.name}.{ending}")
-        scratch.write_bytes(content.getvalue())
-        scratch.replace(path.with_suffix(f".{ending}"))
+        with replacing(path.with_suffix(f".{ending}")) as file:
+            file.write(content.getvalue())
 
 
 def blank(title: str) -> Figure:
