@@ -29,6 +29,7 @@ _ADVICE = {
     errno.EFBIG: "raise the file size limit of the user who runs this command",
     errno.ENOTDIR: "there is a file where a directory is needed; move the file, or choose another directory",
     errno.EEXIST: "there is a file where a directory is needed; move the file, or choose another directory",
+    errno.EISDIR: "there is a directory where a file is needed; give the name of a file",
     errno.ENOENT: "check that it exists and that its disk is mounted",
     errno.ENAMETOOLONG: "choose a shorter path",
     errno.EMFILE: "raise the limit of open files of the user who runs this command",
@@ -96,13 +97,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     import secrets
 
+    place = target = Path(path)
     try:
-        target = Path(path).resolve()
+        target = target.resolve()
         if target.exists() and not target.is_file():
             with target.open("wb") as file:
                 yield file
             return
-        temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+        place = target.parent
+        temporary = place / f".{secrets.token_hex(8)}.tmp"
         try:
             with temporary.open("xb") as file:
                 yield file
@@ -112,7 +115,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 temporary.unlink()
             raise
     except OSError as error:
-        raise StorageError(f"{path} cannot be written ({error.strerror or error}); check the directory.") from None
+        raise StorageError(explain(OSError(error.errno, error.strerror or str(error)), place)) from None
 
 
 def keep_private(folder: Path) -> None:

@@ -139,7 +139,7 @@ def test_a_terminal_obeys_no_file(command, trained, courses, tmp_path):
         (["{model}", "{prediction}", "1-0", "--figure", "why.pdf"], "its name must end in .png or .svg."),
         (
             ["{model}", "{prediction}", "--row", "4", "--figure", "{empty}/no/why.png"],
-            "{empty}/no/why.png cannot be written",
+            "Cannot use {empty}/no: No such file or directory; check that it exists",
         ),
     ],
 )

@@ -183,11 +183,17 @@ def test_pipe_is_written_not_replaced(tmp_path: Path) -> None:
     assert path.is_fifo()
 
 
-@pytest.mark.parametrize(("name", "reason"), [("missing/dataset", "No such file or directory"), ("", "Is a directory")])
-def test_path_that_cannot_be_written(tmp_path: Path, name: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "place", "reason"),
+    [
+        ("missing/dataset", "missing", "No such file or directory; check that it exists and that its disk is mounted"),
+        ("", "", "Is a directory; there is a directory where a file is needed; give the name of a file"),
+    ],
+)
+def test_path_that_cannot_be_written(tmp_path: Path, name: str, place: str, reason: str) -> None:
     with pytest.raises(StorageError) as caught:
         write(tmp_path / name, METADATA, COLUMNS, np.zeros((1, 2)), labels=[1])
-    assert str(caught.value) == f"{tmp_path / name} cannot be written ({reason}); check the directory."
+    assert str(caught.value) == f"Cannot use {tmp_path / place}: {reason}."
 
 
 texts = st.text(st.sampled_from('ab01/-\\"" ,\t;\'|é数\ufeff') | st.characters(exclude_categories=["Cs"]), max_size=8)
