@@ -105,8 +105,10 @@ def join_store(url: str) -> Store:
         raise absent
     store = Store(_engine(parsed))
     with store.read() as connection:
-        if _version(connection) != HEAD:
-            raise absent
+        version = _version(connection)
+    if version != HEAD:
+        store.close()
+        raise absent
     return store
 
 

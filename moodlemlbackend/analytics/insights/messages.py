@@ -244,7 +244,7 @@ def _activities_due(
     due = due_events(site, sorted(ranges), workspace.clock())
     courses = {course.id: course.fullname for course in site.courses}
     places = module_ids(site, (event.course for events in due.values() for event in events))
-    wwwroot, dates = workspace.settings.wwwroot, Dates(site.zone)
+    wwwroot, zones = workspace.settings.wwwroot, time_zones(site, ranges)
     lines: dict[int, list[str]] = {}
     for user, events in due.items():
         start, end = ranges[user]
@@ -252,7 +252,7 @@ def _activities_due(
         for event in in_range[:MOST_NAMED]:
             names = (format_name(name, language[user]) for name in (event.name, courses.get(event.course, "")))
             with speaking(language[user]):
-                text = ", ".join(filter(None, (*names, dates.minute(event.time))))
+                text = ", ".join(filter(None, (*names, Dates(zones[user]).minute(event.time))))
             place = places.get((event.module, event.instance))
             url = f": {wwwroot}/mod/{event.module}/view.php?id={place}" if wwwroot and place else ""
             lines.setdefault(user, []).append(text + url)

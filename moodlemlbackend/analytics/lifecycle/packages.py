@@ -359,5 +359,5 @@ def _shown(names: Iterable[str], versions: Mapping[str, int]) -> str:
 def _is_number(value: Any) -> bool:
     try:
         return 0 <= float(value) < 1e15
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False

@@ -5,13 +5,14 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
-from moodlemlbackend.analytics.site.schema import TABLES
+from moodlemlbackend.analytics.site.schema import NULLABLE_TEXTS, is_text
 from moodlemlbackend.errors import SiteError, UsageError
 
 if TYPE_CHECKING:
@@ -19,22 +20,6 @@ if TYPE_CHECKING:
 
 NULLS = ("NULL", "null", r"\N")
 """What phpMyAdmin, Workbench, ``SELECT INTO OUTFILE``, ``COPY`` and spreadsheets write for null, beside nothing."""
-
-TEXT_COLUMNS = frozenset({
-    "archetype", "capability", "crud", "eventname", "format", "itemtype", "modulename", "name", "plugin", "shortname",
-    "state",
-})  # fmt: skip
-"""Columns of texts that are never null in Moodle, beside those whose default is a text: somebody may be called Null."""
-
-NULLABLE_TEXTS = frozenset({
-    "availability", "component", "description", "itemmodule", "itemname", "path", "sequence", "value",
-})  # fmt: skip
-
-_TEXTS_OF_TABLES = {
-    ("analytics_models", "target"), ("assign_submission", "status"), ("scale", "scale"),
-    ("task_scheduled", "classname"),
-}  # fmt: skip
-"""Texts in this table, numbers in others."""
 
 _WHOLE = "coalesce({0} = CAST(TRY_CAST({0} AS BIGINT) AS VARCHAR), {0} IS NULL)"
 _NUMBER = (
@@ -85,18 +70,6 @@ class CsvDialect(NamedTuple):
         return copy
 
 
-def is_text(table: str, column: str) -> bool | None:
-    """Whether Moodle's column is one of texts; None for a column that is not known here."""
-    columns = TABLES[table].columns
-    return (
-        column in TEXT_COLUMNS
-        or column in NULLABLE_TEXTS
-        or (table, column) in _TEXTS_OF_TABLES
-        or (columns.get(column) or "").startswith("'")
-        or (False if column in columns else None)
-    )
-
-
 def load_csv(
     database: DuckDBPyConnection, name: str, table: str, files: Sequence[Path], dialect: CsvDialect, order: str = ""
 ) -> None:
@@ -109,7 +82,7 @@ def load_csv(
         "read_csv($files, auto_detect = false, header = true, quote = '\"', escape = '\"', hive_partitioning = true, "
         f"delim = {literal(dialect.delimiter)}, max_line_size = {_LONGEST_LINE}, columns = {{{columns}}})"
     )
-    paths = [str(file) for file in files]
+    paths = [as_pattern(str(file)) for file in files]
     database.execute(f"CREATE OR REPLACE TEMP TABLE read AS SELECT * FROM {reading}", {"files": paths})
     names = [column for column, *_ in database.execute("DESCRIBE read").fetchall()]
     values = {column: _value(table, column, dialect) for column in names}
@@ -126,6 +99,11 @@ def load_csv(
     ordered = f" ORDER BY {quoted(order)}" if order in names else ""
     database.execute(f"CREATE TABLE {quoted(name)} AS SELECT {listed} FROM read{ordered}")
     database.execute("DROP TABLE read")
+
+
+def as_pattern(file: str) -> str:
+    """A name of a file as DuckDB has it, which takes names for patterns."""
+    return re.sub(r"[*?[]", r"[\g<0>]", file)
 
 
 def literal(text: str) -> str:
@@ -151,7 +129,7 @@ def _no_number(database: DuckDBPyConnection, reading: str, files: Sequence[Path]
         row = database.execute(
             f"SELECT number, value FROM (SELECT row_number() OVER () + 1 AS number, {value} AS value FROM {reading}) "
             f"WHERE NOT {_NUMBER.format('value')} ORDER BY number LIMIT 1",
-            {"files": [str(file)]},
+            {"files": [as_pattern(str(file))]},
         ).fetchone()
         if row:
             return SiteError(

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from moodlemlbackend.analytics.site.connection import TEMPORARY, Location
-from moodlemlbackend.analytics.site.schema import LOG, Schema
+from moodlemlbackend.analytics.site.schema import LOG, Schema, is_text
 from moodlemlbackend.errors import SiteError
 
 Integers = npt.NDArray[np.int64]
@@ -38,6 +38,12 @@ _COLUMNS = {
     ),
     "duckdb": "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND table_name IN :names",
 }
+_OF_TEXT = (
+    "SELECT m.name, p.name FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.type = 'table' "
+    "AND (p.type LIKE '%CHAR%' OR p.type LIKE '%CLOB%' OR p.type LIKE '%TEXT%') AND m.name IN :names"
+)
+"""Columns in which SQLite keeps numbers as texts."""
+
 _BEGIN = {
     "postgresql": "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
     "mysql": "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
@@ -58,7 +64,12 @@ _MOST_PARAMETERS = 10_000
 _SNAPSHOT_ID = re.compile(r"[0-9A-F-]+")
 _ARRAY_OF_BIGINT = 1016  # its object id, the same in every PostgreSQL
 _ARRAY_HEADER = 20
+_ARRAY_NULLS = slice(4, 8)  # of the header, a whole number: 1 if there are some
 _ARRAY_ITEM = np.dtype([("length", ">i4"), ("value", ">i8")])
+
+
+class _NullError(Exception):
+    """There is a null among whole numbers."""
 
 
 class SharedDatabase(NamedTuple):
@@ -131,6 +142,19 @@ class Database:
         for table, column in self.rows(_COLUMNS[self.dialect], names=[*map(self.schema.named, named)]):
             columns.setdefault(table, set()).add(column)
         self.schema.learn(named, {table: frozenset(present) for table, present in columns.items()})
+        if self.dialect == "sqlite":
+            self._refuse_numbers_as_texts(named)
+
+    def _refuse_numbers_as_texts(self, tables: Sequence[str]) -> None:
+        by_name = {self.schema.named(table): table for table in tables}
+        for name, column in self.rows(_OF_TEXT, names=[*by_name]):
+            if is_text(by_name[name], column) is False and self.rows(
+                f'SELECT 1 FROM "{name}" WHERE typeof("{column}") = \'text\' LIMIT 1'
+            ):
+                raise SiteError(
+                    f"The column {column} of {name} has numbers as texts; use the folder of CSV files itself as the "
+                    "site, or import them into columns of the type INTEGER or REAL."
+                )
 
     def schemas(self, table: str) -> list[str]:
         """Names of the schemas of PostgreSQL in which there is this table, whether it is looked for there or not."""
@@ -150,14 +174,17 @@ class Database:
     def integers(self, sql: str, columns: int, **parameters: Any) -> Integers:
         """Return the rows of a query all of whose columns are whole numbers, none of them null: (rows, columns)."""
         holder = self._that_has(sql)
-        if holder.dialect == "postgresql" and type(holder._connection).__module__.startswith("psycopg."):
-            return holder._packed(sql, columns, parameters)
-        if holder.temporary:
-            return holder._by_column(sql, columns, parameters)
-        rows = holder.rows(sql, **parameters)
         try:
-            return np.array(rows, np.int64).reshape(len(rows), columns)
-        except TypeError:
+            if holder.dialect == "postgresql" and type(holder._connection).__module__.startswith("psycopg."):
+                return holder._packed(sql, columns, parameters)
+            if holder.temporary:
+                return holder._by_column(sql, columns, parameters)
+            rows = holder.rows(sql, **parameters)
+            try:
+                return np.array(rows, np.int64).reshape(len(rows), columns)
+            except TypeError:
+                raise _NullError from None
+        except _NullError:
             tables = ", ".join(dict.fromkeys(re.findall(r"{(\w+)}", sql)))
             raise SiteError(
                 f"There is no value where every Moodle site has one, in {tables}; export it again."
@@ -250,6 +277,8 @@ class Database:
         bound = self._bound(f"SELECT {listed} FROM ({sql}) AS q({', '.join(names)})", parameters)
         with self._location.errors_in_sentences():
             found = self._connection.cursor().execute(*bound).fetchnumpy()
+        if any(np.ma.is_masked(found[name]) for name in names):
+            raise _NullError
         return np.column_stack([found[name] for name in names])
 
 
@@ -263,6 +292,8 @@ def _array_loader() -> Any:
         format = Format.BINARY
 
         def load(self, data: Any) -> Integers:
+            if any(data[_ARRAY_NULLS]):
+                raise _NullError
             return np.frombuffer(data, _ARRAY_ITEM, offset=_ARRAY_HEADER)["value"].astype(np.int64)
 
     return ArrayLoader

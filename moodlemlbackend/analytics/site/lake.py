@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.analytics.databases import not_installed
-from moodlemlbackend.analytics.site.csv_tables import CsvDialect, is_text, literal, load_csv, quoted
-from moodlemlbackend.analytics.site.schema import LOG
+from moodlemlbackend.analytics.site.csv_tables import CsvDialect, as_pattern, literal, load_csv, quoted
+from moodlemlbackend.analytics.site.schema import LOG, TABLES, is_text
 from moodlemlbackend.errors import SiteError
 from moodlemlbackend.storage.object_store import is_object_store, open_objects
 
@@ -54,7 +54,8 @@ def connect(path: Path, location: str, files: Sequence[str] | None = None) -> Du
         files = [file for (file,) in connection.execute(f"SELECT file FROM {_FILES}").fetchall()]
     else:
         connection.execute(f"CREATE TABLE {_FILES} AS SELECT unnest($files) AS file", {"files": list(files)})
-    connection.execute(f"SET allowed_paths = [{', '.join(map(literal, files))}]")
+    allowed = sorted({*files, *map(as_pattern, files)})
+    connection.execute(f"SET allowed_paths = [{', '.join(map(literal, allowed))}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
@@ -87,21 +88,49 @@ def build(path: Path, location: str, tables: Mapping[str, Sequence[str]], prefix
 
 
 def _view(connection: DuckDBPyConnection, name: str, table: str, files: Sequence[str]) -> None:
-    source = f"read_parquet([{', '.join(map(literal, files))}], union_by_name = true, hive_partitioning = true)"
+    listed = f"[{', '.join(literal(as_pattern(file)) for file in files)}]"
+    source = f"read_parquet({listed}, union_by_name = true, hive_partitioning = true)"
     columns = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
-    listed = ", ".join(_column(table, column, kind.partition("(")[0], files[0]) for column, kind, *_ in columns)
-    connection.execute(f"CREATE VIEW {quoted(name)} AS SELECT {listed} FROM {source}")
+    partly = _columns_of_some(connection, listed) if len(files) > 1 else {}
+    selected = ", ".join(
+        _column(table, column, kind.partition("(")[0], files[0], partly.get(column.lower(), ""))
+        for column, kind, *_ in columns
+    )
+    connection.execute(f"CREATE VIEW {quoted(name)} AS SELECT {selected} FROM {source}")
 
 
-def _column(table: str, column: str, kind: str, file: str) -> str:
-    """SQL for a column of a Parquet file, as Moodle's own databases would have it."""
+def _columns_of_some(connection: DuckDBPyConnection, files: str) -> dict[str, str]:
+    """Columns that only some of these Parquet files have, in small letters, each with a file that lacks it."""
+    found = connection.execute(
+        f"WITH columns AS (SELECT DISTINCT file_name, lower(name) AS name FROM parquet_schema({files}) "
+        "WHERE num_children IS NULL), files AS (SELECT DISTINCT file_name FROM columns) "
+        "SELECT n.name, MIN(f.file_name) FROM files f CROSS JOIN (SELECT DISTINCT name FROM columns) n "
+        "WHERE NOT EXISTS (FROM columns c WHERE c.file_name = f.file_name AND c.name = n.name) GROUP BY n.name"
+    ).fetchall()
+    return dict(found)
+
+
+def _column(table: str, column: str, kind: str, file: str, lacking: str) -> str:
+    """SQL for a column of Parquet files, one of which may lack it, as Moodle's own databases would have it."""
     name, text = quoted(column), is_text(table, column)
-    if text is None or (kind == "VARCHAR" if text else kind in _NUMBERS):
+    if text is None:
+        return name
+    default = TABLES[table].columns[column]
+    if lacking and default is None:
+        raise SiteError(f"The file {lacking} has no column {column}, as others of its table have; export it again.")
+    value = _read_as(column, kind, file, text=text)
+    value = f"coalesce({value}, {default})" if lacking else value
+    return name if value == name else f"{value} AS {name}"
+
+
+def _read_as(column: str, kind: str, file: str, *, text: bool) -> str:
+    name = quoted(column)
+    if kind == "VARCHAR" if text else kind in _NUMBERS:
         return name
     if text:
-        return f"decode({name}) AS {name}" if kind == "BLOB" else f"CAST({name} AS VARCHAR) AS {name}"
+        return f"decode({name})" if kind == "BLOB" else f"CAST({name} AS VARCHAR)"
     if kind in _READ_AS:
-        return f"CAST({name} AS {_READ_AS[kind]}) AS {name}"
+        return f"CAST({name} AS {_READ_AS[kind]})"
     raise SiteError(
         f"The column {column} of {file} has the type {kind} but must be a number (times in Unix seconds); export the "
         "table again."

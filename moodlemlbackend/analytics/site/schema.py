@@ -23,6 +23,22 @@ REQUIRED = None
 LOG = "logstore_standard_log"
 """The table of the log, which may be in another database than the others, under another name."""
 
+TEXT_COLUMNS = frozenset({
+    "archetype", "capability", "crud", "eventname", "format", "itemtype", "modulename", "name", "plugin", "shortname",
+    "state",
+})  # fmt: skip
+"""Columns of texts that are never null in Moodle, beside those whose default is a text: somebody may be called Null."""
+
+NULLABLE_TEXTS = frozenset({
+    "availability", "component", "description", "itemmodule", "itemname", "path", "sequence", "value",
+})  # fmt: skip
+
+_TEXTS_OF_TABLES = {
+    ("analytics_models", "target"), ("assign_submission", "status"), ("scale", "scale"),
+    ("task_scheduled", "classname"),
+}  # fmt: skip
+"""Texts in this table, numbers in others."""
+
 _PLACEHOLDER = re.compile(r"\{(\w+)\}(?P<alias> [a-z]\b)?")
 
 
@@ -146,6 +162,18 @@ def activity_table(name: str, *columns: str) -> None:
     known = TABLES.get(name, SiteTable({})).columns
     common = {"id": REQUIRED, "course": REQUIRED, "name": "''"}
     TABLES[name] = SiteTable({**common, **known, **dict.fromkeys(columns, "0")}, name)
+
+
+def is_text(table: str, column: str) -> bool | None:
+    """Whether Moodle's column is one of texts; None for a column that is not known here."""
+    columns = TABLES[table].columns if table in TABLES else {}
+    return (
+        column in TEXT_COLUMNS
+        or column in NULLABLE_TEXTS
+        or (table, column) in _TEXTS_OF_TABLES
+        or (columns.get(column) or "").startswith("'")
+        or (False if column in columns else None)
+    )
 
 
 class Schema:

@@ -15,6 +15,7 @@ from moodlemlbackend.analytics.features.analysis import Analysis, AnalysisStatus
 from moodlemlbackend.analytics.features.datasets import write_dataset
 from moodlemlbackend.analytics.features.feature_matrix import Features, assemble, headers
 from moodlemlbackend.analytics.features.indicators import Indicator, Kind
+from moodlemlbackend.analytics.features.indicators.calendar import due_times
 from moodlemlbackend.analytics.features.static_predictions import predict_static
 from moodlemlbackend.analytics.features.targets import Window
 from moodlemlbackend.analytics.features.targets.enrolments import active_enrolments
@@ -366,7 +367,7 @@ def test_activities_due_are_those_still_to_do(small):
     event = {"modulename": "assign", "instance": instance, "type": 1, "visible": 1, "groupid": 0, "userid": 2}
     small.add("event", courseid=course, timesort=NOW, **event)
     small.add("event", courseid=hidden, timesort=NOW, **event)
-    small.add("event", courseid=course, timesort=NOW + 30 * DAY, **{**event, "groupid": 4})
+    small.add("event", courseid=course, timesort=NOW + 30 * DAY, eventtype="gradingdue", **{**event, "groupid": 4})
     small.add("groups_members", groupid=4, userid=in_group)
     small.add("assign_submission", assignment=instance, userid=handed_in, status="submitted")
     small.add("assign_submission", assignment=instance, userid=to_do, status="draft")
@@ -384,6 +385,24 @@ def test_activities_due_are_those_still_to_do(small):
     assert due(NOW) == ({to_do, in_group} - {1, 2}, 6 - administrator_and_guest)
     assert due(NOW - 7 * DAY)[0] == {in_group} - {1, 2}
     assert due(NOW + 25 * DAY)[0] == {in_group}
+
+
+def test_of_the_dates_of_one_piece_of_work_the_users_own_counts(small):
+    course = small.course(enddate=0)
+    as_all, in_groups, own = small.students(course, 3)
+    _, instance = small.activity(course, "quiz")
+    for group, user in ((4, in_groups), (5, in_groups), (5, own)):
+        small.add("groups_members", groupid=group, userid=user)
+    event = {"modulename": "quiz", "instance": instance, "type": 1, "visible": 1}
+    places = [(course, 0, 99, 10), (course, 4, 99, 7), (course, 5, 99, 6), (course, 6, 99, 40), (0, 0, own, 3)]
+    for where, group, user, day in places:
+        when = {"eventtype": "close", "timesort": NOW + day * DAY}
+        small.add("event", courseid=where, groupid=group, userid=user, **when, **event)
+    small.add("event", courseid=course, eventtype="open", timesort=NOW, **event)
+    with small.open() as site:
+        due = due_times(site, [as_all, in_groups, own], NOW)
+    days = {user: ((times - NOW) // DAY).tolist() for user, times in due.items()}
+    assert days == {as_all: [0, 10], in_groups: [0, 7], own: [0, 3]}
 
 
 def test_a_window_holds_the_values_of_indicators():

@@ -252,6 +252,8 @@ def test_components_are_compared(workspace, tmp_path):
     with pytest.raises(PackageError, match=r"Moodle \(5\), mod_quiz \(6\)"):
         packages.import_model(workspace, path)
     assert packages.import_model(workspace, path, ignore_versions=True).notes == []
+    path = package(tmp_path / "model.zip", {**CONFIGURATION, "dependencies": {"core": 10**400, "mod_quiz": "new"}})
+    assert packages.import_model(workspace, path).notes == []
 
 
 def test_weights_of_the_php_processor_are_refused(workspace, tmp_path):

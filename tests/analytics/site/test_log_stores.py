@@ -221,6 +221,64 @@ def test_files_of_a_table_that_differ(small, tmp_path):
         calculated(site)
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_value_that_is_missing_in_files_is_told(small, tmp_path, ending):
+    path = take_out(small, tmp_path / f"log.{ending}", userid=[number % 4 or None for number in range(36)])
+    said = "There is no value where every Moodle site has one, in logstore_standard_log; export it again."
+    with open_site(small.url, log_store=str(path)) as site, pytest.raises(SiteError, match=said):
+        calculated(site)
+
+
+def halves(small: SmallSite, folder: Path, *, omit: str, names: tuple[str, str] = ("1.parquet", "2.parquet")) -> None:
+    """Move the log into two Parquet files, of which the second lacks a column."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns, found = log_rows(small)
+    table = pa.table({name: [row[at] for row in found] for at, name in enumerate(columns)})
+    folder.mkdir()
+    parquet.write_table(table.slice(0, 20), folder / names[0])
+    parquet.write_table(table.slice(20).drop_columns([omit] if omit else []), folder / names[1])
+
+
+def test_a_column_with_a_default_that_some_files_lack(small, tmp_path):
+    bounds = [START, NOW]
+    with small.open() as site:
+        course = site.courses[0].id
+        expected, actions = calculated(site), actions_between(site, course, bounds)
+    halves(small, tmp_path / "log", omit="anonymous")
+    with open_site(small.url, log_store=str(tmp_path / "log")) as site:
+        np.testing.assert_array_equal(actions_between(site, course, bounds), actions)
+        np.testing.assert_array_equal(calculated(site), expected)
+    assert actions[:, 2].sum() == 36
+
+
+def test_a_column_that_some_files_lack(small, tmp_path):
+    halves(small, tmp_path / "log", omit="userid")
+    said = f"The file {tmp_path / 'log' / '2.parquet'} has no column userid, as others of its table have; export it"
+    with open_site(small.url, log_store=str(tmp_path / "log")) as site, pytest.raises(SiteError, match=re.escape(said)):
+        calculated(site)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_names_of_files_are_no_patterns(small, tmp_path, ending):
+    """As those of downloads that a browser numbers."""
+    with small.open() as site:
+        expected = calculated(site)
+    halves(small, tmp_path / "log", omit="", names=("log[1].parquet", "log1.parquet"))
+    if ending == "csv":
+        from pyarrow import csv as arrow_csv
+        from pyarrow import parquet
+
+        for path in [*(tmp_path / "log").iterdir()]:
+            arrow_csv.write_csv(parquet.read_table(path), path.with_suffix(".csv"))
+            path.unlink()
+    with open_site(small.url, log_store=str(tmp_path / "log")) as site:
+        np.testing.assert_array_equal(calculated(site), expected)
+        ids = site.database.rows("SELECT id FROM {logstore_standard_log}")
+    assert len({*ids}) == len(ids) == 36
+
+
 def test_only_what_was_named_can_be_read(small, tmp_path, monkeypatch):
     path, other = take_out(small, tmp_path / "log.parquet"), tmp_path / "other.csv"
     other.write_text("a\n1\n")

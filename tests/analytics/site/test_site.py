@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from fixtures.databases import new_database
+from fixtures.databases import KINDS, new_database
 from fixtures.oracle import ORACLE_COURSE, create, load_postgresql, tables
 from fixtures.paths import needs_shared
 from fixtures.small_site import DAY, END, MODULE_IDS, NOW, START, WEEK, SmallSite, one_course
@@ -32,6 +32,7 @@ from moodlemlbackend.analytics.features.registry import get_indicator, get_targe
 from moodlemlbackend.analytics.features.site_check import check_site
 from moodlemlbackend.analytics.features.weeks import week_end
 from moodlemlbackend.analytics.site import open_site
+from moodlemlbackend.analytics.site.database import Database
 from moodlemlbackend.analytics.site.moodle_models import PREDICTING_TASK, predicting_targets
 from moodlemlbackend.analytics.site.schema import TABLES
 from moodlemlbackend.analytics.site.site import FARTHEST_DATE
@@ -766,3 +767,29 @@ def test_an_empty_value_where_moodle_has_one_is_told(tmp_path):
     small.set("UPDATE mdl_role_assignments SET userid = NULL")
     with small.open() as site, pytest.raises(SiteError, match=r"There is no value .* in .*role_assignments.*; export"):
         one_course(site).students  # noqa: B018
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_null_among_whole_numbers_is_told_by_every_database(kind, tmp_path):
+    with new_database(kind, tmp_path) as url:
+        if kind == "sqlite":
+            (tmp_path / "store.sqlite").touch()
+        database = Database(url, "mdl_")
+        assert database.integers("SELECT 1, 2 UNION ALL SELECT 3, 4", 2).tolist() == [[1, 2], [3, 4]]
+        with pytest.raises(SiteError, match="There is no value where every Moodle site has one"):
+            database.integers("SELECT 1, 2 UNION ALL SELECT 3, NULL", 2)
+        database.close()
+
+
+def test_numbers_as_texts_in_sqlite_are_told(tmp_path):
+    small = SmallSite(tmp_path / "site.sqlite")
+    small.course()
+    small.set("ALTER TABLE mdl_course RENAME TO old")
+    small.set("CREATE TABLE mdl_course AS SELECT * FROM old")
+    small.set("ALTER TABLE mdl_course ADD marker TEXT")
+    small.set("ALTER TABLE mdl_course DROP COLUMN startdate")
+    small.set("ALTER TABLE mdl_course ADD startdate TEXT")
+    small.open().close()
+    small.set("UPDATE mdl_course SET startdate = 5, marker = 'x'")
+    with pytest.raises(SiteError, match=r"^The column startdate of mdl_course has numbers as texts; use the folder"):
+        small.open()

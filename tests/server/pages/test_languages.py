@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import chain
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -36,6 +37,7 @@ from moodlemlbackend.analytics.students.follow_up import Known, record
 from moodlemlbackend.analytics.students.roster import RosterQuery
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.language import preferred, speaking
+from moodlemlbackend.language.dates import Dates
 from moodlemlbackend.server.jobs.page_runs import PageRun, Step
 from moodlemlbackend.server.pages.login import launch_page
 from moodlemlbackend.server.pages.rendering import TEMPLATES
@@ -376,10 +378,10 @@ def as_new(row, why):
     )  # fmt: skip
 
 
-def mails(settings, prepared, code):
-    """What each recipient would be sent about all predictions, if everybody had this language."""
+def mails(settings, prepared, code, zone="99"):
+    """What each recipient would be sent about all predictions, if everybody had this language and time zone."""
     with closing(sqlite3.connect(settings.site.removeprefix("sqlite:///"))) as site, site:
-        site.execute("UPDATE mdl_user SET lang = ?", (code,))
+        site.execute("UPDATE mdl_user SET lang = ?, timezone = ?", (code, zone))
         site.execute("UPDATE mdl_event SET name = 'Задача'")
 
     def write(ctx):
@@ -434,6 +436,16 @@ def test_a_mail_is_in_the_language_of_its_recipient(settings, prepared, code, gr
     assert due in upcoming.subject
     assert re.search(date, upcoming.text)
     assert not re.search(r"Hello|at risk|course mean|: yes|\d%", risk + upcoming.text)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+def test_what_is_due_is_told_at_the_recipients_own_time(settings, prepared, zone):
+    upcoming = mails(settings, prepared, "en", zone)["upcoming_activities_due"][0]
+    with closing(sqlite3.connect(settings.site.removeprefix("sqlite:///"))) as site, speaking("en"):
+        times = [Dates(ZoneInfo(zone)).minute(time) for (time,) in site.execute("SELECT timesort FROM mdl_event")]
+    lines = [line for line in upcoming.text.splitlines() if line.startswith("- ")]
+    assert lines
+    assert all(any(time in line for time in times) for line in lines)
 
 
 @pytest.mark.parametrize(("code", "decimal"), [("de", ","), ("es", ",")])

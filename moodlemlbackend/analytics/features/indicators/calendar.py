@@ -56,8 +56,9 @@ def due_times(site: Site, users: Sequence[int], now: int) -> dict[int, Integers]
 def due_events(site: Site, users: Sequence[int], now: int) -> dict[int, list[CalendarEvent]]:
     """What each user has to do, by time: events of the user's courses, groups, and own ones.
 
-    What the user has completed or handed in is no longer due. Visibility follows the event and its course; other
-    restrictions of an activity are not looked at.
+    A date for the user counts before those for groups, of which the latest does, and these before everybody's. What the
+    user has completed or handed in is no longer due. Visibility follows the event and its course; other restrictions of
+    an activity are not looked at.
     """
     courses = _active_courses(site, users, now)
     listed = sorted({course for of_user in courses.values() for course in of_user})
@@ -80,7 +81,11 @@ def due_events(site: Site, users: Sequence[int], now: int) -> dict[int, list[Cal
             and (user, modules.get((event.module, event.instance))) not in completed
             and (event.module != "quiz" or (user, event.course) in may_attempt or event.course == 0)
         ]
-        due[user] = sorted(chosen, key=lambda event: event.time)
+        counts: dict[tuple[str, int, str], tuple[bool, bool, int]] = {}
+        for event in chosen:
+            counts[event.work] = max(counts.get(event.work, event.precedence), event.precedence)
+        in_force = (event for event in chosen if event.precedence == counts[event.work])
+        due[user] = sorted(in_force, key=lambda event: event.time)
     return due
 
 
