@@ -243,7 +243,7 @@ DIMENSIONS = (
     Dimension("splits", (3, 10, 30, 100, 300), (2, 3), splits),
     Dimension("courses", (60, 600, 6_000, 18_000, 60_000, 100_200), (12, 24), courses),
     Dimension("students", (100, 1_000, 3_000, 10_000), (10, 20), students),
-    Dimension("log rows", (237_000, 2_370_000, 7_110_000, 23_700_000, 75_000_000), (), logs),
+    Dimension("log rows", (237_000, 2_370_000, 7_110_000, 23_700_000, 117_000_000), (), logs),
     Dimension("models", (10, 100, 1_000, 3_000, 10_000), (5, 10), models),
     Dimension("insights", (1_000, 10_000, 100_000, 300_000, 1_000_000), (100, 200), insights),
 )
