@@ -4,11 +4,13 @@ Moodle rounds what it calculates to hundredths in [-1, 1], so a column has at mo
 a cell fits into one byte. Every later step (which columns vary, which rows repeat, how much a column tells about the
 class, the encoding for the network) works on these codes, whatever the size of the file.
 
-A column that breaks the rule (a third party's indicator, a merged file) is laid on quantile bins of its own.
+A column that breaks the rule (a third party's indicator, a merged file) is laid on bins of its own: its values, or
+their quantiles. The order of the rows does not matter.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +31,7 @@ ROWS_OF_PART = 16_384
 
 _ZERO = 128
 _STEP = 100.0
+_EXACT = 1e-4  # of a step: ten times what float32 loses within the reach
 _REACH = 127
 _MAX_BINS = 254
 
@@ -81,17 +84,20 @@ def _hundredths(features: Floats) -> tuple[Codes, npt.NDArray[np.bool_]]:
         empty = np.isnan(scaled)
         nearest[empty] = EMPTY - _ZERO
         np.abs(np.subtract(scaled, nearest, out=scaled), out=scaled)
-    other = (scaled > 2e-3) | (np.abs(nearest) > _REACH) & ~empty
+    other = (scaled > _EXACT) | (np.abs(nearest) > _REACH) & ~empty
     fits = np.logical_not(other.any(axis=1))
     return (np.clip(nearest, -_ZERO, _REACH) + _ZERO).astype(np.uint8), fits
 
 
-def _bins(values: Floats) -> Floats:
-    """Return at most 254 values, ascending, that stand for the given ones: all of them, or quantiles."""
-    distinct = np.unique(values[~np.isnan(values)])
-    if len(distinct) > _MAX_BINS:
-        distinct = np.unique(np.quantile(values[~np.isnan(values)], np.linspace(0, 1, _MAX_BINS), method="nearest"))
-    return distinct.astype(np.float32)
+def _bins(values: Floats, counts: npt.NDArray[np.int64]) -> Floats:
+    """Return at most 254 values, ascending, that stand for values of which there are so many: all, or quantiles."""
+    known = ~np.isnan(values) & (counts > 0)
+    distinct, positions = np.unique(values[known], return_inverse=True)
+    if len(distinct) <= _MAX_BINS:
+        return distinct
+    up_to = np.cumsum(np.bincount(positions, counts[known]))
+    ranks = np.rint(np.linspace(0, 1, _MAX_BINS) * (up_to[-1] - 1))
+    return np.unique(distinct[np.searchsorted(up_to, ranks, side="right")])
 
 
 def _table(bins: Floats) -> Floats:
@@ -123,35 +129,69 @@ def encode_like(features: Floats, values: Floats) -> Codes:
     return codes
 
 
+@dataclass(frozen=True)
+class _Stretch:
+    """Rows of a column from ``start`` to the next stretch, with what their codes stand for."""
+
+    start: int
+    table: Floats
+
+
+def _merge(codes: Codes, stretches: list[_Stretch]) -> Floats:
+    """Code a column (rows,) with one table, in place of those of its stretches; returns the table."""
+    ends = [*(stretch.start for stretch in stretches[1:]), len(codes)]
+    if len(stretches) == 1:
+        return stretches[0].table
+    counts = [np.bincount(codes[part.start : end], minlength=256) for part, end in zip(stretches, ends, strict=True)]
+    table = _table(_bins(np.concatenate([part.table for part in stretches]), np.concatenate(counts)))
+    for part, end in zip(stretches, ends, strict=True):
+        codes[part.start : end] = _nearest(part.table, table)[codes[part.start : end]]
+    return table
+
+
 class Coder:
     """Turns batches of features into codes, one byte a cell."""
 
     def __init__(self, columns: int) -> None:
-        self._values: Floats = np.tile(HUNDREDTHS, (columns, 1))
-        self._regular = np.ones(columns, bool)
-        self._rows = mapped.JoinedRows(columns, np.uint8)
+        self._columns = columns
+        self._irregular: defaultdict[int, list[_Stretch]] = defaultdict(lambda: [_Stretch(0, HUNDREDTHS)])
+        self._rows, self._count = mapped.JoinedRows(columns, np.uint8), 0
 
     def add(self, features: Floats) -> None:
         """Add a batch, (rows, columns) float32 with NaN for empty cells."""
         codes, fits = _hundredths(features)
-        for column in np.flatnonzero(~(fits & self._regular)):
-            codes[column] = self._add_irregular(int(column), features[:, column])
+        for column in range(self._columns):
+            if not fits[column]:
+                codes[column] = self._add_irregular(column, features[:, column])
+            elif column in self._irregular:
+                self._begin(column, HUNDREDTHS)
         self._rows.add(codes)
+        self._count += len(features)
 
     def _add_irregular(self, column: int, values: Floats) -> Codes:
-        """Code a column that is not all hundredths, laying it on bins when the first such value comes."""
-        if self._regular[column]:
-            self._regular[column] = False
-            earlier = [self._values[column][part[column]] for part in self._rows.parts]
-            table = _table(_bins(np.concatenate([*earlier, values])))
-            for part, old in zip(self._rows.parts, earlier, strict=True):
-                part[column] = _nearest(old, table)
-            self._values[column] = table
-        return _nearest(values, self._values[column])
+        """Code values that are not all hundredths with the last table, or bins of their own if that lacks some."""
+        table = self._irregular[column][-1].table
+        codes = _nearest(values, table)
+        if not np.array_equal(table[codes], values, equal_nan=True):
+            table = _table(_bins(*np.unique(values, return_counts=True)))
+            codes = _nearest(values, table)
+        self._begin(column, table)
+        return codes
+
+    def _begin(self, column: int, table: Floats) -> None:
+        """Have the rows that are added next coded with a table."""
+        stretches = self._irregular[column]
+        if stretches[-1].start == self._count:
+            stretches.pop()
+        if not stretches or stretches[-1].table is not table:
+            stretches.append(_Stretch(self._count, table))
 
     def finish(self) -> CodedRows:
         """Return all rows; the coder is empty then."""
-        return CodedRows(self._rows.finish(), self._values)
+        codes, values = self._rows.finish(), np.tile(HUNDREDTHS, (self._columns, 1))
+        for column, stretches in self._irregular.items():
+            values[column] = _merge(codes[column], stretches)
+        return CodedRows(codes, values)
 
 
 def code(batches: Iterable[Floats], columns: int) -> CodedRows:
@@ -168,9 +208,7 @@ def join(first: CodedRows, second: CodedRows) -> CodedRows:
     codes = mapped.empty((len(first.codes), of_first + second.codes.shape[1]), np.uint8)
     codes[:, :of_first], codes[:, of_first:] = first.codes, second.codes
     values = first.values.copy()
-    for column in range(len(values)):
-        if not np.array_equal(first.values[column], second.values[column], equal_nan=True):
-            cells = np.concatenate([rows.values[column][rows.codes[column]] for rows in (first, second)])
-            values[column] = _table(_bins(cells))
-            codes[column] = _nearest(cells, values[column])
+    for column, (one, other) in enumerate(zip(first.values, second.values, strict=True)):
+        if not np.array_equal(one, other, equal_nan=True):
+            values[column] = _merge(codes[column], [_Stretch(0, one), _Stretch(of_first, other)])
     return CodedRows(codes, values)

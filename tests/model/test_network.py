@@ -48,14 +48,36 @@ def test_hundredths_keep_their_value(features):
 @quick
 @given(tables(numbers), st.integers(1, 7))
 def test_a_few_other_numbers_keep_their_value_too(features, size):
-    """A column with a number that is no hundredth is laid on its own values; later batches take the nearest of them."""
+    """A column with a number that is no hundredth is laid on its own values, whichever batch they come in."""
     whole = code([features], features.shape[1])
     np.testing.assert_allclose(whole.decode(), features, rtol=0, atol=TOLERANCE)
     np.testing.assert_array_equal(encode_like(features, whole.values), whole.codes)
     batches = [features[start : start + size] for start in range(0, len(features), size)]
     decoded = code(batches, features.shape[1]).decode()
-    np.testing.assert_allclose(decoded[:size], features[:size], rtol=0, atol=TOLERANCE)
-    assert np.isnan(decoded[np.isnan(features)]).all()
+    np.testing.assert_allclose(decoded, features, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("order", ["ascending", "descending", "shuffled"])
+def test_the_order_of_rows_does_not_matter_for_other_numbers(order):
+    """Of many values, each batch has others; the few of the second column come one by one, among hundredths."""
+    rng = np.random.default_rng(0)
+    rows = np.stack([np.sort(rng.normal(50, 20, 20_000)), np.repeat([0.5, 1, 7, 0.25, 1000], 4000)], axis=1)
+    rows[::7, 0] = NAN
+    rows = {"ascending": rows, "descending": rows[::-1], "shuffled": rng.permutation(rows)}[order].astype(np.float32)
+    coded = code(np.array_split(rows, 40), 2)
+    decoded = coded.decode()
+    np.testing.assert_array_equal(decoded[:, 1], rows[:, 1])
+    np.testing.assert_array_equal(np.isnan(decoded), np.isnan(rows))
+    known = ~np.isnan(rows[:, 0])
+    assert 200 < len(np.unique(decoded[known, 0])) <= 254
+    ranks = np.searchsorted(np.sort(rows[known, 0]), [rows[known, 0], decoded[known, 0]]) / known.sum()
+    assert np.abs(ranks[0] - ranks[1]).max() < 0.02
+    np.testing.assert_array_equal(encode_like(decoded, coded.values), coded.codes)
+
+
+def test_what_is_very_near_to_a_hundredth_is_not_taken_for_it():
+    column = np.array([[0], [1e-5], [0.5], [0.50001], [0.3]], np.float32)
+    np.testing.assert_array_equal(code([column], 1).decode(), column)
 
 
 def test_hundreds_of_numbers_take_the_nearest_of_their_quantiles():
