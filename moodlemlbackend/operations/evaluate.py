@@ -19,10 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from moodlemlbackend.dataset.courses import CoursesOfRows
-    from moodlemlbackend.metrics import Rating
     from moodlemlbackend.processor.evaluation import SplitRatings
-    from moodlemlbackend.processor.processor import TrainedModel
-    from moodlemlbackend.processor.training_rows import TrainingRows
     from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.settings.backend import Settings
 
@@ -63,6 +60,7 @@ def evaluate(
         else:
             model, stored = trained_model(store_of(modelid, trained_model_dir))
             processor = processor_of(stored)
+        from moodlemlbackend.metrics import Rating
         from moodlemlbackend.processor.evaluation import mean_figures, verdict
         from moodlemlbackend.processor.processor import warn_of_constant_columns
         from moodlemlbackend.processor.splits import ROW
@@ -73,6 +71,9 @@ def evaluate(
         report = stack.enter_context(RunReport(run))
         reporter.progress(READING, 0, 0)
         samples = read_samples(dataset, rows_file, masked=masked if model is None else model.masked)
+        if model is not None:
+            model.check(dataset, samples.columns, samples.classes)
+            samples = samples.in_order(model.classes)
         seed = seed_of(settings, samples)
         options: dict[str, Any] = {
             "origin": RunOrigin(*origin) if origin else None,
@@ -87,7 +88,8 @@ def evaluate(
         if model is not None:
             run.log.info("Evaluating the trained model in %s on %s: %d rows", trained_model_dir, dataset, len(samples))
             report.begin(*about, **options, trained_model=trained_model_dir)
-            ratings = [_rate(model, samples, dataset)]
+            probabilities = model.classifier.probabilities_of_coded(samples.coded)
+            ratings = [Rating(samples.labels, probabilities, model.threshold)]
         else:
             run.log.info(
                 "Evaluating %s with %s, %d splits, seed %d, on %s: %d rows",
@@ -175,13 +177,3 @@ def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, result: Map
         f"{held_out[evaluation.kind]}: the score in {new} courses is {result['score']:.4f}; in courses the "
         f"model has seen, it would be {result['seen']['score']:.4f}. {expectation(result)}"
     )
-
-
-def _rate(model: TrainedModel, samples: TrainingRows, dataset: str) -> Rating:
-    """Rate a trained model on all samples."""
-    from moodlemlbackend.metrics import Rating
-
-    model.check(dataset, samples.columns, samples.classes)
-    probabilities = model.classifier.probabilities_of_coded(samples.coded)
-    order = [model.classes.index(name) for name in samples.classes]
-    return Rating(samples.labels, probabilities[:, order], model.threshold)
