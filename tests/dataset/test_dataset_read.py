@@ -150,6 +150,8 @@ def test_sample_ids_as_php_quotes_them(tmp_path: Path, written: bytes, sample_id
         (b'"[""no"",""yes""]"', [b"yes", b"no"], ("no", "yes"), [1, 0]),
         (b'"[false,true]"', [b"true"], ("false", "true"), [1]),
         (b'"[1.5,-1]"', [b"-1.00", b"1.50"], ("1.5", "-1"), [1, 0]),
+        (b'"[1,0]"', [b"1", b"0"], ("0", "1"), [1, 0]),
+        (b'"[2,0,1]"', [b"2", b"1.0", b"0"], ("2", "1", "0"), [0, 1, 2]),
     ],
 )
 def test_classes_by_text_or_number(tmp_path: Path, classes, cells, expected, labels) -> None:

@@ -42,9 +42,9 @@ def backend(tmp_path):
     return Backend(tmp_path, "logistic_regression")
 
 
-def trained_on(backend: Backend, file: Path) -> str:
-    train(QuietReporter(), "model", str(backend.outputdir("model")), str(file), settings=backend.settings)
-    return str(backend.outputdir("model"))
+def trained_on(backend: Backend, file: Path, model: str = "model") -> str:
+    train(QuietReporter(), model, str(backend.outputdir(model)), str(file), settings=backend.settings)
+    return str(backend.outputdir(model))
 
 
 def judged(backend: Backend, file: Path, trained: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -69,9 +69,44 @@ def judged(backend: Backend, file: Path, trained: str | None) -> tuple[dict[str,
 
 @pytest.mark.parametrize("kinds", [["no", "yes"], [0, 1]])
 def test_a_trained_model_is_rated_the_same(backend, kinds):
-    file, other = write(backend.folder / "one", kinds, kinds), write(backend.folder / "other", kinds[::-1], kinds)
+    file, other = (
+        write(backend.folder / "one.csv", kinds, kinds),
+        write(backend.folder / "other.csv", kinds[::-1], kinds),
+    )
     trained = trained_on(backend, file)
     assert load_model(trained).threshold != pytest.approx(0.5, abs=0.1), "a threshold tells the classes apart"
     assert judged(backend, other, trained) == judged(backend, file, trained)
     figures = [evaluate_data(read_dataset(data), model=load_model(trained)).mean for data in (file, other)]
     assert figures[0] == figures[1]
+
+
+@pytest.mark.parametrize("order", [[1, 0, 2], [0, 2, 1], [1, 2, 0]])
+def test_the_auc_is_that_of_class_1(backend, order):
+    file, other = (write(backend.folder / str(listed), listed, [0, 1, 2]) for listed in ([0, 1, 2], order))
+    model, same = load_model(trained_on(backend, file)), load_model(trained_on(backend, other, "other"))
+    assert same.classes[1] == "1"
+    one, two = read_dataset(file), read_dataset(other)
+    np.testing.assert_allclose(same.predict_proba(two)[:, 1], model.predict_proba(one)[:, 1], atol=0.02)
+    pairs = ((one, model), (two, same), (two, model), (one, same))
+    areas = [evaluate_data(rows, model=found).mean["auc"] for rows, found in pairs]
+    np.testing.assert_allclose(areas, areas[0], atol=0.01)
+    learned = [evaluate_data(rows, processor="logistic_regression", iterations=5).mean["auc"] for rows in (one, two)]
+    np.testing.assert_allclose(learned, areas[0], atol=0.1)
+
+
+@pytest.mark.parametrize("kinds", [[0, 1], [0, 1, 2]])
+def test_a_model_of_another_order_predicts_and_trains_on(backend, kinds, monkeypatch):
+    order = [1, 0, *kinds[2:]]
+    file, other = write(backend.folder / "one.csv", kinds, kinds), write(backend.folder / "other.csv", order, kinds)
+    expected = load_model(trained_on(backend, file))
+    with monkeypatch.context() as former:
+        former.setattr(data_set, "class_1_second", lambda classes: classes)
+        model = load_model(trained_on(backend, other, "other"))
+    assert model.classes == tuple(map(str, order))
+    data = read_dataset(other)
+    chances = model.predict_proba(data)[:, [1, 0, *range(2, len(kinds))]]
+    np.testing.assert_allclose(chances, expected.predict_proba(data), atol=0.02)
+    assert {model.classes[label] for label in model.predict(data)} > {"1"}
+    again = [load_model(trained_on(backend, other, name)) for name in ("model", "other")]
+    assert {one.classes for one in again} == {tuple(map(str, kinds))}
+    np.testing.assert_allclose(*(one.predict_proba(data) for one in again), atol=0.02)
