@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from moodlemlbackend.errors import BackendError, InterruptedRunError, Status, UsageError
-from moodlemlbackend.files import explain
+from moodlemlbackend.files import explain, write_all
 from moodlemlbackend.runtime.captured_output import append_to_log, bound, log_library_output, redirect_output
 from moodlemlbackend.runtime.environment import set_library_defaults
 from moodlemlbackend.runtime.process_limits import (
@@ -43,7 +43,7 @@ from moodlemlbackend.runtime.process_limits import (
     too_few_descriptors,
 )
 from moodlemlbackend.runtime.progress import QuietReporter, reporter_at
-from moodlemlbackend.runtime.reply import Reply, Result, encode, write_all
+from moodlemlbackend.runtime.reply import Reply, Result, encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
