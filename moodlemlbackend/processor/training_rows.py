@@ -41,7 +41,8 @@ class TrainingRows:
     courses:
         which rows are of one course.
     times:
-        (n,) when the course of each row began, Unix seconds or any rising number; None where it is not known.
+        (n,) when the course of each row began, Unix seconds or any rising number; NaN, or None for all rows, where it
+        is not known.
     masked:
         columns that are not to be learned from: all their cells are empty.
     """
