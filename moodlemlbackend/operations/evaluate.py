@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.cluster import current, using
-from moodlemlbackend.errors import BackendError, InterruptedRunError, UsageError
+from moodlemlbackend.errors import BackendError, InterruptedRunError, Status, UsageError
 from moodlemlbackend.operations.train import seed_of
 from moodlemlbackend.operations.trained_models import check_id, processor_of, store_of, trained_model
 from moodlemlbackend.processor import get_processor
 from moodlemlbackend.runtime.environment import load_in_background
 from moodlemlbackend.runtime.progress import READING, WRITING, stage
 from moodlemlbackend.runtime.run import Run
+from moodlemlbackend.runtime.supervisor import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -139,7 +140,8 @@ def evaluate_all(
 ) -> dict[str, Any]:
     """Judge several data sets, the intervals of a model say, in one go; ``options`` as of :func:`evaluate`.
 
-    One that cannot be judged does not stop the others. ``status`` is that of the best, which ``best`` names.
+    One that cannot be judged, whatever the reason, does not stop the others. ``status`` is that of the best, which
+    ``best`` names.
     """
     results = []
     for dataset in datasets:
@@ -148,11 +150,17 @@ def evaluate_all(
         except InterruptedRunError:
             raise
         except BackendError as error:
-            result = {"status": int(error.status), "info": [str(error)], "errors": [str(error)]}
+            result = _failed(str(error), error.status)
+        except Exception as error:  # its run's log has the traceback
+            result = _failed(describe("the evaluation", error), Status.GENERAL_ERROR)
         results.append({"dataset": dataset, **result})
         reporter.message(f"{dataset}: {result.get('score', result['info'])}")
     best = max(results, key=lambda result: float(result.get("score", -1)))
     return {"status": best["status"], "info": best["info"], "best": best["dataset"], "evaluations": results}
+
+
+def _failed(text: str, status: Status) -> dict[str, Any]:
+    return {"status": int(status), "info": [text], "errors": [text]}
 
 
 def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, result: Mapping[str, Any]) -> str:

@@ -150,7 +150,7 @@ def perform(name: str, call: Callable[[Reporter], Result], reporter: QuietReport
             runid, log = reporter.run.runid, reporter.run.log_file
         if isinstance(error, BackendError):
             return reply.write(failure(str(error) or type(error).__name__, runid, status=error.status))
-        return reply.write(failure(_describe(name, error), runid, log=log))
+        return reply.write(failure(describe(name, error), runid, log=log))
 
 
 class _Interrupt:
@@ -190,7 +190,8 @@ def _release_memory(error: BaseException) -> None:
     traceback.clear_frames(error.__traceback__)
 
 
-def _describe(name: str, error: BaseException) -> str:
+def describe(name: str, error: BaseException) -> str:
+    """One sentence for what ended a command and was not expected."""
     if not isinstance(error, OSError) and (limit := limit_behind_error(name)):
         return limit
     if isinstance(error, MemoryError):
