@@ -144,7 +144,7 @@ class Evaluation:
         (iterations,) float64 by name: ``mcc``, ``auc``, ``accuracy``, ``balanced accuracy``, ``precision``, ``recall``
         and ``f1_score``, as the command ``evaluate`` gives them.
     ratings:
-        labels, probabilities and threshold for each split.
+        labels, probabilities and threshold for each split; of a trained model in the order of its ``classes``.
     splits:
         rows trained on and rows rated, for each split; empty for a trained model, which is rated on all rows.
     split:
@@ -293,8 +293,8 @@ def evaluate(
     """
     samples = _labelled(data, groups, times)
     if model is not None:
-        chances = model.predict_proba(data)[:, [model.classes.index(name) for name in samples.classes]]
-        ratings = [Rating(samples.labels, chances, model.threshold)]
+        chances = model.predict_proba(data)
+        ratings = [Rating(samples.in_order(model.classes).labels, chances, model.threshold)]
         return Evaluation(figures_by_name(ratings), ratings, [])
     trainer = get_processor(processor)
     if current() is None:

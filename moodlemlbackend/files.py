@@ -79,6 +79,13 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write all of the content, however little the system takes at a time."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Give a file a new content in one step that survives a power cut; OSError leaves the former content."""
     new = path.with_name(NEW + path.name)

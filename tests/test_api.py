@@ -128,6 +128,15 @@ def test_classes_may_be_texts():
     assert json.loads(made.header.metadata["targetclasses"]) == ["failed", "passed"]
 
 
+def test_class_1_is_the_second_in_whichever_order_they_are_listed():
+    frame = pd.DataFrame({"a": [1.0, 0.5, 0.0], "end": [1, 0, 2]})
+    made = DataSet.from_frame(frame, {"targetcolumn": "end", "targetclasses": "[1,2,0]"})
+    assert made.header.classes == ("2", "1", "0")
+    assert made.header.metadata["targetclasses"] == "[1,2,0]"
+    assert made.to_pandas()["end"].tolist() == [1, 0, 2]
+    assert DataSet.from_frame(frame.iloc[:1], {"targetcolumn": "end"}).header.classes == ("1",)
+
+
 @pytest.mark.parametrize(
     ("columns", "metadata", "sentence"),
     [

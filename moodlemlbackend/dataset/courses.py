@@ -119,30 +119,35 @@ def read_rows_file(path: Path, rows: int) -> tuple[CoursesOfRows, Times | None]:
     """Read what a file beside a data set says of its ``rows``: line for line the course, and the time if it has one.
 
     A CSV file, plain or gzip, whose header names the columns ``course`` and, optionally, ``time`` (Unix seconds of the
-    course's beginning; any rising number will do).
+    course's beginning; any rising number will do; NaN where it is empty).
 
     Raises
     ------
     DataSetError
-        The file has no column ``course``, another number of rows than the data set, or a time that is no number.
+        The file has no column ``course``, another number of rows than the data set, an empty course, or a time that is
+        no number.
     """
     import csv
     import gzip
+    import zlib
 
     opened = gzip.open if path.suffix == ".gz" else open
-    with storage_errors(path), opened(path, "rt", encoding="utf-8", newline="") as file:
+    with storage_errors(path), opened(path, "rt", encoding="utf-8-sig", newline="") as file:
         try:
             reader = csv.DictReader(file)
             if "course" not in (reader.fieldnames or ()):
                 raise DataSetError(f"{path} has no column 'course'; add it to the first line.")
             lines = list(reader)
-        except (csv.Error, UnicodeDecodeError, EOFError) as error:
+        except (csv.Error, UnicodeDecodeError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataSetError(f"{path} cannot be read as CSV ({error}); write the file again.") from error
     if len(lines) != rows:
         raise DataSetError(
             f"{path} has {len(lines)} rows, but the data set has {rows}; give one row for each, in the same order."
         )
-    courses = known_courses([line["course"] or "" for line in lines])
+    names = [(line["course"] or "").strip() for line in lines]
+    if "" in names:
+        raise DataSetError(f"{path}, row {names.index('') + 2}: the course is empty; give the course of each row.")
+    courses = known_courses(names)
     if lines and "time" not in lines[0]:
         return courses, None
     times = np.empty(rows)

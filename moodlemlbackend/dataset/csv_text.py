@@ -28,7 +28,7 @@ STANDARD_INPUT = "-"
 Watch = Callable[[bytes], None]
 """Hears each piece of a file's decompressed text as it is read, and may refuse it by an error of its own."""
 
-_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_FIRST = b"\x1f"
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -85,8 +85,9 @@ def opened(path: str | os.PathLike[str], watch: Watch | None = None) -> Iterator
 
 
 def _decompressed(stream: BinaryIO, watch: Watch | None) -> BinaryIO:
-    head = cast("bytes", stream.peek(2))  # type: ignore[attr-defined]
-    if head.startswith(_GZIP_MAGIC):
+    # A pipe may have brought one byte only, and no text begins with this one.
+    head = cast("bytes", stream.peek(1))  # type: ignore[attr-defined]
+    if head.startswith(_GZIP_FIRST):
         stream = cast("BinaryIO", gzip.GzipFile(fileobj=stream))
     return stream if watch is None else cast("BinaryIO", _WatchedStream(stream, watch))
 

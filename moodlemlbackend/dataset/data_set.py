@@ -23,6 +23,7 @@ from pyarrow import csv
 
 from moodlemlbackend import mapped
 from moodlemlbackend.dataset import frames
+from moodlemlbackend.dataset.classes import class_1_second
 from moodlemlbackend.dataset.csv_text import Block, Text, Watch, fields, opened
 from moodlemlbackend.dataset.csv_writer import write, writing
 from moodlemlbackend.dataset.sample_ids import SampleIds
@@ -56,8 +57,9 @@ class Header:
     """The three header rows of a data set.
 
     ``source`` is the file as messages name it; ``metadata`` rows 1 and 2 in the file's order; ``columns`` the names of
-    the features; ``classes`` the texts of ``targetclasses``, None when the target is linear or an unlabelled file does
-    not name them; ``target`` the name of the class column of a labelled file, else None.
+    the features; ``classes`` the texts of ``targetclasses``, class ``1``, if there is one, in second place, None when
+    the target is linear or an unlabelled file does not name them; ``target`` the name of the class column of a labelled
+    file, else None.
     """
 
     source: str
@@ -101,8 +103,9 @@ class DataSet:
         """Make a data set from a frame, as :meth:`to_polars` or :meth:`to_pandas` gives one.
 
         A column ``sampleid`` makes it unlabelled, the column that ``metadata["targetcolumn"]`` names labelled; all
-        others are features. Classes are those of ``metadata["targetclasses"]``, else those that occur, sorted;
-        ``nfeatures`` is counted. ``source`` is what messages call it. Raises :class:`DataSetError`.
+        others are features. Classes are those of ``metadata["targetclasses"]``, else those that occur, sorted, in the
+        order of :class:`Header`; ``nfeatures`` is counted. ``source`` is what messages call it. Raises
+        :class:`DataSetError`.
         """
         header, features, labels, sample_ids = frames.from_frame(frame, metadata, source)
         return cls(Header(source, *header), features, labels, sample_ids)
@@ -233,7 +236,7 @@ def _classes(metadata: dict[str, str], source: str) -> tuple[str, ...] | None:
     if isinstance(values, list) and not any(isinstance(value, (list, dict)) for value in values):
         classes = tuple(value if isinstance(value, str) else json.dumps(value) for value in values)
         if len({_class_key(name) for name in classes}) == len(classes) >= 2:
-            return classes
+            return class_1_second(classes)
     raise DataSetError(
         f"targetclasses in row 2 of {source} is {_shown(text)}; "
         "use a JSON list of two or more different classes, such as [0,1]."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend.dataset.classes import class_1_second
 from moodlemlbackend.errors import DataSetError, UsageError
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def from_frame(
     kept = {**metadata, "nfeatures": str(len(given)), "targettype": "discrete"}
     if classes:
         kept["targetclasses"] = json.dumps(_class_values(classes).tolist(), separators=(",", ":"))
+        classes = class_1_second(classes)
     header = (kept, tuple(given), classes, target if labelled else None)
     features = np.stack([_cells(values, name, source) for name, values in given.items()], axis=1)
     labels = None if texts is None else _positions(texts, classes or (), source)

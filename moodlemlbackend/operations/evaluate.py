@@ -7,22 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.cluster import current, using
-from moodlemlbackend.errors import BackendError, InterruptedRunError, UsageError
+from moodlemlbackend.errors import BackendError, InterruptedRunError, Status, UsageError
 from moodlemlbackend.operations.train import seed_of
 from moodlemlbackend.operations.trained_models import check_id, processor_of, store_of, trained_model
 from moodlemlbackend.processor import get_processor
 from moodlemlbackend.runtime.environment import load_in_background
 from moodlemlbackend.runtime.progress import READING, WRITING, stage
 from moodlemlbackend.runtime.run import Run
+from moodlemlbackend.runtime.supervisor import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from moodlemlbackend.dataset.courses import CoursesOfRows
-    from moodlemlbackend.metrics import Rating
     from moodlemlbackend.processor.evaluation import SplitRatings
-    from moodlemlbackend.processor.processor import TrainedModel
-    from moodlemlbackend.processor.training_rows import TrainingRows
     from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.settings.backend import Settings
 
@@ -63,6 +61,7 @@ def evaluate(
         else:
             model, stored = trained_model(store_of(modelid, trained_model_dir))
             processor = processor_of(stored)
+        from moodlemlbackend.metrics import Rating
         from moodlemlbackend.processor.evaluation import mean_figures, verdict
         from moodlemlbackend.processor.processor import warn_of_constant_columns
         from moodlemlbackend.processor.splits import ROW
@@ -73,6 +72,9 @@ def evaluate(
         report = stack.enter_context(RunReport(run))
         reporter.progress(READING, 0, 0)
         samples = read_samples(dataset, rows_file, masked=masked if model is None else model.masked)
+        if model is not None:
+            model.check(dataset, samples.columns, samples.classes)
+            samples = samples.in_order(model.classes)
         seed = seed_of(settings, samples)
         options: dict[str, Any] = {
             "origin": RunOrigin(*origin) if origin else None,
@@ -87,7 +89,8 @@ def evaluate(
         if model is not None:
             run.log.info("Evaluating the trained model in %s on %s: %d rows", trained_model_dir, dataset, len(samples))
             report.begin(*about, **options, trained_model=trained_model_dir)
-            ratings = [_rate(model, samples, dataset)]
+            probabilities = model.classifier.probabilities_of_coded(samples.coded)
+            ratings = [Rating(samples.labels, probabilities, model.threshold)]
         else:
             run.log.info(
                 "Evaluating %s with %s, %d splits, seed %d, on %s: %d rows",
@@ -137,7 +140,8 @@ def evaluate_all(
 ) -> dict[str, Any]:
     """Judge several data sets, the intervals of a model say, in one go; ``options`` as of :func:`evaluate`.
 
-    One that cannot be judged does not stop the others. ``status`` is that of the best, which ``best`` names.
+    One that cannot be judged, whatever the reason, does not stop the others. ``status`` is that of the best, which
+    ``best`` names.
     """
     results = []
     for dataset in datasets:
@@ -146,11 +150,17 @@ def evaluate_all(
         except InterruptedRunError:
             raise
         except BackendError as error:
-            result = {"status": int(error.status), "info": [str(error)], "errors": [str(error)]}
+            result = _failed(str(error), error.status)
+        except Exception as error:  # its run's log has the traceback
+            result = _failed(describe("the evaluation", error), Status.GENERAL_ERROR)
         results.append({"dataset": dataset, **result})
         reporter.message(f"{dataset}: {result.get('score', result['info'])}")
     best = max(results, key=lambda result: float(result.get("score", -1)))
     return {"status": best["status"], "info": best["info"], "best": best["dataset"], "evaluations": results}
+
+
+def _failed(text: str, status: Status) -> dict[str, Any]:
+    return {"status": int(status), "info": [text], "errors": [text]}
 
 
 def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, result: Mapping[str, Any]) -> str:
@@ -175,13 +185,3 @@ def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, result: Map
         f"{held_out[evaluation.kind]}: the score in {new} courses is {result['score']:.4f}; in courses the "
         f"model has seen, it would be {result['seen']['score']:.4f}. {expectation(result)}"
     )
-
-
-def _rate(model: TrainedModel, samples: TrainingRows, dataset: str) -> Rating:
-    """Rate a trained model on all samples."""
-    from moodlemlbackend.metrics import Rating
-
-    model.check(dataset, samples.columns, samples.classes)
-    probabilities = model.classifier.probabilities_of_coded(samples.coded)
-    order = [model.classes.index(name) for name in samples.classes]
-    return Rating(samples.labels, probabilities[:, order], model.threshold)

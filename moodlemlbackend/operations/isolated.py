@@ -22,13 +22,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec
 
-from moodlemlbackend.files import explain
+from moodlemlbackend.files import explain, write_all
 from moodlemlbackend.interpreter import python_code
 from moodlemlbackend.runtime.captured_output import log_library_output, redirect_to
 from moodlemlbackend.runtime.environment import set_library_defaults
 from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.runtime.promise import Promise
-from moodlemlbackend.runtime.reply import Reply, scratch_descriptor, write_all
+from moodlemlbackend.runtime.reply import Reply, scratch_descriptor
 from moodlemlbackend.runtime.supervisor import (
     EXIT_SECONDS,
     GRACE_SECONDS,

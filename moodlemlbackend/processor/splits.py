@@ -126,8 +126,10 @@ def time_splits(samples: TrainingRows) -> list[Split]:
     if samples.times is None:
         raise CannotSplitError("the times of the rows are unknown")
     begins = np.full(int(groups.max()) + 1, np.inf)
-    np.minimum.at(begins, groups, samples.times)
+    np.fmin.at(begins, groups, samples.times)
     known = np.sort(begins[np.isfinite(begins)])
+    if not len(known):
+        raise CannotSplitError("the times of the rows are unknown")
     moments = [float(known[min(int(share * len(known)), len(known) - 1)]) for share in CUT_OFFS]
     begin_of_row = begins[groups]
     splits = []

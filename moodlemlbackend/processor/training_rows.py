@@ -41,7 +41,8 @@ class TrainingRows:
     courses:
         which rows are of one course.
     times:
-        (n,) when the course of each row began, Unix seconds or any rising number; None where it is not known.
+        (n,) when the course of each row began, Unix seconds or any rising number; NaN, or None for all rows, where it
+        is not known.
     masked:
         columns that are not to be learned from: all their cells are empty.
     """
@@ -76,6 +77,10 @@ class TrainingRows:
         for array in (self.coded.values, self.coded.codes, self.targets):
             digest.update(np.ascontiguousarray(array).data)
         return int.from_bytes(digest.digest(), "big")
+
+    def in_order(self, classes: tuple[str, ...]) -> TrainingRows:
+        """Return the rows with the same classes in another order."""
+        return replace(self, classes=classes, targets=self.targets[:, [self.classes.index(name) for name in classes]])
 
     def take(self, rows: npt.NDArray[np.int64]) -> TrainingRows:
         """Return some of the rows."""
@@ -151,8 +156,7 @@ def join_samples(old: TrainingRows, new: TrainingRows) -> TrainingRows:
     """Return both, in the classes' order of ``new``; ModelError when columns or classes differ."""
     if old.columns != new.columns or set(old.classes) != set(new.classes):
         raise ModelError("The samples to join have different columns or classes.")
-    order = [old.classes.index(name) for name in new.classes]
-    targets = np.concatenate([old.targets[:, order], new.targets])
+    targets = np.concatenate([old.in_order(new.classes).targets, new.targets])
     coded = join(old.coded, new.coded)
     coded.codes[masked_positions(new.columns, new.masked)] = EMPTY
     courses = CoursesOfRows()

@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moodlemlbackend.files import explain
+from moodlemlbackend.files import explain, write_all
 from moodlemlbackend.interpreter import python_command
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _draw_by_two(record: Record, folder: Path, names: list[str]) -> list[str]:
     child = os.fork()
     if not child:
         with suppress(BaseException):
-            os.write(send, json.dumps(draw_all(record, folder, names[1::2])).encode())
+            write_all(send, json.dumps(draw_all(record, folder, names[1::2])).encode())
         os._exit(0)
     os.close(send)
     with os.fdopen(receive, "rb") as answer:

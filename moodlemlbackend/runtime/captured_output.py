@@ -7,7 +7,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from moodlemlbackend.runtime.reply import scratch_descriptor, write_all
+from moodlemlbackend.files import write_all
+from moodlemlbackend.runtime.reply import scratch_descriptor
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from moodlemlbackend import scratch
 from moodlemlbackend.errors import UsageError
-from moodlemlbackend.files import storage_errors
+from moodlemlbackend.files import storage_errors, write_all
 from moodlemlbackend.runtime.promise import Promise
 
 if TYPE_CHECKING:
@@ -140,13 +140,6 @@ def scratch_descriptor() -> int | None:
     with suppress(OSError), tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
     return None
-
-
-def write_all(descriptor: int, content: bytes) -> None:
-    """Write all of the content, however little the system takes at a time."""
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
 
 
 def _scratch_file() -> BinaryIO | None:

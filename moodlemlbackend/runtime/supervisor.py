@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from moodlemlbackend.errors import BackendError, InterruptedRunError, Status, UsageError
-from moodlemlbackend.files import explain
+from moodlemlbackend.files import explain, write_all
 from moodlemlbackend.runtime.captured_output import append_to_log, bound, log_library_output, redirect_output
 from moodlemlbackend.runtime.environment import set_library_defaults
 from moodlemlbackend.runtime.process_limits import (
@@ -43,7 +43,7 @@ from moodlemlbackend.runtime.process_limits import (
     too_few_descriptors,
 )
 from moodlemlbackend.runtime.progress import QuietReporter, reporter_at
-from moodlemlbackend.runtime.reply import Reply, Result, encode, write_all
+from moodlemlbackend.runtime.reply import Reply, Result, encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,7 +150,7 @@ def perform(name: str, call: Callable[[Reporter], Result], reporter: QuietReport
             runid, log = reporter.run.runid, reporter.run.log_file
         if isinstance(error, BackendError):
             return reply.write(failure(str(error) or type(error).__name__, runid, status=error.status))
-        return reply.write(failure(_describe(name, error), runid, log=log))
+        return reply.write(failure(describe(name, error), runid, log=log))
 
 
 class _Interrupt:
@@ -190,7 +190,8 @@ def _release_memory(error: BaseException) -> None:
     traceback.clear_frames(error.__traceback__)
 
 
-def _describe(name: str, error: BaseException) -> str:
+def describe(name: str, error: BaseException) -> str:
+    """One sentence for what ended a command and was not expected."""
     if not isinstance(error, OSError) and (limit := limit_behind_error(name)):
         return limit
     if isinstance(error, MemoryError):

@@ -98,6 +98,9 @@ def test_a_file_beside_names_courses_and_times(tmp_path):
     assert (courses.groups.tolist(), courses.number, times.tolist()) == ([1, 1, 0], 2, [20, 20, 10])
     path.write_text("course\n1\n2\n2\n")
     assert read_rows_file(path, 3)[1] is None
+    path.write_text("course,time\nb,20\na,\n", "utf-8-sig")
+    courses, times = read_rows_file(path, 2)
+    assert (courses.groups.tolist(), times[0], np.isnan(times[1])) == ([1, 0], 20, True)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +109,8 @@ def test_a_file_beside_names_courses_and_times(tmp_path):
         ("kurs\n1\n", "no column 'course'"),
         ("course\n1\n2\n", "has 2 rows, but the data set has 1"),
         ("course,time\n1,monday\n", "row 2: the time 'monday' is not a number"),
+        ("course,time\n ,1\n", "row 2: the course is empty; give the course of each row"),
+        ("time,course\n1\n", "row 2: the course is empty"),
         ("course\n\xff\n", "has 1 rows"),
     ],
 )
@@ -114,6 +119,23 @@ def test_a_bad_file_beside_is_one_sentence(tmp_path, text, message):
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(DataSetError, match=message if "\xff" not in text else "cannot be read as CSV"):
         read_rows_file(path, 1)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-20],
+        lambda content: content[: len(content) // 2] + b"\xff\xff" + content[len(content) // 2 + 2 :],
+        lambda content: content[:-8] + bytes(8),
+        lambda _: b"course\n1\n",
+    ],
+)
+def test_a_damaged_compressed_file_beside_is_one_sentence(tmp_path, damage):
+    path = tmp_path / "rows.csv.gz"
+    lines = "".join(f"{row * 7919 % 997}\n" for row in range(5000))
+    path.write_bytes(damage(gzip.compress(f"course\n{lines}".encode())))
+    with pytest.raises(DataSetError, match="cannot be read as CSV"):
+        read_rows_file(path, 5000)
 
 
 def test_names_of_courses_become_numbers():

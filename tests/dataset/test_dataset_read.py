@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import gzip
 import importlib.util
+import io
 import os
 import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -150,6 +152,8 @@ def test_sample_ids_as_php_quotes_them(tmp_path: Path, written: bytes, sample_id
         (b'"[""no"",""yes""]"', [b"yes", b"no"], ("no", "yes"), [1, 0]),
         (b'"[false,true]"', [b"true"], ("false", "true"), [1]),
         (b'"[1.5,-1]"', [b"-1.00", b"1.50"], ("1.5", "-1"), [1, 0]),
+        (b'"[1,0]"', [b"1", b"0"], ("0", "1"), [1, 0]),
+        (b'"[2,0,1]"', [b"2", b"1.0", b"0"], ("2", "1", "0"), [0, 1, 2]),
     ],
 )
 def test_classes_by_text_or_number(tmp_path: Path, classes, cells, expected, labels) -> None:
@@ -158,6 +162,26 @@ def test_classes_by_text_or_number(tmp_path: Path, classes, cells, expected, lab
     assert dataset.header.classes == expected
     assert dataset.labels is not None
     assert dataset.labels.tolist() == labels
+
+
+class ByteByByte(io.RawIOBase):
+    """A pipe whose writer sends single bytes."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = io.BytesIO(content)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._content.readinto(memoryview(buffer)[:1])
+
+
+@pytest.mark.parametrize("change", [bytes, gzip.compress])
+def test_standard_input_that_comes_byte_by_byte(tmp_path: Path, monkeypatch, change) -> None:
+    stream = io.TextIOWrapper(io.BufferedReader(ByteByByte(change(UNLABELLED))))
+    monkeypatch.setattr(sys, "stdin", stream)
+    assert same(read_unlabelled("-"), read_unlabelled(place(tmp_path, UNLABELLED)))
 
 
 @pytest.mark.parametrize("names", [b"input-0,input-1", b"input-0,input-1,input-2"])

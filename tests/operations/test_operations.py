@@ -30,8 +30,11 @@ from fixtures.backend import (
 )
 from fixtures.paths import ROOT
 from moodlemlbackend import __version__
+from moodlemlbackend.errors import InterruptedRunError
+from moodlemlbackend.operations.evaluate import evaluate_all
 from moodlemlbackend.operations.train import seed_of
 from moodlemlbackend.processor.training_rows import read_samples
+from moodlemlbackend.runtime.progress import QuietReporter
 from moodlemlbackend.settings.backend import Settings
 from moodlemlbackend.storage.model_store import ModelStore
 
@@ -152,6 +155,28 @@ def test_rating_a_trained_model(site):
     reply = answer(site[0]["rating"])
     assert reply.keys() == EVALUATION_KEYS
     assert (reply["score"], reply["score_deviation"], reply["status"]) == (1.0, 0, 0)
+
+
+def test_an_unexpected_error_leaves_the_other_data_sets_their_results(monkeypatch):
+    error: Exception = ZeroDivisionError("division by zero")
+
+    def judge(_reporter, _modelid, _outputdir, dataset, **_options):
+        if dataset == "odd":
+            raise error
+        return {"status": 0, "info": [], "score": 0.8}
+
+    monkeypatch.setattr("moodlemlbackend.operations.evaluate.evaluate", judge)
+    answered = evaluate_all(QuietReporter(), MODELID, "dir", ["one", "odd", "two"])
+    text = "An unexpected error ended the evaluation: ZeroDivisionError: division by zero."
+    assert (answered["status"], answered["best"]) == (0, "one")
+    assert answered["evaluations"] == [
+        {"dataset": "one", "status": 0, "info": [], "score": 0.8},
+        {"dataset": "odd", "status": 1, "info": [text], "errors": [text]},
+        {"dataset": "two", "status": 0, "info": [], "score": 0.8},
+    ]
+    error = InterruptedRunError("stopped")
+    with pytest.raises(InterruptedRunError):
+        evaluate_all(QuietReporter(), MODELID, "dir", ["one", "odd", "two"])
 
 
 def test_version():

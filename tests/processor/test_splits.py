@@ -71,6 +71,15 @@ def test_by_time_no_model_sees_a_course_that_began_later(samples):
     assert sum(map(len, rated)) == len(set().union(*rated)), "no course is rated twice"
 
 
+def test_a_course_began_when_any_of_its_rows_says(samples):
+    some = np.where(np.arange(len(samples)) % 3 == 0, samples.times, np.nan)
+    for one, other in zip(time_splits(replace(samples, times=some)), time_splits(samples), strict=True):
+        np.testing.assert_array_equal(one.training, other.training)
+        np.testing.assert_array_equal(one.held_out, other.held_out)
+    with pytest.raises(CannotSplitError, match="times of the rows are unknown"):
+        time_splits(replace(samples, times=np.full(len(samples), np.nan)))
+
+
 def test_what_cannot_be_split_by_course_says_why(samples):
     few = replace(samples, courses=known_courses(samples.courses.groups % 3))
     with pytest.raises(CannotSplitError, match="3 courses, and 5 are needed"):

@@ -16,6 +16,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from moodlemlbackend.errors import RequestError
+from moodlemlbackend.files import write_all
 from moodlemlbackend.server import limits
 from moodlemlbackend.settings.server import Limits
 from moodlemlbackend.storage.archives import MIB, size
@@ -182,7 +183,8 @@ class _Reader:
     def flush(self) -> None:
         """Write what waits for it."""
         if self._file is not None:
-            self._file.writelines(self._chunks)
+            for chunk in self._chunks:
+                write_all(self._file.fileno(), chunk)
         self._chunks, self.waiting = [], 0
 
     def close(self) -> None:
