@@ -23,7 +23,7 @@ def data_set(data: bytes, folder: Path) -> None:
     path.write_bytes(data)
     whole = reader.read(path)
     header, batches = reader.read_batches(path, labelled=None, batch_bytes=64)
-    parts, finder = list(batches), CourseFinder(header.columns)
+    parts, finder = list(batches), CourseFinder(header.columns, header.metadata)
     for part in parts:
         finder.add(part.features)
     finder.finish()

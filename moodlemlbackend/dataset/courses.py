@@ -7,7 +7,7 @@ course begins where the means change and the part is not a later one than before
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,16 +56,33 @@ class CoursesOfRows:
         return self if self.groups is None else replace(self, groups=self.groups[rows])
 
 
+PERIODIC = ("past_", "upcoming_")
+"""What the names of intervals begin with that look at a course again and again."""
+
+
 def known_courses(groups: npt.ArrayLike) -> CoursesOfRows:
     """Make courses of what names the course of each row, (rows,) numbers or texts."""
     names, numbers = np.unique(np.asarray(groups), return_inverse=True)
     return CoursesOfRows(numbers.reshape(-1).astype(np.int64), len(names), 1.0, "")
 
 
+def courses_of_parts(parts: Sequence[Sequence[int]]) -> CoursesOfRows:
+    """Make courses of (course, rows) pairs, in the order of the rows."""
+    names, rows = np.array(parts, np.int64).reshape(-1, 2).T
+    found = known_courses(np.repeat(names, rows))
+    return found if found.number >= LEAST_COURSES else _too_few(found.number, found.sure)
+
+
+def _too_few(number: int, sure: float) -> CoursesOfRows:
+    held = f"{number} course{'' if number == 1 else 's'}"
+    return CoursesOfRows(None, 0, sure, f"the data set has {held}, and {LEAST_COURSES} are needed")
+
+
 class CourseFinder:
     """Finds the courses of a data set that is read in batches, in 12 bytes a row."""
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    def __init__(self, columns: Sequence[str], metadata: Mapping[str, str]) -> None:
+        self._interval = metadata.get("timesplitting", "").rpartition("\\")[2]
         self._means = [number for number, name in enumerate(columns) if name.endswith("/mean")]
         self._parts = [number for number, name in enumerate(columns) if name.startswith(f"{TIME}/")]
         self._keys: list[Hashes] = []
@@ -88,6 +105,9 @@ class CourseFinder:
         """Tell the courses of all rows."""
         if not self._means:
             return CoursesOfRows(None, 0, 0.0, "the data set has no column with a mean over a course")
+        if self._interval.startswith(PERIODIC) and not self._parts:
+            reason = f"the interval {self._interval} repeats each course without saying where the next one begins"
+            return CoursesOfRows(None, 0, 0.0, reason)
         keys, part = np.concatenate(self._keys), np.concatenate(self._part)
         begins = np.ones(len(keys), bool)
         begins[1:] = (keys[1:] != keys[:-1]) | (part[1:] != part[:-1])
@@ -102,15 +122,14 @@ class CourseFinder:
             return CoursesOfRows(None, 0, sure, "the rows of each course are not together")
         number = int(new_course.sum())
         if number < LEAST_COURSES:
-            held = f"{number} course{'s' if number > 1 else ''}"
-            return CoursesOfRows(None, 0, sure, f"the data set has {held}, and {LEAST_COURSES} are needed")
+            return _too_few(number, sure)
         groups = (np.cumsum(new_course) - 1)[np.cumsum(begins) - 1]
         return CoursesOfRows(groups, number, sure, "")
 
 
-def find_courses(columns: Sequence[str], features: Floats) -> CoursesOfRows:
-    """Tell the courses of (rows, columns) features."""
-    finder = CourseFinder(columns)
+def find_courses(columns: Sequence[str], metadata: Mapping[str, str], features: Floats) -> CoursesOfRows:
+    """Tell the courses of (rows, columns) features of a data set with this metadata."""
+    finder = CourseFinder(columns, metadata)
     finder.add(features)
     return finder.finish()
 

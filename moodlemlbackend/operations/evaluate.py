@@ -40,13 +40,14 @@ def evaluate(
     settings: Settings,
     origin: Sequence[Any] | None = None,
     rows_file: str | None = None,
+    parts: Sequence[Sequence[int]] = (),
     masked: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Judge the configuration that a labelled data set comes from, or a trained model on its samples.
 
     ``origin``, the fields of a :class:`~.run_report.RunOrigin`, is given by those whose own files this is done with;
-    ``rows_file`` says of which course each row is (:func:`~moodlemlbackend.dataset.courses.read_rows_file`). Nothing is
-    learned from the columns ``masked``; a trained model knows its own.
+    ``rows_file`` or ``parts`` say of which course each row is (:func:`.training_rows.read_samples`). Nothing is learned
+    from the columns ``masked``; a trained model knows its own.
     """
     check_id(modelid)
     if not 1 <= iterations <= MOST_ITERATIONS:
@@ -71,7 +72,7 @@ def evaluate(
         load_in_background(*(() if trained_model_dir or current() else processor.libraries), *LIBRARIES_OF_EVENTS)
         report = stack.enter_context(RunReport(run))
         reporter.progress(READING, 0, 0)
-        samples = read_samples(dataset, rows_file, masked=masked if model is None else model.masked)
+        samples = read_samples(dataset, rows_file, parts=parts, masked=masked if model is None else model.masked)
         if model is not None:
             model.check(dataset, samples.columns, samples.classes)
             samples = samples.in_order(model.classes)

@@ -38,13 +38,15 @@ def train(
     settings: Settings,
     afresh: bool = False,
     origin: Sequence[Any] | None = None,
+    parts: Sequence[Sequence[int]] = (),
     masked: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Train a model, or continue training one, with the samples of a labelled data set.
 
     It learns nothing from the columns ``masked``, not even from rows that it remembers. ``afresh`` forgets what the
     model has learned before; until the new one is published the old one stays in force. ``origin``, a title and a
-    command for the report, is given by those whose own files this is done with.
+    command for the report, and ``parts``, the courses of the rows (:func:`.training_rows.read_samples`), are given by
+    those whose own files this is done with.
 
     Once the new model is in force the training has succeeded. What goes wrong after that, a signal to stop included, is
     told in ``info``.
@@ -55,7 +57,7 @@ def train(
         try:
             _train(
                 store, run, reporter, modelid, outputdir, dataset, settings,
-                afresh=afresh, origin=origin, masked=masked,
+                afresh=afresh, origin=origin, parts=parts, masked=masked,
             )  # fmt: skip
         except (Exception, SystemExit) as error:
             if not store.has_published():
@@ -75,6 +77,7 @@ def _train(
     *,
     afresh: bool,
     origin: Sequence[Any] | None,
+    parts: Sequence[Sequence[int]],
     masked: Sequence[str],
 ) -> None:
     with ExitStack() as stack:
@@ -89,7 +92,7 @@ def _train(
 
         load_in_background(*(() if current() else processor.libraries), *LIBRARIES_OF_EVENTS)
         report = stack.enter_context(RunReport(run))
-        samples = read_samples(dataset, masked=masked)
+        samples = read_samples(dataset, parts=parts, masked=masked)
         former = None if afresh else model_in_force(store)
         if former is not None:
             former[0].check(dataset, samples.columns, samples.classes)

@@ -15,12 +15,13 @@ from moodlemlbackend.dataset.courses import (
     CourseFinder,
     CoursesOfRows,
     Times,
+    courses_of_parts,
     find_courses,
     known_courses,
     read_rows_file,
 )
 from moodlemlbackend.dataset.data_set import DataSet, read_batches
-from moodlemlbackend.errors import ModelError, UsageError
+from moodlemlbackend.errors import DataSetError, ModelError, UsageError
 from moodlemlbackend.model.codes import EMPTY, CodedRows, Floats, code, join
 
 
@@ -97,18 +98,20 @@ def read_samples(
     path: str | os.PathLike[str],
     rows_file: str | os.PathLike[str] | None = None,
     *,
+    parts: Sequence[Sequence[int]] = (),
     masked: Collection[str] = (),
 ) -> TrainingRows:
     """Read a labelled file; errors as of :func:`moodlemlbackend.dataset.data_set.read_labelled`.
 
-    ``rows_file`` says which course each row is of (:func:`~moodlemlbackend.dataset.courses.read_rows_file`); without
-    it courses are told from the data set itself. The columns ``masked`` are read as empty.
+    ``rows_file`` says which course each row is of (:func:`~moodlemlbackend.dataset.courses.read_rows_file`), or
+    ``parts`` do, (course, rows) pairs in the order of the file; without them courses are told from the data set itself.
+    The columns ``masked`` are read as empty.
     """
     header, batches = read_batches(path, labelled=True)
     classes = header.classes or ()
     hidden = masked_positions(header.columns, masked)
     labels: list[npt.NDArray[np.int64]] = []
-    finder = CourseFinder(header.columns)
+    finder = CourseFinder(header.columns, header.metadata)
 
     def features() -> Iterator[Floats]:
         for batch in batches:
@@ -122,6 +125,10 @@ def read_samples(
     courses, times = finder.finish(), None
     if rows_file is not None:
         courses, times = read_rows_file(Path(rows_file), len(targets))
+    elif parts:
+        courses = courses_of_parts(parts)
+        if sum(rows for _, rows in parts) != len(targets):
+            raise DataSetError(f"{path} has not the rows that were written to it; clear the model and train it again.")
     names = tuple(header.columns[position] for position in hidden)
     return TrainingRows(header.columns, classes, coded, targets, header.metadata, courses, times, names)
 
@@ -147,7 +154,7 @@ def samples_of(data: DataSet, groups: npt.ArrayLike | None = None, times: npt.Ar
         code([data.features], len(header.columns)),
         targets,
         header.metadata,
-        find_courses(header.columns, data.features) if groups is None else known_courses(groups),
+        find_courses(header.columns, header.metadata, data.features) if groups is None else known_courses(groups),
         None if times is None else np.asarray(times, np.float64),
     )
 

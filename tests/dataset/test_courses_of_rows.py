@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from fixtures.paths import SHARED, needs_shared
-from moodlemlbackend.dataset.courses import CourseFinder, find_courses, known_courses, read_rows_file
+from moodlemlbackend.dataset.courses import CourseFinder, courses_of_parts, find_courses, known_courses, read_rows_file
 from moodlemlbackend.dataset.data_set import read_labelled
 from moodlemlbackend.errors import DataSetError
 
+QUARTERS = {"timesplitting": r"\core\analytics\time_splitting\quarters"}
 COLUMNS = ("range/0", "range/1", "x", "x/mean", "y", "y/mean")
 
 
@@ -34,7 +35,7 @@ def many(courses: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_course_begins_where_the_means_change_and_the_part_is_no_later_one():
     features, truth = many(7)
-    courses = find_courses(COLUMNS, features)
+    courses = find_courses(COLUMNS, QUARTERS, features)
     assert (courses.number, courses.sure, courses.reason) == (7, 1.0, "")
     np.testing.assert_array_equal(courses.groups, truth)
 
@@ -42,7 +43,7 @@ def test_a_course_begins_where_the_means_change_and_the_part_is_no_later_one():
 @pytest.mark.parametrize("batch", [1, 5, 1000])
 def test_batches_do_not_matter(batch):
     features, truth = many(6)
-    finder = CourseFinder(COLUMNS)
+    finder = CourseFinder(COLUMNS, QUARTERS)
     for start in range(0, len(features), batch):
         finder.add(features[start : start + batch])
     np.testing.assert_array_equal(finder.finish().groups, truth)
@@ -57,14 +58,31 @@ def test_batches_do_not_matter(batch):
     ],
 )
 def test_where_they_cannot_be_told_it_says_why(change, reason):
-    courses = find_courses(*change(COLUMNS, many(8)[0]))
+    columns, features = change(COLUMNS, many(8)[0])
+    courses = find_courses(columns, QUARTERS, features)
     assert courses.groups is None
     assert reason in courses.reason
 
 
+@pytest.mark.parametrize(("interval", "told"), [("past_week", False), ("upcoming_week", False), ("single_range", True)])
+def test_where_periods_of_a_course_follow_each_other_without_a_part_courses_cannot_be_told(interval, told):
+    """Each period has other means, as if it were of another course."""
+    features = many(8)[0][:, 2:]
+    courses = find_courses(COLUMNS[2:], {"timesplitting": rf"\core\analytics\time_splitting\{interval}"}, features)
+    assert (courses.groups is not None) == told
+    assert (interval in courses.reason) != told
+
+
+def test_courses_of_parts_are_those_that_are_named():
+    courses = courses_of_parts([(7, 2), (3, 1), (7, 1), (9, 2), (4, 1), (5, 1)])
+    assert courses.groups is not None
+    assert courses.groups.tolist() == [3, 3, 0, 3, 4, 4, 1, 2]
+    assert courses_of_parts([(7, 2), (3, 1)]).reason == "the data set has 2 courses, and 5 are needed"
+
+
 def test_a_simulated_site_has_its_courses(courses):
     data = read_labelled(courses.training)
-    assert find_courses(data.header.columns, data.features).number == 8
+    assert find_courses(data.header.columns, data.header.metadata, data.features).number == 8
 
 
 @needs_shared
@@ -82,7 +100,7 @@ def test_a_simulated_site_has_its_courses(courses):
 def test_the_oracle_s_courses_are_exactly_moodle_s(name, number):
     folder = SHARED / "oracle" / "datasets" / "evaluation"
     data = read_labelled(folder / f"{name}.csv.gz")
-    courses = find_courses(data.header.columns, data.features)
+    courses = find_courses(data.header.columns, data.header.metadata, data.features)
     assert courses.number == number
     beside = folder / f"{name}.with-ids.rows.csv.gz"
     if beside.is_file():  # the same analysis; the order of courses is the same, that of rows inside one is not

@@ -56,7 +56,7 @@ def simulated():
         data = simulate(COURSES, 25, seed=seed)
         rows = [row for row, name in enumerate(data.sample_ids) if name.endswith("-2")]  # of one quarter
         samples = samples_of(data.features[rows], data.labels[rows])
-        samples = replace(samples, columns=data.columns, courses=find_courses(data.columns, samples.coded.decode()))
+        samples = replace(samples, columns=data.columns, courses=find_courses(data.columns, {}, samples.coded.decode()))
         assert samples.courses.number == COURSES
         splits = course_splits(samples, FOLDS, seed)
         fits = get_processor("logistic_regression").fit_splits(samples, [one.training for one in splits], seed=seed)

@@ -153,6 +153,12 @@ def parts_of(connection: Connection, workspace: Workspace, file: DatasetFile) ->
     return (_file(workspace, row) for row in rows)
 
 
+def courses_of(files: Sequence[DatasetFile]) -> list[tuple[int, int]]:
+    """What was analysed, with its rows, file by file; nothing where that is not known, or all is of one."""
+    known = [(file.analysable, file.rows) for file in files if file.analysable is not None]
+    return known if len(known) == len(files) > 1 else []
+
+
 def forget(connection: Connection, files: Iterable[DatasetFile]) -> None:
     """Have the store know nothing of files, which can then be removed."""
     connection.execute(delete(FILES).where(FILES.c.id.in_([file.id for file in files])))

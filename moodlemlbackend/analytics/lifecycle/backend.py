@@ -6,6 +6,7 @@ with them when they end; predictions are computed here, for they need NumPy alon
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moodlemlbackend.analytics.features.definitions import classes, last_part, target_name
@@ -24,7 +25,6 @@ from moodlemlbackend.settings.backend import load_settings
 from moodlemlbackend.storage.model_store import ModelStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from moodlemlbackend.analytics.models import AnalyticsModel
@@ -46,7 +46,13 @@ class Verdict(NamedTuple):
     result: dict[str, Any] = {}  # noqa: RUF012  never changed
 
 
-def train(workspace: Workspace, model: AnalyticsModel, dataset: Path, *, afresh: bool = False) -> Verdict:
+Parts = Sequence[tuple[int, int]]
+"""Courses, or what else is analysed, with their rows in a data set, in its order; none where that is not known."""
+
+
+def train(
+    workspace: Workspace, model: AnalyticsModel, dataset: Path, *, parts: Parts = (), afresh: bool = False
+) -> Verdict:
     """Train a model, from nothing if it is ``afresh``."""
     verdict = _verdict(
         run_isolated(
@@ -59,6 +65,7 @@ def train(workspace: Workspace, model: AnalyticsModel, dataset: Path, *, afresh:
             settings=_settings(model),
             afresh=afresh,
             origin=_origin(model, model.interval or "", "train"),
+            parts=parts,
             masked=masked_columns(workspace, model),
         )
     )
@@ -68,7 +75,13 @@ def train(workspace: Workspace, model: AnalyticsModel, dataset: Path, *, afresh:
 
 
 def evaluate(
-    workspace: Workspace, model: AnalyticsModel, interval: str, dataset: Path, *, trained: bool = False
+    workspace: Workspace,
+    model: AnalyticsModel,
+    interval: str,
+    dataset: Path,
+    *,
+    parts: Parts = (),
+    trained: bool = False,
 ) -> Verdict:
     """Judge what can be learned from a data set, or what the trained model has learned."""
     how = ("--mode", "trainedmodel") if trained else ("--interval", last_part(interval))
@@ -86,6 +99,7 @@ def evaluate(
             trained_model_dir=str(workspace.executiondir(model)) if trained else None,
             settings=_settings(model),
             origin=_origin(model, interval, "evaluate", *how),
+            parts=parts,
             masked=masked_columns(workspace, model),
         )
     )

@@ -278,7 +278,8 @@ class _Evaluation:
             which = {"interval": interval, "number": number, "of": len(self._intervals)}
             with self._run_result.stage(f"evaluation {definitions.last_part(interval)}", **which):
                 return backend.evaluate(
-                    self._workspace, self._model, interval, path, trained=self._mode == TRAINED_MODEL
+                    self._workspace, self._model, interval, path, parts=dataset_files.courses_of(parts),
+                    trained=self._mode == TRAINED_MODEL,
                 )  # fmt: skip
         finally:
             path.unlink(missing_ok=True)

@@ -140,8 +140,8 @@ class _Training:
             return
         with run_result.stage("merge"):
             merged = self._merge()
-        with run_result.stage("training"), self._input(merged) as path:
-            verdict = backend.train(self._workspace, self._model, path, afresh=self._afresh)
+        with run_result.stage("training"), self._input(merged) as (path, parts):
+            verdict = backend.train(self._workspace, self._model, path, parts=parts, afresh=self._afresh)
         run_result.status = verdict.status
         run_result.info += verdict.info
         if verdict.status == Status.OK or self._is_in_force():
@@ -188,11 +188,14 @@ class _Training:
         return merged
 
     @contextmanager
-    def _input(self, merged: DatasetFile | None) -> Iterator[Path]:
-        """What the processor is to learn from: the merged file where that is all, else a file for this training."""
+    def _input(self, merged: DatasetFile | None) -> Iterator[tuple[Path, backend.Parts]]:
+        """What the processor is to learn from: the merged file where that is all, else a file for this training.
+
+        With the courses of its rows, unless it has others than those of the analysables: marks, or what waited.
+        """
         marks = self._marks if self._afresh else feedback.new(self._marks)
         if merged is not None and not marks and (not self._afresh or self._holds_all(merged)):
-            yield merged.path
+            yield merged.path, [] if self._waiting else dataset_files.courses_of(self._new)
             return
         sources = self._files if self._afresh else [merged] if merged else []
         scratch = dataset_files.new_path(self._workspace, self._model, "training", self._interval)
@@ -200,7 +203,7 @@ class _Training:
             dataset_files.join([file.path for file in sources], scratch, headers_of=self._files[-1].path)
             with scratch.open("ab") as file:
                 append(marks, dataset_files.columns_of(scratch)[:-1], file)
-            yield scratch
+            yield scratch, [] if marks or not self._afresh else dataset_files.courses_of(sources)
         finally:
             with suppress(OSError):
                 scratch.unlink(missing_ok=True)

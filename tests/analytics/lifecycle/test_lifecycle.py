@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fixtures.paths import TESTS
@@ -270,6 +272,21 @@ def test_an_evaluation_is_logged_with_its_report(workspace, site):
     assert again.evaluations[0].rows == one.rows
     files = rows(workspace, FILES)
     assert len(files) == len({row["analysableid"] for row in files}) == again.figures["reused"]
+
+
+def test_all_months_of_a_course_are_on_one_side_of_a_split(workspace, site):
+    """The data set does not tell one course from the next, nor in training; the site does."""
+    interval = r"\core\analytics\time_splitting\past_month"
+    modelid = enabled(workspace, interval=interval)
+    outcome = lifecycle.evaluate(workspace, site, modelid, interval=interval)
+    counted = re.search(r"from a total of (\d+) courses:", " ".join(outcome.evaluations[0].info))
+    files = rows(workspace, FILES)
+    assert counted
+    assert int(counted[1]) == len(files) == len({row["analysableid"] for row in files})
+    assert lifecycle.train(workspace, site, modelid).status == Status.OK
+    stored = ModelStore(workspace.executiondir(get(workspace, modelid))).current()
+    assert stored is not None
+    assert len(np.unique(stored.array("memory.courses"))) == len(files)
 
 
 @pytest.mark.parametrize(("age", "kept"), [(REUSE_SECONDS - 1, True), (REUSE_SECONDS, False)])
