@@ -42,6 +42,18 @@ def enrolled_courses(site: Site, users: Sequence[int], now: int) -> list[tuple[i
     return [(user, course) for user, course in rows]
 
 
+def left_courses(site: Site, userid: int, now: int) -> frozenset[int]:
+    """Ids of the courses in which a user has enrolments, none of them in force at a time."""
+    rows = site.database.rows(
+        "SELECT e.courseid, MAX(CASE WHEN u.status = 0 AND e.status = 0 AND u.timestart <= :now "
+        "AND (u.timeend = 0 OR u.timeend > :now) THEN 1 ELSE 0 END) "
+        "FROM {user_enrolments} u JOIN {enrol} e ON e.id = u.enrolid WHERE u.userid = :user GROUP BY e.courseid",
+        user=userid,
+        now=now,
+    )
+    return frozenset(course for course, in_force in rows if not in_force)
+
+
 def role_assignments(
     site: Site,
     roles: Sequence[int] | Integers | None,
