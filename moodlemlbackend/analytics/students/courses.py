@@ -89,7 +89,7 @@ def loads(workspace: Workspace, site: Site, model: AnalyticsModel, courses: Sequ
         ]
         result[course.row.id] = Load(
             sum(standing.contact is not None for standing in standings),
-            sum(standing.state is State.OPEN for standing in standings),
+            sum(standing.state is State.OPEN and standing.contact is None for standing in standings),
             teachers[course.row.id],
         )
     return result
