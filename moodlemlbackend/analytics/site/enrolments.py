@@ -25,9 +25,17 @@ def user_enrolments(site: Site, courses: Sequence[int]) -> dict[int, Integers]:
     )
 
 
-def users_enrolled(site: Site, enrolments: Sequence[int]) -> dict[int, int]:
-    """The user of each of these user enrolments that is still there."""
-    return dict(site.database.rows("SELECT id, userid FROM {user_enrolments} WHERE id IN :ids", ids=enrolments))
+def users_enrolled(site: Site, enrolments: Sequence[int], now: int) -> dict[int, int]:
+    """The user of each of these user enrolments that is in force at a time, of those who can log in."""
+    rows = site.database.rows(
+        "SELECT r.id, r.userid FROM {user_enrolments} r JOIN {enrol} e ON e.id = r.enrolid "
+        "JOIN {user} u ON u.id = r.userid WHERE r.id IN :ids AND r.status = 0 AND e.status = 0 "
+        "AND r.timestart < :now AND (r.timeend = 0 OR r.timeend > :now) "
+        "AND u.deleted = 0 AND u.suspended = 0 AND COALESCE(u.auth, '') <> 'nologin'",
+        ids=enrolments,
+        now=now,
+    )
+    return dict(rows)
 
 
 def enrolled_courses(site: Site, users: Sequence[int], now: int) -> list[tuple[int, int]]:

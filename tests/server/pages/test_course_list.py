@@ -91,6 +91,18 @@ def test_what_was_done_is_counted_and_what_is_left(server, prepared, manager):
     assert float(per_teacher) == pytest.approx((len(high) - 3) / teachers, abs=0.05)
 
 
+def test_nothing_is_open_about_students_who_have_left_or_cannot_log_in(server, prepared, manager):
+    course = prepared.course_of(prepared.course)
+    high = [sample for sample, band in risks(server, prepared)[prepared.course].items() if band is Band.HIGH]
+    before = int(rows(manager)[course][4])
+    site(server, "UPDATE mdl_user_enrolments SET status = 1 WHERE id = ?", high[-1])
+    assert int(rows(manager)[course][4]) == before - 1
+    site(server, "UPDATE mdl_user_enrolments SET status = 0, timeend = 9 WHERE id = ?", high[-1])
+    user = "(SELECT userid FROM mdl_user_enrolments WHERE id = ?)"
+    site(server, f"UPDATE mdl_user SET suspended = 1 WHERE id = {user}", high[-2])
+    assert int(rows(manager)[course][4]) == before - 2
+
+
 def test_sorting_searching_and_what_is_over(server, prepared, manager):
     shares = [int(cells[2][:-1]) for cells in rows(manager, f"{PATH}?sort=share").values()]
     assert shares == sorted(shares, reverse=True)
