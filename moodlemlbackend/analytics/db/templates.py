@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, func, or_, select, update
@@ -29,6 +30,11 @@ class Template:
     name: str
     subject: str
     text: str
+
+    @property
+    def digest(self) -> str:
+        """Of what can be changed."""
+        return sha256("\0".join((self.name, self.subject, self.text)).encode()).hexdigest()
 
     @property
     def owner(self) -> str:
@@ -75,10 +81,11 @@ def insert(
     return int(key[0]) if key else 0
 
 
-def change(connection: Connection, templateid: int, *, name: str, subject: str, text: str, by: int, now: int) -> None:
-    """Give a template another name, subject and text."""
+def change(connection: Connection, seen: Template, *, name: str, subject: str, text: str, by: int, now: int) -> bool:
+    """Give a template another name, subject and text; returns whether it was still as seen."""
     values = {"name": name, "subject": subject, "text": text, "timemodified": now, "usermodified": by}
-    connection.execute(update(TEMPLATES).where(TEMPLATES.c.id == templateid).values(values))
+    as_seen = [TEMPLATES.c[column] == getattr(seen, column) for column in ("id", "name", "subject", "text")]
+    return connection.execute(update(TEMPLATES).where(*as_seen).values(values)).rowcount > 0
 
 
 def remove(connection: Connection, templateid: int) -> None:

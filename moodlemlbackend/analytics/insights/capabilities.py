@@ -10,11 +10,13 @@ In a course with separate groups, students are seen by those who share a group w
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.db.insights import GroupLimit
 from moodlemlbackend.analytics.features import definitions
 from moodlemlbackend.analytics.site.contexts import COURSE, USER, Context, read_contexts
+from moodlemlbackend.analytics.site.enrolments import left_courses
 from moodlemlbackend.analytics.site.groups import enrolments_in_own_groups, separate_courses
 from moodlemlbackend.analytics.site.people import ENROLMENTS, enrolled_users, existing_users
 from moodlemlbackend.analytics.site.roles import (
@@ -61,6 +63,7 @@ class Capabilities:
         self.users = cache(self._users)
         self.course_users = cache(self._course_users)
         self._permissions = cache(self._read_permissions)
+        self._left = cache(lambda userid: left_courses(site, userid, now))
         self._existing = cache(self._read_existing)
         self._roles = cache(self._roles_on)
         self._assigned = cache(self._read_assigned)
@@ -89,6 +92,20 @@ class Capabilities:
         above = set(context.path)
         roles = {role for role, place in self._assigned(userid) if place in above} | {self._default_role}
         return bool(roles & allowing) and not roles & prohibiting
+
+    def may_enter(self, userid: int, capability: str, contextid: int) -> bool:
+        """Whether a user has a capability in a context, and not merely a role in a course that the user has left.
+
+        Those have left whose enrolments there are all suspended or over; a role alone, or one given above, suffices.
+        """
+        if not self.may(userid, capability, contextid):
+            return False
+        context, left = self.context(contextid), self._left(userid)
+        for above, place in pairwise(context.path if context and left else ()):
+            course = self.context(place)
+            if course and course.level == COURSE and course.instance in left:
+                return self.may(userid, capability, above)
+        return True
 
     def recipients(self, contextid: int) -> list[int]:
         """Ids of the users who are told of insights in a context.

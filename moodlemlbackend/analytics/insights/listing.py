@@ -118,7 +118,7 @@ def _readable(capabilities: Capabilities, userid: int, linked: bool, contextids:
             continue
         own = context.level == USER and context.instance == userid
         needed = LIST_OWN_INSIGHTS if own else LIST_INSIGHTS if linked else MANAGE_MODELS
-        if capabilities.may(userid, needed, contextid):
+        if capabilities.may_enter(userid, needed, contextid):
             readable.add(contextid)
     return readable
 

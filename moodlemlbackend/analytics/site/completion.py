@@ -73,6 +73,11 @@ _TEAMS = (
     "JOIN {groups_members} m ON m.groupid = h.groupid "
     "WHERE a.course = :course AND h.userid = 0 AND h.groupid > 0 AND h.status = 'submitted'"
 )
+_WORKSHOPS = (
+    "SELECT DISTINCT h.authorid, h.workshopid FROM {workshop_submissions} h JOIN {workshop} a ON a.id = h.workshopid "
+    "WHERE a.course = :course AND h.example = 0"
+)
+"""Not among :data:`HANDED_IN`: Moodle's target about activities that are due knows no work handed in to these."""
 
 
 def handed_in_course(site: Site, course: int) -> set[tuple[Any, ...]]:
@@ -82,10 +87,13 @@ def handed_in_course(site: Site, course: int) -> set[tuple[Any, ...]]:
                  f"ON a.id = h.{instance} WHERE a.course = :course{counts}")
         for module, (table, instance, counts) in _HANDED_IN.items()
     ]  # fmt: skip
+    has = site.database.schema.has
+    if has("workshop_submissions"):
+        queries.append(("workshop", _WORKSHOPS))
     return {
         (module, *row)
         for module, query in [*queries, ("assign", _TEAMS)]
-        if site.database.schema.has(module)
+        if has(module)
         for row in site.database.rows(query, course=course)
     }
 

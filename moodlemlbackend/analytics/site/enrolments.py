@@ -25,9 +25,17 @@ def user_enrolments(site: Site, courses: Sequence[int]) -> dict[int, Integers]:
     )
 
 
-def users_enrolled(site: Site, enrolments: Sequence[int]) -> dict[int, int]:
-    """The user of each of these user enrolments that is still there."""
-    return dict(site.database.rows("SELECT id, userid FROM {user_enrolments} WHERE id IN :ids", ids=enrolments))
+def users_enrolled(site: Site, enrolments: Sequence[int], now: int) -> dict[int, int]:
+    """The user of each of these user enrolments that is in force at a time, of those who can log in."""
+    rows = site.database.rows(
+        "SELECT r.id, r.userid FROM {user_enrolments} r JOIN {enrol} e ON e.id = r.enrolid "
+        "JOIN {user} u ON u.id = r.userid WHERE r.id IN :ids AND r.status = 0 AND e.status = 0 "
+        "AND r.timestart < :now AND (r.timeend = 0 OR r.timeend > :now) "
+        "AND u.deleted = 0 AND u.suspended = 0 AND COALESCE(u.auth, '') <> 'nologin'",
+        ids=enrolments,
+        now=now,
+    )
+    return dict(rows)
 
 
 def enrolled_courses(site: Site, users: Sequence[int], now: int) -> list[tuple[int, int]]:
@@ -40,6 +48,18 @@ def enrolled_courses(site: Site, users: Sequence[int], now: int) -> list[tuple[i
         now=now,
     )
     return [(user, course) for user, course in rows]
+
+
+def left_courses(site: Site, userid: int, now: int) -> frozenset[int]:
+    """Ids of the courses in which a user has enrolments, none of them in force at a time."""
+    rows = site.database.rows(
+        "SELECT e.courseid, MAX(CASE WHEN u.status = 0 AND e.status = 0 AND u.timestart <= :now "
+        "AND (u.timeend = 0 OR u.timeend > :now) THEN 1 ELSE 0 END) "
+        "FROM {user_enrolments} u JOIN {enrol} e ON e.id = u.enrolid WHERE u.userid = :user GROUP BY e.courseid",
+        user=userid,
+        now=now,
+    )
+    return frozenset(course for course, in_force in rows if not in_force)
 
 
 def role_assignments(

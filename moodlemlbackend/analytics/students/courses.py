@@ -76,7 +76,7 @@ def loads(workspace: Workspace, site: Site, model: AnalyticsModel, courses: Sequ
     with workspace.store.read() as connection:
         high = risks.at_high_risk(connection, model.id, contexts, minimum_score(model))
         done = follow_ups.in_courses(connection, [course.row.id for course in courses])
-    users = users_enrolled(site, sorted(set().union(*high.values())) or [-1])
+    users = users_enrolled(site, sorted(set().union(*high.values())) or [-1], now)
     teachers = {course.id: len(course.teachers) for course in Courses(site, [course.row for course in courses], now)}
     result = {}
     for course in courses:
@@ -89,7 +89,7 @@ def loads(workspace: Workspace, site: Site, model: AnalyticsModel, courses: Sequ
         ]
         result[course.row.id] = Load(
             sum(standing.contact is not None for standing in standings),
-            sum(standing.state is State.OPEN for standing in standings),
+            sum(standing.state is State.OPEN and standing.contact is None for standing in standings),
             teachers[course.row.id],
         )
     return result

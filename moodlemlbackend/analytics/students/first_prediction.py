@@ -31,13 +31,13 @@ class FirstPrediction:
 
 
 def first_prediction(site: Site, models: Iterable[AnalyticsModel], row: CourseRow, now: int) -> FirstPrediction | None:
-    """The earliest of the first predictions of enabled, trained models about students; None without such."""
+    """The earliest of the first predictions of enabled, trained models about students there; None without such."""
     [course] = Courses(site, [row], now)
     expected = []
     for model in models:
         if not (model.enabled and model.trained and model.interval and definitions.has_target(model.target)):
             continue
-        if not definitions.has_past(model.target):
+        if not definitions.has_past(model.target) or (model.contexts and not {*model.contexts} & {*row.path}):
             continue
         refusal = definitions.target(model.target).refuses(course, training=False)
         if refusal is not None and refusal != NOT_YET_STARTED:

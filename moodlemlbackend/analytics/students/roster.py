@@ -187,9 +187,9 @@ def _placed(key: tuple[int, float], sign: int) -> tuple[int, float]:
 
 
 def _urgency(row: RosterRow) -> tuple[int, float]:
-    """Settled rows come last; those without a prediction, but with an alert, after the medium band."""
+    """Settled rows come last either way; those without a prediction, but with an alert, after the medium band."""
     if row.settled:
-        return 0, 3.0
+        return LAST, 0.0
     if row.risk is not None:
         return 0, row.band.rank - 3 - row.risk.probability
     return 0, -2 + 0.1 * [*AlertKind].index(row.alerts[0].kind) if row.alerts else 0.0

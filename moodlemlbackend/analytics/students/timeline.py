@@ -18,6 +18,7 @@ import numpy as np
 from moodlemlbackend.analytics.features.analysables import facts
 from moodlemlbackend.analytics.features.calendar_time import Period, shift
 from moodlemlbackend.analytics.site.logs import actions_between, oldest_log
+from moodlemlbackend.analytics.students.course_students import course_students
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -129,7 +130,7 @@ def _enrolled_since(site: Site, course: CourseRow, now: int) -> dict[int, int]:
     enrolments = facts.enrolments(site, [course]).get(course.id)
     if enrolments is None:
         return {}
-    students = set(facts.students(site, [course]).get(course.id, facts.NOBODY).tolist())
+    students = course_students(site, course, now)
     return {user: begin for user, begin in enrolments.since(now).items() if user in students}
 
 

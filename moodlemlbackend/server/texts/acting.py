@@ -119,6 +119,7 @@ ENGLISH = {
     "template saved": "The template is saved.",
     "template deleted": "The template is deleted.",
     "template nameless": "Give the template a name.",
+    "template changed": "Somebody has changed this template since you opened it; what you typed is below.",
     "too many templates": "There are already {count} templates here; delete one first.",
     "confirm template": "Delete the template “{name}”?",
     "confirm template means": "Messages that were already sent stay as they are.",

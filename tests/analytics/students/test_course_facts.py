@@ -34,6 +34,12 @@ def essay(small, course, **settings):
     return small.activity(course, "assign", duedate=DUE, name="Essay", **settings)[1]
 
 
+def tracked_workshop(small, course):
+    _, workshop = small.activity(course, "workshop", name="Review", submissionend=DUE)
+    small.set("UPDATE mdl_course_modules SET completion = 1")
+    return workshop
+
+
 def test_what_is_handed_in_alone_or_as_a_team_or_graded_is_done(small):
     course = small.course()
     instance = essay(small, course)
@@ -51,6 +57,24 @@ def test_what_is_handed_in_alone_or_as_a_team_or_graded_is_done(small):
     assert (activity.name, activity.closes, activity.due) == ("Essay", DUE, True)
     assert [facts.work(user) for user in (alone, team, graded, draft)] == [(1, 1), (1, 1), (1, 1), (0, 1)]
     assert known(small, DUE - 1).work(alone) == (0, 0), "not due yet"
+
+
+def test_a_workshop_is_done_by_who_has_handed_in_and_not_by_an_example(small):
+    course = small.course(enablecompletion=1)
+    workshop = tracked_workshop(small, course)
+    student, teacher = small.students(course, 2)
+    for author, example in ((student, 0), (teacher, 1)):
+        small.add("workshop_submissions", workshopid=workshop, authorid=author, example=example, timemodified=START)
+    facts = known(small)
+    assert [facts.work(user) for user in (student, teacher)] == [(1, 1), (0, 1)]
+
+
+def test_an_extract_without_submissions_of_workshops(tmp_path):
+    small = SmallSite(tmp_path / "site.sqlite", without=("workshop_submissions",))
+    course = small.course(enablecompletion=1)
+    tracked_workshop(small, course)
+    [student] = small.students(course, 1)
+    assert known(small).work(student) == (0, 1)
 
 
 def test_dates_of_ones_own(small):

@@ -120,14 +120,16 @@ def test_the_last_minute_of_a_week_with_an_hour_more(tmp_path):
 
 
 def test_who_counts_from_when(tmp_path):
-    """From the enrolment on, or the first action; not who is suspended, teaches, or is not there any more."""
+    """From the enrolment on, or the first action; not who is suspended, cannot log in, or teaches."""
     start = int(datetime(2023, 11, 6, tzinfo=MADRID).timestamp())
     small, course, students = busy(tmp_path, start)
     late, earlier, suspended = students[:3]
+    [locked] = small.students(course, 1)
     small.set(
         f"UPDATE mdl_user_enrolments SET timecreated = {start + 2 * WEEK + DAY} WHERE userid IN ({late}, {earlier})"
     )
     small.set(f"UPDATE mdl_user_enrolments SET status = 1 WHERE userid = {suspended}")
+    small.set(f"UPDATE mdl_user SET suspended = 1 WHERE id = {locked}")
     teacher = small.user()
     small.enrol(course, teacher, 3)
     for user in (*students, teacher):

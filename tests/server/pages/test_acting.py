@@ -384,6 +384,20 @@ def test_a_template_is_saved_used_changed_and_deleted_after_a_question(server, a
     assert store(server, "SELECT id FROM analytics_templates") == []
 
 
+def test_what_somebody_else_has_saved_meanwhile_is_not_overwritten(server, ana, course):
+    save(ana, course, owner="course")
+    [(key,)] = store(server, "SELECT id FROM analytics_templates")
+    opened = ana.get(f"{course.path}/templates", params={"template": key}).text
+    seen = re.search(r'name="seen" value="(\w+)"', opened)[1]
+    assert save(reader(server, "manager"), course, id=key, text="Theirs", seen=seen).status_code == 303
+    refused = save(ana, course, id=key, text="Mine now", seen=seen)
+    assert "Somebody has changed this template" in refused.text
+    assert "Mine now" in refused.text
+    assert store(server, "SELECT text FROM analytics_templates") == [("Theirs",)]
+    again = re.search(r'name="seen" value="(\w+)"', refused.text)[1]
+    assert save(ana, course, id=key, text="Mine now", seen=again).status_code == 303
+
+
 def test_whose_templates_are_seen_and_changed(server, ana, course):
     manager = reader(server, "manager")
     assert save(ana, course, owner="site").status_code == 403

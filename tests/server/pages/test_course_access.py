@@ -11,9 +11,10 @@ from dataclasses import replace
 import pytest
 from test_request_context import ask, change
 
-from fixtures.pages import WWWROOT
+from fixtures.pages import WWWROOT, add_like
 from fixtures.paths import posix
 from moodlemlbackend.errors import RequestError
+from moodlemlbackend.server.pages.site import teachers
 from moodlemlbackend.server.pages.site.course_access import open_course
 from moodlemlbackend.server.pages.site.course_cache import CourseCache
 from moodlemlbackend.settings.analytics import AnalyticsSettings
@@ -38,6 +39,11 @@ def courseid(prepared, settings):
 def rows(settings, query):
     with closing(sqlite3.connect(settings.site.removeprefix("sqlite:///"))) as site:
         return site.execute(query).fetchall()
+
+
+def rows_of_store(settings, query):
+    with closing(sqlite3.connect(f"{settings.directory}/store.sqlite")) as database:
+        return database.execute(query).fetchall()
 
 
 def opened(settings, user, courseid):
@@ -89,6 +95,39 @@ def test_others_and_other_courses_are_not_there(settings, courseid, user, where)
     with pytest.raises(RequestError) as caught:
         opened(settings, user, where or courseid)
     assert caught.value.code == 404
+
+
+@pytest.mark.parametrize("ending", ["status = 1", "timeend = 9"])
+def test_who_has_left_a_course_sees_it_no_longer_whatever_role_is_still_there(settings, prepared, courseid, ending):
+    [[ana]] = rows(settings, "SELECT id FROM mdl_user WHERE username = 'ana'")
+    [[insight]] = rows_of_store(
+        settings, f"SELECT MAX(id) FROM analytics_predictions WHERE contextid = {prepared.course}"
+    )
+    with closing(sqlite3.connect(settings.site.removeprefix("sqlite:///"))) as site, site:
+        [[method]] = site.execute("SELECT MIN(id) FROM mdl_enrol WHERE courseid = ?", (courseid,))
+        add_like(site, "mdl_user_enrolments", userid=ana, enrolid=method, status=0, timestart=1, timeend=0)
+    pages = (
+        lambda ctx: open_course(ctx, courseid),
+        lambda ctx: teachers.context(ctx, teachers.InsightsQuery(prepared.course)),
+        lambda ctx: teachers.insight(ctx, insight),
+    )
+    for page in pages:
+        assert ask(settings, "ana", page)
+    change(settings.site, f"UPDATE mdl_user_enrolments SET {ending} WHERE userid = {ana}")
+    for page in pages:
+        with pytest.raises(RequestError) as caught:
+            ask(settings, "ana", page)
+        assert caught.value.code == 404
+    assert ask(settings, "ana", teachers.index).values["rows"] == []
+
+
+@pytest.mark.parametrize("user", ["manager", "admin"])
+def test_who_manages_from_above_has_never_left(settings, courseid, user):
+    [[key]] = rows(settings, f"SELECT id FROM mdl_user WHERE username = '{user}'")
+    with closing(sqlite3.connect(settings.site.removeprefix("sqlite:///"))) as site, site:
+        [[method]] = site.execute("SELECT MIN(id) FROM mdl_enrol WHERE courseid = ?", (courseid,))
+        add_like(site, "mdl_user_enrolments", userid=key, enrolid=method, status=1)
+    assert opened(settings, user, courseid).students
 
 
 def test_separate_groups_limit_the_students(settings, courseid):

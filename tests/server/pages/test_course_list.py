@@ -75,7 +75,10 @@ def test_what_was_done_is_counted_and_what_is_left(server, prepared, manager):
     users = [site(server, "SELECT userid FROM mdl_user_enrolments WHERE id = ?", sample)[0][0] for sample in high]
     before = rows(manager)[course]
     assert (before[3], before[4]) == ("0", str(len(high)))
-    done = [(users[0], "message"), (users[0], "note"), (users[1], "resolved"), (10**9, "message")]
+    done = [
+        (users[0], "message"), (users[0], "note"), (users[1], "resolved"), (users[2], "message"),
+        (users[2], "reopened"), (10**9, "message"),
+    ]  # fmt: skip
     with closing(sqlite3.connect(server.folder / "work" / "store.sqlite", timeout=30)) as database, database:
         database.executemany(
             "INSERT INTO analytics_follow_ups (courseid, studentid, userid, kind, batch, timecreated) "
@@ -83,9 +86,21 @@ def test_what_was_done_is_counted_and_what_is_left(server, prepared, manager):
             [(course, student, kind) for student, kind in done],
         )
     after = rows(manager)[course]
-    assert (after[3], after[4]) == ("1", str(len(high) - 2))
+    assert (after[3], after[4]) == ("2", str(len(high) - 3))
     teachers, per_teacher = int(after[5].split()[0]), after[5].split()[1]
-    assert float(per_teacher) == pytest.approx((len(high) - 2) / teachers, abs=0.05)
+    assert float(per_teacher) == pytest.approx((len(high) - 3) / teachers, abs=0.05)
+
+
+def test_nothing_is_open_about_students_who_have_left_or_cannot_log_in(server, prepared, manager):
+    course = prepared.course_of(prepared.course)
+    high = [sample for sample, band in risks(server, prepared)[prepared.course].items() if band is Band.HIGH]
+    before = int(rows(manager)[course][4])
+    site(server, "UPDATE mdl_user_enrolments SET status = 1 WHERE id = ?", high[-1])
+    assert int(rows(manager)[course][4]) == before - 1
+    site(server, "UPDATE mdl_user_enrolments SET status = 0, timeend = 9 WHERE id = ?", high[-1])
+    user = "(SELECT userid FROM mdl_user_enrolments WHERE id = ?)"
+    site(server, f"UPDATE mdl_user SET suspended = 1 WHERE id = {user}", high[-2])
+    assert int(rows(manager)[course][4]) == before - 2
 
 
 def test_sorting_searching_and_what_is_over(server, prepared, manager):

@@ -413,6 +413,10 @@ def test_a_course_without_predictions_shows_the_rest_and_says_when_the_first_com
         assert "Not seen for" in text
         assert " of " in "".join(cells(text, "number"))
         assert not percents(text)
+        for contexts, expected in ((prepared.other, False), (prepared.course, True)):
+            with closing(sqlite3.connect(tmp_path / "work" / "store.sqlite")) as database, database:
+                database.execute("UPDATE analytics_models SET contextids = ?", (f"[{contexts}]",))
+            assert ("makes its first prediction" in client.get(course).text) is expected
         kinds = re.findall(r'<td class="why"[^>]*>(?:<span class="tag alert-(\w+)">)?', text)
         urgency = [["never", "absent", "due", ""].index(kind) for kind in kinds]
         assert urgency == sorted(urgency), "by alerts"

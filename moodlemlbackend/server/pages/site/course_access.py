@@ -76,10 +76,10 @@ def open_course(ctx: RequestContext, courseid: int) -> CourseAccess:
     Raises
     ------
     RequestError
-        404 for a course that there is none of, or whose insights the person may not list.
+        404 for a course that there is none of, whose insights the person may not list, or that the person has left.
     """
     contextid = course_context(ctx.site, courseid)
-    if contextid is None or not ctx.capabilities.may(ctx.person.id, LIST_INSIGHTS, contextid):
+    if contextid is None or not ctx.capabilities.may_enter(ctx.person.id, LIST_INSIGHTS, contextid):
         raise _no_course()
     row = next((course for course in ctx.site.courses if course.id == courseid), None)
     if row is None:

@@ -30,13 +30,15 @@ NOTICES = ("saved", "deleted")
 
 @dataclass(frozen=True)
 class Typed:
-    """What the form holds: the id of a template that is changed (0 for a new one), whose it is, and its words."""
+    """What the form holds: the id of a template that is changed (0 for a new one), whose it is, its words, and
+    the digest of the template as it was when it was opened."""
 
     id: int = 0
     owner: str = OWN
     name: str = ""
     subject: str = ""
     text: str = ""
+    seen: str = ""
     problem: str = ""
 
 
@@ -46,7 +48,9 @@ def index(ctx: RequestContext, courseid: int, template: str, done: str) -> Page:
     if template:
         chosen = find_template(ctx, courseid, template)
         changed = chosen.id if chosen.id and _may_change(ctx, chosen) else 0
-        typed = Typed(changed, chosen.owner if changed else OWN, chosen.name, chosen.subject, chosen.text)
+        typed = Typed(
+            changed, chosen.owner if changed else OWN, chosen.name, chosen.subject, chosen.text, chosen.digest
+        )
     return _page(ctx, access, typed, done)
 
 
@@ -54,8 +58,7 @@ def take(ctx: RequestContext, form: PageForm, courseid: int) -> Page | Response:
     """Save or delete a template as a form says."""
     access, templateid = open_course(ctx, courseid), form.number("id")
     place = f"/courses/{courseid}/templates"
-    if templateid is not None:
-        _changeable(ctx, courseid, templateid)
+    current = None if templateid is None else _changeable(ctx, courseid, templateid)
     if form.text("action") == DELETE:
         if templateid is None:
             raise RequestError(say("no such template"), 404)
@@ -69,18 +72,23 @@ def take(ctx: RequestContext, form: PageForm, courseid: int) -> Page | Response:
         return go(f"{place}?done=deleted")
     typed = Typed(
         templateid or 0, form.text("owner"), templates.one_line(form.text("name")),
-        templates.one_line(form.text("subject")), templates.lines(form.text("text")),
+        templates.one_line(form.text("subject")), templates.lines(form.text("text")), form.text("seen"),
     )  # fmt: skip
     problem = _problem(ctx, courseid, typed)
     if problem:
         return _page(ctx, access, Typed(**{**vars(typed), "problem": problem}), "")
     now, words = ctx.workspace.clock(), {"name": typed.name, "subject": typed.subject, "text": typed.text}
     with ctx.workspace.store.write() as connection:
-        if typed.id:
-            stored.change(connection, typed.id, **words, by=ctx.person.id, now=now)
+        if current is not None:
+            as_seen = typed.seen in ("", current.digest)
+            saved = as_seen and stored.change(connection, current, **words, by=ctx.person.id, now=now)
         else:
+            saved = True
             course, user = _place(ctx, courseid, typed.owner)
             stored.insert(connection, courseid=course, userid=user, **words, by=ctx.person.id, now=now)
+    if not saved:
+        seen = _changeable(ctx, courseid, typed.id).digest
+        return _page(ctx, access, Typed(**{**vars(typed), "seen": seen, "problem": say("template changed")}), "")
     return go(f"{place}?done=saved")
 
 
