@@ -2,7 +2,8 @@
 
 Moodle writes no course into a data set, but it writes the rows of one course and one part of its time together, each
 with the same means over the course (the columns ``X/mean``), and the parts of a course one after the other. So a new
-course begins where the means change and the part is not a later one than before.
+course begins where the means change and the part is not a later one than before. Intervals that repeat a course (each
+past week, say) write no part: there courses cannot be told.
 """
 
 from __future__ import annotations
