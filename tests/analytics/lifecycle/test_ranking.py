@@ -36,7 +36,7 @@ def judged(monkeypatch):
     """Scores and statuses that evaluations shall find, by interval."""
     found = {QUARTERS: (0.8, Status.OK), SINGLE_RANGE: (0.9, Status.OK), DECILES: (0.7, Status.OK)}
 
-    def evaluate(_workspace, _model, interval, _path, *, trained):
+    def evaluate(_workspace, _model, interval, _path, *, parts, trained):
         score, status = found[interval]
         assert not trained
         return backend.Verdict(status, [f"The score is {score}."], score)
