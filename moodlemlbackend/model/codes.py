@@ -139,9 +139,9 @@ class _Stretch:
 
 def _merge(codes: Codes, stretches: list[_Stretch]) -> Floats:
     """Code a column (rows,) with one table, in place of those of its stretches; returns the table."""
-    ends = [*(stretch.start for stretch in stretches[1:]), len(codes)]
     if len(stretches) == 1:
         return stretches[0].table
+    ends = [*(stretch.start for stretch in stretches[1:]), len(codes)]
     counts = [np.bincount(codes[part.start : end], minlength=256) for part, end in zip(stretches, ends, strict=True)]
     table = _table(_bins(np.concatenate([part.table for part in stretches]), np.concatenate(counts)))
     for part, end in zip(stretches, ends, strict=True):

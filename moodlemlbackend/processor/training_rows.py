@@ -111,21 +111,24 @@ def read_samples(
     classes = header.classes or ()
     hidden = masked_positions(header.columns, masked)
     labels: list[npt.NDArray[np.int64]] = []
-    finder = CourseFinder(header.columns, header.metadata)
+    finder = None if rows_file is not None or parts else CourseFinder(header.columns, header.metadata)
 
     def features() -> Iterator[Floats]:
         for batch in batches:
             labels.append(batch.labels if batch.labels is not None else np.zeros(0, np.int64))
-            finder.add(batch.features)
+            if finder is not None:
+                finder.add(batch.features)
             batch.features[:, hidden] = np.nan
             yield batch.features
 
     coded = code(features(), len(header.columns))
     targets = np.eye(len(classes), dtype=np.float32)[np.concatenate(labels)]
-    courses, times = finder.finish(), None
-    if rows_file is not None:
+    times = None
+    if finder is not None:
+        courses = finder.finish()
+    elif rows_file is not None:
         courses, times = read_rows_file(Path(rows_file), len(targets))
-    elif parts:
+    else:
         courses = courses_of_parts(parts)
         if sum(rows for _, rows in parts) != len(targets):
             raise DataSetError(f"{path} has not the rows that were written to it; clear the model and train it again.")

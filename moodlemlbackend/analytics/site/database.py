@@ -33,16 +33,13 @@ _COLUMNS = {
         "WHERE table_schema = DATABASE() AND table_name IN :names"
     ),
     "sqlite": (
-        "SELECT m.name, p.name FROM sqlite_master m JOIN pragma_table_info(m.name) p "
+        "SELECT m.name, p.name, m.type = 'table' AND (p.type LIKE '%CHAR%' OR p.type LIKE '%CLOB%' "
+        "OR p.type LIKE '%TEXT%') FROM sqlite_master m JOIN pragma_table_info(m.name) p "
         "WHERE m.type IN ('table', 'view') AND m.name IN :names"
     ),
     "duckdb": "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND table_name IN :names",
 }
-_OF_TEXT = (
-    "SELECT m.name, p.name FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.type = 'table' "
-    "AND (p.type LIKE '%CHAR%' OR p.type LIKE '%CLOB%' OR p.type LIKE '%TEXT%') AND m.name IN :names"
-)
-"""Columns in which SQLite keeps numbers as texts."""
+"""Tables and their columns; of SQLite also whether it keeps numbers in a column as texts."""
 
 _BEGIN = {
     "postgresql": "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
@@ -138,19 +135,15 @@ class Database:
     def inspect(self, tables: Iterable[str]) -> None:
         """Find out which of these tables the site has and its user may read, and which columns."""
         columns: dict[str, set[str]] = {}
-        named = sorted(tables)
-        for table, column in self.rows(_COLUMNS[self.dialect], names=[*map(self.schema.named, named)]):
-            columns.setdefault(table, set()).add(column)
-        self.schema.learn(named, {table: frozenset(present) for table, present in columns.items()})
-        if self.dialect == "sqlite":
-            self._refuse_numbers_as_texts(named)
-
-    def _refuse_numbers_as_texts(self, tables: Sequence[str]) -> None:
-        by_name = {self.schema.named(table): table for table in tables}
-        for name, column in self.rows(_OF_TEXT, names=[*by_name]):
-            if is_text(by_name[name], column) is False and self.rows(
-                f'SELECT 1 FROM "{name}" WHERE typeof("{column}") = \'text\' LIMIT 1'
-            ):
+        by_name = {self.schema.named(table): table for table in sorted(tables)}
+        texts = []
+        for name, column, *as_text in self.rows(_COLUMNS[self.dialect], names=[*by_name]):
+            columns.setdefault(name, set()).add(column)
+            if any(as_text) and is_text(by_name[name], column) is False:
+                texts.append((name, column))
+        self.schema.learn([*by_name.values()], {name: frozenset(present) for name, present in columns.items()})
+        for name, column in texts:
+            if self.rows(f'SELECT 1 FROM "{name}" WHERE typeof("{column}") = \'text\' LIMIT 1'):
                 raise SiteError(
                     f"The column {column} of {name} has numbers as texts; use the folder of CSV files itself as the "
                     "site, or import them into columns of the type INTEGER or REAL."

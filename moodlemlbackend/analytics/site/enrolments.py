@@ -8,6 +8,9 @@ from moodlemlbackend.analytics.site.database import Integers
 from moodlemlbackend.analytics.site.site import Site
 from moodlemlbackend.analytics.site.tables import integers_by_key
 
+NOT_OVER = "u.status = 0 AND e.status = 0 AND (u.timeend = 0 OR u.timeend > :now)"
+"""SQL for a user enrolment ``u`` by a method ``e`` that is neither suspended nor over."""
+
 
 def user_enrolments(site: Site, courses: Sequence[int]) -> dict[int, Integers]:
     """User enrolments of every method and status by course, by id: (enrolments, 6).
@@ -25,25 +28,11 @@ def user_enrolments(site: Site, courses: Sequence[int]) -> dict[int, Integers]:
     )
 
 
-def users_enrolled(site: Site, enrolments: Sequence[int], now: int) -> dict[int, int]:
-    """The user of each of these user enrolments that is in force at a time, of those who can log in."""
-    rows = site.database.rows(
-        "SELECT r.id, r.userid FROM {user_enrolments} r JOIN {enrol} e ON e.id = r.enrolid "
-        "JOIN {user} u ON u.id = r.userid WHERE r.id IN :ids AND r.status = 0 AND e.status = 0 "
-        "AND r.timestart < :now AND (r.timeend = 0 OR r.timeend > :now) "
-        "AND u.deleted = 0 AND u.suspended = 0 AND COALESCE(u.auth, '') <> 'nologin'",
-        ids=enrolments,
-        now=now,
-    )
-    return dict(rows)
-
-
 def enrolled_courses(site: Site, users: Sequence[int], now: int) -> list[tuple[int, int]]:
     """User and course of the enrolments in force at a time."""
     rows = site.database.rows(
         "SELECT DISTINCT u.userid, e.courseid FROM {user_enrolments} u JOIN {enrol} e ON e.id = u.enrolid "
-        "WHERE u.userid IN :users AND u.status = 0 AND e.status = 0 AND u.timestart < :now "
-        "AND (u.timeend = 0 OR u.timeend > :now)",
+        f"WHERE u.userid IN :users AND u.timestart < :now AND {NOT_OVER}",
         users=users,
         now=now,
     )
@@ -53,8 +42,7 @@ def enrolled_courses(site: Site, users: Sequence[int], now: int) -> list[tuple[i
 def left_courses(site: Site, userid: int, now: int) -> frozenset[int]:
     """Ids of the courses in which a user has enrolments, none of them in force at a time."""
     rows = site.database.rows(
-        "SELECT e.courseid, MAX(CASE WHEN u.status = 0 AND e.status = 0 AND u.timestart <= :now "
-        "AND (u.timeend = 0 OR u.timeend > :now) THEN 1 ELSE 0 END) "
+        f"SELECT e.courseid, MAX(CASE WHEN u.timestart <= :now AND {NOT_OVER} THEN 1 ELSE 0 END) "
         "FROM {user_enrolments} u JOIN {enrol} e ON e.id = u.enrolid WHERE u.userid = :user GROUP BY e.courseid",
         user=userid,
         now=now,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from moodlemlbackend.analytics.site.enrolments import NOT_OVER
 from moodlemlbackend.analytics.site.zones import SITES_ZONE, zone_named
 
 if TYPE_CHECKING:
@@ -95,12 +96,22 @@ def enrolled_users(site: Site, courseid: int, now: int) -> frozenset[int]:
     """Ids of the users with an enrolment in a course that is in force now."""
     rows = site.database.rows(
         "SELECT DISTINCT u.userid FROM {user_enrolments} u JOIN {enrol} e ON e.id = u.enrolid "
-        "WHERE e.courseid = :course AND u.status = 0 AND e.status = 0 AND u.timestart <= :now "
-        "AND (u.timeend = 0 OR u.timeend > :now)",
+        f"WHERE e.courseid = :course AND u.timestart <= :now AND {NOT_OVER}",
         course=courseid,
         now=now,
     )
     return frozenset(user for (user,) in rows)
+
+
+def users_enrolled(site: Site, enrolments: Sequence[int], now: int) -> dict[int, int]:
+    """The user of each of these user enrolments that is in force at a time, of those who can log in."""
+    rows = site.database.rows(
+        "SELECT u.id, u.userid FROM {user_enrolments} u JOIN {enrol} e ON e.id = u.enrolid WHERE u.id IN :ids "
+        f"AND u.timestart < :now AND {NOT_OVER} AND u.userid IN (SELECT id FROM {{user}} WHERE {_CAN_LOG_IN})",
+        ids=enrolments,
+        now=now,
+    )
+    return dict(rows)
 
 
 def named_users(site: Site, userids: Collection[int]) -> dict[int, Named]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.db import follow_ups, risks
 from moodlemlbackend.analytics.features.analysables import Courses
-from moodlemlbackend.analytics.site.enrolments import users_enrolled
 from moodlemlbackend.analytics.site.names import format_name
+from moodlemlbackend.analytics.site.people import users_enrolled
 from moodlemlbackend.analytics.students.bands import minimum_score
 from moodlemlbackend.analytics.students.standing import State, standing_of
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.db import templates as stored
@@ -76,7 +76,7 @@ def take(ctx: RequestContext, form: PageForm, courseid: int) -> Page | Response:
     )  # fmt: skip
     problem = _problem(ctx, courseid, typed)
     if problem:
-        return _page(ctx, access, Typed(**{**vars(typed), "problem": problem}), "")
+        return _page(ctx, access, replace(typed, problem=problem), "")
     now, words = ctx.workspace.clock(), {"name": typed.name, "subject": typed.subject, "text": typed.text}
     with ctx.workspace.store.write() as connection:
         if current is not None:
@@ -88,7 +88,7 @@ def take(ctx: RequestContext, form: PageForm, courseid: int) -> Page | Response:
             stored.insert(connection, courseid=course, userid=user, **words, by=ctx.person.id, now=now)
     if not saved:
         seen = _changeable(ctx, courseid, typed.id).digest
-        return _page(ctx, access, Typed(**{**vars(typed), "seen": seen, "problem": say("template changed")}), "")
+        return _page(ctx, access, replace(typed, seen=seen, problem=say("template changed")), "")
     return go(f"{place}?done=saved")
 
 
