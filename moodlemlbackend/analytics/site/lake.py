@@ -115,11 +115,12 @@ def _column(table: str, column: str, kind: str, file: str, lacking: str) -> str:
     name, text = quoted(column), is_text(table, column)
     if text is None:
         return name
-    default = TABLES[table].columns[column]
-    if lacking and default is None:
-        raise SiteError(f"The file {lacking} has no column {column}, as others of its table have; export it again.")
     value = _read_as(column, kind, file, text=text)
-    value = f"coalesce({value}, {default})" if lacking else value
+    if lacking and column in TABLES[table].columns:
+        default = TABLES[table].columns[column]
+        if default is None:
+            raise SiteError(f"The file {lacking} has no column {column}, as others of its table have; export it again.")
+        value = f"coalesce({value}, {default})"
     return name if value == name else f"{value} AS {name}"
 
 

@@ -230,12 +230,12 @@ def test_a_value_that_is_missing_in_files_is_told(small, tmp_path, ending):
 
 
 def halves(small: SmallSite, folder: Path, *, omit: str, names: tuple[str, str] = ("1.parquet", "2.parquet")) -> None:
-    """Move the log into two Parquet files, of which the second lacks a column."""
+    """Move the log, with a column that Moodle's has not, into two Parquet files, of which the second lacks a column."""
     import pyarrow as pa
     from pyarrow import parquet
 
     columns, found = log_rows(small)
-    table = pa.table({name: [row[at] for row in found] for at, name in enumerate(columns)})
+    table = pa.table({name: [row[at] for row in found] for at, name in enumerate(columns)} | {"name": ["x"] * 36})
     folder.mkdir()
     parquet.write_table(table.slice(0, 20), folder / names[0])
     parquet.write_table(table.slice(20).drop_columns([omit] if omit else []), folder / names[1])
