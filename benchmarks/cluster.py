@@ -1,7 +1,7 @@
 """What a cluster on this machine gains: ``python benchmarks/cluster.py [WORK ...] [--turns N]``.
 
-Each work is a whole process of the command, with one process, two workers and four workers in turns, so that what else
-the machine does slows all of them alike. The figures are medians; core seconds are those of the command and its
+Each work is a whole process of the command, with one process, and one, two and four workers in turns, so that what else the
+machine does slows all of them alike. The figures are medians; core seconds are those of the command and its
 workers. The hash of the result must be the same in every row: of the figures of an evaluation, the bytes of a data
 set, and the weights of all models.
 """
@@ -24,7 +24,8 @@ from measuring import Measured, in_process, measure
 
 NOW = "1795366777"
 ONE_PROCESS = "one process"
-CLUSTERS = {ONE_PROCESS: (), "two workers": ("--cluster", "local:2"), "four workers": ("--cluster", "local:4")}
+WORKERS = {"one worker": "local:1", "two workers": "local:2", "four workers": "local:4"}
+CLUSTERS = {ONE_PROCESS: (), **{title: ("--cluster", cluster) for title, cluster in WORKERS.items()}}
 
 TARGETS = ("course_dropout", "course_completion")
 INTERVALS = ("quarters", "deciles")
@@ -179,7 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("works", nargs="*", metavar="WORK", help=f"some of {', '.join(WORKS)}; all by default")
     parser.add_argument("--turns", type=int, default=3, help="how often each is measured (3)")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, one process and two workers once")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, one process and one worker once")
     arguments = parser.parse_args()
     if unknown := set(arguments.works) - WORKS.keys():
         parser.error(f"there is no work {', '.join(sorted(unknown))}, only {', '.join(WORKS)}")

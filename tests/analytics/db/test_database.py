@@ -14,7 +14,7 @@ pytest.importorskip("alembic", reason="needs the extra analytics")
 
 from sqlalchemy import inspect, select, text
 
-from fixtures.databases import KINDS, new_database
+from fixtures.databases import KINDS, make_store_at, new_database
 from fixtures.paths import posix
 from moodlemlbackend.analytics.databases import make_engine, parse_url
 from moodlemlbackend.analytics.db import Store, database, notifications, open_store, predictions
@@ -160,7 +160,7 @@ def test_the_migrations_make_the_tables_of_the_schema(store):
 def test_an_older_store_is_upgraded_with_what_is_in_it(url, tmp_path, request):
     kind = request.node.callspec.params["url"]
     with new_database(kind, tmp_path) as old:
-        _make_at(old, "0001")
+        make_store_at(old, "0001")
         opened = open_store(old)
         with opened.read() as connection:
             assert connection.execute(select(MODELS.c.target)).scalars().all() == ["\\t"]
@@ -172,7 +172,7 @@ def test_an_older_store_is_upgraded_with_what_is_in_it(url, tmp_path, request):
 def test_insights_of_an_older_store_are_the_predictions_of_the_last_ranges(url, tmp_path, request):
     """Sample 1 has been predicted in two ranges, the later one twice; sample 2 once, without an explanation."""
     with new_database(request.node.callspec.params["url"], tmp_path) as old:
-        _make_at(old, "0004")
+        make_store_at(old, "0004")
         engine = make_engine(parse_url(old, "The database"))
         with engine.begin() as connection:
             row = {"modelid": 1, "contextid": 5, "prediction": 1, "predictionscore": 0.9, "calculations": "{}"}
@@ -250,23 +250,6 @@ def _write_half(store: Store) -> None:
     with store.write() as connection:
         connection.execute(RUNS.insert().values(RUN))
         raise ZeroDivisionError
-
-
-def _make_at(url: str, revision: str) -> None:
-    """Make a store as an older package left it, with a model in it."""
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
-    engine = make_engine(parse_url(url, "The database"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    with engine.begin() as connection:
-        values = {"target": "\\t", "indicators": "[]", "version": 1, "timemodified": 1, "usermodified": 0}
-        connection.execute(MODELS.insert().values(values))
-    engine.dispose()
 
 
 def test_the_newest_predictions_are_those_of_the_last_run_that_made_any(store):

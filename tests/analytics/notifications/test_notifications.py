@@ -5,15 +5,13 @@ from __future__ import annotations
 import datetime
 import json
 import ssl
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from fixtures.small_site import SmallSite
 from fixtures.trained_sites import NOW, TRAINED, at, new_workspace, rows, site, site_url, trained, trained_folder
 from fixtures.trickle import trickling_server
+from fixtures.webhooks import http_server
 
 pytest.importorskip("aiosmtpd", reason="needs aiosmtpd")
 
@@ -229,32 +227,6 @@ def test_a_server_that_is_away_is_tried_again_and_given_up_at_last(tmp_path):
 
 
 # ---- webhook ----
-
-
-@contextmanager
-def http_server(status=204, location=None):
-    posts = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            posts.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(status)
-            if location:
-                self.send_header("Location", location)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/hook", posts
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_a_webhook_is_told_and_can_check_who_tells(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import context
 
 from moodlemlbackend.analytics.db.database import VERSION_TABLE
+from moodlemlbackend.analytics.db.migrations import resuming  # noqa: F401  alembic takes its classes
 from moodlemlbackend.analytics.db.schema import METADATA
 
 context.configure(

@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("modelid", "contextid", "sampleid", name="analytics_insights_key"),
         mysql_charset="utf8mb4",
     )
+    op.execute(sa.text("DELETE FROM analytics_insights"))  # of an upgrade that was cut short
     op.execute(sa.text(_FILL))
     rank = ["prediction", "predictionscore", "predictionid"]
     op.create_index("analytics_insights_rank", "analytics_insights", [*rank, "modelid", "contextid", "sampleid"])
