@@ -1,8 +1,8 @@
 """What a cluster on this machine gains: ``python benchmarks/cluster.py [WORK ...] [--turns N]``.
 
-Each work is a whole process of the command, with one process, and one, two and four workers in turns, so that what else the
-machine does slows all of them alike. The figures are medians; core seconds are those of the command and its
-workers. The hash of the result must be the same in every row: of the figures of an evaluation, the bytes of a data
+Each work is a whole process of the command, with one process, and with one, two and four workers, in turns, so that
+what else the machine does slows all of them alike. The figures are medians; core seconds are those of the command and
+its workers. The hash of the result must be the same in every row: of the figures of an evaluation, the bytes of a data
 set, and the weights of all models.
 """
 

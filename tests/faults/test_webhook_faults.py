@@ -70,8 +70,8 @@ def post_office(hook, tmp_path_factory, copies, fault_hosts, small_site) -> Call
         hook.posts.clear()
         hook.proxy.fail("", 0)
         folder = copies(template)
-        return Commands(fault_hosts, folder, {**environment(folder, small_site), "MOODLEMLBACKEND_WEBHOOK_URL": hook.url},
-                        **SET)  # fmt: skip
+        given = {**environment(folder, small_site), "MOODLEMLBACKEND_WEBHOOK_URL": hook.url}
+        return Commands(fault_hosts, folder, given, **SET)
 
     return make
 
