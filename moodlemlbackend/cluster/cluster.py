@@ -254,9 +254,10 @@ def _start(stack: ExitStack, loop: Any, workers: int) -> str:
     keys: dict[str, Any] = {
         "ca-file": security.tls_ca_file, "client.cert": security.tls_client_cert, "client.key": security.tls_client_key,
     }  # fmt: skip
-    no_pages: dict[str, Any] = {f"distributed.{kind}.http.routes": [] for kind in ("scheduler", "worker", "nanny")}
+    lean: dict[str, Any] = {f"distributed.{kind}.http.routes": [] for kind in ("scheduler", "worker", "nanny")}
+    lean["distributed.nanny.pre-spawn-environ"] = {}  # or the processes that this one starts have one BLAS thread
     try:
-        with dask.config.set(no_pages):
+        with dask.config.set(lean):
             cluster = LocalCluster(  # type: ignore[no-untyped-call]
                 n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", loop=loop,
                 dashboard_address="127.0.0.1:0", security=security, silence_logs=logging.CRITICAL + 1,

@@ -241,6 +241,14 @@ def test_a_cluster_of_this_machine_leaves_the_process_as_it_was():
     assert dict(os.environ) == before
 
 
+def test_processes_started_beside_a_cluster_of_this_machine_use_as_many_blas_threads(python):
+    """Or trainings, which are processes, differ in the last digits."""
+    code = "import numpy, threadpoolctl; print([pool['num_threads'] for pool in threadpoolctl.threadpool_info()])"
+    alone = python("-c", code).stdout
+    with using("local:2"):
+        assert python("-c", code).stdout == alone
+
+
 def test_the_event_loop_is_ours_and_no_thread_is_left(pair):
     before = set(threading.enumerate())
     with using(pair.address, str(pair.files)) as cluster:
