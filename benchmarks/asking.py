@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from moodlemlbackend.runtime.environment import collect_garbage_seldom
 from moodlemlbackend.server.pages.site import course, courses, managers, teachers
 from moodlemlbackend.server.pages.site.request_context import RequestContext, RequestContexts
 from moodlemlbackend.server.pages.site.responses import Page
@@ -48,6 +49,7 @@ async def ask(contexts: RequestContexts, name: str, ids: list[int]) -> float:
 async def main() -> dict[str, float]:
     """Ask for all pages."""
     site, directory, asked = sys.argv[1:]
+    collect_garbage_seldom()
     contexts = RequestContexts(ServerSettings(), AnalyticsSettings(site=site, directory=directory), lambda _: True)
     seconds = {}
     for name, ids in json.loads(asked).items():

@@ -15,6 +15,7 @@ import uvicorn
 from moodlemlbackend.errors import BackendError, UsageError
 from moodlemlbackend.files import explain, keep_private
 from moodlemlbackend.interpreter import keep_spawned_processes_safe
+from moodlemlbackend.runtime.environment import collect_garbage_seldom
 from moodlemlbackend.server import limits, logs
 from moodlemlbackend.server.app import create_app
 from moodlemlbackend.server.connections import Connection, allow_files
@@ -111,6 +112,7 @@ def run_server(settings: ServerSettings) -> None:
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ended)
+    collect_garbage_seldom()
     server = _Server(config, app)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, server.handle_reload)

@@ -154,3 +154,16 @@ def test_a_server_without_a_site_leaves_the_analytics_alone(tmp_path):
     found = set(done.stdout.split())
     assert "fastapi" in found
     assert not found & {*HEAVY, "sqlalchemy", "alembic", "polars", "numpy", "pyarrow", "duckdb"}
+
+
+def test_garbage_is_collected_seldom_where_it_is_asked_for(python):
+    """A list like that of a large site's courses makes Python look for garbage a few times, not hundreds of times."""
+    code = """
+import gc
+from moodlemlbackend.runtime.environment import collect_garbage_seldom
+collect_garbage_seldom()
+before = sum(generation["collections"] for generation in gc.get_stats())
+rows = [(number, [number]) for number in range(100_100)]
+print(sum(generation["collections"] for generation in gc.get_stats()) - before)
+"""
+    assert python("-c", code).stdout == "2\n"
