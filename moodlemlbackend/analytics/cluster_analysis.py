@@ -128,12 +128,15 @@ def _analyse_part(order: str, opener: Any, files: Files, start: int) -> str:
     results: list[dict[str, Any]] = []
     arrays: Arrays = {}
     recorder = _Recorder(hooks)
-    with Site.reopen(facts["site"]) as site:
-        for number, result in enumerate(analyse_rows(site, analysis, rows, recorder)):
-            about, own = _packed(result, recorder.kept)
-            recorder.kept.clear()
-            results.append({"at": position[result.analysable.id], **about})
-            arrays |= {f"{number}.{name}": array for name, array in own.items()}
+    try:
+        with Site.reopen(facts["site"]) as site:
+            for number, result in enumerate(analyse_rows(site, analysis, rows, recorder)):
+                about, own = _packed(result, recorder.kept)
+                recorder.kept.clear()
+                results.append({"at": position[result.analysable.id], **about})
+                arrays |= {f"{number}.{name}": array for name, array in own.items()}
+    finally:
+        hooks.let_go()
     return files.write({"results": results}, arrays)
 
 

@@ -138,6 +138,9 @@ class Hooks:
         """Hooks for another machine that select and recall as these do; what there is to keep comes back to these."""
         return Hooks()
 
+    def let_go(self) -> None:
+        """Close what is open, until it is needed again; on another machine, between its tasks."""
+
 
 @dataclass(frozen=True)
 class Analysis:

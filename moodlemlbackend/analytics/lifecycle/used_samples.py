@@ -69,6 +69,10 @@ class Calculations(Hooks):
         """The store's address, with its password."""
         return {"store": self._store.engine.url.render_as_string(hide_password=False)}
 
+    def let_go(self) -> None:
+        """Close the connections to the store."""
+        self._store.close()
+
 
 class Unused(Calculations):
     """Samples that a model has used are left out; ``first`` has when it first analysed each analysable."""
