@@ -397,8 +397,8 @@ def test_a_digest_that_is_refused_for_now_is_tried_again_and_given_up_at_last(po
         assert given_up == 1
         inbox.temporarily = ""
         assert sent(workspace, when + DAY) == 1
+        assert [row["attempts"] for row in rows(workspace, DELIVERIES)] == [ATTEMPTS, ATTEMPTS, 1]
     assert "as written" in text_of(inbox)  # what came later is not lost with it
-    assert [row["attempts"] for row in rows(workspace, DELIVERIES)] == [ATTEMPTS, ATTEMPTS, 1]
 
 
 # ---- who no longer wants it, or should no longer get it ----
