@@ -255,6 +255,7 @@ def _start(stack: ExitStack, loop: Any, workers: int) -> str:
         "ca-file": security.tls_ca_file, "client.cert": security.tls_client_cert, "client.key": security.tls_client_key,
     }  # fmt: skip
     lean: dict[str, Any] = {f"distributed.{kind}.http.routes": [] for kind in ("scheduler", "worker", "nanny")}
+    lean["distributed.worker.profile.enabled"] = False  # nobody looks, and its threads outlive a cluster
     lean["distributed.nanny.pre-spawn-environ"] = {}  # or the processes that this one starts have one BLAS thread
     try:
         with dask.config.set(lean):
