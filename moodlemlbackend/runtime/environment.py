@@ -32,7 +32,8 @@ def set_library_defaults() -> None:
 def collect_garbage_seldom() -> None:
     """Have Python look for reference cycles only after 100,000 more objects, not 700, and not among those of now.
 
-    What is read of a large site, a million objects for a list, is in no cycle, and lives until the answer is made.
+    A list of a large site takes a million objects, all needed until the answer is made: to look through them is in
+    vain. What is left in cycles keeps its memory longer.
     """
     import gc
 

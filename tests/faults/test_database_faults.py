@@ -18,7 +18,7 @@ from fixtures.databases import KINDS, new_database
 from fixtures.fault_states import CREATE, SET, check_nothing_twice, environment, small_site, state
 from fixtures.faults import Commands, Ended, is_told_in_a_sentence
 from fixtures.paths import posix
-from fixtures.proxy import proxy_of
+from fixtures.proxy import CONNECTION_FAULTS, proxy_of
 from moodlemlbackend.analytics.databases import parse_url
 from moodlemlbackend.analytics.db import open_store
 from moodlemlbackend.analytics.db.schema import FILES, TRAIN_SAMPLES
@@ -28,7 +28,6 @@ _ = small_site  # a fixture
 pytestmark = posix
 
 SERVERS = KINDS[1:]
-FAULTS = ("cut", "answer lost", "gone")
 TASKS = ("train", "predict")
 DEADLOCK_SECONDS = 5
 
@@ -76,7 +75,7 @@ def on_server(tmp_path_factory, fault_hosts, small_site) -> Iterator[Callable[[s
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "fault" in metafunc.fixturenames:
-        every = [(kind, task, fault) for kind in SERVERS for task in TASKS for fault in FAULTS]
+        every = [(kind, task, fault) for kind in SERVERS for task in TASKS for fault in CONNECTION_FAULTS]
         few = [("postgresql", "predict", "answer lost"), ("mariadb", "predict", "cut")]
         metafunc.parametrize(("kind", "task", "fault"), every if metafunc.config.getoption("every_fault") else few)
 

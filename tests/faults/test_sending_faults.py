@@ -18,7 +18,7 @@ from fixtures.fault_states import SET, environment, small_site
 from fixtures.faults import Commands, Ended, at_fault, give_faults, is_told_in_a_sentence
 from fixtures.mail_server import Inbox, smtp_server
 from fixtures.paths import posix
-from fixtures.proxy import Proxy
+from fixtures.proxy import CONNECTION_FAULTS, Proxy
 from fixtures.trained_sites import DAY, NOW, new_workspace, rows
 from moodlemlbackend.analytics.db import choices
 from moodlemlbackend.analytics.db.schema import DELIVERIES, MESSAGES
@@ -34,7 +34,6 @@ pytestmark = posix
 COMMANDS = {"insights send": ("insights", "send"), "tasks cleanup": ("tasks", "cleanup")}
 """The second one sends teachers' messages, too."""
 
-SMTP_FAULTS = ("cut", "answer lost", "gone")
 MOMENT, HOUR = NOW + 2 * DAY, 3600
 """When e-mails are due, and after what time all that failed is tried again."""
 
@@ -86,7 +85,7 @@ class PostOffice:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "smtp_fault" in metafunc.fixturenames:
-        every = [(command, fault) for command in COMMANDS for fault in SMTP_FAULTS]
+        every = [(command, fault) for command in COMMANDS for fault in CONNECTION_FAULTS]
         few = [("insights send", "answer lost")]
         given = every if metafunc.config.getoption("every_fault") else few
         metafunc.parametrize(("command", "smtp_fault"), given)

@@ -15,7 +15,7 @@ from fixtures.databases import KINDS, new_database
 from fixtures.fault_states import COURSES, CREATE, SET, SHORT, check_nothing_twice, environment, small_site, state
 from fixtures.faults import Commands, is_told_in_a_sentence
 from fixtures.paths import posix
-from fixtures.proxy import Proxy, proxy_of
+from fixtures.proxy import CONNECTION_FAULTS, Proxy, proxy_of
 from fixtures.trained_sites import NOW
 from moodlemlbackend.simulation.site.build import write_site
 
@@ -24,7 +24,6 @@ pytestmark = posix
 
 DATA_SET = ("site", "dataset", "--target", "course_dropout", *SHORT, "--interval", "quarters", "--yes", "-o")
 COMMANDS = {"train": ("tasks", "train"), "predict": ("tasks", "predict"), "data set": DATA_SET}
-FAULTS = ("cut", "answer lost", "gone")
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def templates(tmp_path_factory, copies, fault_hosts, small_site) -> dict[str, Pa
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    every = [(kind, command, fault) for kind in KINDS[1:] for command in COMMANDS for fault in FAULTS]
+    every = [(kind, command, fault) for kind in KINDS[1:] for command in COMMANDS for fault in CONNECTION_FAULTS]
     few = [("postgresql", "predict", "cut"), ("postgresql", "data set", "answer lost")]
     given = every if metafunc.config.getoption("every_fault") else few
     metafunc.parametrize(("site_on_server", "command", "fault"), given, indirect=["site_on_server"], scope="module")

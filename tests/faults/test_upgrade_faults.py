@@ -18,7 +18,7 @@ from fixtures.databases import KINDS, make_store_at, new_database
 from fixtures.fault_states import SET, environment, small_site
 from fixtures.faults import Commands, at_fault, give_faults
 from fixtures.paths import posix
-from fixtures.proxy import Proxy, proxy_of
+from fixtures.proxy import CONNECTION_FAULTS, Proxy, proxy_of
 from moodlemlbackend.analytics.databases import make_engine, parse_url
 from moodlemlbackend.analytics.db import open_store
 from moodlemlbackend.analytics.db.schema import EXPLANATIONS, FEEDBACK, INSIGHTS, METADATA, MODELS, PREDICTIONS
@@ -30,7 +30,6 @@ pytestmark = posix
 FROM = ("nothing", "0001", "0002", "0004", "0005")
 """No store, and schemas of older packages."""
 
-CONNECTION_FAULTS = ("cut", "answer lost", "gone")
 PREDICTED = {"modelid": 1, "contextid": 5, "prediction": 1, "predictionscore": 0.9, "calculations": "{}"}
 
 

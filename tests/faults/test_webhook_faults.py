@@ -16,7 +16,7 @@ pytest.importorskip("alembic", reason="needs the extra analytics")
 from fixtures.fault_states import SET, environment, small_site
 from fixtures.faults import Commands, Ended, at_fault, give_faults, is_told_in_a_sentence
 from fixtures.paths import posix
-from fixtures.proxy import Proxy
+from fixtures.proxy import CONNECTION_FAULTS, Proxy
 from fixtures.trained_sites import NOW, new_workspace, rows
 from fixtures.webhooks import http_server
 from moodlemlbackend.analytics.db.schema import DELIVERIES
@@ -26,7 +26,6 @@ from moodlemlbackend.analytics.notifications.message import Message, Recipient
 _ = small_site  # a fixture
 pytestmark = posix
 
-CONNECTION_FAULTS = ("cut", "answer lost", "gone")
 HOUR = 3600
 SUBJECTS = ("Botany", "Algebra", "Physics")
 

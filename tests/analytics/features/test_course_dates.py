@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
@@ -15,6 +14,7 @@ from click.testing import CliRunner
 from fixtures.small_site import END, START, TEACHER, WEEK, SmallSite
 from fixtures.trained_sites import NOW, site, site_url
 from fixtures.trickle import trickling_server
+from fixtures.web_servers import Quiet, serving
 from moodlemlbackend.analytics.features import course_dates
 from moodlemlbackend.analytics.features.course_dates import Proposal
 from moodlemlbackend.analytics.site import open_site
@@ -32,7 +32,7 @@ def moodle(answer):
     """A web service that keeps what it is asked."""
     asked = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Service(Quiet, BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             asked.append((self.path, {key: values[0] for key, values in parse_qs(body).items()}))
@@ -42,18 +42,8 @@ def moodle(answer):
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Service)) as url:
+        yield url, asked
 
 
 def by_name(found):

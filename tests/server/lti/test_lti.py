@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from fixtures.pages import WWWROOT
 from fixtures.paths import ROOT, posix
 from fixtures.servers import USERS, httpx
+from fixtures.web_servers import Quiet, serving
 from moodlemlbackend.errors import UsageError
 from moodlemlbackend.server.app import create_app
 from moodlemlbackend.server.auth.registrations import read_registrations
@@ -61,7 +62,7 @@ class Moodle(http.server.ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
-class Answer(http.server.BaseHTTPRequestHandler):
+class Answer(Quiet, http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked += 1
         if self.path == "/slow":
@@ -75,20 +76,13 @@ class Answer(http.server.BaseHTTPRequestHandler):
         except OSError:
             assert self.path in ("/slow", "/large")
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @pytest.fixture(scope="module")
 def moodle():
     server = Moodle()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield server
-    server.go_on.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield server
+        server.go_on.set()
 
 
 @pytest.fixture(scope="module")
