@@ -19,6 +19,7 @@ from moodlemlbackend.files import storage_errors
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from alembic.config import Config
     from sqlalchemy import URL, ColumnElement
 
 HEAD = "0006"
@@ -221,14 +222,21 @@ def _version(connection: Connection) -> str | None:
     return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
 
 
-def _upgrade(store: Store) -> None:
-    from alembic import command
+def migrations() -> Config:
+    """What alembic has to know; it migrates on the connection that the attribute ``connection`` is set to."""
     from alembic.config import Config
-    from alembic.script import ScriptDirectory
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
+    return config
+
+
+def _upgrade(store: Store) -> None:
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
+    config = migrations()
     with store.lock(UPGRADE_LOCK, WAIT_SECONDS) as held:
         if not held:
             raise StorageError(f"Another process was upgrading the store {store}; run the command again.")
