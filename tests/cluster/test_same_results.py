@@ -13,10 +13,25 @@ from fixtures.paths import posix
 pytest.importorskip("distributed", reason="needs the extra cluster")
 
 from fixtures.clusters import machines
-from fixtures.trained_sites import NOW, SHORT, SINGLE_RANGE, enabled, new_workspace, operations_here, rows, site_url
+from fixtures.small_site import SmallSite
+from fixtures.trained_sites import (
+    DROPOUT,
+    NOW,
+    PROCESSOR,
+    QUARTERS,
+    SHORT,
+    SINGLE_RANGE,
+    enabled,
+    model_of,
+    new_workspace,
+    operations_here,
+    rows,
+    site_url,
+)
 from moodlemlbackend import evaluate, fit, read_dataset, use_cluster
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db.schema import INDICATOR_CALC, PREDICTIONS
+from moodlemlbackend.analytics.features.refusal import NOT_MEASURED
 from moodlemlbackend.analytics.lifecycle import backend, tasks
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.cluster.backend import Backend
@@ -91,6 +106,7 @@ def life(site_url, folder, **where):
         trained = lifecycle.train(workspace, site, modelid)
         predicted = lifecycle.predict(workspace, site, modelid)
         again = lifecycle.predict(workspace, site, modelid)
+        [judged_again] = lifecycle.evaluate(workspace, site, modelid, interval=QUARTERS).evaluations
         with workspace.store.read() as connection:
             model = models.get(connection, modelid)
         [arrays] = workspace.executiondir(model).rglob("arrays.safetensors")
@@ -103,6 +119,7 @@ def life(site_url, folder, **where):
             json.dumps(
                 {
                     "evaluations": evaluations,
+                    "evaluated again": (judged_again.score, judged_again.rows),
                     "order": [judged.interval for judged in evaluated.evaluations],
                     "past": [judged.past for judged in evaluated.evaluations],
                     "figures": [run.figures for run in (evaluated, trained, predicted, again)],
@@ -126,10 +143,28 @@ def test_a_model_on_a_site(pair, site_url, tmp_path, messages):
     assert len(one["predictions"]) >= 5
     assert any("in_time_f1" in past for past in one["past"])
     assert len(one["evaluations"]) == 3
+    assert one["evaluated again"][1]
     for name, value in one.items():
         assert value == two[name], name
     assert max(messages) < MOST_BYTES
     assert not list(pair.files.glob("moodlemlbackend-*"))
+
+
+def test_a_course_that_is_not_used_is_named(pair, tmp_path):
+    small = SmallSite(tmp_path / "site.sqlite")
+    small.course_of_plugins()
+    small.course_of_plugins()
+    said = []
+    for folder, address in (("one", ""), ("two", pair.address)):
+        with (
+            new_workspace(tmp_path / folder) as workspace, small.open() as site,
+            use_cluster(address, str(pair.files)),
+        ):  # fmt: skip
+            modelid = model_of(workspace, DROPOUT)
+            models.edit(workspace, modelid, enabled=True, interval=QUARTERS, processor=PROCESSOR)
+            said.append(lifecycle.train(workspace, site, modelid).info)
+    assert said[0][:2] == [f"C{number} is not used. {NOT_MEASURED.text}" for number in (1, 2)]
+    assert said[1] == said[0]
 
 
 def trained_models(site_url, folder, **where):

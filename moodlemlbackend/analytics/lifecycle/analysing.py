@@ -76,7 +76,7 @@ def run_analysis(
             return
         last = result.analysable.id
         run_result.analysables.append(Analysed.of(result))
-        if result.reason is NOT_MEASURED:
+        if result.reason == NOT_MEASURED:
             run_result.info.append(f"{result.analysable.name} is not used. {result.reason.text}")
         if shown:
             shown(result)

@@ -158,7 +158,7 @@ class _Evaluation:
             for result in run_analysis(self._site, self._analysis, hooks, self._run_result, shown=shown):
                 if result.method is None:
                     continue
-                if result.reason is REUSED:
+                if result.reason == REUSED:
                     self._run_result.count("reused")
                     files[result.method.id].append(self._known[int(result.analysable.id), result.method.id])
                 elif is_data(result):

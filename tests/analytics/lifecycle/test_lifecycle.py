@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from fixtures.paths import TESTS
-from fixtures.small_site import START, SmallSite
+from fixtures.small_site import SmallSite
 from fixtures.trained_sites import (
     DAY,
     DROPOUT,
@@ -104,11 +104,7 @@ def test_training_registers_what_it_used(trained, trained_folder):
 
 def test_a_course_of_plugin_activities_only_is_named_in_the_runs_info(workspace, tmp_path):
     small = SmallSite(tmp_path / "site.sqlite")
-    course = small.course()
-    context, _ = small.activity(course, "h5pactivity")
-    for user in small.students(course, 3):
-        for number in range(12):
-            small.log(course, user, START + 1 + number * DAY, context=context)
+    small.course_of_plugins()
     modelid = model_of(workspace, DROPOUT)
     models.edit(workspace, modelid, enabled=True, interval=QUARTERS, processor=PROCESSOR)
     with small.open() as opened:
