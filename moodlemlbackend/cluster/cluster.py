@@ -301,12 +301,15 @@ def _check_workers(client: Any, address: str) -> None:
 
 
 def _perform(caller: _Caller, files: Files, work: Callable[[Files, Part], Done], part: Part) -> Done:
-    """Do the work; on a worker."""
+    """Do the work; on a worker, in this task alone: what scikit-learn would do at the same time is no other task."""
+    from joblib import parallel_config
+
     if caller.version != __version__:
         raise ClusterError(_other_version("A worker of the cluster", __version__, caller.version))
     set_library_defaults()
     _use_blas_threads(caller.blas_threads)
-    return work(files, part)
+    with parallel_config(backend="threading", n_jobs=1):
+        return work(files, part)
 
 
 def _blas_threads() -> int:

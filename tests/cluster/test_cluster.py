@@ -31,6 +31,7 @@ from fixtures.clusters import (
     python_without,
     refuse,
     wait_for_others,
+    who_does_parts,
 )
 from moodlemlbackend import __version__
 from moodlemlbackend.cluster import Files, current, using
@@ -58,6 +59,12 @@ def test_parts_come_back_in_order_and_from_both_workers(pair):
     assert current() is None
     assert [value for value, _ in done] == [2 * number for number in range(40)]
     assert {pid for _, pid in done} == {worker.pid for worker in pair.workers}
+
+
+def test_a_task_is_done_by_its_worker_alone(pair):
+    with using(pair.address, str(pair.files)) as cluster:
+        for parts, whole in cluster.each(who_does_parts, range(8)):
+            assert parts == [whole] * 20
 
 
 def test_a_worker_that_is_killed_in_the_middle_costs_nothing(pair):
