@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 
 import numpy as np
-from numpy.testing import assert_allclose  # loaded here: NumPy 1 starts a process for it
 
 from fuzz.target import target
 
@@ -33,7 +32,7 @@ def data_set(data: bytes, folder: Path) -> None:
     if rows:
         cells = [row[1:] if whole.labels is None else row[:-1] for row in rows[3:]]
         expected = np.array([[float(cell) if cell else np.nan for cell in row] for row in cells])
-        assert_allclose(whole.features, expected.astype(np.float32), rtol=1e-6)
+        np.testing.assert_allclose(whole.features, expected.astype(np.float32), rtol=1e-6)
         assert whole.sample_ids in (None, [row[0] for row in rows[3:]])
     try:
         labels = None if whole.labels is None else np.array(header.classes, object)[whole.labels]

@@ -74,6 +74,6 @@ async def _verified(token: str, registration: Registration, keys: PlatformKeys) 
             token, key, algorithms=["RS256"], audience=registration.client, issuer=registration.issuer,
             leeway=LEEWAY_SECONDS, options={"require": ["exp", "iat", "iss", "aud", "sub", "nonce"]},
         )  # fmt: skip
-    except (jwt.InvalidTokenError, RecursionError) as error:
+    except (jwt.InvalidTokenError, RecursionError, OverflowError) as error:  # the last: infinity, with PyJWT up to 2.14
         raise UntrustedMessageError(type(error).__name__) from error
     return claims
