@@ -35,6 +35,9 @@ _PLAIN = str.maketrans(
     {"−": "-", "–": "-", "—": "-", "…": "...", "“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "→": "->", "±": "+-"}
 )
 
+_OF_OUTPUT = ("EPIPE", "EBADF", "ENOSPC", "EDQUOT", "EFBIG", "EIO", "EAGAIN", "EINVAL")
+"""What comes of writing to an output; what fails for any other reason is no output."""
+
 
 class OutputError(Exception):
     """Standard output, or standard error, that takes nothing; no text when its reader has simply gone."""
@@ -81,12 +84,12 @@ def writing(stream: str) -> Iterator[None]:
         yield
         getattr(sys, stream).flush()
     except OSError as error:
-        if error.filename is not None:
+        if error.filename is not None or errno.errorcode.get(error.errno or 0) not in _OF_OUTPUT:
             raise
         if error.errno == errno.EPIPE:
             raise OutputError from error
         name = "Standard output" if stream == "stdout" else "Standard error"
-        raise OutputError(f"{name} cannot be written to: {error.strerror or error}; the output is lost.") from error
+        raise OutputError(f"{name} cannot be written to: {error.strerror}; the output is lost.") from error
 
 
 # ---- text ----

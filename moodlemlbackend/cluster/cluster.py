@@ -99,7 +99,7 @@ class Cluster(NamedTuple):
             raise ClusterError(
                 f"The cluster {self.address} has no worker; start one and run the command again."
             ) from None
-        except (GoneError, OSError) as error:
+        except (GoneError, OSError, asyncio.TimeoutError) as error:
             raise ClusterError(
                 f"The scheduler of the cluster {self.address} is gone; start it and its workers, then run the command "
                 "again."
@@ -177,9 +177,11 @@ def _connect(stack: ExitStack, address: str, files: str) -> Cluster:
             "certificates."
         ) from error
     own = Files(f"{files.rstrip('/')}/{_PACKAGE}-{uuid.uuid4().hex}" if "://" in files else _folder_in(files))
-    _check_workers(client, address)
+    cluster = Cluster(client, address, own, local)
+    with cluster._errors_in_sentences():
+        _check_workers(client, address)
     stack.callback(own.remove_all)
-    return Cluster(client, address, own, local)
+    return cluster
 
 
 def _folder_in(files: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -112,6 +113,13 @@ def test_a_file_that_is_gone_is_no_fault_of_the_output(tmp_path, capsys):
     assert end.value.exit_code == 1
     sentence = f"Cannot use {gone}: No such file or directory; check that it exists and that its disk is mounted.\n"
     assert capsys.readouterr().err == sentence
+
+
+def test_a_connection_that_is_gone_is_no_fault_of_the_output():
+    for gone in (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), OSError("Stream is closed")):
+        with pytest.raises(type(gone)) as raised, writing("stdout"):
+            raise gone
+        assert raised.value is gone
 
 
 def test_a_reader_that_has_gone_needs_no_sentence(tmp_path):

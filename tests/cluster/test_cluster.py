@@ -95,6 +95,24 @@ def test_a_scheduler_that_goes_away(pair):
         list(cluster.each(kill_scheduler, range(12)))
 
 
+def test_a_scheduler_that_goes_away_once_it_has_been_greeted(pair, monkeypatch):
+    from distributed import Client
+
+    wait = Client.wait_for_workers
+
+    def wait_for_none(client, *arguments, **options):
+        pair.scheduler.kill()
+        pair.scheduler.wait()
+        return wait(client, *arguments, **options)
+
+    monkeypatch.setattr(Client, "wait_for_workers", wait_for_none)
+    with (
+        impatient(), pytest.raises(ClusterError, match=r"^The scheduler of the cluster tcp:.* is gone; start it and"),
+        using(pair.address, str(pair.files)),
+    ):  # fmt: skip
+        pass
+
+
 def test_a_scheduler_that_halts_when_all_is_done_costs_nothing(pair):
     with using(pair.address, str(pair.files)) as cluster:
         assert [value for value, _ in cluster.each(double, range(3))] == [0, 2, 4]
