@@ -101,8 +101,9 @@ class Site:
         self.close()
 
     def close(self) -> None:
-        """End the snapshot."""
+        """End the snapshot, and let go of the courses: there may be 100,000, and a page leaves the site in cycles."""
         self.database.close()
+        self.__dict__.pop("courses", None)
 
     def share(self) -> SharedSite:
         """What another thread or process needs to read the site at the same moment: see :meth:`Database.share`."""
