@@ -32,7 +32,7 @@ def lowest(session: nox.Session) -> None:
         "uv", "pip", "compile", "--quiet", "--resolution", "lowest-direct", "--extra", "all", "setup.py",
         "--output-file", constraints,
     )  # fmt: skip
-    session.install("--quiet", "-c", constraints, "-e", ".[all,test]")
+    session.install("--quiet", "-c", constraints, "-e", ".[all,test]", "setuptools<81")  # for TensorBoard 2.16
     _test(session)
 
 

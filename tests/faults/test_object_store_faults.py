@@ -21,7 +21,10 @@ from moodlemlbackend.storage import Storage, lease, open_storage
 
 WEIGHTS = np.arange(12, dtype=np.float32)
 CALLS = ("cat_file", "pipe_file", "mv", "put", "get", "ls", "find", "modified", "rm_file", "rm", "makedirs")
-"""What is asked of a file system; of S3 it is ``_call_s3``, to which all of these come down."""
+"""What is asked of a file system."""
+
+CALLS_OF_S3 = ("_call_s3", "_lsdir")
+"""What all of these come down to with S3; listing asks it past the first in older releases."""
 
 FAULTS = ("refused", "answer lost", "gone")
 """A call fails before it is done, or after it; or that one and all that follow."""
@@ -35,7 +38,7 @@ class Calls:
     def __init__(self, storage: Storage) -> None:
         self.number, self._fault, self._at = 0, "", 0
         file_system = storage._objects._fs  # type: ignore[attr-defined]
-        for name in ("_call_s3",) if hasattr(file_system, "_call_s3") else CALLS:
+        for name in CALLS_OF_S3 if hasattr(file_system, "_call_s3") else CALLS:
             original = getattr(file_system, name)
             setattr(file_system, name, partial(self._later if name[0] == "_" else self._now, original))
 
