@@ -30,8 +30,11 @@ def fitted() -> MoodleClassifier:
     return MoodleClassifier(threshold="tuned", random_state=1).fit(data.features, data.labels)
 
 
+_names, _checks = (_all := parametrize_with_checks([MoodleClassifier()])).args
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks([MoodleClassifier()])
+@pytest.mark.parametrize(_names, [*_checks], ids=_all.kwargs["ids"])  # a list: older releases give a generator
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
 
