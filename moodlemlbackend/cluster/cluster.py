@@ -303,7 +303,7 @@ def _check_workers(client: Any, address: str) -> None:
 
 
 def _perform(caller: _Caller, files: Files, work: Callable[[Files, Part], Done], part: Part) -> Done:
-    """Do the work; on a worker, in this task alone: what scikit-learn would do at the same time is no other task."""
+    """Do the work; on a worker. What scikit-learn would do in parallel is done here, not in further tasks."""
     from joblib import parallel_config
 
     if caller.version != __version__:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -20,13 +21,16 @@ pytest.importorskip("distributed", reason="needs the extra cluster")
 import dask
 
 from fixtures.clusters import (
+    PULL_CABLE,
     WAIT,
     die,
     die_once,
     double,
+    hosts,
     kill_both,
     kill_scheduler,
     machines,
+    pull_cable_once,
     python_with_version,
     python_without,
     refuse,
@@ -111,6 +115,31 @@ def test_a_scheduler_that_goes_away_once_it_has_been_greeted(pair, monkeypatch):
         using(pair.address, str(pair.files)),
     ):  # fmt: skip
         pass
+
+
+@contextmanager
+def apart(folder):
+    """A scheduler and two workers on hosts of their own, which miss each other after some seconds."""
+    wait = "11s"  # Dask takes no less
+    with (
+        hosts(3) as at, machines(folder, at=at, DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP=wait) as made,
+        impatient(), dask.config.set({"distributed.comm.timeouts.tcp": wait}),
+    ):  # fmt: skip
+        yield made, at
+
+
+def test_what_a_machine_that_is_cut_off_was_to_do_is_done_by_others(tmp_path):
+    with apart(tmp_path / "apart") as (made, _), using(made.address, str(made.files)) as cluster:
+        assert [value for value, _ in cluster.each(pull_cable_once, range(12))] == [2 * number for number in range(12)]
+        assert cluster.workers() == 1
+
+
+def test_a_scheduler_whose_machine_is_cut_off(tmp_path):
+    with apart(tmp_path / "apart") as (made, at), using(made.address, str(made.files)) as cluster:
+        assert len(list(cluster.each(double, range(12)))) == 12
+        subprocess.run(at[0].run(*PULL_CABLE), check=True)
+        with pytest.raises(ClusterError, match=f"^The scheduler of the cluster {made.address} is gone; start it"):
+            list(cluster.each(double, range(12)))
 
 
 def test_a_scheduler_that_halts_when_all_is_done_costs_nothing(pair):
