@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from fixtures.backend import MODELID, QUICK, course_rows, write_labelled, write_unlabelled
-from fixtures.faults import FAULTS, Commands, at_fault
+from fixtures.faults import FAULTS, Commands, Host, at_fault
 from fixtures.paths import posix
 from moodlemlbackend.operations.predict import predict
 from moodlemlbackend.runtime.progress import QuietReporter
@@ -40,6 +40,14 @@ def data(tmp_path_factory) -> Path:
     write_labelled(folder / "labelled", *course_rows(ROWS, seed=1))
     write_unlabelled(folder / "unlabelled", course_rows(ROWS, seed=2)[0])
     return folder
+
+
+@pytest.fixture(scope="module")
+def fault_hosts() -> Iterator[list[Host]]:
+    """One that need not load TensorFlow for each training."""
+    host = Host("tensorflow")
+    yield [host]
+    host.close()
 
 
 @pytest.fixture(scope="module")
