@@ -155,27 +155,30 @@ def read_rows_file(path: Path, rows: int) -> tuple[CoursesOfRows, Times | None]:
     with storage_errors(path), opened(path, "rt", encoding="utf-8-sig", newline="") as file:
         try:
             reader = csv.DictReader(file)
-            if "course" not in (reader.fieldnames or ()):
+            columns = reader.fieldnames or ()
+            if "course" not in columns:
                 raise DataSetError(f"{path} has no column 'course'; add it to the first line.")
-            lines = list(reader)
+            lines = [(reader.line_num, line) for line in reader]
         except (csv.Error, UnicodeDecodeError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataSetError(f"{path} cannot be read as CSV ({error}); write the file again.") from error
     if len(lines) != rows:
         raise DataSetError(
             f"{path} has {len(lines)} rows, but the data set has {rows}; give one row for each, in the same order."
         )
-    names = [(line["course"] or "").strip() for line in lines]
-    if "" in names:
-        raise DataSetError(f"{path}, row {names.index('') + 2}: the course is empty; give the course of each row.")
+    names = []
+    for number, line in lines:
+        names.append((line["course"] or "").strip())
+        if not names[-1]:
+            raise DataSetError(f"{path}, line {number}: the course is empty; give the course of each row.")
     courses = known_courses(names)
-    if lines and "time" not in lines[0]:
+    if "time" not in columns:
         return courses, None
     times = np.empty(rows)
-    for number, line in enumerate(lines):
+    for row, (number, line) in enumerate(lines):
         try:
-            times[number] = float(line["time"] or "nan")
+            times[row] = float(line["time"] or "nan")
         except ValueError:
             raise DataSetError(
-                f"{path}, row {number + 2}: the time {line['time'][:40]!r} is not a number; use Unix seconds."
+                f"{path}, line {number}: the time {line['time'][:40]!r} is not a number; use Unix seconds."
             ) from None
     return courses, times

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from math import isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,8 @@ from moodlemlbackend.runtime.supervisor import describe
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from moodlemlbackend.dataset.courses import CoursesOfRows
     from moodlemlbackend.processor.evaluation import SplitRatings
+    from moodlemlbackend.processor.training_rows import TrainingRows
     from moodlemlbackend.runtime.progress import Reporter
     from moodlemlbackend.settings.backend import Settings
 
@@ -124,7 +125,7 @@ def evaluate(
         if evaluation is not None:
             result["split"] = evaluation.kind
             if settings.evaluation_split != ROW:
-                sentences = [*sentences, split_in_words(evaluation, samples.courses, result)]
+                sentences = [*sentences, split_in_words(evaluation, samples, result)]
         for sentence in sentences:
             run.add_info(sentence)
         run.log.info("Result: %s", mean_figures(result))
@@ -164,9 +165,9 @@ def _failed(text: str, status: Status) -> dict[str, Any]:
     return {"status": int(status), "info": [text], "errors": [text]}
 
 
-def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, result: Mapping[str, Any]) -> str:
-    """Say in one sentence what the score is of: new courses, or courses that were trained on, and why."""
-    from moodlemlbackend.processor.splits import COURSE, ROW, TIME
+def split_in_words(evaluation: SplitRatings, samples: TrainingRows, result: Mapping[str, Any]) -> str:
+    """Say what the score is of: new courses, or courses that were trained on, and why."""
+    from moodlemlbackend.processor.splits import COURSE, ROW, TIME, beginnings
     from moodlemlbackend.report.both_splits import expectation
 
     if evaluation.kind == ROW:
@@ -174,9 +175,12 @@ def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, result: Map
             f"Single rows were held out, not whole courses, because {evaluation.reason}; expect lower scores "
             "in new courses."
         )
-    known = f"{courses.number} courses"
-    if courses.sure < 1:
-        known += f" ({courses.sure:.0%} sure)"
+    known = f"{samples.courses.number} courses"
+    if samples.courses.sure < 1:
+        known += f" ({samples.courses.sure:.0%} sure)"
+    left_out = ""
+    if evaluation.kind == TIME and (timeless := sum(map(isinf, beginnings(samples)))):
+        left_out = f" Courses left out because their time is unknown: {timeless}."
     held_out = {
         COURSE: f"Whole courses were held out from a total of {known}",
         TIME: f"Later courses were held out from a total of {known}",
@@ -184,5 +188,5 @@ def split_in_words(evaluation: SplitRatings, courses: CoursesOfRows, result: Map
     new = "later" if evaluation.kind == TIME else "new"
     return (
         f"{held_out[evaluation.kind]}: the score in {new} courses is {result['score']:.4f}; in courses the "
-        f"model has seen, it would be {result['seen']['score']:.4f}. {expectation(result)}"
+        f"model has seen, it would be {result['seen']['score']:.4f}. {expectation(result)}{left_out}"
     )

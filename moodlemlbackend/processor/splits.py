@@ -122,16 +122,12 @@ def time_splits(samples: TrainingRows) -> list[Split]:
 
     Every course is rated once at the most, and never by a model that has seen a later one (leave-future-out).
     """
-    groups = _known_courses(samples)
-    if samples.times is None:
-        raise CannotSplitError("the times of the rows are unknown")
-    begins = np.full(int(groups.max()) + 1, np.inf)
-    np.fmin.at(begins, groups, samples.times)
+    begins = beginnings(samples)
     known = np.sort(begins[np.isfinite(begins)])
     if not len(known):
         raise CannotSplitError("the times of the rows are unknown")
     moments = [float(known[min(int(share * len(known)), len(known) - 1)]) for share in CUT_OFFS]
-    begin_of_row = begins[groups]
+    begin_of_row = begins[_known_courses(samples)]
     splits = []
     for now, later in zip(moments, [*moments[1:], np.inf], strict=True):
         training = np.flatnonzero(begin_of_row < now)
@@ -141,6 +137,16 @@ def time_splits(samples: TrainingRows) -> list[Split]:
     if not splits:
         raise CannotSplitError("no date splits the courses so that both sides have every class")
     return splits
+
+
+def beginnings(samples: TrainingRows) -> npt.NDArray[np.float64]:
+    """When each course began, (courses,), infinite where none of its rows tells; CannotSplitError if nothing does."""
+    groups = _known_courses(samples)
+    if samples.times is None:
+        raise CannotSplitError("the times of the rows are unknown")
+    begins = np.full(int(groups.max()) + 1, np.inf)
+    np.fmin.at(begins, groups, samples.times)
+    return begins
 
 
 def _known_courses(samples: TrainingRows) -> Indices:

@@ -126,9 +126,9 @@ def test_a_file_beside_names_courses_and_times(tmp_path):
     [
         ("kurs\n1\n", "no column 'course'"),
         ("course\n1\n2\n", "has 2 rows, but the data set has 1"),
-        ("course,time\n1,monday\n", "row 2: the time 'monday' is not a number"),
-        ("course,time\n ,1\n", "row 2: the course is empty; give the course of each row"),
-        ("time,course\n1\n", "row 2: the course is empty"),
+        ("course,time\n\n\n1,monday\n", "line 4: the time 'monday' is not a number"),
+        ("course,time\n ,1\n", "line 2: the course is empty; give the course of each row"),
+        ("time,course\n1\n", "line 2: the course is empty"),
         ("course\n\xff\n", "has 1 rows"),
     ],
 )

@@ -109,15 +109,28 @@ def test_an_evaluation_rates_new_courses_and_seen_ones(samples):
     result, _ = verdict(
         [rating for rating, _ in rated], minimum_score=0.7, accepted_deviation=0.05, score="mcc", seen=rated.seen
     )
-    words = split_in_words(rated, samples.courses, result)
+    words = split_in_words(rated, samples, result)
     assert words.startswith("Whole courses were held out from a total of 11 courses: the score in new courses is 0.")
+
+
+def test_courses_that_a_split_by_time_leaves_out_are_counted(samples):
+    times = np.where(samples.courses.groups < 2, np.nan, samples.times)
+    for given, end in ((times, "Courses left out because their time is unknown: 2."), (samples.times, "")):
+        timed = replace(samples, times=given)
+        rated = get_processor("logistic_regression").evaluate(timed, iterations=1, seed=1, split=TIME)
+        result, _ = verdict(
+            [rating for rating, _ in rated], minimum_score=0.7, accepted_deviation=1, score="mcc", seen=rated.seen
+        )
+        words = split_in_words(rated, timed, result)
+        assert words.endswith(end)
+        assert ("left out" in words) == bool(end)
 
 
 def test_rows_are_dealt_where_courses_are_not_known(samples):
     unknown = replace(samples, courses=replace(samples.courses, groups=None, reason="they are secret"))
     rated = get_processor("logistic_regression").evaluate(unknown, iterations=2, seed=1)
     assert (rated.kind, rated.reason, rated.seen) == (ROW, "they are secret", [])
-    assert "because they are secret" in split_in_words(rated, unknown.courses, {})
+    assert "because they are secret" in split_in_words(rated, unknown, {})
     asked = get_processor("logistic_regression").evaluate(samples, iterations=2, seed=1, split=ROW)
     assert (asked.kind, asked.seen) == (ROW, [])
 
