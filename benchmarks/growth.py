@@ -252,8 +252,8 @@ DIMENSIONS = (
 # ---- measuring ----
 
 
-def measured(dimension: Dimension, size: int) -> Iterator[Result]:
-    """Prepare one size and measure all work there."""
+def measured(dimension: Dimension, size: int, repeats: int) -> Iterator[Result]:
+    """Prepare one size and measure all work there, what is short so many times."""
     with tempfile.TemporaryDirectory(prefix="growth-") as name:
         folder = Path(name)
         try:
@@ -263,7 +263,7 @@ def measured(dimension: Dimension, size: int) -> Iterator[Result]:
             return
         try:
             for title, call in prepared.calls.items():
-                yield Result(dimension.name, title, prepared.size, *_quickest(folder, call, prepared.database))
+                yield Result(dimension.name, title, prepared.size, *_quickest(folder, call, prepared.database, repeats))
             if prepared.pages:
                 yield from _pages(dimension, folder, prepared)
         finally:
@@ -271,10 +271,10 @@ def measured(dimension: Dimension, size: int) -> Iterator[Result]:
                 in_process(_drop_database, prepared.database)
 
 
-def _quickest(folder: Path, call: tuple[str, ...], database: str) -> tuple[Measured, float]:
+def _quickest(folder: Path, call: tuple[str, ...], database: str, repeats: int) -> tuple[Measured, float]:
     """The run with the fewest core seconds, and the seconds of the database in it."""
     runs: list[tuple[Measured, float]] = []
-    while not runs or (len(runs) < REPEATS and sum(run.core_seconds for run, _ in runs) < SHORT * len(runs)):
+    while not runs or (len(runs) < repeats and sum(run.core_seconds for run, _ in runs) < SHORT * len(runs)):
         fresh = folder / "fresh"
         fresh.mkdir()
         with SessionsWatched(database.rpartition("/")[2]) as sessions:
@@ -319,7 +319,7 @@ def main() -> None:
                 if dimension.name in names:
                     for size in dimension.quick if chosen.quick else dimension.sizes:
                         if chosen.least <= size <= chosen.up_to:
-                            growth_results.add(results, measured(dimension, size))
+                            growth_results.add(results, measured(dimension, size, 1 if chosen.quick else REPEATS))
         listed = [result for result in growth_results.read(results) if result.dimension in names]
         print(f"Growth\n\n{growth_results.table(listed)}")
         print(f"\nLoad at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")

@@ -255,7 +255,7 @@ def main() -> None:
             warm_trainings(client, small, folder, 1 if options.quick else WARM_TRAININGS)
             answer = client.post("/training", **form(labelled, uniqueid=MODEL, dirhash=HASH))
             assert answer.json()["status"] == 0, answer.text
-            asyncio.run(light(url, small, 10 if options.quick else 100))
+            asyncio.run(light(url, small, 3 if options.quick else 100))
             asyncio.run(at_once(url, asked, 20 if options.quick else AT_ONCE))
             if options.minutes:
                 asyncio.run(mixed(url, server, small, asked, options.minutes))
