@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
 from contextlib import contextmanager
@@ -109,7 +110,8 @@ class Workspace:
             folders = [self.folder / folder for folder in unfinished.removal(connection, modelid)]
         if not folders:
             return
-        self.remove(*folders)
+        with storage_errors(self.folder), os.scandir(self.folder):  # nothing is removed from a disk that is gone
+            self.remove(*folders)
         with self.store.write() as connection:
             unfinished.end_removal(connection, modelid)
 

@@ -12,7 +12,6 @@ import os
 import re
 import secrets
 import shutil
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -135,8 +134,7 @@ def merge(
     """
     interval = (*new, *waiting)[-1].interval
     path = new_path(workspace, model, area, interval)
-    with storage_errors(path):
-        join([file.path for file in (*new, *waiting)], path)
+    join([file.path for file in (*new, *waiting)], path)
     rows = sum(file.rows for file in (*new, *waiting))
     fileid = add(connection, workspace, model, area, interval, path, rows)
     old = [file.id for file in waiting]
@@ -181,7 +179,13 @@ def join(sources: Sequence[Path], target: Path | BinaryIO, *, headers_of: Path |
     """Merge data sets: header rows of the last one, with each metadata value that occurs; rows byte by byte.
 
     ``target`` is a new file, or one that is open. ``headers_of`` gives the header rows when there are no sources.
+
+    Raises StorageError if a file cannot be read or written, DataSetError if the sources have different metadata.
     """
+    if isinstance(target, Path):
+        with storage_errors(target), target.open("xb") as file:
+            join(sources, file, headers_of=headers_of)
+        return
     headers = [_header(source) for source in sources or ([headers_of] if headers_of else [])]
     values: list[dict[str, None]] = [{} for _ in headers[-1][1]]
     for _, row, _ in headers:
@@ -189,11 +193,10 @@ def join(sources: Sequence[Path], target: Path | BinaryIO, *, headers_of: Path |
             raise DataSetError(f"The data sets in {sources[-1].parent} have different metadata; clear the model.")
         for seen, value in zip(values, row, strict=True):
             seen[value] = None
-    with target.open("xb") if isinstance(target, Path) else nullcontext(target) as file:
-        for line in (headers[-1][0], ["|".join(seen) for seen in values], headers[-1][2]):
-            file.write((",".join(map(quoted, line)) + "\n").encode())
-        for source in sources:
-            append_rows(source, file)
+    for line in (headers[-1][0], ["|".join(seen) for seen in values], headers[-1][2]):
+        target.write((",".join(map(quoted, line)) + "\n").encode())
+    for source in sources:
+        append_rows(source, target)
 
 
 def append_rows(source: Path, file: BinaryIO) -> None:

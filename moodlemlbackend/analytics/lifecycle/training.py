@@ -30,6 +30,7 @@ from moodlemlbackend.analytics.lifecycle.packages import remember_components
 from moodlemlbackend.analytics.lifecycle.run_result import RunResult, recorded
 from moodlemlbackend.analytics.lifecycle.used_samples import TRAINING, Used, UsedSamples
 from moodlemlbackend.errors import BackendError, Status
+from moodlemlbackend.files import storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -201,7 +202,7 @@ class _Training:
         scratch = dataset_files.new_path(self._workspace, self._model, "training", self._interval)
         try:
             dataset_files.join([file.path for file in sources], scratch, headers_of=self._files[-1].path)
-            with scratch.open("ab") as file:
+            with storage_errors(scratch), scratch.open("ab") as file:
                 append(marks, dataset_files.columns_of(scratch)[:-1], file)
             yield scratch, [] if marks or not self._afresh else dataset_files.courses_of(sources)
         finally:
