@@ -94,6 +94,6 @@ def _public_key(jwk: Any) -> RSAPublicKey | None:
         return None
     try:
         key = RSAAlgorithm.from_jwk(jwk)
-    except (InvalidKeyError, ValueError):
+    except (InvalidKeyError, ValueError, TypeError, AttributeError):
         return None
     return key if isinstance(key, RSAPublicKey) and key.key_size >= KEY_BITS else None

@@ -144,7 +144,8 @@ async def _launch(request: Request, keys: dict[str, PlatformKeys]) -> Response:
 
     in_course = await request.app.state.request_contexts.ask(user, known)
     session = await session_of(request)
-    if session is None or session.user != user:  # else forms in other windows would expire
+    soon = time.time() + limits.SESSION_IDLE_SECONDS
+    if session is None or session.user != user or session.until < soon:  # else forms in other windows would expire
         session = await begin_session(request, user)
     log.info("Logged in", extra={"user": user, "client": client_of(request), "session": session.name})
     return RedirectResponse(f"/courses/{launch.courseid}" if in_course else "/insights", 303)

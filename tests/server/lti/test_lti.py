@@ -32,6 +32,7 @@ from fixtures.paths import ROOT, posix
 from fixtures.servers import USERS, httpx
 from fixtures.web_servers import Quiet, serving
 from moodlemlbackend.errors import UsageError
+from moodlemlbackend.server import limits
 from moodlemlbackend.server.app import create_app
 from moodlemlbackend.server.auth.registrations import read_registrations
 from moodlemlbackend.server.lti import keys as platform_keys
@@ -241,6 +242,16 @@ def test_a_launch_leads_to_the_insights_of_the_course_in_a_frame_and_in_a_window
     assert Browser(app, "http://localhost:5000").begin(target_link_uri="http://localhost:5000/lti/launch")
 
 
+def test_a_launch_near_the_end_of_a_session_begins_another(app, site, monkeypatch):
+    teacher = Browser(app)
+    teacher.launch(site.ana, site.course)
+    former = teacher.cookies[SESSION]
+    monkeypatch.setattr(limits, "SESSION_SECONDS", limits.SESSION_IDLE_SECONDS - 60)
+    page = teacher.launch(site.ana, site.course).headers["location"]
+    assert teacher.cookies[SESSION] != former
+    assert teacher.get(page).status_code == 200
+
+
 def test_forms_of_a_launched_session_work_and_those_from_elsewhere_do_not(app, site):
     teacher = Browser(app)
     teacher.launch(site.ana, site.course)
@@ -441,7 +452,10 @@ def test_a_new_key_of_moodle_is_fetched_once(site, settings, moodle, tmp_path, m
     assert Browser(app).launch(site.ana, site.course).status_code == 303
     assert moodle.asked == 0
     small = rsa.generate_private_key(65537, 1024)
-    rejected = [{"kty": "oct", "k": "c2VjcmV0", "kid": "k3"}, jwk(small, "k4"), jwk(OTHER_KEY, "k5", use="enc")]
+    rejected = [
+        {"kty": "oct", "k": "c2VjcmV0", "kid": "k3"}, jwk(small, "k4"), jwk(OTHER_KEY, "k5", use="enc"),
+        *(jwk(OTHER_KEY, "k6", **odd) for odd in ({"n": 5}, {"n": None}, {"e": [1]}, {"d": 7})),
+    ]  # fmt: skip
     monkeypatch.setattr(moodle, "keys", [*rejected, jwk(OTHER_KEY, "k2")])
 
     def rotated(key, kid):
