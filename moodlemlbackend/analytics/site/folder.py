@@ -40,7 +40,8 @@ class FolderDatabase(Database):
         self._holder = tempfile.TemporaryDirectory(prefix="moodle-site-")
         folder = Path(self._holder.name)
         try:
-            local = {name: _read_as(base, files, dialect, folder / name) for name, files in tables.items()}
+            fetched = _fetched(base, tables, folder / "fetched")
+            local = {name: _read_as(files, fetched, dialect, folder / name) for name, files in tables.items()}
             path = folder / "site.duckdb"
             build(path, base, local, prefix, dialect)
             super().__init__(f"duckdb:///{path}?{urlencode({'base': base})}", prefix, what=what)
@@ -121,18 +122,29 @@ def _rank(entry: str, prefix: str) -> tuple[bool, int]:
     return not entry.startswith(prefix), suffix
 
 
-def _read_as(base: str, files: Files, dialect: CsvDialect, folder: Path) -> list[str]:
+def _fetched(base: str, tables: Mapping[str, Files], folder: Path) -> dict[str, Path]:
+    """The CSV files of all tables on this machine, by their path in the location; objects are fetched together."""
+    files = {path: name for of_table in tables.values() for path, name in of_table.items() if not _is_parquet(path)}
+    if not is_object_store(base):
+        return {path: Path(name) for path, name in files.items()}
+    local = {path: folder / path for path in files}
+    for path in local.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if local:
+        open_objects(base).download(list(local.items()))
+    return local
+
+
+def _read_as(files: Files, fetched: Mapping[str, Path], dialect: CsvDialect, folder: Path) -> list[str]:
     """The files of a table as they can be read: Parquet as they are, CSV on this machine and in UTF-8."""
-    kinds = {path.endswith(".parquet") for path in files}
+    kinds = set(map(_is_parquet, files))
     if len(kinds) > 1:
         raise SiteError(f"There are Parquet and CSV files of one table, such as {min(files.values())}; keep one kind.")
     if kinds == {True}:
         return list(files.values())
-    local = {path: Path(opened_as) for path, opened_as in files.items()}
-    if is_object_store(base):
-        local = {path: folder / "fetched" / path for path in files}
-        for path in local.values():
-            path.parent.mkdir(parents=True, exist_ok=True)
-        open_objects(base).download(list(local.items()))
     with errors_in_sentences(list(files.values())):
-        return [str(dialect.in_utf8(file, folder / path)) for path, file in local.items()]
+        return [str(dialect.in_utf8(fetched[path], folder / path)) for path in files]
+
+
+def _is_parquet(path: str) -> bool:
+    return path.endswith(".parquet")
