@@ -342,6 +342,19 @@ def test_the_notice_undoes_this_action_on_these_insights(server, teacher, prepar
     assert ids(teacher.get(page).text) == before
 
 
+def test_the_notice_counts_only_insights_that_are_in_the_list(server, teacher, prepared):
+    page = place(prepared, prepared.course)
+    chosen = ids(teacher.get(page).text)[:2]
+    undone = f"{page}&done=takeback" + "".join(f"&id={one}" for one in chosen)
+    assert "Undone. 2 insights are in your list again." in teacher.get(undone).text
+    newer = "UPDATE analytics_insights SET predictionid = ? WHERE predictionid = ?"
+    for number, words in ((0, "Undone. The insight is in your list again."), (1, "Undone.")):
+        rows(server.store, newer, 10**9 + number, chosen[number])
+        assert f"<p>{words}</p>" in teacher.get(undone).text
+    for number in (0, 1):
+        rows(server.store, newer, chosen[number], 10**9 + number)
+
+
 def test_several_at_once_and_not_useful_is_asked_once_learned_and_unlearned(server, teacher, prepared):
     page = place(prepared, prepared.course)
     chosen = ids(teacher.get(page).text)[:2]

@@ -311,8 +311,11 @@ def _notice(ctx: RequestContext, done: str, predictions: Sequence[int]) -> Notic
     predictions = predictions[: limits.PAGE_INSIGHTS]
     with ctx.workspace.store.read() as connection:
         judged = stored_predictions.done_by(connection, ctx.person.id, predictions, actions.HIDING)
+        current = stored_insights.current_ids(connection, predictions)
     if done == TAKE_BACK:
-        listed = [predictionid for predictionid in predictions if predictionid not in judged]
-        return Notice(say("notice takeback", count=len(listed)), listed, "") if listed else None
+        open_again = [predictionid for predictionid in predictions if predictionid not in judged]
+        listed = [predictionid for predictionid in open_again if predictionid in current]
+        text = say("notice takeback", count=len(listed)) if listed else say("done undone")
+        return Notice(text, listed, "") if open_again else None
     hidden = [predictionid for predictionid in predictions if done in judged.get(predictionid, ())]
     return Notice(say("notice hidden", count=len(hidden)), hidden, done) if hidden else None
