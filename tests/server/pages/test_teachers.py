@@ -314,6 +314,17 @@ def test_what_is_dealt_with_is_hidden_from_one_and_can_be_taken_back(server, tea
     assert ids(teacher.get(page).text) == before
 
 
+def test_everything_that_was_said_of_an_insight_is_named_until_it_is_taken_back(teacher, prepared):
+    page, done = place(prepared, prepared.course), f"/insights?context={prepared.course}&show=done"
+    chosen = ids(teacher.get(page).text)[0]
+    for action in ("notapplicable", "fixed"):  # the second from a page that was open before
+        post(teacher, "/insights/act", page, one=f"{action}-{chosen}")
+    for text in (teacher.get(done).text, teacher.get(f"/insights/{chosen}").text):
+        assert re.search(r"Acknowledge, \d.*Not applicable, \d", text, re.DOTALL)
+    post(teacher, "/insights/act", done, one=f"takeback-{chosen}")
+    assert f"takeback-{chosen}" not in teacher.get(done).text
+
+
 def test_the_notice_undoes_this_action_on_these_insights(server, teacher, prepared):
     page, manager = place(prepared, prepared.course), reader(server, "manager")
     before = ids(teacher.get(page).text)

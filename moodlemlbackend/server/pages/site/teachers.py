@@ -152,8 +152,8 @@ def dealt_with(ctx: RequestContext, contextid: int, page: int = 1) -> Page:
     with ctx.workspace.store.read() as connection:
         number = stored_insights.number_dealt_with(connection, chosen)
         latest = stored_insights.dealt_with(connection, chosen, limit=limits.PAGE_INSIGHTS, offset=first)
-    judgements = {judgement.predictionid: judgement for judgement in latest}
-    shown = listing.several(ctx.workspace, ctx.site, [*judgements])
+        judgements = stored_predictions.done_by(connection, ctx.person.id, latest, actions.HIDING)
+    shown = listing.several(ctx.workspace, ctx.site, latest)
     labels = {action.name: action.label for model in readable for action in actions.judgements(model.target)}
     values = {
         "context": named, "insights": shown, "judgements": judgements, "labels": labels,
@@ -167,11 +167,11 @@ def insight(ctx: RequestContext, predictionid: int, done: str = "") -> Page:
     shown = _readable_insight(ctx, predictionid)
     named, _ = _readable_context(ctx, shown.contextid)
     with ctx.workspace.store.read() as connection:
-        judgement = stored_predictions.last_done(connection, ctx.person.id, predictionid, actions.HIDING)
+        judged = stored_predictions.done_by(connection, ctx.person.id, [predictionid], actions.HIDING)
     labels = {action.name: action.label for action in shown.judgements}
     values = {
-        "context": named, "insight": shown, "why": _why(ctx, shown), "bars": bars, "judgement": judgement,
-        "labels": labels, "notice": _notice(ctx, done, [predictionid]),
+        "context": named, "insight": shown, "why": _why(ctx, shown), "bars": bars,
+        "judgements": judged.get(predictionid, {}), "labels": labels, "notice": _notice(ctx, done, [predictionid]),
         "what": definitions.analyser(shown.model.target).origin,
     }  # fmt: skip
     return Page("insight.html", values)
