@@ -114,18 +114,30 @@ def _by_student(connection: Connection, *where: ColumnElement[bool]) -> dict[tup
 def undo(connection: Connection, batch: str, courseid: int, userid: int, now: int) -> int:
     """Undo what a teacher did at once in a course; returns how many students it concerned.
 
-    Messages that have been sent from here, or are being sent, stay: nobody can take them back.
+    Messages that have been sent from here stay: nobody can take them back.
     """
-    chosen = (
-        FOLLOW_UPS.c.batch == batch, FOLLOW_UPS.c.courseid == courseid, FOLLOW_UPS.c.userid == userid,
-        FOLLOW_UPS.c.timeundone.is_(None), FOLLOW_UPS.c.id.not_in(select(MESSAGES.c.followupid)),
-    )  # fmt: skip
+    chosen = _undoable(batch, courseid, userid)
     return connection.execute(update(FOLLOW_UPS).where(*chosen).values(timeundone=now)).rowcount
 
 
-def exists(connection: Connection, batch: str) -> bool:
-    """Whether anybody has done something under this name of a batch."""
-    return connection.execute(select(FOLLOW_UPS.c.id).where(FOLLOW_UPS.c.batch == batch).limit(1)).first() is not None
+def undoable(connection: Connection, batch: str, courseid: int, userid: int) -> bool:
+    """Whether there is anything that :func:`undo` would undo."""
+    chosen = select(FOLLOW_UPS.c.id).where(*_undoable(batch, courseid, userid))
+    return connection.execute(chosen.limit(1)).first() is not None
+
+
+def _undoable(batch: str, courseid: int, userid: int) -> tuple[ColumnElement[bool], ...]:
+    sent = select(MESSAGES.c.followupid).where(MESSAGES.c.timesent.is_not(None))
+    return (
+        FOLLOW_UPS.c.batch == batch, FOLLOW_UPS.c.courseid == courseid, FOLLOW_UPS.c.userid == userid,
+        FOLLOW_UPS.c.timeundone.is_(None), FOLLOW_UPS.c.id.not_in(sent),
+    )  # fmt: skip
+
+
+def students_of(connection: Connection, batch: str) -> set[int]:
+    """Ids of the students about whom something was done under this name of a batch, and not undone."""
+    query = select(FOLLOW_UPS.c.studentid).where(FOLLOW_UPS.c.batch == batch, FOLLOW_UPS.c.timeundone.is_(None))
+    return set(connection.execute(query).scalars())
 
 
 def students(connection: Connection) -> set[int]:

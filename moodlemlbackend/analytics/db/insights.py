@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, case, distinct, false, func, or_, select
 
 from moodlemlbackend.analytics.db.database import among
-from moodlemlbackend.analytics.db.predictions import DealtWith, PredictionRow
+from moodlemlbackend.analytics.db.predictions import PredictionRow
 from moodlemlbackend.analytics.db.schema import EXPLANATIONS, INSIGHTS, MODELS, PREDICTION_ACTIONS, PREDICTIONS
 
 if TYPE_CHECKING:
@@ -92,13 +92,11 @@ def ranked(connection: Connection, chosen: Chosen, *, limit: int, offset: int) -
     return [*connection.execute(query.limit(limit).offset(offset)).scalars()]
 
 
-def dealt_with(connection: Connection, chosen: Chosen, *, limit: int, offset: int) -> list[DealtWith]:
-    """Of those that the user has dealt with some, the latest first: what was done about each last."""
-    action, last = PREDICTION_ACTIONS.c, func.max(PREDICTION_ACTIONS.c.id)
-    query = _dealt_with(last, chosen).group_by(INSIGHTS.c.predictionid).order_by(last.desc())
-    ids = [*connection.execute(query.limit(limit).offset(offset)).scalars()]
-    of_insights = select(action.predictionid, action.actionname, action.timecreated).where(action.id.in_(ids))
-    return [DealtWith(*row) for row in connection.execute(of_insights.order_by(action.id.desc()))]
+def dealt_with(connection: Connection, chosen: Chosen, *, limit: int, offset: int) -> list[int]:
+    """Some of those that the user has dealt with, the latest first."""
+    insight, last = INSIGHTS.c.predictionid, func.max(PREDICTION_ACTIONS.c.id)
+    query = _dealt_with(insight, chosen).group_by(insight).order_by(last.desc())
+    return [*connection.execute(query.limit(limit).offset(offset)).scalars()]
 
 
 def number_dealt_with(connection: Connection, chosen: Chosen) -> int:

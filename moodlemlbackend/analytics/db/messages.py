@@ -121,9 +121,10 @@ def claim(connection: Connection, message: Outgoing, *, now: int, until: int) ->
 
 
 def sent(connection: Connection, message: Outgoing, now: int) -> None:
-    """Note that a message has been sent; only its follow-up keeps the text."""
+    """Note that a message has been sent, even if it was withdrawn meanwhile; only its follow-up keeps the text."""
     values = {**NOTHING, "timesent": now, "timebegun": None, "error": None}
     connection.execute(update(MESSAGES).where(MESSAGES.c.id == message.id).values(values))
+    connection.execute(update(FOLLOW_UPS).where(FOLLOW_UPS.c.id == message.followupid).values(timeundone=None))
 
 
 def postponed(connection: Connection, message: Outgoing, *, again: int, error: str) -> None:
@@ -140,12 +141,13 @@ def given_up(connection: Connection, message: Outgoing, *, attempts: int, now: i
     connection.execute(update(FOLLOW_UPS).where(*undone).values(timeundone=now))
 
 
-def withdraw(connection: Connection, batch: str, courseid: int, userid: int) -> None:
-    """Delete what a teacher wrote at once and nobody has begun to send."""
+def withdraw(connection: Connection, batch: str, courseid: int, userid: int, *, attempts: int) -> None:
+    """Have what a teacher wrote at once not be sent: delete it, and give up what is being sent after this attempt."""
     own = FOLLOW_UPS.c.batch == batch, FOLLOW_UPS.c.courseid == courseid, FOLLOW_UPS.c.userid == userid
     written = select(FOLLOW_UPS.c.id).where(*own)
-    chosen = MESSAGES.c.timesent.is_(None), MESSAGES.c.timebegun.is_(None), MESSAGES.c.followupid.in_(written)
-    connection.execute(delete(MESSAGES).where(*chosen))
+    waits = MESSAGES.c.timesent.is_(None), MESSAGES.c.attempts < attempts, MESSAGES.c.followupid.in_(written)
+    connection.execute(delete(MESSAGES).where(*waits, MESSAGES.c.timebegun.is_(None)))
+    connection.execute(update(MESSAGES).where(*waits).values({**NOTHING, "attempts": attempts}))
 
 
 def progress(

@@ -41,15 +41,6 @@ class PredictionRow:
     timeend: int | None
 
 
-@dataclass(frozen=True)
-class DealtWith:
-    """The last thing that a user has done about a prediction."""
-
-    predictionid: int
-    action: str
-    time: int
-
-
 def insert(
     connection: Connection,
     values: dict[str, Any],
@@ -156,29 +147,18 @@ def was_done(connection: Connection, predictionid: int, actions: Collection[str]
 
 def done_by(
     connection: Connection, userid: int, predictionids: Collection[int], actions: Collection[str]
-) -> dict[int, set[str]]:
-    """Which of these a user has done about predictions, by prediction."""
-    query = (
-        select(PREDICTION_ACTIONS.c.predictionid, PREDICTION_ACTIONS.c.actionname)
-        .where(among(PREDICTION_ACTIONS.c.predictionid, predictionids), PREDICTION_ACTIONS.c.userid == userid)
-        .where(PREDICTION_ACTIONS.c.actionname.in_(actions))
-    )
-    done: dict[int, set[str]] = {}
-    for predictionid, action in connection.execute(query):
-        done.setdefault(predictionid, set()).add(action)
-    return done
-
-
-def last_done(connection: Connection, userid: int, predictionid: int, actions: Collection[str]) -> DealtWith | None:
-    """Which of these a user has done about a prediction last; None for nothing."""
+) -> dict[int, dict[str, int]]:
+    """Which of these a user has done about predictions, and when last, by prediction; the latest first."""
     query = (
         select(PREDICTION_ACTIONS.c.predictionid, PREDICTION_ACTIONS.c.actionname, PREDICTION_ACTIONS.c.timecreated)
-        .where(PREDICTION_ACTIONS.c.predictionid == predictionid, PREDICTION_ACTIONS.c.userid == userid)
+        .where(among(PREDICTION_ACTIONS.c.predictionid, predictionids), PREDICTION_ACTIONS.c.userid == userid)
         .where(PREDICTION_ACTIONS.c.actionname.in_(actions))
         .order_by(PREDICTION_ACTIONS.c.id.desc())
     )
-    row = connection.execute(query.limit(1)).first()
-    return None if row is None else DealtWith(*row)
+    done: dict[int, dict[str, int]] = {}
+    for predictionid, action, time in connection.execute(query):
+        done.setdefault(predictionid, {}).setdefault(action, time)
+    return done
 
 
 def actions_by_prediction(connection: Connection, predictionids: Sequence[int]) -> dict[int, list[str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.db import follow_ups, insights, messages, risks
+from moodlemlbackend.analytics.notifications.switch import ATTEMPTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,8 +79,8 @@ def record(
 def undo(workspace: Workspace, courseid: int, batch: str) -> int:
     """Undo what the workspace's user did at once in a course; returns how many students it concerned.
 
-    Messages that nobody has begun to send are not sent any more; all others stay.
+    Messages that wait are not sent any more, and one that is being sent is not tried again; those that were sent stay.
     """
     with workspace.store.write() as connection:
-        messages.withdraw(connection, batch, courseid, workspace.userid)
+        messages.withdraw(connection, batch, courseid, workspace.userid, attempts=ATTEMPTS)
         return follow_ups.undo(connection, batch, courseid, workspace.userid, workspace.clock())

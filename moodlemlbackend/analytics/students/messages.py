@@ -141,15 +141,16 @@ def put(
     way: str,
     batch: str,
 ) -> bool:
-    """Write down messages and that the students are contacted; False when this batch was written down before.
+    """Write down messages and that the students are contacted; False when all of this batch were written down before.
 
+    Those that were undone since are written down again.
     Those that the teacher's own mail program sends are follow-ups only.
     """
     with workspace.store.lock(f"messages {sender.courseid}") as held, workspace.store.write() as connection:
         if not held:
             raise BusyError("Other messages to this course are being saved right now; send yours again.")
-        if follow_ups.exists(connection, batch):
-            return False
+        before = follow_ups.students_of(connection, batch)
+        written = [message for message in written if message.to.userid not in before]
         texts = {message.to.userid: message.text for message in written}
         about = {message.to.userid: known.get(message.to.userid, follow_up.Known()) for message in written}
         ids = follow_up.record(
@@ -167,7 +168,7 @@ def put(
                 text=message.sent_through_moodle(workspace.settings, sender) if through_moodle else message.text,
                 now=workspace.clock(),
             )
-    return True
+    return bool(written)
 
 
 def deliver(workspace: Workspace, batch: str = "", stopping: Callable[[], bool] = bool) -> SentMessages:

@@ -76,6 +76,7 @@ def add_lti(app: FastAPI) -> None:
 
         return await _or_refusal(request, answer)
 
+    @app.get(_LAUNCH, **_HIDDEN)  # as by Enter in the address bar, which sends no form
     @app.post(_LAUNCH, **_HIDDEN)
     async def launch(request: Request) -> Response:
         return await _or_refusal(request, lambda: _launch(request, keys))
@@ -109,7 +110,7 @@ async def _begin(request: Request, form: PageForm) -> Response:
 
 async def _launch(request: Request, keys: dict[str, PlatformKeys]) -> Response:
     """Begin the session of whom Moodle names, and go to the insights of the course."""
-    form = await read_fields(request)
+    form = await read_fields(request) if request.method == "POST" else PageForm({})
     shared = request.app.state.shared_logins
     signer = await asyncio.to_thread(shared.signer, "launch")
     try:

@@ -38,7 +38,7 @@ ENGLISH = {
     ),
     "courses none": "There are no such courses.",
     "courses none how": "Choose other courses above, or wait until the model has made predictions.",
-    "courses no models": "No model has been trained to find students at risk.",
+    "courses no models": "No model that finds students at risk is enabled and trained.",
     "courses no models how": "Enable and train a model first.",
     "courses no model": "There is no such model.",
     "column at risk": "At high risk",

@@ -140,6 +140,7 @@ _COURSE = {
     "done reopened": "Open again.",
     "done note": "The note is saved.",
     "done undone": "Undone.",
+    "done nothing": "There was nothing to undo.",
     "keys": "Keyboard shortcuts",
     "keys j": "next student",
     "keys k": "previous student",

@@ -18,6 +18,7 @@ from moodlemlbackend.analytics.db import follow_ups
 from moodlemlbackend.analytics.db import messages as stored
 from moodlemlbackend.analytics.db.schema import FOLLOW_UPS, MESSAGES
 from moodlemlbackend.analytics.notifications import moodle
+from moodlemlbackend.analytics.notifications.mail import Mailer
 from moodlemlbackend.analytics.notifications.switch import ATTEMPTS
 from moodlemlbackend.analytics.students import follow_up, messages, templates
 from moodlemlbackend.analytics.students.course_facts import read_course_facts
@@ -372,6 +373,62 @@ def test_undoing_stops_what_has_not_been_sent_and_leaves_what_has(tmp_path):
             assert sorted(follow_ups.listed(connection, COURSE)) == [11, 12]
         own = put(workspace, OWN)
         assert follow_up.undo(workspace, COURSE, own) == 3
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_what_is_stopped_while_it_is_being_sent_is_not_tried_again(tmp_path, monkeypatch, accepted):
+    inbox = Inbox()
+    inbox.temporarily = "" if accepted else PEOPLE[0].email
+    real = Mailer.send
+    with smtp_server(inbox) as port, new_workspace(tmp_path / "w", userid=TEACHER, **mail(port)) as workspace:
+        batch = put(workspace, EMAIL, PEOPLE[:1])
+
+        def stop_and_send(mailer, email):
+            assert follow_up.undo(workspace, COURSE, batch) == 1
+            real(mailer, email)
+
+        monkeypatch.setattr(Mailer, "send", stop_and_send)
+        assert messages.deliver(workspace).sent == accepted
+        monkeypatch.undo()
+        inbox.temporarily = ""
+        last = messages.deliver(at(workspace, NOW + DAY))
+        assert (last.sent, last.waiting) == (0, 0)
+        assert len(inbox.messages) == accepted
+        [message] = rows(workspace, MESSAGES)
+        assert message["text"] == message["address"] == ""
+        with workspace.store.read() as connection:
+            assert sorted(follow_ups.listed(connection, COURSE)) == ([11] if accepted else [])
+
+
+def test_undoing_keeps_what_failed_for_good_on_record(tmp_path):
+    inbox = Inbox()
+    inbox.finally_, inbox.temporarily = PEOPLE[0].email, PEOPLE[1].email
+    with smtp_server(inbox) as port, new_workspace(tmp_path / "w", userid=TEACHER, **mail(port)) as workspace:
+        batch = put(workspace, EMAIL)
+        messages.deliver(workspace)
+        assert follow_up.undo(workspace, COURSE, batch) == 1
+        with workspace.store.read() as connection:
+            kept = {one.studentid: one for one in stored.progress(connection, COURSE, most=9)}
+        assert sorted(kept) == [11, 13]
+        assert "550" in kept[11].error
+
+
+@pytest.mark.parametrize("way", [EMAIL, OWN])
+def test_what_was_undone_can_be_sent_again_and_nothing_else_is(tmp_path, way):
+    inbox = Inbox()
+    inbox.temporarily = PEOPLE[0].email
+    with smtp_server(inbox) as port, new_workspace(tmp_path / "w", userid=TEACHER, **mail(port)) as workspace:
+        batch = put(workspace, way)
+        messages.deliver(workspace)
+        assert follow_up.undo(workspace, COURSE, batch) == (3 if way == OWN else 1)
+        inbox.temporarily = ""
+        put(workspace, way, batch=batch)
+        assert messages.deliver(workspace).sent == (0 if way == OWN else 1)
+        assert len(inbox.messages) == (0 if way == OWN else 3)
+        with workspace.store.read() as connection:
+            assert {student: len(done) for student, done in follow_ups.listed(connection, COURSE).items()} == {
+                11: 1, 12: 1, 13: 1,
+            }  # fmt: skip
 
 
 def test_a_message_waits_while_its_channel_is_switched_off(tmp_path):

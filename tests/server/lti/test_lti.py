@@ -414,6 +414,8 @@ def test_a_launch_is_for_one_browser_and_for_one_time(app, site, moodle, setting
     assert "could not be verified" in text(fresh.send(**replayed), 403), "the token of another launch"
     for state in ("", "x", app.state.form_tokens.make("ana", "x"), sent["state"][:-1]):
         assert "another browser" in text(fresh.send(**{**sent, "state": state}), 403)
+    unsent = {"state": fresh.begin()["state"], "id_token": sent["id_token"]}
+    assert "Open the activity in your Moodle course again." in text(fresh.get("/lti/launch", params=unsent), 403)
 
 
 def test_a_state_is_good_for_ten_minutes(app, site, monkeypatch):

@@ -170,12 +170,41 @@ def test_what_is_done_about_several_is_noted_with_the_insight_and_undone_at_once
     assert [row[3:] for row in rows] == [(risks.get(sample), insights.get(sample)) for sample in course.samples[:3]]
     act(ana, course, "resolved", several[:1])
     [batch] = query["batch"]
+    assert all("Marked as contacted." in ana.get(page).text for page in _after(course, several[0], batch))
     for other in ("admin", "manager"):
-        assert act(reader(server, other), course, "undo", [], batch=batch).status_code == 303
+        client = reader(server, other)
+        assert "Marked as" not in "".join(client.get(page).text for page in _after(course, several[0], batch))
+        refused = act(client, course, "undo", [], batch=batch)
+        assert refused.headers["location"] == f"{course.path}?done=nothing"
+        assert "There was nothing to undo." in client.get(refused.headers["location"]).text
     assert len(done(server, "id")) == 4
     undone = act(ana, course, "undo", [], batch=batch, back=f"{course.path}/students/{several[0]}")
     assert undone.headers["location"] == f"{course.path}/students/{several[0]}?done=undone"
     assert done(server, "studentid", "kind") == [(several[0], "resolved")]
+    assert "Marked as" not in "".join(ana.get(page).text for page in _after(course, several[0], batch))
+    again = act(ana, course, "undo", [], batch=batch, back=f"{course.path}/students/{several[0]}")
+    assert "There was nothing to undo." in ana.get(again.headers["location"]).text
+
+
+def _after(course, student, batch):
+    """The pages to which a form may lead."""
+    return [f"{place}?done=contacted&batch={batch}" for place in (course.path, f"{course.path}/students/{student}")]
+
+
+def test_undo_on_the_page_of_a_student_who_has_left_leads_to_the_course(server, ana, course):
+    student = course.students[0]
+    place = act(ana, course, "contacted", [student], back=f"{course.path}/students/{student}").headers["location"]
+    [batch] = parse_qs(urlsplit(place).query)["batch"]
+    status = "UPDATE mdl_user_enrolments SET status = ? WHERE userid = ?"
+    with closing(sqlite3.connect(server.folder / "site.sqlite")) as site, site:
+        site.execute(status, (1, student))
+    try:
+        undone = act(ana, course, "undo", [], batch=batch, back=place)
+        assert undone.headers["location"] == f"{course.path}?done=undone"
+    finally:
+        with closing(sqlite3.connect(server.folder / "site.sqlite")) as site, site:
+            site.execute(status, (0, student))
+    assert done(server, "id") == []
 
 
 def test_notes_and_snoozes(server, ana, course):
@@ -302,7 +331,8 @@ def test_who_cannot_be_reached_is_named_and_the_others_go(server, ana, course, m
 
 def test_the_own_mail_program_is_opened_and_the_note_can_be_taken_back(server, ana, course, mail):
     several = course.students[:2]
-    page = send(ana, course, several, way="own", subject="Hi & bye\r\nBcc: x@evil.example", text="A?\nB")
+    preview = compose(ana, course, several, way="own", subject="Hi & bye\r\nBcc: x@evil.example", text="A?\nB")
+    page = press(ana, course, preview, "send")
     assert page.status_code == 200, page.text
     links = [unescape(link) for link in re.findall(r'href="(mailto:[^"]+)"', page.text)]
     assert len(links) == 3
@@ -315,6 +345,8 @@ def test_the_own_mail_program_is_opened_and_the_note_can_be_taken_back(server, a
     act(ana, course, "undo", [], batch=batch)
     assert done(server, "id") == []
     assert mail.inbox.messages == []
+    assert press(ana, course, preview, "send").status_code == 200
+    assert len(done(server, "id")) == 2, "sent again after it was taken back"
 
 
 def test_what_waits_can_be_stopped(server, ana, course, mail):
@@ -327,6 +359,8 @@ def test_what_waits_can_be_stopped(server, ana, course, mail):
     stopped = act(ana, course, "undo", [], batch=batch, back=f"{course.path}/messages")
     assert "will not be sent" in ana.get(stopped.headers["location"]).text
     assert store(server, "SELECT * FROM analytics_messages") == done(server, "id") == []
+    again = act(ana, course, "undo", [], batch=batch, back=f"{course.path}/messages")
+    assert "There was nothing to undo." in ana.get(again.headers["location"]).text
 
 
 @pytest.mark.parametrize(

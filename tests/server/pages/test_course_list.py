@@ -127,6 +127,18 @@ def test_a_course_that_the_model_does_not_fit_is_named_with_the_reason(server, p
     assert "because of the dates" in cells[0]
 
 
+def test_only_models_in_force_are_offered_as_their_courses_have_no_other_pages(server, prepared, manager):
+    change = "UPDATE analytics_models SET enabled = ? WHERE id = ?"
+    store(server, change, 0, prepared.dropout)
+    try:
+        assert f"model={prepared.dropout}" not in manager.get(PATH).text
+        assert manager.get(f"{PATH}?model={prepared.dropout}").status_code == 404
+    finally:
+        store(server, change, 1, prepared.dropout)
+    [address, *_] = re.findall(r'"(/courses/\d+\?model=\d+)"', manager.get(PATH).text)
+    assert manager.get(address).status_code == 200
+
+
 def test_only_managers_see_it_and_bad_questions_are_refused(server, prepared):
     for person in ("ana", "sam"):
         assert reader(server, person).get(PATH).status_code == 403

@@ -392,6 +392,18 @@ def test_what_was_done_is_shown_and_filtered(prepared, tmp_path, courseid):
         assert f'name="batch" value="{1:032x}"' in notice
 
 
+def test_single_insights_are_offered_where_there_are_some(server, ana, page, prepared):
+    link = f"/insights?context={prepared.course}"
+    assert f'"{link}"' in ana.get(page).text
+    assert ana.get(link).status_code == 200
+    move = "UPDATE analytics_insights SET contextid = ? WHERE contextid = ?"
+    store(server, move, 10**9, prepared.course)
+    try:
+        assert f'"{link}"' not in ana.get(page).text
+    finally:
+        store(server, move, prepared.course, 10**9)
+
+
 def test_selected_students_are_written_to(server, ana, page, courseid):
     some = shown(ana.get(page).text)[:2]
     answer = post(ana, f"{page}/write", page, student=[str(user) for user in [*some, some[0], 2**40]])

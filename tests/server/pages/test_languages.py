@@ -227,7 +227,7 @@ def course_pages(ctx, prepared):
     for row in ctx.site.courses:
         yield course.index(ctx, course.CourseQuery(row.id))
     [row] = [row for row in ctx.site.courses if row.context == prepared.course]
-    for kind in (*follow_ups.KINDS, "undone"):
+    for kind in (*follow_ups.KINDS, "undone", "nothing"):
         yield course.index(ctx, course.CourseQuery(row.id, done=kind, batch="ab"))
     for order in (*course.ORDERS, *(f"-{name}" for name in course.ORDERS)):
         yield course.index(ctx, course.CourseQuery(row.id, roster=RosterQuery(order, "?")))

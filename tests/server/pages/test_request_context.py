@@ -186,14 +186,13 @@ def test_what_waits_is_counted_the_same_in_each_kind_of_store(kind, tmp_path):
             assert insights.open_insights(connection, 7, [5, 6], HIDING) == [insights.OpenInsights(1, 5, 2, 0.5)]
             assert insights.open_insights(connection, 8, [5], HIDING) == [insights.OpenInsights(1, 5, 3, 0.5)]
             assert insights.open_insights(connection, 7, [], HIDING) == []
-            dealt_with = predictions.DealtWith(2, "notuseful", 3)
             of_seven = insights.Chosen(1, [([r"\x"], [5])], 7, HIDING)
-            assert insights.dealt_with(connection, of_seven, limit=9, offset=0) == [dealt_with]
+            assert insights.dealt_with(connection, of_seven, limit=9, offset=0) == [2]
             assert insights.dealt_with(connection, of_seven, limit=9, offset=1) == []
             assert insights.number_dealt_with(connection, of_seven) == 1
             assert insights.number_dealt_with(connection, replace(of_seven, userid=8)) == 0
-            assert predictions.last_done(connection, 7, 2, HIDING) == dealt_with
-            assert predictions.last_done(connection, 7, 5, HIDING) is None
+            done = predictions.done_by(connection, 7, [2, 5], HIDING)
+            assert {key: [*judged.items()] for key, judged in done.items()} == {2: [("notuseful", 3), ("fixed", 2)]}
             limit = insights.GroupLimit({5}, {1, 2}, set())
             assert insights.open_insights(connection, 8, [5], HIDING, limit) == [insights.OpenInsights(1, 5, 2, 0.3)]
             assert insights.open_insights(connection, 7, [5], HIDING, limit) == [insights.OpenInsights(1, 5, 1, 0.3)]

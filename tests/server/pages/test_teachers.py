@@ -314,6 +314,17 @@ def test_what_is_dealt_with_is_hidden_from_one_and_can_be_taken_back(server, tea
     assert ids(teacher.get(page).text) == before
 
 
+def test_everything_that_was_said_of_an_insight_is_named_until_it_is_taken_back(teacher, prepared):
+    page, done = place(prepared, prepared.course), f"/insights?context={prepared.course}&show=done"
+    chosen = ids(teacher.get(page).text)[0]
+    for action in ("notapplicable", "fixed"):  # the second from a page that was open before
+        post(teacher, "/insights/act", page, one=f"{action}-{chosen}")
+    for text in (teacher.get(done).text, teacher.get(f"/insights/{chosen}").text):
+        assert re.search(r"Acknowledge, \d.*Not applicable, \d", text, re.DOTALL)
+    post(teacher, "/insights/act", done, one=f"takeback-{chosen}")
+    assert f"takeback-{chosen}" not in teacher.get(done).text
+
+
 def test_the_notice_undoes_this_action_on_these_insights(server, teacher, prepared):
     page, manager = place(prepared, prepared.course), reader(server, "manager")
     before = ids(teacher.get(page).text)
@@ -340,6 +351,19 @@ def test_the_notice_undoes_this_action_on_these_insights(server, teacher, prepar
     post(teacher, "/insights/act", page, one=f"takeback-{chosen[0]}")
     post(manager, "/insights/act", page, action="takeback", id=chosen)
     assert ids(teacher.get(page).text) == before
+
+
+def test_the_notice_counts_only_insights_that_are_in_the_list(server, teacher, prepared):
+    page = place(prepared, prepared.course)
+    chosen = ids(teacher.get(page).text)[:2]
+    undone = f"{page}&done=takeback" + "".join(f"&id={one}" for one in chosen)
+    assert "Undone. 2 insights are in your list again." in teacher.get(undone).text
+    newer = "UPDATE analytics_insights SET predictionid = ? WHERE predictionid = ?"
+    for number, words in ((0, "Undone. The insight is in your list again."), (1, "Undone.")):
+        rows(server.store, newer, 10**9 + number, chosen[number])
+        assert f"<p>{words}</p>" in teacher.get(undone).text
+    for number in (0, 1):
+        rows(server.store, newer, chosen[number], 10**9 + number)
 
 
 def test_several_at_once_and_not_useful_is_asked_once_learned_and_unlearned(server, teacher, prepared):

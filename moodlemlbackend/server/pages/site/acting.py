@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from moodlemlbackend.server.pages.site.request_context import RequestContext
 
 UNDO = "undo"
+UNDONE, NOTHING = "undone", "nothing"
+"""What came of Undo."""
+
 SNOOZES = (1, 3, 7, 14, 30)
 """For how many days one can snooze with a click."""
 
@@ -37,15 +40,15 @@ ACTIONS = {
 }  # fmt: skip
 
 _BATCH = re.compile(rf"[0-9a-f]{{{follow_up.BATCH_DIGITS}}}")
-_OWN_PATH = re.compile(r"/courses/(\d{1,18})(/students/\d{1,18}|/messages)?")
+_OWN_PATH = re.compile(r"/courses/(\d{1,18})(?:/students/(\d{1,18})|/messages)?")
 
 
 def act(ctx: RequestContext, form: PageForm, courseid: int) -> Response:
     """Note what a form says was done about students, all of whom the person may see; or undo it."""
     access, action = open_course(ctx, courseid), form.text("action")
     if action == UNDO:
-        follow_up.undo(ctx.workspace, courseid, batch_of(form))
-        return go(back_to(form.text("back"), courseid, done="undone"))
+        undone = follow_up.undo(ctx.workspace, courseid, batch_of(form))
+        return go(back_to(form.text("back"), access, done=UNDONE if undone else NOTHING))
     if action not in ACTIONS:
         raise RequestError(say("no such action"), 400)
     students = chosen_students(access, form.numbers("student"), limits.STUDENTS_AT_ONCE)
@@ -55,7 +58,16 @@ def act(ctx: RequestContext, form: PageForm, courseid: int) -> Response:
     known, texts = known_of(ctx, access, students), {student.userid: text for student in students}
     with ctx.workspace.store.write() as connection:
         follow_up.record(connection, ctx.workspace, courseid, known, kind, batch=batch, texts=texts, until=until)
-    return go(back_to(form.text("back"), courseid, done=kind, batch=batch))
+    return go(back_to(form.text("back"), access, done=kind, batch=batch))
+
+
+def said_done(ctx: RequestContext, courseid: int, done: str, batch: str) -> str:
+    """What a page says that a form did just before: what came of Undo, or what the person can still undo; or empty."""
+    if done in (UNDONE, NOTHING):
+        return done
+    with ctx.workspace.store.read() as connection:
+        mine = done in follow_ups.KINDS and follow_ups.undoable(connection, batch, courseid, ctx.person.id)
+    return done if mine else ""
 
 
 def chosen_students(access: CourseAccess, userids: Sequence[int], most: int) -> list[Student]:
@@ -85,12 +97,13 @@ def batch_of(form: PageForm) -> str:
     return batch
 
 
-def back_to(back: str, courseid: int, **fields: str) -> str:
-    """The address of a page of this course, with more fields; the course's own where ``back`` is no such page."""
+def back_to(back: str, access: CourseAccess, **fields: str) -> str:
+    """The address of a page of this course, with more fields; the course's own where ``back`` is none or has gone."""
     path, _, query = back.partition("?")
     own = _OWN_PATH.fullmatch(path)
-    if not (own and int(own[1]) == courseid and query.isascii() and query.isprintable()):
-        path, query = f"/courses/{courseid}", ""
+    here = own and int(own[1]) == access.course.id and (own[2] is None or int(own[2]) in access.students)
+    if not (here and query.isascii() and query.isprintable()):
+        path, query = f"/courses/{access.course.id}", ""
     kept = [(name, value) for name, value in parse_qsl(query.partition("#")[0]) if name not in ("done", "batch")]
     given = urlencode([*kept, *fields.items()])
     return f"{path}?{given}" if given else path

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from fastapi.responses import Response
 
 from moodlemlbackend.analytics import models
-from moodlemlbackend.analytics.db import choices, follow_ups, risks
+from moodlemlbackend.analytics.db import choices, follow_ups, insights, risks
 from moodlemlbackend.analytics.insights.capabilities import LIST_INSIGHTS
 from moodlemlbackend.analytics.site.names import format_name
 from moodlemlbackend.analytics.students.bands import Band, minimum_score
@@ -21,7 +21,7 @@ from moodlemlbackend.analytics.students.weekly_activity import earlier_shares, r
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.pages.course_charts import risk_scale, spark_line, weekly_chart
-from moodlemlbackend.server.pages.site.acting import SNOOZES, back_to
+from moodlemlbackend.server.pages.site.acting import SNOOZES, back_to, said_done
 from moodlemlbackend.server.pages.site.course_access import open_course
 from moodlemlbackend.server.pages.site.course_reasons import first_reasons
 from moodlemlbackend.server.pages.site.forms import FIELD
@@ -129,6 +129,8 @@ def index(ctx: RequestContext, query: CourseQuery) -> Page:
     }  # fmt: skip
     if query.part == ROWS:
         return Page("course-rows.html", values)
+    with ctx.workspace.store.read() as connection:
+        flagging = insights.models_in(connection, table.access.contextid)
     values |= {
         "table": table, "Band": Band, "bands": current_bands(table.rows),
         "history": band_history(table.rows, table.minimum_score),
@@ -137,6 +139,8 @@ def index(ctx: RequestContext, query: CourseQuery) -> Page:
         "first": None if table.model else _first(ctx, table.access),
         "groups": _groups(ctx, table.access, table.facts), "every_column": _offered(table.access), "field": FIELD,
         "back": query.address(query.page), "snooze_days": SNOOZES, "sorts": _sorts(table.access, query.roster.sort),
+        "done": said_done(ctx, query.courseid, query.done, query.batch),
+        "insights": any(model.id in flagging for model in table.access.models),
     }  # fmt: skip
     return Page("course.html", values, scripted=True)
 
@@ -158,7 +162,7 @@ def choose_columns(ctx: RequestContext, form: PageForm, courseid: int) -> Respon
         hidden.discard("grade")  # it was not offered
     with ctx.workspace.store.write() as connection:
         choices.write(connection, ctx.person.id, _CHOICE, " ".join(sorted(hidden)))
-    return go(back_to(form.text("back"), courseid))
+    return go(back_to(form.text("back"), access))
 
 
 def read(ctx: RequestContext, query: CourseQuery) -> Roster:

@@ -67,7 +67,8 @@ def index(ctx: RequestContext, query: CoursesQuery) -> Page:
     """The courses in which a model has predicted, a page of them."""
     ctx.require_manager()
     with ctx.workspace.store.read() as connection:
-        predicting = [model for model in models.listed(connection, trained=True) if definitions.has_past(model.target)]
+        in_force = models.listed(connection, enabled=True, trained=True)
+    predicting = [model for model in in_force if definitions.has_past(model.target)]
     model = _chosen(predicting, query.model)
     values: dict[str, Any] = {
         "models": predicting, "model": model, "query": query, "rows": [], "number": 0, "pages": 1,
@@ -104,9 +105,9 @@ def index(ctx: RequestContext, query: CoursesQuery) -> Page:
 
 
 def _chosen(predicting: Sequence[AnalyticsModel], modelid: int | None) -> AnalyticsModel | None:
-    """The model that is asked for, else the first that is enabled; RequestError of 404 when there is none of the id."""
+    """The model that is asked for, else the first; RequestError of 404 when there is none of the id."""
     if modelid is None:
-        return next((model for model in predicting if model.enabled), next(iter(predicting), None))
+        return next(iter(predicting), None)
     chosen = next((model for model in predicting if model.id == modelid), None)
     if chosen is None:
         raise RequestError(say("courses no model"), 404)

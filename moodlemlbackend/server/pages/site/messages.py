@@ -15,7 +15,7 @@ from moodlemlbackend.analytics.students.course_facts import read_course_facts
 from moodlemlbackend.analytics.students.messages import MOODLE, OWN, Sender
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server import limits
-from moodlemlbackend.server.pages.site.acting import batch_of, chosen_students, known_of
+from moodlemlbackend.server.pages.site.acting import NOTHING, UNDONE, batch_of, chosen_students, known_of
 from moodlemlbackend.server.pages.site.course_access import open_course
 from moodlemlbackend.server.pages.site.responses import Page, go
 from moodlemlbackend.server.texts import say
@@ -123,7 +123,7 @@ def index(ctx: RequestContext, courseid: int, batch: str, page: int, done: str) 
         "course": access, "sent": sent, "counts": counts, "batch": batch, "page": page,
         "more": not batch and len(found) > most,
         "stoppable": bool(batch) and any(one.state == "waits" for one in own),
-        "notice": say("messages stopped") if done == "undone" else "",
+        "notice": {UNDONE: say("messages stopped"), NOTHING: say("done nothing")}.get(done, ""),
     }  # fmt: skip
     return Page("messages.html", values, REFRESH_SECONDS if batch and counts["sending"] else None)
 

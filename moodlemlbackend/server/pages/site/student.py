@@ -21,7 +21,7 @@ from moodlemlbackend.language.numbers import number
 from moodlemlbackend.server import limits
 from moodlemlbackend.server.pages.charts import bars
 from moodlemlbackend.server.pages.course_charts import spark_line
-from moodlemlbackend.server.pages.site.acting import SNOOZES
+from moodlemlbackend.server.pages.site.acting import SNOOZES, said_done
 from moodlemlbackend.server.pages.site.course_access import open_course
 from moodlemlbackend.server.pages.site.in_words import ago
 from moodlemlbackend.server.pages.site.responses import Page
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from moodlemlbackend.server.pages.site.course_access import CourseAccess
     from moodlemlbackend.server.pages.site.request_context import RequestContext
 
-DONE = (*follow_ups.KINDS, "undone")
 SAME_POINTS = 0.5
 """Of 100, by which a probability may change without a word."""
 
@@ -146,7 +145,7 @@ def student(ctx: RequestContext, query: StudentQuery) -> Page:
         "access": access, "student": shown, "model": model, "risk": risk,
         "asked": f"?model={model.id}" if model and model.id != default else "",
         "standing": _standing(done, standing, people, shown, ctx.site.zone, now), "state": standing.state.value,
-        "done": query.done if query.done in DONE else "", "batch": query.batch,
+        "done": said_done(ctx, query.course, query.done, query.batch), "batch": query.batch,
         "seen": _last_seen(ctx, access, shown, now),
         "snooze_days": SNOOZES, "bars": bars, "unknown": _unknown(risk),
         "charts": [timeline_chart(weeks, events, width) for width in (WIDE, NARROW)] if weeks else [],

@@ -152,8 +152,8 @@ def dealt_with(ctx: RequestContext, contextid: int, page: int = 1) -> Page:
     with ctx.workspace.store.read() as connection:
         number = stored_insights.number_dealt_with(connection, chosen)
         latest = stored_insights.dealt_with(connection, chosen, limit=limits.PAGE_INSIGHTS, offset=first)
-    judgements = {judgement.predictionid: judgement for judgement in latest}
-    shown = listing.several(ctx.workspace, ctx.site, [*judgements])
+        judgements = stored_predictions.done_by(connection, ctx.person.id, latest, actions.HIDING)
+    shown = listing.several(ctx.workspace, ctx.site, latest)
     labels = {action.name: action.label for model in readable for action in actions.judgements(model.target)}
     values = {
         "context": named, "insights": shown, "judgements": judgements, "labels": labels,
@@ -167,11 +167,11 @@ def insight(ctx: RequestContext, predictionid: int, done: str = "") -> Page:
     shown = _readable_insight(ctx, predictionid)
     named, _ = _readable_context(ctx, shown.contextid)
     with ctx.workspace.store.read() as connection:
-        judgement = stored_predictions.last_done(connection, ctx.person.id, predictionid, actions.HIDING)
+        judged = stored_predictions.done_by(connection, ctx.person.id, [predictionid], actions.HIDING)
     labels = {action.name: action.label for action in shown.judgements}
     values = {
-        "context": named, "insight": shown, "why": _why(ctx, shown), "bars": bars, "judgement": judgement,
-        "labels": labels, "notice": _notice(ctx, done, [predictionid]),
+        "context": named, "insight": shown, "why": _why(ctx, shown), "bars": bars,
+        "judgements": judged.get(predictionid, {}), "labels": labels, "notice": _notice(ctx, done, [predictionid]),
         "what": definitions.analyser(shown.model.target).origin,
     }  # fmt: skip
     return Page("insight.html", values)
@@ -311,8 +311,11 @@ def _notice(ctx: RequestContext, done: str, predictions: Sequence[int]) -> Notic
     predictions = predictions[: limits.PAGE_INSIGHTS]
     with ctx.workspace.store.read() as connection:
         judged = stored_predictions.done_by(connection, ctx.person.id, predictions, actions.HIDING)
+        current = stored_insights.current_ids(connection, predictions)
     if done == TAKE_BACK:
-        listed = [predictionid for predictionid in predictions if predictionid not in judged]
-        return Notice(say("notice takeback", count=len(listed)), listed, "") if listed else None
+        open_again = [predictionid for predictionid in predictions if predictionid not in judged]
+        listed = [predictionid for predictionid in open_again if predictionid in current]
+        text = say("notice takeback", count=len(listed)) if listed else say("done undone")
+        return Notice(text, listed, "") if open_again else None
     hidden = [predictionid for predictionid in predictions if done in judged.get(predictionid, ())]
     return Notice(say("notice hidden", count=len(hidden)), hidden, done) if hidden else None
