@@ -103,17 +103,6 @@ def enrolled_users(site: Site, courseid: int, now: int) -> frozenset[int]:
     return frozenset(user for (user,) in rows)
 
 
-def users_enrolled(site: Site, enrolments: Sequence[int], now: int) -> dict[int, int]:
-    """The user of each of these user enrolments that is in force at a time, of those who can log in."""
-    rows = site.database.rows(
-        "SELECT u.id, u.userid FROM {user_enrolments} u JOIN {enrol} e ON e.id = u.enrolid WHERE u.id IN :ids "
-        f"AND u.timestart < :now AND {NOT_OVER} AND u.userid IN (SELECT id FROM {{user}} WHERE {_CAN_LOG_IN})",
-        ids=enrolments,
-        now=now,
-    )
-    return dict(rows)
-
-
 def named_users(site: Site, userids: Collection[int]) -> dict[int, Named]:
     """Those of these users who can log in, by id; without the address of those who want no e-mail."""
     return {

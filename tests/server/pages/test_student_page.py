@@ -15,7 +15,7 @@ import pytest
 from test_course_access import courseid, opened, rows, settings
 from test_request_context import ask, change
 
-from fixtures.pages import HOSTILE, NOW, WWWROOT, axe, log_in, log_out, pages, reader, show, store, violations
+from fixtures.pages import HOSTILE, NOW, WWWROOT, add_like, axe, log_in, log_out, pages, reader, show, store, violations
 from fixtures.paths import posix
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server.pages.site.responses import Page
@@ -151,6 +151,18 @@ def test_risk_reasons_and_neighbours(settings, prepared, courseid):
     assert "The model gives reasons only for students whom it flags." in text_of(settings, courseid, others[-1])
     assert page(settings, courseid, high[0])["neighbours"].before is None
     assert page(settings, courseid, high[-1])["neighbours"].after is None
+
+
+def test_who_is_suspended_and_enrolled_again_keeps_the_risk(settings, prepared, courseid):
+    """The prediction is about the first enrolment, whatever its status; another one makes a student."""
+    userid = flagged(settings, prepared)[0][0]
+    before = page(settings, courseid, userid)["risk"].now
+    with closing(sqlite3.connect(settings.site.removeprefix("sqlite:///"))) as site, site:
+        site.execute("UPDATE mdl_user_enrolments SET status = 1 WHERE userid = ?", (userid,))
+        method = add_like(site, "mdl_enrol", courseid=courseid, enrol="self", status=0)
+        add_like(site, "mdl_user_enrolments", enrolid=method, userid=userid, status=0, timestart=0, timeend=0)
+    assert before.band.value == "high"
+    assert page(settings, courseid, userid)["risk"].now == before
 
 
 def test_what_was_predicted_before(settings, prepared, courseid):
