@@ -89,20 +89,20 @@ def insert(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
 def in_context(
     connection: Connection, contextid: int, modelid: int, sampleids: Collection[int] | None = None
 ) -> dict[int, list[Risk]]:
-    """Every risk that a model predicted in a course's context, by sample, the first range first.
+    """The risks that a model predicted in a course's context, by sample: of each range the last, in their order.
 
-    ``sampleids`` limits them to some samples.
+    A course whose end is moved may be predicted in an earlier range than before. ``sampleids`` limits them to some
+    samples.
     """
     query = select(*_COLUMNS).where(RISKS.c.contextid == contextid, RISKS.c.modelid == modelid)
     if sampleids is not None:
         query = query.where(among(RISKS.c.sampleid, sampleids))
-    by_range: dict[tuple[int, int], Risk] = {}
-    for row in connection.execute(query.order_by(RISKS.c.sampleid, RISKS.c.rangeindex, RISKS.c.id)):
-        by_range[row.sampleid, row.rangeindex] = Risk(*row)
-    by_sample: dict[int, list[Risk]] = {}
-    for (sampleid, _), risk in by_range.items():
-        by_sample.setdefault(sampleid, []).append(risk)
-    return by_sample
+    by_sample: dict[int, dict[int, Risk]] = {}
+    for row in connection.execute(query.order_by(RISKS.c.id)):
+        ranges = by_sample.setdefault(row.sampleid, {})
+        ranges.pop(row.rangeindex, None)
+        ranges[row.rangeindex] = Risk(*row)
+    return {sampleid: [*ranges.values()] for sampleid, ranges in by_sample.items()}
 
 
 def by_course(connection: Connection, modelid: int, minimum_score: float) -> list[CourseRisks]:

@@ -66,6 +66,17 @@ def test_risks_by_student_and_range_go_with_their_model(trained, site):
     assert rows(trained, RISKS) == []
 
 
+def test_the_current_risk_is_that_predicted_last(trained):
+    """Also where the course's end was moved, so that an earlier range than before is ready."""
+    row = {"modelid": TRAINED, "contextid": 8, "sampleid": 7, "threshold": 0.5, "timestart": 0, "timeend": 0}
+    with trained.store.write() as connection:
+        for time, index in enumerate((2, 3, 1, 2)):
+            risks.insert(connection, [{**row, "rangeindex": index, "probability": time / 10, "timecreated": time}])
+        [listed] = risks.in_context(connection, 8, TRAINED).values()
+        assert [(known.rangeindex, known.probability) for known in listed] == [(3, 0.1), (1, 0.2), (2, 0.3)]
+        assert risks.latest(connection, TRAINED, [8]) == {8: {7: listed[-1:]}}
+
+
 def test_a_dry_run_keeps_no_risk(trained, site):
     rehearse(trained, site, TRAINED)
     assert rows(trained, RISKS) == []

@@ -191,6 +191,23 @@ def test_what_was_predicted_before(settings, prepared, courseid):
     assert "Low risk 2%" in text
 
 
+def test_a_change_is_since_the_prediction_before_also_in_an_earlier_range(settings, prepared, courseid):
+    """A course whose end is moved to a later date is in an earlier range than before."""
+    userid = flagged(settings, prepared)[0][0]
+    in_store(
+        settings,
+        (
+            "INSERT INTO analytics_risks (modelid, contextid, sampleid, rangeindex, probability, threshold, timestart, "
+            "timeend, timecreated) SELECT modelid, contextid, sampleid, rangeindex - 1, 0.02, threshold, timestart, "
+            "timeend, timecreated + 86400 FROM analytics_risks WHERE contextid = ? AND probability = (SELECT "
+            "MAX(probability) FROM analytics_risks WHERE contextid = ?)",
+            (prepared.course, prepared.course),
+        ),
+    )
+    assert [one.band.value for one in page(settings, courseid, userid)["risk"].history] == ["low", "high"]
+    assert "Down " in text_of(settings, courseid, userid)
+
+
 def follow(settings, courseid, userid, kind, time, text="", until=None, undone=None, by="ana"):
     [(teacher,)] = rows(settings, f"SELECT id FROM mdl_user WHERE username = '{by}'")
     in_store(
