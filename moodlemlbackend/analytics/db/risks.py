@@ -27,7 +27,7 @@ class Risk:
     Attributes
     ----------
     probability, threshold
-        calibrated probability of class 1, and the one from which on the model predicted class 1.
+        calibrated probability of the class that is news, and the one from which on the model predicted this class.
     low, high
         the probability in 8 of 10 courses lies between these; None where the model does not know.
     start, end, created

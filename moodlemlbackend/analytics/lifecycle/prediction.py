@@ -210,8 +210,9 @@ class Prediction:
         risks = SpooledRows(np.float64, 3)
         for probabilities, likely in predicted.risks():
             ends = np.full((len(probabilities), 2), np.nan) if likely is None else likely
-            risks.add(np.column_stack([probabilities, ends]))
-        return self._rows_of_risks(risks, samples, float(predicted.model.threshold))
+            of_risk = self._target.of_risk
+            risks.add(np.column_stack([of_risk(probabilities), np.sort(of_risk(ends), axis=1)]))
+        return self._rows_of_risks(risks, samples, self._target.of_risk(float(predicted.model.threshold)))
 
     def _rows_of_risks(self, risks: SpooledRows, samples: SpooledRows, threshold: float) -> Iterator[dict[str, Any]]:
         now = self._workspace.clock()

@@ -12,6 +12,7 @@ from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db import choices, follow_ups, messages, risks, templates
 from moodlemlbackend.analytics.db.risks import Risk
 from moodlemlbackend.analytics.db.schema import EXPLANATIONS, MESSAGES, PREDICT_SAMPLES, PREDICTIONS, RISKS, TEMPLATES
+from moodlemlbackend.analytics.features.targets.enrolments import CourseDropout
 from moodlemlbackend.analytics.features.targets.target import PREDICTION_MIN_SCORE
 from moodlemlbackend.analytics.lifecycle import tasks
 from moodlemlbackend.analytics.lifecycle.prediction import rehearse
@@ -26,7 +27,10 @@ def risk(probability, threshold):
     return Risk(1, 2, 0, probability, None, None, threshold, 0, 0, 0)
 
 
-def test_every_predicted_student_has_a_risk_that_agrees_with_the_insight(trained, site):
+@pytest.mark.parametrize("ignored", [0, 1])
+def test_every_predicted_student_has_a_risk_that_agrees_with_the_insight(trained, site, monkeypatch, ignored):
+    """The class that is news is the risk, be it 1 or 0."""
+    monkeypatch.setattr(CourseDropout, "ignored_classes", (ignored,))
     lifecycle.predict(trained, site, TRAINED)
     kept = rows(trained, RISKS)
     registered = rows(trained, PREDICT_SAMPLES, PREDICT_SAMPLES.c.modelid == TRAINED)
