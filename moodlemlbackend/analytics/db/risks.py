@@ -89,9 +89,9 @@ def insert(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
 def in_context(
     connection: Connection, contextid: int, modelid: int, sampleids: Collection[int] | None = None
 ) -> dict[int, list[Risk]]:
-    """The risks that a model predicted in a course's context, by sample in the order of prediction: of each range the last.
+    """The last risk of every range that a model predicted in a course's context, by sample, in the order of prediction.
 
-    A course whose end is moved may be predicted in an earlier range than before. ``sampleids`` limits them to some
+    A course whose end was moved may be predicted in an earlier range than before. ``sampleids`` limits them to some
     samples.
     """
     query = select(*_COLUMNS).where(RISKS.c.contextid == contextid, RISKS.c.modelid == modelid)
