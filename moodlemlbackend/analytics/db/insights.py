@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, distinct, false, func, or_, select
+from sqlalchemy import and_, case, delete, distinct, false, func, or_, select
 
 from moodlemlbackend.analytics.db.database import among
 from moodlemlbackend.analytics.db.predictions import PredictionRow
@@ -133,6 +133,17 @@ def of_samples(connection: Connection, contextid: int, modelid: int, sampleids: 
     here = INSIGHTS.c.contextid == contextid, INSIGHTS.c.modelid == modelid
     query = select(INSIGHTS.c.sampleid, INSIGHTS.c.predictionid).where(*here, among(INSIGHTS.c.sampleid, sampleids))
     return {row.sampleid: row.predictionid for row in connection.execute(query)}
+
+
+def samples(connection: Connection, modelid: int) -> set[int]:
+    """The samples of a model's insights."""
+    return set(connection.execute(select(INSIGHTS.c.sampleid).where(INSIGHTS.c.modelid == modelid)).scalars())
+
+
+def forget(connection: Connection, modelid: int, sampleids: Collection[int]) -> int:
+    """Take a model's insights about samples off the lists, and keep the predictions; returns how many."""
+    of_samples = INSIGHTS.c.modelid == modelid, among(INSIGHTS.c.sampleid, sampleids)
+    return connection.execute(delete(INSIGHTS).where(*of_samples)).rowcount
 
 
 def models_in(connection: Connection, contextid: int) -> list[int]:

@@ -27,7 +27,7 @@ class Risk:
     Attributes
     ----------
     probability, threshold
-        calibrated probability of class 1, and the one from which on the model predicted class 1.
+        calibrated probability of the class that is news, and the one from which on the model predicted this class.
     low, high
         the probability in 8 of 10 courses lies between these; None where the model does not know.
     start, end, created
@@ -64,6 +64,11 @@ class CourseRisks:
         """All who were predicted."""
         return self.high + self.medium + self.low
 
+    @property
+    def share(self) -> float:
+        """Of all who were predicted, those at high risk, 0 to 1."""
+        return self.high / max(self.students, 1)
+
 
 _COLUMNS = tuple(
     RISKS.c[name]
@@ -84,24 +89,26 @@ def insert(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
 def in_context(
     connection: Connection, contextid: int, modelid: int, sampleids: Collection[int] | None = None
 ) -> dict[int, list[Risk]]:
-    """Every risk that a model predicted in a course's context, by sample, the first range first.
+    """The last risk of every range that a model predicted in a course's context, by sample, in the order of prediction.
 
-    ``sampleids`` limits them to some samples.
+    A course whose end was moved may be predicted in an earlier range than before. ``sampleids`` limits them to some
+    samples.
     """
     query = select(*_COLUMNS).where(RISKS.c.contextid == contextid, RISKS.c.modelid == modelid)
     if sampleids is not None:
         query = query.where(among(RISKS.c.sampleid, sampleids))
-    by_range: dict[tuple[int, int], Risk] = {}
-    for row in connection.execute(query.order_by(RISKS.c.sampleid, RISKS.c.rangeindex, RISKS.c.id)):
-        by_range[row.sampleid, row.rangeindex] = Risk(*row)
-    by_sample: dict[int, list[Risk]] = {}
-    for (sampleid, _), risk in by_range.items():
-        by_sample.setdefault(sampleid, []).append(risk)
-    return by_sample
+    by_sample: dict[int, dict[int, Risk]] = {}
+    for row in connection.execute(query.order_by(RISKS.c.id)):
+        ranges = by_sample.setdefault(row.sampleid, {})
+        ranges.pop(row.rangeindex, None)
+        ranges[row.rangeindex] = Risk(*row)
+    return {sampleid: [*ranges.values()] for sampleid, ranges in by_sample.items()}
 
 
 def by_course(connection: Connection, modelid: int, minimum_score: float) -> list[CourseRisks]:
-    """Count the students of each course that a model has predicted in, by the last prediction of each.
+    """Count the samples of each course that a model has predicted in, by the last prediction of each.
+
+    Those who have left the course since are among them.
 
     A student is at high risk from the decision score ``minimum_score`` on, and at low risk as far below the threshold.
     """
@@ -126,16 +133,14 @@ def by_course(connection: Connection, modelid: int, minimum_score: float) -> lis
     ]
 
 
-def at_high_risk(
-    connection: Connection, modelid: int, contextids: Collection[int], minimum_score: float
-) -> dict[int, dict[int, int]]:
-    """When the samples at high risk were last predicted, Unix times, by context and sample; as :func:`by_course`."""
+def latest(connection: Connection, modelid: int, contextids: Collection[int]) -> dict[int, dict[int, list[Risk]]]:
+    """The last risk that a model predicted of each sample, by context and sample; each in a list."""
     chosen = RISKS.c.modelid == modelid, among(RISKS.c.contextid, contextids)
     last = select(func.max(RISKS.c.id)).where(*chosen).group_by(RISKS.c.contextid, RISKS.c.sampleid)
-    query = select(RISKS.c.contextid, RISKS.c.sampleid, RISKS.c.timecreated)
-    by_context: dict[int, dict[int, int]] = {}
-    for contextid, sampleid, time in connection.execute(query.where(RISKS.c.id.in_(last), _scored(minimum_score))):
-        by_context.setdefault(contextid, {})[sampleid] = time
+    by_context: dict[int, dict[int, list[Risk]]] = {}
+    for contextid, *row in connection.execute(select(RISKS.c.contextid, *_COLUMNS).where(RISKS.c.id.in_(last))):
+        risk = Risk(*row)
+        by_context.setdefault(contextid, {})[risk.sampleid] = [risk]
     return by_context
 
 

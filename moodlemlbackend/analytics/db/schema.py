@@ -206,15 +206,15 @@ INSIGHTS = Table(
 )
 
 RISKS = _table(
-    "analytics_risks",  # of every student who was predicted, flagged or not: the probability of class 1
+    "analytics_risks",  # of every student who was predicted, flagged or not
     _whole("modelid"),
     _whole("contextid"),
     _whole("sampleid"),
     Column("rangeindex", Integer, nullable=False),
-    Column("probability", Double(), nullable=False),
+    Column("probability", Double(), nullable=False),  # of the class that is news, as Target.of_risk
     Column("low", Double()),  # of the probability in 8 of 10 courses
     Column("high", Double()),
-    Column("threshold", Double(), nullable=False),  # from which on the model predicted class 1
+    Column("threshold", Double(), nullable=False),  # from which on the model predicted this class
     _whole("timestart"),
     _whole("timeend"),
     _whole("timecreated"),

@@ -14,7 +14,6 @@ from moodlemlbackend.analytics.db.insights import (
     Chosen,
     InsightRow,
     context_ids,
-    current_ids,
     ranked,
     read,
 )
@@ -186,10 +185,9 @@ def in_context(
 
 
 def several(workspace: Workspace, site: Site, predictionids: Sequence[int]) -> list[Insight]:
-    """These insights in their order, those that are current and still there."""
+    """These insights in their order, those that are still there."""
     with workspace.store.read() as connection:
-        current = current_ids(connection, predictionids)
-        insights = _insights(workspace, site, connection, [key for key in predictionids if key in current])
+        insights = _insights(workspace, site, connection, predictionids)
     return [insight for insight in insights if insight.sample is not None]
 
 

@@ -210,14 +210,19 @@ class Prediction:
         risks = SpooledRows(np.float64, 3)
         for probabilities, likely in predicted.risks():
             ends = np.full((len(probabilities), 2), np.nan) if likely is None else likely
-            risks.add(np.column_stack([probabilities, ends]))
-        return self._rows_of_risks(risks, samples, float(predicted.model.threshold))
+            of_risk = self._target.of_risk
+            risks.add(np.column_stack([of_risk(probabilities), np.sort(of_risk(ends), axis=1)]))
+        return self._rows_of_risks(risks, samples, self._target.of_risk(float(predicted.model.threshold)))
 
     def _rows_of_risks(self, risks: SpooledRows, samples: SpooledRows, threshold: float) -> Iterator[dict[str, Any]]:
+        """One range after the other: of a sample that waited and is predicted in two, the later one comes last."""
         now = self._workspace.clock()
-        for piece, of_piece in zip(samples.pieces(), risks.pieces(), strict=True):
-            for sample, (probability, low, high) in zip(piece.tolist(), of_piece.tolist(), strict=True):
-                sampleid, index, contextid, start, end, *_ = sample
+        ranges = sorted({index for piece in samples.pieces() for index in np.unique(piece["range"]).tolist()})
+        pieces = ((index, *pair) for index in ranges for pair in zip(samples.pieces(), risks.pieces(), strict=True))
+        for index, piece, of_piece in pieces:
+            chosen = piece["range"] == index
+            for sample, (probability, low, high) in zip(piece[chosen].tolist(), of_piece[chosen].tolist(), strict=True):
+                sampleid, _, contextid, start, end, *_ = sample
                 yield {
                     "modelid": self._model.id,
                     "contextid": contextid,

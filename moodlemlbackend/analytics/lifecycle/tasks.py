@@ -16,6 +16,7 @@ from moodlemlbackend.analytics.db import (
     dataset_files,
     follow_ups,
     history,
+    insights,
     notifications,
     predictions,
     risks,
@@ -30,7 +31,7 @@ from moodlemlbackend.analytics.lifecycle.sending import send_due
 from moodlemlbackend.analytics.lifecycle.training import begin_training
 from moodlemlbackend.analytics.notifications import switch
 from moodlemlbackend.analytics.site.contexts import context_ids
-from moodlemlbackend.analytics.site.people import existing_users
+from moodlemlbackend.analytics.site.people import existing_samples, existing_users
 from moodlemlbackend.analytics.students import messages
 from moodlemlbackend.cluster import current
 from moodlemlbackend.errors import BackendError, BusyError, NotTrainedError, Status
@@ -118,7 +119,7 @@ def rehearse_models(workspace: Workspace, site: Site, *, shown: Shown | None = N
 
 
 def clean_up(workspace: Workspace, site: Site) -> TaskSummary:
-    """Remove what belongs to contexts and analysables that are gone, calculations past their time, and lost files.
+    """Remove what belongs to contexts, analysables and samples that are gone, old calculations, and lost files.
 
     Messages that could not be sent before are tried again.
     """
@@ -140,6 +141,7 @@ def clean_up(workspace: Workspace, site: Site) -> TaskSummary:
         known = rows_of_models.ids(connection)
     for model in listed:
         summary.removed["registers"] = summary.removed.get("registers", 0) + _forget_analysables(workspace, site, model)
+        summary.removed["insights"] = summary.removed.get("insights", 0) + _forget_insights(workspace, site, model)
     summary.removed["files"] = dataset_files.remove_unknown(workspace, time.time() - DAY)
     summary.removed["folders"] = _remove_folders(workspace, known)
     summary.delivered = send_due(workspace, site)
@@ -280,6 +282,15 @@ def _forget_analysables(workspace: Workspace, site: Site, model: AnalyticsModel)
     there = {int(getattr(row, "id", site.system_context)) for row in rows}
     with workspace.store.write() as connection:
         return used_samples.forget_others(connection, model.id, there)
+
+
+def _forget_insights(workspace: Workspace, site: Site, model: AnalyticsModel) -> int:
+    """Remove the insights about samples that are gone, which no list shows; Moodle keeps these predictions."""
+    with workspace.store.read() as connection:
+        listed = insights.samples(connection, model.id)
+    there = existing_samples(site, definitions.analyser(model.target).origin, listed)
+    with workspace.store.write() as connection:
+        return sum(insights.forget(connection, model.id, part) for part in _parts(sorted(listed - there)))
 
 
 def _remove_folders(workspace: Workspace, known: Collection[int]) -> int:

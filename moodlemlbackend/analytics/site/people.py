@@ -30,9 +30,9 @@ _OF_ENROLMENTS = (
     "JOIN {user} u ON u.id = r.userid JOIN {course} c ON c.id = e.courseid WHERE r.id IN :ids"
 )
 _SAMPLES = {
-    ENROLMENTS: f"SELECT r.id, {_PERSON}, {_COURSE} {_OF_ENROLMENTS}",
-    "course": f"SELECT c.id, 0, '', '', '', {_COURSE} FROM {{course}} c WHERE c.id IN :ids",
-    "user": f"SELECT u.id, {_PERSON}, 0, '', '' FROM {{user}} u WHERE u.id IN :ids",
+    ENROLMENTS: ("r.id", f"{_PERSON}, {_COURSE}", _OF_ENROLMENTS),
+    "course": ("c.id", f"0, '', '', '', {_COURSE}", "FROM {course} c WHERE c.id IN :ids"),
+    "user": ("u.id", f"{_PERSON}, 0, '', ''", "FROM {user} u WHERE u.id IN :ids"),
 }
 
 
@@ -78,12 +78,20 @@ class SampleInfo:
 def describe(site: Site, origin: str, sampleids: Iterable[int]) -> dict[int, SampleInfo]:
     """Describe the samples that still exist, by id; none of a table that is not known."""
     samples: dict[int, SampleInfo] = {}
-    for row in _rows(site, _SAMPLES.get(origin), sampleids):
+    if origin not in _SAMPLES:
+        return samples
+    for row in _rows(site, "SELECT {}, {} {}".format(*_SAMPLES[origin]), sampleids):
         key, userid, first, last, email, courseid, course, short = row
         samples[key] = SampleInfo(
             key, origin, userid, first or "", last or "", email or "", courseid, course or "", short or ""
         )
     return samples
+
+
+def existing_samples(site: Site, origin: str, sampleids: Iterable[int]) -> set[int]:
+    """Those of these samples that still exist, which :func:`describe` describes."""
+    key, _, table = _SAMPLES[origin]
+    return {sample for (sample,) in _rows(site, f"SELECT {key} {table}", sampleids)}
 
 
 def existing_users(site: Site) -> frozenset[int]:
@@ -101,17 +109,6 @@ def enrolled_users(site: Site, courseid: int, now: int) -> frozenset[int]:
         now=now,
     )
     return frozenset(user for (user,) in rows)
-
-
-def users_enrolled(site: Site, enrolments: Sequence[int], now: int) -> dict[int, int]:
-    """The user of each of these user enrolments that is in force at a time, of those who can log in."""
-    rows = site.database.rows(
-        "SELECT u.id, u.userid FROM {user_enrolments} u JOIN {enrol} e ON e.id = u.enrolid WHERE u.id IN :ids "
-        f"AND u.timestart < :now AND {NOT_OVER} AND u.userid IN (SELECT id FROM {{user}} WHERE {_CAN_LOG_IN})",
-        ids=enrolments,
-        now=now,
-    )
-    return dict(rows)
 
 
 def named_users(site: Site, userids: Collection[int]) -> dict[int, Named]:
@@ -185,8 +182,7 @@ def module_ids(site: Site, courseids: Iterable[int]) -> dict[tuple[str, int], in
     return {(module, instance): key for module, instance, key in rows}
 
 
-def _rows(site: Site, query: str | None, ids: Iterable[int]) -> Iterator[Sequence[Any]]:
+def _rows(site: Site, query: str, ids: Iterable[int]) -> Iterator[Sequence[Any]]:
     every = sorted(set(ids))
-    if query is not None:
-        for start in range(0, len(every), _AT_ONCE):
-            yield from site.database.rows(query, ids=every[start : start + _AT_ONCE])
+    for start in range(0, len(every), _AT_ONCE):
+        yield from site.database.rows(query, ids=every[start : start + _AT_ONCE])

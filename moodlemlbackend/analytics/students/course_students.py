@@ -1,8 +1,10 @@
-"""The students of a course: those with an active enrolment and a student's role; and all of them in a table."""
+"""The students of courses: those with an active enrolment and a student's role; and those of one in a table."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from moodlemlbackend.analytics.db import follow_ups, risks
 from moodlemlbackend.analytics.features.analysables import facts
@@ -13,7 +15,8 @@ from moodlemlbackend.analytics.students.roster import RosterQuery, chosen, roste
 from moodlemlbackend.analytics.students.student import Student
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site import Site
@@ -23,25 +26,32 @@ if TYPE_CHECKING:
 
 
 def course_students(
-    site: Site, course: CourseRow, now: int, enrolments: Collection[int] | None = None
+    site: Site, course: CourseRow, now: int, enrolments: AbstractSet[int] | None = None
 ) -> dict[int, Student]:
     """The students of a course by user id; ``enrolments`` limits them to those with one of these."""
-    every = facts.enrolments(site, [course]).get(course.id)
-    if every is None:
-        return {}
-    learners = set(facts.students(site, [course]).get(course.id, facts.NOBODY).tolist())
-    by_user: dict[int, list[int]] = {}
-    active = every.active(now)
-    for enrolment, user in zip(every.ids[active].tolist(), every.users[active].tolist(), strict=True):
-        if user in learners and (enrolments is None or enrolment in enrolments):
-            by_user.setdefault(user, []).append(enrolment)
+    students = students_by_course(site, [course], now).get(course.id, {})
     return {
-        profile.id: Student(
-            profile.id, tuple(sorted(by_user[profile.id])), profile.first_name, profile.last_name, profile.email,
-            profile.wants_email,
-        )
-        for profile in profiles(site, by_user)
-    }  # fmt: skip
+        user: student
+        for user, student in students.items()
+        if enrolments is None or not enrolments.isdisjoint(student.enrolments)
+    }
+
+
+def students_by_course(site: Site, courses: Sequence[CourseRow], now: int) -> dict[int, dict[int, Student]]:
+    """The students of courses by course and user id, of those who can log in."""
+    every, learners = facts.enrolments(site, courses), facts.students(site, courses)
+    enrolled: dict[int, dict[int, list[int]]] = {}
+    for course, of_course in every.items():
+        students = np.intersect1d(of_course.users[of_course.active(now)], learners[course])
+        theirs = of_course.take(np.flatnonzero(np.isin(of_course.users, students)))
+        by_user = enrolled[course] = {}
+        for enrolment, user in zip(theirs.ids.tolist(), theirs.users.tolist(), strict=True):
+            by_user.setdefault(user, []).append(enrolment)
+    known = {profile.id: profile for profile in profiles(site, set().union(*enrolled.values()))}
+    return {
+        course: {user: Student(user, tuple(ids), *known[user][1:]) for user, ids in by_user.items() if user in known}
+        for course, by_user in enrolled.items()
+    }
 
 
 def course_roster(workspace: Workspace, site: Site, course: CourseRow, model: AnalyticsModel | None) -> list[RosterRow]:

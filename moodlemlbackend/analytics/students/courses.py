@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from moodlemlbackend.analytics.db import follow_ups, risks
 from moodlemlbackend.analytics.features.analysables import Courses
 from moodlemlbackend.analytics.site.names import format_name
-from moodlemlbackend.analytics.site.people import users_enrolled
-from moodlemlbackend.analytics.students.bands import minimum_score
-from moodlemlbackend.analytics.students.standing import State, standing_of
+from moodlemlbackend.analytics.students.bands import Band, band_of, minimum_score
+from moodlemlbackend.analytics.students.course_students import students_by_course
+from moodlemlbackend.analytics.students.standing import State, flagged_since, standing_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,15 +31,10 @@ class CourseAtRisk:
     name: str
     risks: CourseRisks
 
-    @property
-    def share(self) -> float:
-        """Of the students who were predicted, those at high risk, 0 to 1."""
-        return self.risks.high / self.risks.students
-
 
 @dataclass(frozen=True)
-class Load:
-    """What is left to do about the students at high risk in a course.
+class Load(CourseAtRisk):
+    """A course with its students of now, and what is left to do about those at high risk.
 
     Attributes
     ----------
@@ -56,7 +52,10 @@ class Load:
 
 
 def courses_at_risk(workspace: Workspace, site: Site, model: AnalyticsModel, *, over: bool) -> list[CourseAtRisk]:
-    """The courses that a model has predicted in and that go on, or that are over, in no order."""
+    """The courses that a model has predicted in and that go on, or that are over, in no order.
+
+    Everybody is counted who was predicted, those who have left since too.
+    """
     now = workspace.clock()
     by_context = {course.context: course for course in site.courses if (0 < course.end <= now) is over}
     with workspace.store.read() as connection:
@@ -68,28 +67,33 @@ def courses_at_risk(workspace: Workspace, site: Site, model: AnalyticsModel, *, 
     ]
 
 
-def loads(workspace: Workspace, site: Site, model: AnalyticsModel, courses: Sequence[CourseAtRisk]) -> dict[int, Load]:
-    """What is left to do in some courses, by course id."""
-    if not courses:
-        return {}
-    now, contexts = workspace.clock(), [course.row.context for course in courses]
+def loads(workspace: Workspace, site: Site, model: AnalyticsModel, courses: Sequence[CourseAtRisk]) -> list[Load]:
+    """Who is left in some courses, and what is left to do."""
+    now, minimum, rows = workspace.clock(), minimum_score(model), [course.row for course in courses]
+    if not rows:
+        return []
     with workspace.store.read() as connection:
-        high = risks.at_high_risk(connection, model.id, contexts, minimum_score(model))
-        done = follow_ups.in_courses(connection, [course.row.id for course in courses])
-    users = users_enrolled(site, sorted(set().union(*high.values())) or [-1], now)
-    teachers = {course.id: len(course.teachers) for course in Courses(site, [course.row for course in courses], now)}
-    result = {}
+        predicted = risks.latest(connection, model.id, [row.context for row in rows])
+        done = follow_ups.in_courses(connection, [row.id for row in rows])
+    students = students_by_course(site, rows, now)
+    teachers = {course.id: len(course.teachers) for course in Courses(site, rows, now)}
+    result = []
     for course in courses:
-        flagged: dict[int, int] = {}
-        for sample, time in high.get(course.row.context, {}).items():
-            if sample in users:
-                flagged[users[sample]] = max(time, flagged.get(users[sample], 0))
+        key, of_course = course.row.id, predicted.get(course.row.context, {})
+        trends = {user: student.trend(of_course) for user, student in students.get(key, {}).items()}
+        bands = Counter(band_of(trend[-1], minimum) for trend in trends.values() if trend)
+        counted = replace(course.risks, **{band.value: bands[band] for band in (Band.HIGH, Band.MEDIUM, Band.LOW)})
         standings = [
-            standing_of(done.get((course.row.id, student), []), now, time) for student, time in flagged.items()
+            standing_of(done.get((key, user), []), now, flagged)
+            for user, trend in trends.items()
+            if (flagged := flagged_since(trend, minimum)) is not None
         ]
-        result[course.row.id] = Load(
-            sum(standing.contact is not None for standing in standings),
-            sum(standing.state is State.OPEN and standing.contact is None for standing in standings),
-            teachers[course.row.id],
-        )
+        result.append(
+            Load(
+                course.row, course.name, counted,
+                sum(standing.contact is not None for standing in standings),
+                sum(standing.state is State.OPEN and standing.contact is None for standing in standings),
+                teachers[key],
+            )
+        )  # fmt: skip
     return result

@@ -46,7 +46,7 @@ class Case:
     contact
         when the student was contacted first, a Unix time; None for one who was not.
     before, after
-        the probability then, and one range later; the latter None while there is none.
+        the probability then, and at the next prediction; the latter None while there is none.
     active
         whether the student did anything in the course within :data:`DAYS` days of the contact, or of the prediction
         without one; None while these days are not over.
@@ -70,7 +70,7 @@ class ContactOutcome:
     cases
         how many there are.
     predicted_again, before, after
-        how many have a later range; the mean probability of these in the two ranges; None without any.
+        how many were predicted again; the mean probability of these at the two times; None without any.
     lower
         the share of these whose probability fell.
     observed, active

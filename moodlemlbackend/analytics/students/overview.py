@@ -11,6 +11,7 @@ from moodlemlbackend.analytics.students.bands import Band, band_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from moodlemlbackend.analytics.db.risks import Risk
     from moodlemlbackend.analytics.students.roster import RosterRow
 
 
@@ -29,19 +30,17 @@ def current_bands(rows: Sequence[RosterRow]) -> dict[Band, int]:
 
 
 def band_history(rows: Sequence[RosterRow], minimum_score: float) -> list[BandCounts]:
-    """The bands of every part of the course that was predicted, the first one first.
+    """The bands of every part of the course that was predicted, in the order of prediction.
 
     Who was not predicted then is in the band NONE.
     """
-    ends: dict[int, int] = {}
-    counts: dict[int, Counter[Band]] = {}
+    parts: dict[int, list[Risk]] = {}
     for row in rows:
         for risk in row.trend:
-            ends[risk.rangeindex] = max(ends.get(risk.rangeindex, 0), risk.end)
-            counts.setdefault(risk.rangeindex, Counter())[band_of(risk, minimum_score)] += 1
+            parts.setdefault(risk.rangeindex, []).append(risk)
     history = []
-    for index in sorted(counts):
-        of_range = {band: counts[index][band] for band in Band}
-        of_range[Band.NONE] = len(rows) - sum(of_range.values())
-        history.append(BandCounts(ends[index], of_range))
+    for part in sorted(parts.values(), key=lambda part: max((risk.created, risk.rangeindex) for risk in part)):
+        counted = Counter(band_of(risk, minimum_score) for risk in part)
+        counts = {band: counted[band] for band in Band} | {Band.NONE: len(rows) - len(part)}
+        history.append(BandCounts(max(risk.end for risk in part), counts))
     return history

@@ -18,7 +18,7 @@ class Student:
     Attributes
     ----------
     enrolments
-        ids of the active enrolments, ascending: the samples of the models about students.
+        ids of all enrolments in the course, ascending: models predict the first, also where only another is active.
     email
         empty without an address.
     wants_email
@@ -38,7 +38,7 @@ class Student:
         return f"{self.first_name} {self.last_name}".strip() or f"#{self.userid}"
 
     def trend(self, risks: Mapping[int, Sequence[Risk]]) -> Sequence[Risk]:
-        """The student's risks of all ranges, the first one first, of those by enrolment.
+        """The student's risks in the order of prediction, of those by enrolment.
 
         Of several enrolments it is the one that was predicted last, and at once with others the one at higher risk.
         """

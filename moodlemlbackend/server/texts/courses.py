@@ -16,7 +16,9 @@ ENGLISH = {
     "courses sieve": "Show",
     "courses number": "{count} courses.",
     "courses number one": "One course.",
-    "courses totals": "{high} of {students} students are at high risk.",
+    "courses totals": (
+        "When last predicted, {high} of {students} students were at high risk, including those who have left since."
+    ),
     "courses withheld": "The model doesn't fit {count} courses; their teachers were not notified.",
     "courses withheld one": "The model doesn't fit one course; its teachers were not notified.",
     "courses not fit": "The model doesn't fit this course, probably because {reason}.",
@@ -26,7 +28,8 @@ ENGLISH = {
     "courses what": "What the columns mean",
     "courses bands mean": (
         "The bar shows the share of students at high risk (dark), medium risk and low risk (light), as last "
-        "predicted. Students at high risk are those who have an insight."
+        "predicted. Students are at high risk if their last prediction is high enough for an insight. An insight from "
+        "an earlier prediction stays even if the risk has fallen since."
     ),
     "courses contacted means": (
         "“Contacted” counts students at high risk whom a teacher has written to or marked as contacted. “Open” counts "

@@ -26,6 +26,7 @@ from fixtures.trained_sites import (
 )
 from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.features import definitions
+from moodlemlbackend.analytics.features.targets.enrolments import CourseDropout
 from moodlemlbackend.analytics.lifecycle.backtesting.figures import PredictedCourse, Predictions, Students, figures
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.analytics.site.logs import last_accesses, log_span
@@ -137,6 +138,17 @@ def test_a_backtest_tells_whom_the_model_would_have_warned(site, workspace):  # 
     assert sum(0 < end <= first for end in ended.values()) >= 3
     assert max(result.predictions[QUARTERS].moments) < NOW
     assert json.dumps(result.intervals)
+
+
+def test_where_class_1_is_no_news_the_figures_are_of_class_0(site, workspace, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(CourseDropout, "ignored_classes", (1,))
+    model = models.create(workspace, DROPOUT, definitions.core_indicators(DROPOUT), processor=PROCESSOR)
+    result = lifecycle.backtest(workspace, site, model.id, intervals=["quarters"])
+    found, predictions = result.intervals[QUARTERS], result.predictions[QUARTERS]
+    assert found["real"] > found["predictions"] / 2
+    assert found["precision"] > found["real"] / found["predictions"]
+    warned = predictions.warned
+    assert predictions.probabilities[warned].mean() > predictions.probabilities[~warned].mean()
 
 
 def test_a_model_by_assumption_has_no_past(site, workspace):  # noqa: F811

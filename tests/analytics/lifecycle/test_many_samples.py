@@ -65,7 +65,23 @@ def test_memory_hardly_grows_with_the_predictions(trained_folder, site, tmp_path
     assert many - few < 1000 * 300
 
 
-def let_wait(workspace, site, number):
+def test_of_two_ranges_that_one_run_predicts_the_later_is_the_current_one(trained_folder, site, tmp_path):
+    """Files that wait come behind the new ones, as in Moodle."""
+    shutil.copytree(trained_folder, tmp_path / "both")
+    with new_workspace(tmp_path / "both", notifications=False) as workspace:
+        for index in (2, 1):
+            let_wait(workspace, site, 100, index)
+        lifecycle.predict(workspace, site, TRAINED)
+        with workspace.store.read() as connection:
+            listed = risks.in_context(connection, CONTEXT, TRAINED, range(1_000_000, 1_000_100))
+            last = risks.latest(connection, TRAINED, [CONTEXT])[CONTEXT]
+    assert len(listed) == 100
+    for sample, known in listed.items():
+        assert [risk.rangeindex for risk in known] == [1, 2]
+        assert last[sample] == known[-1:]
+
+
+def let_wait(workspace, site, number, index=1):
     """Have the model predict so many samples that no site has, with the features of those that it has learned from."""
     with workspace.store.read() as connection:
         model = models.get(connection, TRAINED)
@@ -78,8 +94,10 @@ def let_wait(workspace, site, number):
         ids = range(first, first + 100)
         path = dataset_files.new_path(workspace, model, UNLABELLED, QUARTERS, 10)
         rows_of_part = known.features[drawn.integers(0, len(known.features), len(ids))]
-        data_set.write(path, about, known.header.columns, rows_of_part, sample_ids=[f"{sample}-1" for sample in ids])
-        details = {"ranges": {"1": [NOW - 100, NOW]}, "contexts": {str(sample): CONTEXT for sample in ids}}
+        data_set.write(
+            path, about, known.header.columns, rows_of_part, sample_ids=[f"{sample}-{index}" for sample in ids]
+        )
+        details = {"ranges": {str(index): [NOW - 100, NOW]}, "contexts": {str(sample): CONTEXT for sample in ids}}
         with workspace.store.write() as connection:
             dataset_files.add(
                 connection, workspace, model, UNLABELLED, QUARTERS, path, len(ids), 10, details

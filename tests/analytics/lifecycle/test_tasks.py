@@ -38,6 +38,7 @@ from moodlemlbackend.analytics.db.schema import (
     FEEDBACK,
     FILES,
     INDICATOR_CALC,
+    INSIGHTS,
     NOTIFICATIONS,
     PREDICT_SAMPLES,
     PREDICTION_ACTIONS,
@@ -177,6 +178,19 @@ def test_cleanup_forgets_a_course_that_is_gone(trained, site_url, site, tmp_path
     of_courses = {model.id for model in _by_course(trained)}
     for table in (PREDICT_SAMPLES, TRAIN_SAMPLES, USED_ANALYSABLES):
         assert course not in {row["analysableid"] for row in rows(trained, table) if row["modelid"] in of_courses}
+
+
+def test_cleanup_forgets_insights_about_who_is_unenrolled(trained, site_url, tmp_path):
+    with open_site(site_url) as site:
+        tasks.predict_models(trained, site)
+    [gone, *rest] = rows(trained, INSIGHTS, INSIGHTS.c.modelid == TRAINED)
+    before, predicted = size(trained, INSIGHTS), size(trained, PREDICTIONS)
+    url = changed_site(site_url, tmp_path, f"DELETE FROM mdl_user_enrolments WHERE id = {gone['sampleid']}")
+    with open_site(url) as smaller:
+        removed = [tasks.clean_up(trained, smaller).removed["insights"] for _ in range(2)]
+    assert removed == [before - size(trained, INSIGHTS), 0]
+    assert rows(trained, INSIGHTS, INSIGHTS.c.modelid == TRAINED) == rest
+    assert size(trained, PREDICTIONS) == predicted, "Moodle keeps them"
 
 
 def _by_course(workspace):

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from fixtures.trained_sites import DAY, NOW, TRAINED, at, new_workspace, site, site_url, trained, trained_folder
 from moodlemlbackend.analytics.db import follow_ups, risks
+from moodlemlbackend.analytics.db.schema import RISKS
 from moodlemlbackend.analytics.site.people import ENROLMENTS, describe
 from moodlemlbackend.analytics.students.outcomes import CAUTION, DAYS, ContactOutcome, outcomes
 from moodlemlbackend.cli import main
@@ -89,6 +90,15 @@ def test_days_that_are_not_over_are_not_counted(trained, site, cases):
     course, _, begin, _ = cases
     early = outcomes(at(trained, begin + DAY), site, course.id)[1]
     assert (early.cases, early.observed, early.active) == (5, 0, None)
+
+
+def test_the_next_prediction_is_that_made_next_whatever_its_range(trained, site, cases):
+    """A course whose end is moved to a later date is in an earlier range than before."""
+    course, *_ = cases
+    with trained.store.write() as connection:
+        connection.execute(RISKS.update().values(rangeindex=1 - RISKS.c.rangeindex))
+    others = outcomes(trained, site, course.id)[1]
+    assert (others.cases, others.predicted_again, others.lower) == (5, 2, 0.5)
 
 
 def test_commands(trained, site, site_url, cases):

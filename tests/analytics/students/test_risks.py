@@ -12,6 +12,7 @@ from moodlemlbackend.analytics import lifecycle, models
 from moodlemlbackend.analytics.db import choices, follow_ups, messages, risks, templates
 from moodlemlbackend.analytics.db.risks import Risk
 from moodlemlbackend.analytics.db.schema import EXPLANATIONS, MESSAGES, PREDICT_SAMPLES, PREDICTIONS, RISKS, TEMPLATES
+from moodlemlbackend.analytics.features.targets.enrolments import CourseDropout
 from moodlemlbackend.analytics.features.targets.target import PREDICTION_MIN_SCORE
 from moodlemlbackend.analytics.lifecycle import tasks
 from moodlemlbackend.analytics.lifecycle.prediction import rehearse
@@ -26,7 +27,10 @@ def risk(probability, threshold):
     return Risk(1, 2, 0, probability, None, None, threshold, 0, 0, 0)
 
 
-def test_every_predicted_student_has_a_risk_that_agrees_with_the_insight(trained, site):
+@pytest.mark.parametrize("ignored", [0, 1])
+def test_every_predicted_student_has_a_risk_that_agrees_with_the_insight(trained, site, monkeypatch, ignored):
+    """The class that is news is the risk, be it 1 or 0."""
+    monkeypatch.setattr(CourseDropout, "ignored_classes", (ignored,))
     lifecycle.predict(trained, site, TRAINED)
     kept = rows(trained, RISKS)
     registered = rows(trained, PREDICT_SAMPLES, PREDICT_SAMPLES.c.modelid == TRAINED)
@@ -64,6 +68,17 @@ def test_risks_by_student_and_range_go_with_their_model(trained, site):
         assert indexes == sorted(set(indexes))
     models.clear(trained, TRAINED)
     assert rows(trained, RISKS) == []
+
+
+def test_the_current_risk_is_that_predicted_last(trained):
+    """Also where the course's end was moved, so that an earlier range than before is ready."""
+    row = {"modelid": TRAINED, "contextid": 8, "sampleid": 7, "threshold": 0.5, "timestart": 0, "timeend": 0}
+    with trained.store.write() as connection:
+        for time, index in enumerate((2, 3, 1, 2)):
+            risks.insert(connection, [{**row, "rangeindex": index, "probability": time / 10, "timecreated": time}])
+        [listed] = risks.in_context(connection, 8, TRAINED).values()
+        assert [(known.rangeindex, known.probability) for known in listed] == [(3, 0.1), (1, 0.2), (2, 0.3)]
+        assert risks.latest(connection, TRAINED, [8]) == {8: {7: listed[-1:]}}
 
 
 def test_a_dry_run_keeps_no_risk(trained, site):

@@ -225,6 +225,13 @@ def test_bands_now_and_in_the_parts_so_far():
     assert band_history([], 0.6) == []
 
 
+def test_the_latest_part_is_that_predicted_last_also_where_a_later_end_of_the_course_makes_it_an_earlier_one():
+    before, now = risk(101, 0.9, 3, created=1), risk(101, 0.1, 2, created=2)
+    every = rows([student(1)], {101: [before, now]})
+    assert [part.counts[Band.HIGH] for part in band_history(every, 0.6)] == [1, 0]
+    assert every[0].change == pytest.approx(-0.8)
+
+
 def test_of_several_enrolments_that_was_predicted_last_and_at_once_the_one_at_higher_risk():
     ana = Student(1, (101, 102), "Ana", "Torres", "", True)
     assert ana.trend({}) == ()

@@ -10,7 +10,7 @@ from html import unescape
 
 import pytest
 
-from fixtures.pages import HOSTILE, manager, reader, server, store
+from fixtures.pages import HOSTILE, add_like, manager, reader, server, store
 from fixtures.paths import posix
 from moodlemlbackend.analytics.db.risks import Risk
 from moodlemlbackend.analytics.models import most_flagged_fact
@@ -91,16 +91,35 @@ def test_what_was_done_is_counted_and_what_is_left(server, prepared, manager):
     assert float(per_teacher) == pytest.approx((len(high) - 3) / teachers, abs=0.05)
 
 
-def test_nothing_is_open_about_students_who_have_left_or_cannot_log_in(server, prepared, manager):
+def test_those_who_have_left_or_cannot_log_in_do_not_count(server, prepared, manager):
     course = prepared.course_of(prepared.course)
     high = [sample for sample, band in risks(server, prepared)[prepared.course].items() if band is Band.HIGH]
-    before = int(rows(manager)[course][4])
+
+    def counted():
+        cells = rows(manager)[course]
+        at_risk, _, students = cells[1].split()
+        return int(at_risk), int(students), int(cells[4])
+
+    before = counted()
+    left = before[0] - 1, before[1] - 1, before[2] - 1
     site(server, "UPDATE mdl_user_enrolments SET status = 1 WHERE id = ?", high[-1])
-    assert int(rows(manager)[course][4]) == before - 1
-    site(server, "UPDATE mdl_user_enrolments SET status = 0, timeend = 9 WHERE id = ?", high[-1])
+    assert counted() == left
+    with closing(sqlite3.connect(server.folder / "site.sqlite")) as database, database:
+        method = add_like(database, "mdl_enrol", courseid=course, enrol="self", status=0)
+        user = database.execute("SELECT userid FROM mdl_user_enrolments WHERE id = ?", (high[-1],)).fetchone()[0]
+        again = add_like(database, "mdl_user_enrolments", enrolid=method, userid=user, status=0, timestart=0, timeend=0)
+    assert counted() == before
+    site(server, "UPDATE mdl_user_enrolments SET timeend = 9 WHERE id = ?", again)
+    assert counted() == left
     user = "(SELECT userid FROM mdl_user_enrolments WHERE id = ?)"
     site(server, f"UPDATE mdl_user SET suspended = 1 WHERE id = {user}", high[-2])
-    assert int(rows(manager)[course][4]) == before - 2
+    assert counted() == tuple(number - 2 for number in before)
+    site(server, f"DELETE FROM mdl_role_assignments WHERE userid = {user}", high[-3])
+    assert counted() == tuple(number - 3 for number in before)
+    here = "(SELECT id FROM mdl_enrol WHERE courseid = ?)"
+    site(server, f"DELETE FROM mdl_user_enrolments WHERE enrolid IN {here}", course)
+    assert counted() == (0, 0, 0)
+    assert "including those who have left since." in manager.get(PATH).text
 
 
 def test_sorting_searching_and_what_is_over(server, prepared, manager):

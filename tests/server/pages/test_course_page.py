@@ -491,6 +491,17 @@ def test_reasons_of_those_at_high_risk(ana, page):
     assert cold.count('class="reason"') == len(high)
 
 
+def test_a_reason_is_that_of_the_current_prediction_whatever_is_listed_as_the_insight(server, ana, page):
+    """An insight of a later part stays listed where the course's end was moved."""
+    before = ana.get(f"{page}?part=reasons").text
+    other = "UPDATE analytics_insights SET predictionid = -predictionid"
+    store(server, other)
+    after = ana.get(f"{page}?part=reasons").text
+    store(server, other)
+    assert 'hx-swap-oob="true">' in before
+    assert after == before
+
+
 def test_policy_and_files_for_good(server, ana, page):
     answer = ana.get(page)
     policy = answer.headers["content-security-policy"]

@@ -15,7 +15,7 @@ import pytest
 from test_course_access import courseid, opened, rows, settings
 from test_request_context import ask, change
 
-from fixtures.pages import HOSTILE, NOW, WWWROOT, axe, log_in, log_out, pages, reader, show, store, violations
+from fixtures.pages import HOSTILE, NOW, WWWROOT, add_like, axe, log_in, log_out, pages, reader, show, store, violations
 from fixtures.paths import posix
 from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server.pages.site.responses import Page
@@ -153,6 +153,18 @@ def test_risk_reasons_and_neighbours(settings, prepared, courseid):
     assert page(settings, courseid, high[-1])["neighbours"].after is None
 
 
+def test_who_is_suspended_and_enrolled_again_keeps_the_risk(settings, prepared, courseid):
+    """The prediction is about the first enrolment, whatever its status; another one makes a student."""
+    userid = flagged(settings, prepared)[0][0]
+    before = page(settings, courseid, userid)["risk"].now
+    with closing(sqlite3.connect(settings.site.removeprefix("sqlite:///"))) as site, site:
+        site.execute("UPDATE mdl_user_enrolments SET status = 1 WHERE userid = ?", (userid,))
+        method = add_like(site, "mdl_enrol", courseid=courseid, enrol="self", status=0)
+        add_like(site, "mdl_user_enrolments", enrolid=method, userid=userid, status=0, timestart=0, timeend=0)
+    assert before.band.value == "high"
+    assert page(settings, courseid, userid)["risk"].now == before
+
+
 def test_what_was_predicted_before(settings, prepared, courseid):
     """The reasons are those of the last prediction alone: one that flags nobody any more has none."""
     userid = flagged(settings, prepared)[0][0]
@@ -177,6 +189,23 @@ def test_what_was_predicted_before(settings, prepared, courseid):
     assert f"Down {round(100 * (probability - 0.02))} percentage points since the prediction of" in text
     assert "the model has seen too few courses to give a range" in text
     assert "Low risk 2%" in text
+
+
+def test_a_change_is_since_the_prediction_before_also_in_an_earlier_range(settings, prepared, courseid):
+    """A course whose end is moved to a later date is in an earlier range than before."""
+    userid = flagged(settings, prepared)[0][0]
+    in_store(
+        settings,
+        (
+            "INSERT INTO analytics_risks (modelid, contextid, sampleid, rangeindex, probability, threshold, timestart, "
+            "timeend, timecreated) SELECT modelid, contextid, sampleid, rangeindex - 1, 0.02, threshold, timestart, "
+            "timeend, timecreated + 86400 FROM analytics_risks WHERE contextid = ? AND probability = (SELECT "
+            "MAX(probability) FROM analytics_risks WHERE contextid = ?)",
+            (prepared.course, prepared.course),
+        ),
+    )
+    assert [one.band.value for one in page(settings, courseid, userid)["risk"].history] == ["low", "high"]
+    assert "Down " in text_of(settings, courseid, userid)
 
 
 def follow(settings, courseid, userid, kind, time, text="", until=None, undone=None, by="ana"):

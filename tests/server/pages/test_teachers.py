@@ -297,6 +297,19 @@ def test_notifications_are_kept_marked_and_chosen(server, teacher, prepared):
 # ---- what teachers say ----
 
 
+def test_the_number_is_that_of_the_insights_that_are_shown(server, teacher, prepared):
+    page = place(prepared, prepared.course)
+    before = ids(teacher.get(page).text)
+    [(sample,)] = rows(server.store, "SELECT sampleid FROM analytics_insights WHERE predictionid = ?", before[0])
+    unenrolled = "UPDATE mdl_user_enrolments SET enrolid = -enrolid WHERE id = ?"
+    rows(server.site, unenrolled, sample)
+    text = teacher.get(page).text
+    rows(server.site, unenrolled, sample)
+    assert ids(text) == before[1:]
+    assert f"{len(before) - 1} insights" in text
+    assert f"{len(before)} insights" in teacher.get(page).text
+
+
 def test_what_is_dealt_with_is_hidden_from_one_and_can_be_taken_back(server, teacher, prepared):
     page = place(prepared, prepared.course)
     before = ids(teacher.get(page).text)

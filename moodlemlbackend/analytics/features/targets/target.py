@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ PREDICTION_MIN_SCORE = 0.6
 """Score from which a prediction is kept, unless a target says otherwise."""
 
 Values = npt.NDArray[np.float64]
+
+OfOne = TypeVar("OfOne", float, npt.NDArray[Any])
+"""What is said of class 1: a probability, or several, or labels."""
 
 
 class Window(NamedTuple):
@@ -108,6 +111,10 @@ class Target(ABC):
     def flags_some(self) -> bool:
         """Whether it warns of some students among others: what it says of the others is no news."""
         return self.warns_in_time and not self.linear and bool(self.ignored_classes)
+
+    def of_risk(self, values: OfOne) -> OfOne:
+        """Probabilities or labels of class 1 as those of the class that is news: class 0 where only 1 is ignored."""
+        return 1 - values if 1 in self.ignored_classes and 0 not in self.ignored_classes else values
 
     def accepts(self, method: TimeSplitting) -> bool:
         """Whether a time splitting method can be used."""

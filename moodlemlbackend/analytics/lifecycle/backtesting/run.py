@@ -205,13 +205,13 @@ def _judge(result: Backtest, analysis: Analysis, plan: _Plan | None, interval: s
     target = analysis.target
     with np.load(plan.file) as answer:
         news = ~np.isin(answer["labels"], target.ignored_classes) & (answer["scores"] >= target.minimum_score)
-        probabilities = answer["probabilities"]
+        probabilities = target.of_risk(answer["probabilities"])
     numbers = {past.row.id: at for at, past in enumerate(dict.fromkeys(past for past, _ in plan.asked))}
     predicted = [past for past in plan.pasts if past.row.id in numbers]
     predicted.sort(key=lambda past: numbers[past.row.id])
     students = Students(
         np.repeat(np.arange(len(predicted)), [len(past.samples) for past in predicted]),
-        np.concatenate([past.labels for past in predicted]),
+        target.of_risk(np.concatenate([past.labels for past in predicted])),
         np.concatenate([past.last_visits for past in predicted]),
     )
     position = {int(sample): at for at, sample in enumerate(np.concatenate([past.samples for past in predicted]))}

@@ -17,7 +17,7 @@ from moodlemlbackend.errors import RequestError
 from moodlemlbackend.server.texts import say
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from moodlemlbackend.analytics.models import AnalyticsModel
     from moodlemlbackend.analytics.site.site import CourseRow
@@ -114,7 +114,7 @@ def _models(ctx: RequestContext, contextid: int) -> list[AnalyticsModel]:
     return sorted((model for model in known if readable[model.target]), key=lambda model: model.target != _DROPOUT)
 
 
-def _limit(ctx: RequestContext, row: CourseRow) -> Collection[int] | None:
+def _limit(ctx: RequestContext, row: CourseRow) -> set[int] | None:
     """The enrolments to which separate groups limit the person; None for no limit."""
     limits = ctx.capabilities.own_groups({row.context: [ctx.person.id]})
     return limits.get((row.context, ctx.person.id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from moodlemlbackend.analytics.db.insights import of_samples
+from moodlemlbackend.analytics.db.predictions import of_samples
 from moodlemlbackend.analytics.insights import listing
 from moodlemlbackend.analytics.insights.reasons import evidence_of, reasons_of
 from moodlemlbackend.analytics.students.bands import Band
@@ -29,12 +29,16 @@ def first_reasons(
 
     None when evidence must be read first and ``read`` is false: that takes longer than the rest of the page.
     """
-    users = {row.risk.sampleid: row.student.userid for row in rows if row.risk and row.band is Band.HIGH}
+    users = {
+        (row.risk.sampleid, row.risk.rangeindex): row.student.userid
+        for row in rows
+        if row.risk and row.band is Band.HIGH
+    }
     if model is None or not users:
         return {}
     with ctx.workspace.store.read() as connection:
-        flagged = of_samples(connection, access.contextid, model.id, users)
-    insights = listing.several(ctx.workspace, ctx.site, [*flagged.values()])
+        flagged = of_samples(connection, model.id, access.contextid, {sampleid for sampleid, _ in users})
+    insights = listing.several(ctx.workspace, ctx.site, [flagged[current] for current in users if current in flagged])
     keep = ctx.cache.get if read else _only_known(ctx)
     now = ctx.workspace.clock()
     first = {}
@@ -42,7 +46,7 @@ def first_reasons(
         for insight in insights:
             evidence = evidence_of(insight, ctx.site, now, keep)
             raising = (reason.text for reason in reasons_of(insight, evidence) if reason.raises)
-            first[users[insight.sampleid]] = next(raising, "")
+            first[users[insight.sampleid, insight.rangeindex]] = next(raising, "")
     except _NotReadError:
         return None
     return {user: text for user, text in first.items() if text}

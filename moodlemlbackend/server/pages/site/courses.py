@@ -18,14 +18,13 @@ from moodlemlbackend.server.texts import say
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from moodlemlbackend.analytics.lifecycle.most_flagged import MostFlagged
     from moodlemlbackend.analytics.models import AnalyticsModel
-    from moodlemlbackend.analytics.students.courses import CourseAtRisk, Load
+    from moodlemlbackend.analytics.students.courses import CourseAtRisk
     from moodlemlbackend.server.pages.site.request_context import RequestContext
 
 _ORDERS: dict[str, Callable[[CourseAtRisk], tuple[object, ...]]] = {
-    "risk": lambda course: (-course.risks.high, -course.share),
-    "share": lambda course: (-course.share, -course.risks.high),
+    "risk": lambda course: (-course.risks.high, -course.risks.share),
+    "share": lambda course: (-course.risks.share, -course.risks.high),
     "predicted": lambda course: (-course.risks.predicted,),
     "name": lambda _: (),
 }
@@ -54,15 +53,6 @@ class CoursesQuery:
         return f"/analytics/courses?{urlencode({name: value for name, value in fields.items() if value})}"
 
 
-@dataclass(frozen=True)
-class Row:
-    """A course with what is left to do there, and why no one was notified about it, if so."""
-
-    course: CourseAtRisk
-    load: Load
-    withheld: MostFlagged | None
-
-
 def index(ctx: RequestContext, query: CoursesQuery) -> Page:
     """The courses in which a model has predicted, a page of them."""
     ctx.require_manager()
@@ -87,12 +77,16 @@ def index(ctx: RequestContext, query: CoursesQuery) -> Page:
         if wanted in course.name.casefold() and (query.show != WITHHELD or course.row.context in withheld)
     ]
     order = _ORDERS.get(query.sort, _ORDERS["risk"])
-    courses.sort(key=lambda course: (*order(course), course.name.casefold(), course.row.id))
+
+    def place(course: CourseAtRisk) -> tuple[object, ...]:
+        return *order(course), course.name.casefold(), course.row.id
+
+    courses.sort(key=place)
     first = (query.page - 1) * limits.PAGE_COURSES
     shown = courses[first : first + limits.PAGE_COURSES]
-    load = loads(ctx.workspace, ctx.site, model, shown)
     values |= {
-        "rows": [Row(course, load[course.row.id], withheld.get(course.row.context)) for course in shown],
+        "rows": sorted(loads(ctx.workspace, ctx.site, model, shown), key=place),
+        "misfits": withheld,
         "number": len(courses),
         "pages": number_of_pages(len(courses), limits.PAGE_COURSES),
         "totals": {

@@ -275,10 +275,12 @@ def _insight_section(ctx: RequestContext, model: AnalyticsModel, query: Insights
         page=query.page - 1, perpage=limits.PAGE_INSIGHTS,
     )  # fmt: skip
     bulk = definitions.target(model.target).bulk_actions
+    listed = min(number - (query.page - 1) * limits.PAGE_INSIGHTS, limits.PAGE_INSIGHTS)
+    gone = max(listed - len(insights), 0)
     return InsightSection(
         model=model,
         insights=insights,
-        number=number,
+        number=number - gone,
         pages=number_of_pages(number, limits.PAGE_INSIGHTS),
         judgements=actions.judgements(model.target),
         messages=any(action.name == MESSAGE for action in bulk),
