@@ -5,6 +5,9 @@ SQLAlchemy is imported by what needs it, not with this module.
 
 from __future__ import annotations
 
+import os
+import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from moodlemlbackend.errors import UsageError
@@ -22,6 +25,9 @@ DRIVERS = {"postgresql": "psycopg", "mysql": "pymysql", "sqlite": "pysqlite"}
 
 CONNECT_SECONDS = 10
 """Time after which a server that does not answer is given up."""
+
+CUT_OFF_SECONDS = 120
+"""Time after which a connection ends whose server's machine cannot be reached; the system itself takes hours."""
 
 
 def parse_url(text: str, what: str) -> URL:
@@ -49,19 +55,36 @@ def parse_url(text: str, what: str) -> URL:
 
 def make_engine(url: URL, **options: Any) -> Engine:
     """Make what connects to a database; UsageError when the URL's driver is not there."""
-    from sqlalchemy import create_engine
+    from sqlalchemy import create_engine, event
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
     kind = KINDS[url.get_backend_name()]
     if kind != "sqlite":
         options = {"connect_args": {"connect_timeout": CONNECT_SECONDS}, **options}
     try:
-        return create_engine(url, **options)
+        engine = create_engine(url, **options)
     except ModuleNotFoundError as error:
         raise not_installed(error, kind) from error
     except (NoSuchModuleError, ArgumentError) as error:
         driver = url.drivername.partition("+")[2]
         raise UsageError(f"There is no driver {driver!r} for {kind}; leave the driver out of the URL.") from error
+    if kind != "sqlite":
+        event.listen(engine, "connect", lambda connection, _record: end_when_cut_off(connection))
+    return engine
+
+
+def end_when_cut_off(connection: Any) -> None:
+    """Have a driver's connection end :data:`CUT_OFF_SECONDS` after its server was cut off; a long query may go on."""
+    options = {
+        "TCP_KEEPIDLE": CUT_OFF_SECONDS // 4, "TCP_KEEPINTVL": CUT_OFF_SECONDS // 4,
+        "TCP_USER_TIMEOUT": CUT_OFF_SECONDS * 1000,
+    }  # fmt: skip
+    link = getattr(connection, "_sock", connection)  # PyMySQL gives its socket no other name
+    with suppress(OSError, AttributeError), socket.socket(fileno=os.dup(link.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in options.items():
+            if hasattr(socket, name):
+                same.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def not_installed(error: ModuleNotFoundError, kind: str) -> UsageError:

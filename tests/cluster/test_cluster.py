@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from fixtures.networks import PULL_CABLE, hosts
 from fixtures.paths import posix
 
 pytest.importorskip("distributed", reason="needs the extra cluster")
@@ -21,12 +22,10 @@ pytest.importorskip("distributed", reason="needs the extra cluster")
 import dask
 
 from fixtures.clusters import (
-    PULL_CABLE,
     WAIT,
     die,
     die_once,
     double,
-    hosts,
     kill_both,
     kill_scheduler,
     machines,

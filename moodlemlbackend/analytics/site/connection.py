@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from moodlemlbackend.analytics.databases import CONNECT_SECONDS, DRIVERS, KINDS, not_installed, reason_of
+from moodlemlbackend.analytics.databases import (
+    CONNECT_SECONDS,
+    DRIVERS,
+    KINDS,
+    end_when_cut_off,
+    not_installed,
+    reason_of,
+)
 from moodlemlbackend.errors import SiteError, UsageError
 from moodlemlbackend.files import exists
 
@@ -110,7 +117,9 @@ class Location:
         url = f"postgresql://{self._rest}"
         if "connect_timeout" not in self._query:
             url += f"{'&' if self._query else '?'}connect_timeout={CONNECT_SECONDS}"
-        return Connected(psycopg.connect(url, autocommit=True), self.dialect, "pyformat")
+        connection = psycopg.connect(url, autocommit=True)
+        end_when_cut_off(connection)
+        return Connected(connection, self.dialect, "pyformat")
 
     def _mysql(self) -> Connected:
         import pymysql
@@ -124,6 +133,7 @@ class Location:
             database=unquote(self._path.removeprefix("/")) or None, charset=options.pop("charset", "utf8mb4"),
             **options,
         )  # fmt: skip
+        end_when_cut_off(connection)
         return Connected(connection, self.dialect, "pyformat")
 
     def _connect_otherwise(self) -> Connected:
@@ -146,6 +156,7 @@ class Location:
         made: Any = pooled.driver_connection
         if not callable(getattr(made, "autocommit", len)):
             made.autocommit = True
+        end_when_cut_off(made)
         return Connected(pooled, self.dialect, "pyformat")
 
     def _sentence(self, error: Exception) -> str:
