@@ -29,7 +29,7 @@ COLUMNS = ("ID", "Student", "Risk", "Probability", "State", "Last contact (UTC)"
     click.option("--model", metavar="MODEL", type=MODEL_NAME, help="Show the risk from this model."),
     site=True, store=True, tables=True, examples=EXAMPLES,
 )  # fmt: skip
-def command(session: Session, course: int, model: str | None) -> Answer:
+def command(session: Session, course: int, model: int | None) -> Answer:
     """List all students of a course, those at the highest risk first."""
     from moodlemlbackend.analytics.db import risks
     from moodlemlbackend.analytics.students.course_students import course_roster
@@ -40,10 +40,8 @@ def command(session: Session, course: int, model: str | None) -> Answer:
         raise UsageError(f"The site has no course {course}.")
     if model is None:
         with session.workspace.store.read() as connection:
-            modelid = next(iter(risks.models_in(connection, row.context)), None)
-    else:
-        modelid = session.modelid(model)
-    chosen = None if modelid is None else session.model(modelid)
+            model = next(iter(risks.models_in(connection, row.context)), None)
+    chosen = None if model is None else session.model(model)
     rows = course_roster(session.workspace, session.site, row, chosen)
     facts = [
         {

@@ -121,6 +121,8 @@ def test_commands(trained, site, site_url, cases):
     assert shares == {user: share for user, share in latest.items() if user in ids}
     bands = [one["band"] for one in listed["students"]]
     assert bands == sorted(bands, key=["high", "medium", "low", "none"].index)
+    of_model = ["students", "list", str(course.id), "--model", str(TRAINED), "--json", *where]
+    assert json.loads(CliRunner().invoke(main, of_model).output) == listed
     assert CliRunner().invoke(main, ["students", "list", "99999", *where]).exit_code == 2
 
 
