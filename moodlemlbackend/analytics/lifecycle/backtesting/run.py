@@ -84,8 +84,8 @@ def backtest(
         model = models.get(connection, modelid)
     if not definitions.has_past(model.target):
         raise UsageError(
-            f"Model {modelid} cannot be backtested; choose a model that learns and makes predictions about "
-            "students in a course."
+            f"Model {modelid} cannot be backtested; choose a model that learns to tell the classes 0 and 1 of students "
+            "in a course."
         )
     result = Backtest("backtest", modelid, model.name)
     chosen = chosen_intervals(workspace, model, intervals or ([model.interval] if model.interval else []))
