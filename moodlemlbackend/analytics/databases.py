@@ -5,6 +5,7 @@ SQLAlchemy is imported by what needs it, not with this module.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from contextlib import suppress
@@ -68,6 +69,8 @@ def make_engine(url: URL, **options: Any) -> Engine:
     except (NoSuchModuleError, ArgumentError) as error:
         driver = url.drivername.partition("+")[2]
         raise UsageError(f"There is no driver {driver!r} for {kind}; leave the driver out of the URL.") from error
+    if not (log := logging.getLogger("sqlalchemy.pool")).handlers:
+        log.addHandler(logging.NullHandler())  # else it writes the traceback of a connection that is gone anyway
     if kind != "sqlite":
         event.listen(engine, "connect", lambda connection, _record: end_when_cut_off(connection))
     return engine

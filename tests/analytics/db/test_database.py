@@ -15,7 +15,7 @@ pytest.importorskip("alembic", reason="needs the extra analytics")
 from sqlalchemy import inspect, select, text
 
 from fixtures.databases import KINDS, make_store_at, new_database
-from fixtures.paths import posix
+from fixtures.paths import ROOT, posix
 from moodlemlbackend.analytics.databases import make_engine, parse_url
 from moodlemlbackend.analytics.db import Store, database, notifications, open_store, predictions
 from moodlemlbackend.analytics.db.database import HEAD, VERSION_TABLE, among, insert_rows
@@ -306,3 +306,12 @@ def test_what_goes_in_one_email_is_kept_together_and_counts_once(store):
         }
         assert notifications.mailed(connection, "email", 9, userid=1) == {1: [9]}
         assert notifications.mailed(connection, "email", 0, userid=2) == {}
+
+
+def test_a_connection_that_is_gone_has_no_traceback():
+    code = (
+        "import logging; from moodlemlbackend.analytics.databases import make_engine, parse_url; "
+        "make_engine(parse_url('sqlite:///x', 'The store')); logging.getLogger('sqlalchemy.pool.impl').error('lost')"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=ROOT)
+    assert ended.stderr == b""
