@@ -90,7 +90,7 @@ class Model:
 
         Raises :class:`ModelError` for a data set of other columns or classes, and UsageError for such an array.
         """
-        return self.trained.classifier.probabilities(self.trained.seen(self._features(data)))
+        return self.trained.probabilities(self._features(data))
 
     def predict(self, data: Features) -> Indices:
         """Predicted classes (rows,) int64 as positions in ``classes``; parameters as of :meth:`predict_proba`."""
@@ -229,7 +229,7 @@ def fit(
     if current() is None:
         import_quietly(*trainer.libraries)
     fitted = trainer.fit_whole(samples, seed=seed, progress=progress)
-    return Model(fitted.model(samples, float(len(samples))), processor, samples)
+    return Model(trainer.proven(fitted, samples, float(len(samples))), processor, samples)
 
 
 def load_model(outputdir: str | os.PathLike[str]) -> Model:
