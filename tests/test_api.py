@@ -151,12 +151,34 @@ def test_class_1_is_the_second_in_whichever_order_they_are_listed():
         ),
         ({"t": [1]}, {"targetcolumn": "t"}, "has no column of features"),
         ({"a": [], "t": []}, {"targetcolumn": "t"}, "has no row"),
+        ({"a": [1, 0], "t": [1, None]}, {"targetcolumn": "t"}, "Row 2 of the frame has nothing in the column 't'"),
+        ({"a": [1, 0], "t": [1.0, np.nan]}, {"targetcolumn": "t"}, "Row 2 of the frame has nothing in the column 't'"),
+        ({"a": [1, 0], "t": [None, "x"]}, {"targetcolumn": "t"}, "Row 1 of the frame has nothing in the column 't'"),
+        ({"a": [1, 0], "sampleid": ["x", None]}, {}, "Row 2 of the frame has nothing in the column 'sampleid'"),
+        ({"a": [1, 0], "sampleid": ["x", ""]}, {}, "Row 2 of the frame has nothing in the column 'sampleid'"),
+        ({"a": [1, 0, 1], "sampleid": ["x", "y", "x"]}, {}, "Rows 1 and 3 of the frame have the same sample id"),
     ],
 )
 @pytest.mark.parametrize("library", [pl, pd])
 def test_a_frame_that_is_no_data_set_is_refused(library, columns, metadata, sentence):
     with pytest.raises(DataSetError) as refused:
         DataSet.from_frame(library.DataFrame(columns), metadata)
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("frame", "sentence"),
+    [
+        (pd.DataFrame([[0.1, 0.2, 1]], columns=["a", "a", "t"]), "Two columns of the frame are named 'a'"),
+        (pd.DataFrame({"a": [1, 0], "t": ["x", 1]}), "The column 't' of the frame mixes text and numbers"),
+        (pd.DataFrame({"a": [1, 0], "t": pd.array([1, None], "Int64")}), "Row 2 of the frame has nothing"),
+        (pl.LazyFrame({"a": [1.0], "t": [1]}), "the frame is a LazyFrame; give a DataFrame"),
+        (np.zeros((2, 2)), "the frame is a ndarray; give a DataFrame"),
+    ],
+)
+def test_what_only_one_library_has_is_refused(frame, sentence):
+    with pytest.raises(DataSetError) as refused:
+        DataSet.from_frame(frame, {"targetcolumn": "t"})
     assert sentence in str(refused.value)
 
 
