@@ -52,6 +52,7 @@ __all__ = [
 
 Indices = npt.NDArray[np.int64]
 Features = DataSet | npt.NDArray[np.floating]
+Rows = Sequence[int] | Indices | npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,8 @@ class Model:
     def predict_proba(self, data: Features) -> npt.NDArray[np.float64]:
         """Calibrated probabilities (rows, K) of a data set, or of (rows, columns) features with NaN for an empty cell.
 
-        Raises :class:`ModelError` for a data set of other columns or classes, and UsageError for such an array.
+        Features are an array, or a frame of polars or pandas with the columns of the model in their order. Raises
+        :class:`ModelError` for a data set or frame of other columns or classes, and UsageError for such an array.
         """
         return self.trained.probabilities(self._features(data))
 
@@ -125,7 +127,14 @@ class Model:
         if isinstance(data, DataSet):
             self.trained.check(data.header.source, data.header.columns, data.header.classes)
             return data.features
-        features = np.asarray(data, np.float32)
+        if hasattr(data, "to_numpy") and hasattr(data, "columns"):
+            self.trained.check("the frame", tuple(map(str, data.columns)), None)
+        try:
+            features = np.asarray(data, np.float32)
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"The features cannot be read as numbers ({error}); give a data set, a frame or an array."
+            ) from error
         if features.ndim != 2 or (self.columns is not None and features.shape[1] != len(self.columns)):
             wanted = "any number of" if self.columns is None else len(self.columns)
             raise UsageError(
@@ -307,7 +316,7 @@ def evaluate(
     return Evaluation(figures_by_name(ratings), ratings, _pairs(rated.splits), rated.kind, seen)
 
 
-def explain(model: Model, data: Features, rows: Sequence[int] | Indices | None = None) -> Explanations:
+def explain(model: Model, data: Features, rows: Rows | None = None) -> Explanations:
     """Say how much each indicator adds to the log-odds of predictions, for some rows or all.
 
     The contributions of the package's own processors are exact; other processors' are estimates that add up.
@@ -317,15 +326,17 @@ def explain(model: Model, data: Features, rows: Sequence[int] | Indices | None =
     data:
         a data set, or (rows, columns) features.
     rows:
-        positions, from 0.
+        positions, from 0, or a bool for each row.
 
     Raises
     ------
+    UsageError
+        There is no such row, or none is chosen.
     ModelError
         The data set has other columns or classes than the model, or contributions that do not add up.
     """
     features = model._features(data)
-    chosen = np.arange(len(features))[slice(None) if rows is None else np.asarray(rows, np.int64)]
+    chosen = _positions(rows, len(features))
     ids = data.sample_ids if isinstance(data, DataSet) else None
     names = [f"row {row}" for row in chosen.tolist()] if ids is None else [ids[row] for row in chosen]
     columns = data.header.columns if isinstance(data, DataSet) else model.columns
@@ -338,6 +349,18 @@ def explanation_figure(explanation: Explanation, top: int = 10) -> Figure:
     from moodlemlbackend.report.explanation import draw
 
     return draw(explanation, top=top)
+
+
+def _positions(rows: Rows | None, count: int) -> Indices:
+    """The positions of the rows chosen among ``count``; UsageError where there are none such."""
+    chosen = np.arange(count) if rows is None else np.asarray(rows)
+    if chosen.dtype == bool and chosen.shape == (count,):
+        chosen = np.flatnonzero(chosen)
+    if not chosen.size:
+        raise UsageError("No row is chosen; choose one or more to explain.")
+    if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or not ((chosen >= -count) & (chosen < count)).all():
+        raise UsageError(f"Rows must be positions from 0 to {count - 1}, or a bool for each of {count} rows.")
+    return np.arange(count)[chosen]
 
 
 def _draw(samples: TrainingRows, split: str, iterations: int, seed: int, *, named: bool) -> list[Split]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy.sparse import csr_matrix
 
 import moodlemlbackend
 from fixtures.paths import ROOT, SHARED, needs_shared
@@ -236,6 +237,21 @@ def test_arrays_are_predicted_like_data_sets(model, prediction):
         model.predict(np.zeros(98))
 
 
+@pytest.mark.parametrize("library", [pl, pd])
+def test_a_frame_is_predicted_only_with_the_columns_of_the_model(model, prediction, library):
+    frame = library.DataFrame({name: prediction.features[:, i] for i, name in enumerate(model.columns)})
+    np.testing.assert_array_equal(model.predict_proba(frame), model.predict_proba(prediction))
+    for use in (model.predict_proba, model.predict, lambda data: explain(model, data, rows=[0])):
+        with pytest.raises(ModelError, match="differ from those of the frame: column 1 was"):
+            use(frame[[*model.columns[::-1]]])
+
+
+@pytest.mark.parametrize("data", [np.full((1, 98), "much"), csr_matrix((2, 98)), pl.LazyFrame()])
+def test_features_that_are_no_numbers_are_refused(model, data):
+    with pytest.raises(UsageError, match="The features "):
+        model.predict_proba(data)
+
+
 def test_an_evaluation_is_the_commands(command, courses, training, tmp_path):
     arguments = ("--processor", QUICK, "--seed", "3", "--iterations", "2", "--accepted-deviation", "1")
     printed = json.loads(command("evaluate", "m", tmp_path, courses.training, *arguments).stdout)
@@ -293,6 +309,16 @@ def test_explanations_of_some_rows(model, prediction):
         assert (one.probability, one.score) == pytest.approx((same.probability, same.score), rel=1e-12)
         assert replace(one, probability=same.probability, score=same.score) == same
     assert explain(model, prediction.features[4:5])[0].reasons == some[0].reasons
+    chosen = np.isin(np.arange(len(every)), [2, 4])
+    assert explain(model, prediction, rows=chosen).samples == (some[1].sample, some[0].sample)
+    for wrong in ([0.7], [len(every)], chosen[1:], ["2"], [[1]], 1):
+        with pytest.raises(UsageError, match="must be positions from 0 to"):
+            explain(model, prediction, rows=wrong)
+    for none in ([], ~chosen & chosen):
+        with pytest.raises(UsageError, match="No row is chosen"):
+            explain(model, prediction, rows=none)
+    with pytest.raises(UsageError, match="No row is chosen"):
+        explain(model, prediction.features[:0])
     figure = explanation_figure(some[0], top=3)
     assert len(figure.axes[0].get_yticks()) == 4
     with pytest.raises(IndexError):
