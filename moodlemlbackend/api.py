@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -232,7 +233,8 @@ def fit(
     UsageError
         The data set is not labelled, or there is no such processor.
     """
-    trainer = get_processor(processor)
+    trainer = get_processor(str(processor))
+    _check_numbers(seed)
     samples = _labelled(data, groups)
     require_every_class(samples)
     if current() is None:
@@ -263,6 +265,7 @@ def splits(
 
     They can be given to scikit-learn as ``cv``. Parameters and errors as of :func:`evaluate`.
     """
+    _check_numbers(seed, iterations)
     samples = _labelled(data, groups, times)
     return _pairs(_draw(samples, split, iterations, seed, named=groups is not None or times is not None))
 
@@ -300,12 +303,13 @@ def evaluate(
     UsageError
         As of :func:`fit`, or there is not one of ``groups`` or ``times`` for each row.
     """
+    _check_numbers(seed, iterations)
     samples = _labelled(data, groups, times)
     if model is not None:
         chances = model.predict_proba(data)
         ratings = [Rating(samples.in_order(model.classes).labels, chances, model.threshold)]
         return Evaluation(figures_by_name(ratings), ratings, [])
-    trainer = get_processor(processor)
+    trainer = get_processor(str(processor))
     if current() is None:
         import_quietly(*trainer.libraries)
     if groups is not None or times is not None:
@@ -375,7 +379,15 @@ def _pairs(drawn: list[Split]) -> list[tuple[Indices, Indices]]:
     return [(drawn_split.training, drawn_split.held_out) for drawn_split in drawn]
 
 
+def _check_numbers(seed: Any, iterations: Any = 1) -> None:
+    for name, value, least in (("seed", seed, 0), ("iterations", iterations, 1)):
+        if not isinstance(value, Integral) or value < least:
+            raise UsageError(f"{name} is {value!r}; it must be a whole number of {least} or more.")
+
+
 def _labelled(data: DataSet, groups: npt.ArrayLike | None = None, times: npt.ArrayLike | None = None) -> TrainingRows:
+    if not isinstance(data, DataSet):
+        raise UsageError(f"The data is a {type(data).__name__}; give a data set: read_dataset and from_frame make one.")
     if data.labels is None:
         raise UsageError(f"{data.header.source} has no labels; give a data set with the class of each sample.")
     return samples_of(data, groups, times)

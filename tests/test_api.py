@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from moodlemlbackend import (
     fit,
     load_model,
     read_dataset,
+    splits,
     write_dataset,
 )
 from moodlemlbackend.errors import DataSetError, ModelError, NotEnoughDataError, NotTrainedError, UsageError
@@ -330,8 +332,11 @@ def test_what_cannot_be_done_is_said(model, training, prediction, tmp_path):
         load_model(tmp_path)
     with pytest.raises(UsageError, match=r"has no labels; give a data set with the class"):
         fit(prediction)
-    with pytest.raises(UsageError, match="There is no processor 'magic'"):
-        fit(training, processor="magic")
+    with pytest.raises(UsageError, match=r"The data is a ndarray; give a data set"):
+        fit(prediction.features)
+    for none in ("magic", None):
+        with pytest.raises(UsageError, match=f"There is no processor '{none}'"):
+            fit(training, processor=none)
     with pytest.raises(NotEnoughDataError, match="no sample of class 1"):
         fit(DataSet(training.header, training.features, np.zeros_like(training.labels), None))
     fewer = DataSet.from_frame(prediction.to_polars().drop(prediction.header.columns[0]), prediction.header.metadata)
@@ -339,6 +344,33 @@ def test_what_cannot_be_done_is_said(model, training, prediction, tmp_path):
         with pytest.raises(ModelError, match="trained on 98 columns but the frame has 97"):
             use(fewer)
     assert issubclass(ModelError, BackendError)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"split": "courses"}, "There is no kind of split 'courses'; did you mean course?"),
+        ({"split": "tiem"}, "There is no kind of split 'tiem'; did you mean time?"),
+        ({"split": None}, "There is no kind of split 'None'; choose one of course, row, time."),
+        ({"iterations": 0}, "iterations is 0; it must be a whole number of 1 or more."),
+        ({"iterations": -1}, "iterations is -1; it must be"),
+        ({"seed": -1}, "seed is -1; it must be a whole number of 0 or more."),
+        ({"seed": None}, "seed is None; it must be"),
+        ({"groups": [None]}, "The groups cannot be told apart"),
+        ({"times": ["2026-01-01"]}, "The times are not numbers"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(training, options, sentence):
+    repeated = {
+        name: value * len(training.labels) if isinstance(value, list) else value for name, value in options.items()
+    }
+    for use in (splits, partial(evaluate, processor=QUICK)):
+        with pytest.raises(UsageError) as refused:
+            use(training, **repeated)
+        assert sentence in str(refused.value)
+    if not {"seed", "groups"}.isdisjoint(options):
+        with pytest.raises(UsageError):
+            fit(training, processor=QUICK, **repeated)
 
 
 @needs_shared
