@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +53,7 @@ __all__ = [
 
 Indices = npt.NDArray[np.int64]
 Features = DataSet | npt.NDArray[np.floating]
+Rows = Sequence[int] | Indices | npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +90,10 @@ class Model:
     def predict_proba(self, data: Features) -> npt.NDArray[np.float64]:
         """Calibrated probabilities (rows, K) of a data set, or of (rows, columns) features with NaN for an empty cell.
 
-        Raises :class:`ModelError` for a data set of other columns or classes, and UsageError for such an array.
+        Features are an array, or a frame of polars or pandas with the columns of the model in their order. Raises
+        :class:`ModelError` for a data set or frame of other columns or classes, and UsageError for such an array.
         """
-        return self.trained.classifier.probabilities(self.trained.seen(self._features(data)))
+        return self.trained.probabilities(self._features(data))
 
     def predict(self, data: Features) -> Indices:
         """Predicted classes (rows,) int64 as positions in ``classes``; parameters as of :meth:`predict_proba`."""
@@ -125,7 +128,14 @@ class Model:
         if isinstance(data, DataSet):
             self.trained.check(data.header.source, data.header.columns, data.header.classes)
             return data.features
-        features = np.asarray(data, np.float32)
+        if hasattr(data, "to_numpy") and hasattr(data, "columns"):
+            self.trained.check("the frame", tuple(map(str, data.columns)), None)
+        try:
+            features = np.asarray(data, np.float32)
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"The features cannot be read as numbers ({error}); give a data set, a frame or an array."
+            ) from error
         if features.ndim != 2 or (self.columns is not None and features.shape[1] != len(self.columns)):
             wanted = "any number of" if self.columns is None else len(self.columns)
             raise UsageError(
@@ -223,13 +233,14 @@ def fit(
     UsageError
         The data set is not labelled, or there is no such processor.
     """
-    trainer = get_processor(processor)
+    trainer = get_processor(str(processor))
+    _check_numbers(seed)
     samples = _labelled(data, groups)
     require_every_class(samples)
     if current() is None:
         import_quietly(*trainer.libraries)
     fitted = trainer.fit_whole(samples, seed=seed, progress=progress)
-    return Model(fitted.model(samples, float(len(samples))), processor, samples)
+    return Model(trainer.proven(fitted, samples, float(len(samples))), processor, samples)
 
 
 def load_model(outputdir: str | os.PathLike[str]) -> Model:
@@ -254,6 +265,7 @@ def splits(
 
     They can be given to scikit-learn as ``cv``. Parameters and errors as of :func:`evaluate`.
     """
+    _check_numbers(seed, iterations)
     samples = _labelled(data, groups, times)
     return _pairs(_draw(samples, split, iterations, seed, named=groups is not None or times is not None))
 
@@ -291,12 +303,13 @@ def evaluate(
     UsageError
         As of :func:`fit`, or there is not one of ``groups`` or ``times`` for each row.
     """
+    _check_numbers(seed, iterations)
     samples = _labelled(data, groups, times)
     if model is not None:
         chances = model.predict_proba(data)
         ratings = [Rating(samples.in_order(model.classes).labels, chances, model.threshold)]
         return Evaluation(figures_by_name(ratings), ratings, [])
-    trainer = get_processor(processor)
+    trainer = get_processor(str(processor))
     if current() is None:
         import_quietly(*trainer.libraries)
     if groups is not None or times is not None:
@@ -307,7 +320,7 @@ def evaluate(
     return Evaluation(figures_by_name(ratings), ratings, _pairs(rated.splits), rated.kind, seen)
 
 
-def explain(model: Model, data: Features, rows: Sequence[int] | Indices | None = None) -> Explanations:
+def explain(model: Model, data: Features, rows: Rows | None = None) -> Explanations:
     """Say how much each indicator adds to the log-odds of predictions, for some rows or all.
 
     The contributions of the package's own processors are exact; other processors' are estimates that add up.
@@ -317,15 +330,17 @@ def explain(model: Model, data: Features, rows: Sequence[int] | Indices | None =
     data:
         a data set, or (rows, columns) features.
     rows:
-        positions, from 0.
+        positions, from 0, or a bool for each row.
 
     Raises
     ------
+    UsageError
+        There is no such row, or none is chosen.
     ModelError
         The data set has other columns or classes than the model, or contributions that do not add up.
     """
     features = model._features(data)
-    chosen = np.arange(len(features))[slice(None) if rows is None else np.asarray(rows, np.int64)]
+    chosen = _positions(rows, len(features))
     ids = data.sample_ids if isinstance(data, DataSet) else None
     names = [f"row {row}" for row in chosen.tolist()] if ids is None else [ids[row] for row in chosen]
     columns = data.header.columns if isinstance(data, DataSet) else model.columns
@@ -340,6 +355,18 @@ def explanation_figure(explanation: Explanation, top: int = 10) -> Figure:
     return draw(explanation, top=top)
 
 
+def _positions(rows: Rows | None, count: int) -> Indices:
+    """The positions of the rows chosen among ``count``; UsageError where there are none such."""
+    chosen = np.arange(count) if rows is None else np.asarray(rows)
+    if chosen.dtype == bool and chosen.shape == (count,):
+        chosen = np.flatnonzero(chosen)
+    if not chosen.size:
+        raise UsageError("No row is chosen; choose one or more to explain.")
+    if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or not ((chosen >= -count) & (chosen < count)).all():
+        raise UsageError(f"Rows must be positions from 0 to {count - 1}, or a bool for each of {count} rows.")
+    return np.arange(count)[chosen]
+
+
 def _draw(samples: TrainingRows, split: str, iterations: int, seed: int, *, named: bool) -> list[Split]:
     """Draw splits; NotEnoughDataError where the caller ``named`` courses or times and they cannot be split by."""
     drawn, _, reason = draw_splits_or_rows(samples, split, iterations, seed)
@@ -352,7 +379,15 @@ def _pairs(drawn: list[Split]) -> list[tuple[Indices, Indices]]:
     return [(drawn_split.training, drawn_split.held_out) for drawn_split in drawn]
 
 
+def _check_numbers(seed: Any, iterations: Any = 1) -> None:
+    for name, value, least in (("seed", seed, 0), ("iterations", iterations, 1)):
+        if not isinstance(value, Integral) or value < least:
+            raise UsageError(f"{name} is {value!r}; it must be a whole number of {least} or more.")
+
+
 def _labelled(data: DataSet, groups: npt.ArrayLike | None = None, times: npt.ArrayLike | None = None) -> TrainingRows:
+    if not isinstance(data, DataSet):
+        raise UsageError(f"The data is a {type(data).__name__}; give a data set: read_dataset and from_frame make one.")
     if data.labels is None:
         raise UsageError(f"{data.header.source} has no labels; give a data set with the class of each sample.")
     return samples_of(data, groups, times)

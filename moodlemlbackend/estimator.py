@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -77,6 +77,11 @@ class MoodleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         threshold: Any = self.threshold
         if threshold != "tuned" and not (isinstance(threshold, Real) and 0 < float(threshold) < 1):
             raise ValueError(f"threshold is {threshold!r}; it must be 'tuned' or a number between 0 and 1")
+        for name, kind, least in (("hidden", Integral, 1), ("epochs", Integral, 1), ("shrinkage", Real, 0)):
+            value = getattr(self, name)
+            if not (isinstance(value, kind) and least <= float(value) < np.inf):
+                wanted = "whole number" if kind is Integral else "number"
+                raise ValueError(f"{name} is {value!r}; it must be a {wanted} of {least} or more")
         X, y = _validated(self, X, y)
         check_classification_targets(y)
         weights = np.ones(len(X)) if sample_weight is None else _check_sample_weight(sample_weight, X)
@@ -152,6 +157,9 @@ class MoodleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
 
 def _validated(estimator: MoodleClassifier, X: Any, *y: Any) -> Any:
     """X as (rows, columns) float32; in training with y."""
+    names = [*getattr(X, "columns", ())]
+    if len(set(names)) < len(names):
+        raise ValueError("two columns of X have the same name; rename one of them")
     options: dict[str, Any] = {"dtype": np.float32, "reset": bool(y)}
     try:
         from sklearn.utils.validation import validate_data

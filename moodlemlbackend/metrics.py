@@ -307,19 +307,20 @@ def _ratio(numerator: float, denominator: float) -> float:
     return float(numerator / denominator) if denominator > 0 else float("nan")
 
 
-def decide(probabilities: Floats, threshold: float) -> tuple[NDArray[np.int64], Floats]:
+def decide(probabilities: ArrayLike, threshold: float) -> tuple[NDArray[np.int64], Floats]:
     """Return the predicted class (rows,) and its decision score (rows,) of (rows, K) probabilities."""
-    if probabilities.shape[1] != 2:
-        labels = probabilities.argmax(axis=1)
-        return labels, probabilities[np.arange(len(labels)), labels]
-    score = decision_scores(probabilities[:, 1], threshold)
+    chances = np.asarray(probabilities, np.float64)
+    if chances.shape[1] != 2:
+        labels = chances.argmax(axis=1)
+        return labels, chances[np.arange(len(labels)), labels]
+    score = decision_scores(chances[:, 1], threshold)
     labels = (score >= 0.5).astype(np.int64)
     return labels, np.where(labels == 1, score, 1 - score)
 
 
-def decision_scores(probability: Floats, threshold: float) -> Floats:
+def decision_scores(probability: ArrayLike, threshold: float) -> Floats:
     """Probability of class 1 (rows,) with its log-odds shifted so that ``threshold`` becomes .5."""
-    inside = np.clip(probability, _NEARLY_0, 1 - _NEARLY_0)
+    inside = np.clip(np.asarray(probability, np.float64), _NEARLY_0, 1 - _NEARLY_0)
     odds = inside / (1 - inside) * (1 - threshold) / threshold
     return odds / (1 + odds)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import builtins
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy.sparse import csr_matrix
 
 import moodlemlbackend
 from fixtures.paths import ROOT, SHARED, needs_shared
@@ -22,6 +24,7 @@ from moodlemlbackend import (
     fit,
     load_model,
     read_dataset,
+    splits,
     write_dataset,
 )
 from moodlemlbackend.errors import DataSetError, ModelError, NotEnoughDataError, NotTrainedError, UsageError
@@ -151,12 +154,34 @@ def test_class_1_is_the_second_in_whichever_order_they_are_listed():
         ),
         ({"t": [1]}, {"targetcolumn": "t"}, "has no column of features"),
         ({"a": [], "t": []}, {"targetcolumn": "t"}, "has no row"),
+        ({"a": [1, 0], "t": [1, None]}, {"targetcolumn": "t"}, "Row 2 of the frame has nothing in the column 't'"),
+        ({"a": [1, 0], "t": [1.0, np.nan]}, {"targetcolumn": "t"}, "Row 2 of the frame has nothing in the column 't'"),
+        ({"a": [1, 0], "t": [None, "x"]}, {"targetcolumn": "t"}, "Row 1 of the frame has nothing in the column 't'"),
+        ({"a": [1, 0], "sampleid": ["x", None]}, {}, "Row 2 of the frame has nothing in the column 'sampleid'"),
+        ({"a": [1, 0], "sampleid": ["x", ""]}, {}, "Row 2 of the frame has nothing in the column 'sampleid'"),
+        ({"a": [1, 0, 1], "sampleid": ["x", "y", "x"]}, {}, "Rows 1 and 3 of the frame have the same sample id"),
     ],
 )
 @pytest.mark.parametrize("library", [pl, pd])
 def test_a_frame_that_is_no_data_set_is_refused(library, columns, metadata, sentence):
     with pytest.raises(DataSetError) as refused:
         DataSet.from_frame(library.DataFrame(columns), metadata)
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("frame", "sentence"),
+    [
+        (pd.DataFrame([[0.1, 0.2, 1]], columns=["a", "a", "t"]), "Two columns of the frame are named 'a'"),
+        (pd.DataFrame({"a": [1, 0], "t": ["x", 1]}), "The column 't' of the frame mixes text and numbers"),
+        (pd.DataFrame({"a": [1, 0], "t": pd.array([1, None], "Int64")}), "Row 2 of the frame has nothing"),
+        (pl.LazyFrame({"a": [1.0], "t": [1]}), "the frame is a LazyFrame; give a DataFrame"),
+        (np.zeros((2, 2)), "the frame is a ndarray; give a DataFrame"),
+    ],
+)
+def test_what_only_one_library_has_is_refused(frame, sentence):
+    with pytest.raises(DataSetError) as refused:
+        DataSet.from_frame(frame, {"targetcolumn": "t"})
     assert sentence in str(refused.value)
 
 
@@ -212,6 +237,21 @@ def test_arrays_are_predicted_like_data_sets(model, prediction):
         model.predict(np.zeros((3, 2)))
     with pytest.raises(UsageError, match=r"shape \(98,\)"):
         model.predict(np.zeros(98))
+
+
+@pytest.mark.parametrize("library", [pl, pd])
+def test_a_frame_is_predicted_only_with_the_columns_of_the_model(model, prediction, library):
+    frame = library.DataFrame({name: prediction.features[:, i] for i, name in enumerate(model.columns)})
+    np.testing.assert_array_equal(model.predict_proba(frame), model.predict_proba(prediction))
+    for use in (model.predict_proba, model.predict, lambda data: explain(model, data, rows=[0])):
+        with pytest.raises(ModelError, match="differ from those of the frame: column 1 was"):
+            use(frame[[*model.columns[::-1]]])
+
+
+@pytest.mark.parametrize("data", [np.full((1, 98), "much"), csr_matrix((2, 98)), pl.LazyFrame()])
+def test_features_that_are_no_numbers_are_refused(model, data):
+    with pytest.raises(UsageError, match="The features "):
+        model.predict_proba(data)
 
 
 def test_an_evaluation_is_the_commands(command, courses, training, tmp_path):
@@ -271,6 +311,16 @@ def test_explanations_of_some_rows(model, prediction):
         assert (one.probability, one.score) == pytest.approx((same.probability, same.score), rel=1e-12)
         assert replace(one, probability=same.probability, score=same.score) == same
     assert explain(model, prediction.features[4:5])[0].reasons == some[0].reasons
+    chosen = np.isin(np.arange(len(every)), [2, 4])
+    assert explain(model, prediction, rows=chosen).samples == (some[1].sample, some[0].sample)
+    for wrong in ([0.7], [len(every)], chosen[1:], ["2"], [[1]], 1):
+        with pytest.raises(UsageError, match="must be positions from 0 to"):
+            explain(model, prediction, rows=wrong)
+    for none in ([], ~chosen & chosen):
+        with pytest.raises(UsageError, match="No row is chosen"):
+            explain(model, prediction, rows=none)
+    with pytest.raises(UsageError, match="No row is chosen"):
+        explain(model, prediction.features[:0])
     figure = explanation_figure(some[0], top=3)
     assert len(figure.axes[0].get_yticks()) == 4
     with pytest.raises(IndexError):
@@ -282,8 +332,11 @@ def test_what_cannot_be_done_is_said(model, training, prediction, tmp_path):
         load_model(tmp_path)
     with pytest.raises(UsageError, match=r"has no labels; give a data set with the class"):
         fit(prediction)
-    with pytest.raises(UsageError, match="There is no processor 'magic'"):
-        fit(training, processor="magic")
+    with pytest.raises(UsageError, match=r"The data is a ndarray; give a data set"):
+        fit(prediction.features)
+    for none in ("magic", None):
+        with pytest.raises(UsageError, match=f"There is no processor '{none}'"):
+            fit(training, processor=none)
     with pytest.raises(NotEnoughDataError, match="no sample of class 1"):
         fit(DataSet(training.header, training.features, np.zeros_like(training.labels), None))
     fewer = DataSet.from_frame(prediction.to_polars().drop(prediction.header.columns[0]), prediction.header.metadata)
@@ -291,6 +344,33 @@ def test_what_cannot_be_done_is_said(model, training, prediction, tmp_path):
         with pytest.raises(ModelError, match="trained on 98 columns but the frame has 97"):
             use(fewer)
     assert issubclass(ModelError, BackendError)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"split": "courses"}, "There is no kind of split 'courses'; did you mean course?"),
+        ({"split": "tiem"}, "There is no kind of split 'tiem'; did you mean time?"),
+        ({"split": None}, "There is no kind of split 'None'; choose one of course, row, time."),
+        ({"iterations": 0}, "iterations is 0; it must be a whole number of 1 or more."),
+        ({"iterations": -1}, "iterations is -1; it must be"),
+        ({"seed": -1}, "seed is -1; it must be a whole number of 0 or more."),
+        ({"seed": None}, "seed is None; it must be"),
+        ({"groups": [None]}, "The groups cannot be told apart"),
+        ({"times": ["2026-01-01"]}, "The times are not numbers"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(training, options, sentence):
+    repeated = {
+        name: value * len(training.labels) if isinstance(value, list) else value for name, value in options.items()
+    }
+    for use in (splits, partial(evaluate, processor=QUICK)):
+        with pytest.raises(UsageError) as refused:
+            use(training, **repeated)
+        assert sentence in str(refused.value)
+    if not {"seed", "groups"}.isdisjoint(options):
+        with pytest.raises(UsageError):
+            fit(training, processor=QUICK, **repeated)
 
 
 @needs_shared

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -65,6 +66,26 @@ def test_a_threshold_that_is_none_is_refused(threshold):
     data = data_set()
     with pytest.raises(ValueError, match="threshold"):
         MoodleClassifier(threshold=threshold).fit(data.features, data.labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("hidden", value) for value in (0, 2.5, "a")),
+        *(("epochs", value) for value in (0, -1)),
+        *(("shrinkage", value) for value in (-1.0, np.nan, np.inf, None)),
+    ],
+)
+def test_sizes_that_mean_nothing_are_refused(name, value):
+    data = data_set()
+    with pytest.raises(ValueError, match=f"^{name} is .*; it must be a (whole )?number of [01] or more$"):
+        MoodleClassifier(**{name: value}).fit(data.features, data.labels)
+
+
+def test_columns_of_one_name_are_refused():
+    frame = pd.DataFrame(np.eye(4), columns=["a", "b", "a", "c"])
+    with pytest.raises(ValueError, match="two columns of X have the same name"):
+        MoodleClassifier().fit(frame, [0, 1, 0, 1])
 
 
 def test_a_weight_counts_rows():

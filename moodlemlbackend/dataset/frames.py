@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from moodlemlbackend.dataset.classes import class_1_second
+from moodlemlbackend.dataset.sample_ids import SampleIds
 from moodlemlbackend.errors import DataSetError, UsageError
 
 if TYPE_CHECKING:
@@ -51,17 +53,20 @@ def _columns(data: DataSet) -> dict[str, Any]:
     header = data.header
     names = [*([] if data.sample_ids is None else [SAMPLE_ID]), *header.columns]
     names += [] if data.labels is None else [str(header.target)]
-    twice = next((name for position, name in enumerate(names) if name in names[:position]), None)
-    if twice is not None:
-        raise DataSetError(
-            f"Two columns of {header.source} are named {twice!r}; rename one of them: in a frame every name must "
-            "be different."
-        )
+    _refuse_twice(names, header.source)
     columns: dict[str, Any] = {} if data.sample_ids is None else {SAMPLE_ID: data.sample_ids}
     columns |= dict(zip(header.columns, np.ascontiguousarray(data.features.T), strict=True))
     if data.labels is not None:
         columns[str(header.target)] = _class_values(header.classes or ())[data.labels]
     return columns
+
+
+def _refuse_twice(names: list[str], source: str) -> None:
+    twice = next((name for name, times in Counter(names).items() if times > 1), None)
+    if twice is not None:
+        raise DataSetError(
+            f"Two columns of {source} are named {twice!r}; rename one of them: in a frame every name must be different."
+        )
 
 
 def _class_values(classes: tuple[str, ...]) -> npt.NDArray[Any]:
@@ -80,21 +85,29 @@ def from_frame(
 
     Returns the header's fields after ``source``, and the data set's other fields.
     """
+    if not (hasattr(frame, "to_numpy") and hasattr(frame, "columns")):
+        raise DataSetError(f"{source} is a {type(frame).__name__}; give a DataFrame of polars or pandas.")
     names = [str(name) for name in frame.columns]
-    given = {name: frame[column].to_numpy() for name, column in zip(names, frame.columns, strict=True)}
+    _refuse_twice(names, source)
+    column_of = dict(zip(names, frame.columns, strict=True))
+    given = {name: frame[column].to_numpy() for name, column in column_of.items()}
     target = metadata.get("targetcolumn")
     labelled = target is not None and target in given
-    sample_ids = None if SAMPLE_ID not in given else [str(sample_id) for sample_id in given.pop(SAMPLE_ID)]
-    if labelled == (sample_ids is not None):
+    if labelled == (SAMPLE_ID in given):
         raise DataSetError(
             f"{source} must have either the column {SAMPLE_ID!r} or the class column, {target!r}, named as "
             "targetcolumn in the "
             f"metadata; it has {'both' if labelled else 'neither'}."
         )
-    for missing, text in ((frame.shape[0] == 0, "row"), (len(given) == labelled, "column of features")):
+    for missing, text in ((frame.shape[0] == 0, "row"), (len(given) == 1, "column of features")):
         if missing:
             raise DataSetError(f"{source} has no {text}; a data set needs one or more.")
-    texts = [_text(value) for value in given.pop(str(target))] if labelled else None
+    named = str(target) if labelled else SAMPLE_ID
+    given.pop(named)
+    filled = _filled(frame[column_of[named]], named, source)
+    texts, sample_ids = (filled, None) if labelled else (None, filled)
+    if sample_ids and (twice := SampleIds().add(sample_ids, 1)):
+        raise DataSetError(f"Rows {twice[0]} and {twice[1]} of {source} have the same sample id; keep one of them.")
     classes = _classes(metadata, texts)
     kept = {**metadata, "nfeatures": str(len(given)), "targettype": "discrete"}
     if classes:
@@ -104,6 +117,21 @@ def from_frame(
     features = np.stack([_cells(values, name, source) for name, values in given.items()], axis=1)
     labels = None if texts is None else _positions(texts, classes or (), source)
     return header, features, labels, sample_ids
+
+
+def _filled(column: Any, name: str, source: str) -> list[str]:
+    """The labels or ids of a column as texts; DataSetError where one is missing, or text stands beside numbers."""
+    values = column.to_numpy()
+    missing = np.asarray(column.isna() if hasattr(column, "isna") else column.is_null())
+    if values.dtype.kind == "f":
+        missing = missing | ~np.isfinite(values)
+    missing = missing | (values == "")
+    if missing.any():
+        row = int(missing.argmax()) + 1
+        raise DataSetError(f"Row {row} of {source} has nothing in the column {name!r}; fill it, or leave the row out.")
+    if len({isinstance(value, str) for value in values}) > 1:
+        raise DataSetError(f"The column {name!r} of {source} mixes text and numbers; make all of it text.")
+    return [_text(value) for value in values]
 
 
 def _text(value: Any) -> str:

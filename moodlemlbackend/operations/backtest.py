@@ -76,14 +76,17 @@ def _train(data: Arrays, training: int, settings: Settings) -> Arrays:
     from moodlemlbackend.dataset.data_set import DataSet, Header
     from moodlemlbackend.metrics import decide
     from moodlemlbackend.operations.train import seed_of
+    from moodlemlbackend.processor.processor import checked, code_of
     from moodlemlbackend.processor.training_rows import samples_of
 
     rows = int(data["trainings"][training])
     header = Header("", {}, tuple(map(str, data["columns"])), CLASSES, "target")
     known = DataSet(header, data["features"][:rows].astype(np.float32), data["labels"][:rows], None)
     samples = samples_of(known, data["courses"][:rows])
-    fitted = get_processor(settings.processor).fit(samples, seed=seed_of(settings, samples))
+    processor = get_processor(settings.processor)
     asked = data["asked"][data["training_of"] == training].astype(np.float32)
-    probabilities = fitted.classifier.probabilities(asked)
+    with code_of(processor.name, "backtesting"):
+        fitted = processor.fit(samples, seed=seed_of(settings, samples))
+        probabilities = checked(fitted.classifier.probabilities(asked), len(asked), len(CLASSES))
     labels, scores = decide(probabilities, fitted.threshold)
     return {"probabilities": probabilities[:, 1], "labels": labels, "scores": scores}

@@ -91,7 +91,7 @@ def evaluate(
         if model is not None:
             run.log.info("Evaluating the trained model in %s on %s: %d rows", trained_model_dir, dataset, len(samples))
             report.begin(*about, **options, trained_model=trained_model_dir)
-            probabilities = model.classifier.probabilities_of_coded(samples.coded)
+            probabilities = model.probabilities_of_coded(samples.coded)
             ratings = [Rating(samples.labels, probabilities, model.threshold)]
         else:
             run.log.info(

@@ -48,7 +48,7 @@ class PredictedSamples:
         They come for the rows of each of the ``features.pieces()``.
         """
         for features in self.features.pieces():
-            probabilities = self.model.classifier.probabilities(self.model.seen(features))
+            probabilities = self.model.probabilities(features)
             yield probabilities[:, 1], self.model.ranges(probabilities)
 
     def explain(self, features: npt.NDArray[np.float32], names: Sequence[str]) -> Explanations:

@@ -101,4 +101,4 @@ def reference_model(folder: Path) -> TrainedModel:
 
     network = read_reference_model(folder)
     classes = tuple(map(str, range(network.n_classes)))
-    return TrainedModel(ReferenceClassifier(network), None, classes, 0.5, 0)
+    return TrainedModel(ReferenceClassifier(network), None, classes, 0.5, 0, processor="neural_network")

@@ -20,7 +20,7 @@ from moodlemlbackend.dataset.columns import IndicatorColumns, indicators_of
 from moodlemlbackend.errors import ModelError
 from moodlemlbackend.metrics import decide
 from moodlemlbackend.processor.course_spread import Range, probability_ranges
-from moodlemlbackend.processor.processor import Classifier, Floats, Probabilities, TrainedModel
+from moodlemlbackend.processor.processor import Classifier, Floats, Probabilities, TrainedModel, code_of
 
 TOLERANCE = 1e-3
 """How far, in log-odds, contributions may miss the prediction."""
@@ -216,19 +216,18 @@ def explain(model: TrainedModel, columns: tuple[str, ...], features: Floats, sam
     Raises
     ------
     ModelError
-        The classifier's contributions do not add up to its predictions.
+        The classifier's contributions do not add up to its predictions, or it fails.
     """
     indicators = indicators_of(columns)
-    classifier = model.classifier
-    seen = model.seen(features)
-    probabilities = classifier.probabilities(seen)
+    seen, probabilities = model.seen(features), model.probabilities(features)
     explained = (
         np.ones(len(features), np.int64) if len(model.classes) == 2 else probabilities.argmax(axis=1).astype(np.int64)
     )
-    terms = [
-        _explain(classifier, indicators, seen[rows], explained[rows])
-        for rows in (slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(features), _ROWS_AT_ONCE))
-    ]
+    with code_of(model.processor, "explanation"):
+        terms = [
+            _explain(model.classifier, indicators, seen[rows], explained[rows])
+            for rows in (slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(features), _ROWS_AT_ONCE))
+        ]
     exact = all(part[2] for part in terms)
     contributions = np.concatenate([part[0] for part in terms])
     baseline = np.concatenate([part[1] for part in terms])

@@ -15,7 +15,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,7 +27,7 @@ import numpy.typing as npt
 from moodlemlbackend.cluster import current
 from moodlemlbackend.dataset.courses import LEAST_COURSES
 from moodlemlbackend.dataset.data_set import DataSet
-from moodlemlbackend.errors import ModelError, NotEnoughDataError
+from moodlemlbackend.errors import BackendError, ModelError, NotEnoughDataError
 from moodlemlbackend.metrics import Rating, decide
 from moodlemlbackend.model.codes import CodedRows
 from moodlemlbackend.model.encoding import Indices
@@ -51,12 +52,42 @@ Progress = Callable[[int, int], None]
 Prediction = tuple[str, str, str]
 
 _ROWS_AT_ONCE = 16_384
+_SUM_TOLERANCE = 1e-4
 _MOST_COLUMNS = 1_000_000
 """Columns that a model may have which comes from elsewhere."""
 
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError)
+"""What a classifier may raise that is read from arrays or settings that do not fit."""
 
 _HELD_OUT = ("held_out_probabilities", "held_out_targets", "held_out_positions")
 """What :class:`Fitted` has of rows that were held out."""
+
+
+@contextmanager
+def code_of(processor: str, purpose: str, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Run code of a processor; what it raises of its own, but for ``passing``, becomes a ModelError that names it."""
+    try:
+        yield
+    except Exception as error:  # anything can go wrong in what a third party wrote
+        if isinstance(error, (BackendError, MemoryError, OSError, *passing)):
+            raise
+        raise ModelError(
+            f"The processor {processor} failed in {purpose} ({' '.join(str(error).split())[:200]}); correct it or use "
+            "another processor."
+        ) from error
+
+
+def checked(probabilities: Any, rows: int, classes: int) -> Probabilities:
+    """What a classifier gave as (rows, classes) float64; ValueError unless they are probabilities."""
+    found = np.asarray(probabilities, np.float64)
+    if found.shape != (rows, classes):
+        raise ValueError(f"for {rows} rows of {classes} classes its output is {found.shape}")
+    sums = found.sum(axis=1)
+    if not np.isfinite(sums).all():
+        raise ValueError("its predictions are not numbers")
+    if found.min(initial=0) < 0 or np.abs(sums - 1).max(initial=0) > _SUM_TOLERANCE:
+        raise ValueError("its predictions are not probabilities")
+    return found
 
 
 def no_progress(_done: int, _total: int) -> None:
@@ -179,7 +210,7 @@ class TrainedModel:
     ``columns`` is None for a model of the reference package, which kept no names. ``rows`` is how many samples the
     classifier has learned from, 0 if unknown. It has not learned from the columns ``masked``, whose cells it takes for
     empty. ``spread`` is how far unseen courses differ from what is promised for them (:mod:`.course_spread`), None if
-    unknown.
+    unknown. Errors name the ``processor``.
     """
 
     classifier: Classifier
@@ -189,6 +220,7 @@ class TrainedModel:
     rows: float
     masked: tuple[str, ...] = ()
     spread: float | None = None
+    processor: str = ""
 
     def ranges(self, probabilities: Probabilities) -> Probabilities | None:
         """The range (rows, 2) of class 1's probability in 8 of 10 courses, of (rows, K) ``probabilities``."""
@@ -213,9 +245,22 @@ class TrainedModel:
         features[:, hidden] = np.nan
         return features
 
+    def probabilities(self, features: Floats) -> Probabilities:
+        """Calibrated probabilities (rows, K) of features; ModelError where the processor gives something else."""
+        if not len(features):
+            return np.zeros((0, len(self.classes)))
+        with code_of(self.processor, "prediction"):
+            return checked(self.classifier.probabilities(self.seen(features)), len(features), len(self.classes))
+
+    def probabilities_of_coded(self, coded: CodedRows) -> Probabilities:
+        """As :meth:`probabilities`, of coded rows."""
+        with code_of(self.processor, "prediction"):
+            found = self.classifier.probabilities_of_coded(coded)
+            return checked(found, coded.codes.shape[1], len(self.classes))
+
     def predict(self, batch: DataSet) -> Iterator[Prediction]:
         """Yield (sample id, class, decision score) of each row of an unlabelled batch."""
-        probabilities = self.classifier.probabilities(self.seen(batch.features))
+        probabilities = self.probabilities(batch.features)
         labels, scores = decide(probabilities, self.threshold)
         for sample_id, label, score in zip(batch.sample_ids or (), labels.tolist(), scores.tolist(), strict=True):
             yield sample_id, self.classes[label], f"{score:.8g}"
@@ -236,15 +281,10 @@ class TrainedModel:
         drawn = np.random.default_rng(0).uniform(-1, 1, (4, columns)).round(2)
         rows = np.concatenate([np.full((1, columns), value) for value in (np.nan, 0, 1, -1, 1e30)] + [drawn])
         with np.errstate(all="ignore"):
-            probabilities = self.classifier.probabilities(rows.astype(np.float32))
-            expected = len(rows), len(self.classes)
-            if probabilities.shape != expected:
-                raise ValueError(f"for {expected[0]} rows of {expected[1]} classes its output is {probabilities.shape}")
-            _, scores = decide(probabilities, self.threshold)
-        if not (np.isfinite(probabilities).all() and np.isfinite(scores).all()):
+            found = self.classifier.probabilities(rows.astype(np.float32))
+            _, scores = decide(checked(found, len(rows), len(self.classes)), self.threshold)
+        if not np.isfinite(scores).all():
             raise ValueError("its predictions are not numbers")
-        if probabilities.min() < 0 or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-4):
-            raise ValueError("its predictions are not probabilities")
 
 
 class Processor(ABC):
@@ -281,7 +321,8 @@ class Processor(ABC):
     def fit_whole(self, samples: TrainingRows, *, seed: int, progress: Progress = no_progress) -> Fitted:
         """Train on all samples, here or on the cluster in use."""
         if (cluster := current()) is None:
-            return self.fit(samples, seed=seed, progress=progress)
+            with code_of(self.name, "training"):
+                return self.fit(samples, seed=seed, progress=progress)
         [fitted] = fit_on_cluster(cluster, self, samples, [None], [seed], progress)
         return fitted
 
@@ -306,16 +347,19 @@ class Processor(ABC):
         """Read a model that this processor stored; ModelError when it is damaged."""
         try:
             settings = stored.settings
+            with code_of(self.name, f"reading {stored.folder}", passing=_DAMAGE):
+                classifier = self.restore(settings["classifier"], stored.array)
             return TrainedModel(
-                self.restore(settings["classifier"], stored.array),
+                classifier,
                 tuple(map(str, settings["columns"])) if settings["columns"] is not None else None,
                 tuple(map(str, settings["classes"])),
                 float(settings["threshold"]),
                 float(settings["rows"]),
                 tuple(map(str, settings.get("masked", ()))),
                 None if settings.get("spread") is None else float(settings["spread"]),
+                self.name,
             )
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError) as error:
+        except _DAMAGE as error:
             raise ModelError(
                 f"The trained model in {stored.folder} cannot be used ({error}); clear it and train again."
             ) from error
@@ -357,10 +401,18 @@ class Processor(ABC):
         }
         return about, arrays
 
+    def proven(self, fitted: Fitted, samples: TrainingRows, rows: float, happened: int | None = None) -> TrainedModel:
+        """As :meth:`Fitted.model`, once the model has proved that it can predict; ModelError if it cannot."""
+        with code_of(self.name, "training"):
+            model = replace(fitted.model(samples, rows, happened), processor=self.name)
+            model.prove()
+        return model
+
     def store(self, store: ModelStore, model: TrainedModel, memory: Arrays) -> StoredModel:
         """Publish a model with its memory; the caller holds the store's lock."""
-        about, arrays = self.describe(model)
-        return store.publish(self.name, about, {**arrays, **memory})
+        with code_of(self.name, "storing"):
+            about, arrays = self.describe(model)
+            return store.publish(self.name, about, {**arrays, **memory})
 
     def train(
         self,
@@ -387,7 +439,7 @@ class Processor(ABC):
         warn_of_constant_columns(known, run)
         fitted = self.fit_whole(known, seed=seed, progress=progress)
         rows = float(samples.targets.sum()) + (former[0].rows if former else 0.0)
-        self.store(store, fitted.model(known, rows, happened), remember(known))
+        self.store(store, self.proven(fitted, known, rows, happened), remember(known))
         run.log.info("Trained on %d rows; decision threshold %.4f", len(known), fitted.threshold)
         return fitted
 
@@ -401,7 +453,7 @@ class Processor(ABC):
             known = join_samples(old, samples)
             return known, len(known)
         run.log.info("The previous model remembers no rows: the new one learns from its predictions for the new rows")
-        return join_samples(taught(model.classifier, model.classes, model.rows, samples), samples), len(samples)
+        return join_samples(taught(model, model.classes, model.rows, samples), samples), len(samples)
 
     def predict(self, model: TrainedModel, batches: Iterable[DataSet]) -> Iterator[Prediction]:
         """Yield (sample id, class, decision score) of every row of unlabelled batches."""
@@ -438,11 +490,13 @@ class Processor(ABC):
         def show(done: int, total: int) -> None:
             progress(done * len(trainings) // total, len(trainings))
 
-        fits = [fitted.without_rows() for fitted in self.fit_splits(samples, trainings, seed=seed, progress=show)]
+        with code_of(self.name, "training"):
+            fits = [fitted.without_rows() for fitted in self.fit_splits(samples, trainings, seed=seed, progress=show)]
 
         def rate(split: Split, fitted: Fitted) -> Rating:
-            parts = [fitted.classifier.probabilities_of_coded(part) for part in samples.coded.parts(split.held_out)]
-            probabilities = np.concatenate(parts)
+            with code_of(self.name, "evaluation"):
+                parts = [fitted.classifier.probabilities_of_coded(part) for part in samples.coded.parts(split.held_out)]
+                probabilities = checked(np.concatenate(parts), len(split.held_out), len(samples.classes))
             return Rating(samples.labels[split.held_out], probabilities, fitted.threshold)
 
         rated = [(rate(split, fitted), fitted) for split, fitted in zip(splits, fits, strict=False)]

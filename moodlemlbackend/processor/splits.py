@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from moodlemlbackend.dataset.courses import LEAST_COURSES
-from moodlemlbackend.errors import NotEnoughDataError
+from moodlemlbackend.errors import NotEnoughDataError, unknown
 from moodlemlbackend.metrics import HELD_OUT_SHARE
 from moodlemlbackend.model.folds import assign
 
@@ -68,7 +68,11 @@ def draw_splits(samples: TrainingRows, kind: str, iterations: int, seed: int) ->
         The courses or times of the rows are not known, or a class is in too few courses.
     NotEnoughDataError
         By row: a class has fewer than two samples.
+    UsageError
+        There is no such kind.
     """
+    if kind not in SPLITS:
+        raise unknown("kind of split", str(kind), SPLITS, f"choose one of {', '.join(SPLITS)}.")
     if kind == COURSE:
         return course_splits(samples, iterations, seed)
     if kind == TIME:

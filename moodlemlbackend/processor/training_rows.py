@@ -144,11 +144,21 @@ def masked_positions(columns: Sequence[str], masked: Collection[str]) -> list[in
 def samples_of(data: DataSet, groups: npt.ArrayLike | None = None, times: npt.ArrayLike | None = None) -> TrainingRows:
     """Turn a labelled data set into samples; ``groups`` and ``times`` (rows,) say of which course each is, and when.
 
-    Raises UsageError when there is not one of them for each row.
+    Raises UsageError when there is not one of them for each row, groups cannot be told apart, or times are no numbers.
     """
     for name, given in (("groups", groups), ("times", times)):
         if given is not None and np.shape(given) != (len(data.features),):
             raise UsageError(f"There are {len(data.features)} rows, but {name} has shape {np.shape(given)}.")
+    try:
+        courses = None if groups is None else known_courses(groups)
+    except TypeError as error:
+        raise UsageError(
+            f"The groups cannot be told apart ({error}); give all of them as numbers, or as text."
+        ) from error
+    try:
+        moments = None if times is None else np.asarray(times, np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"The times are not numbers ({error}); give Unix seconds or any rising numbers.") from error
     header = data.header
     targets = np.eye(len(header.classes or ()), dtype=np.float32)[data.labels]
     return TrainingRows(
@@ -157,8 +167,8 @@ def samples_of(data: DataSet, groups: npt.ArrayLike | None = None, times: npt.Ar
         code([data.features], len(header.columns)),
         targets,
         header.metadata,
-        find_courses(header.columns, header.metadata, data.features) if groups is None else known_courses(groups),
-        None if times is None else np.asarray(times, np.float64),
+        courses or find_courses(header.columns, header.metadata, data.features),
+        moments,
     )
 
 

@@ -82,3 +82,10 @@ def test_the_verdict(wrong, minimum, accepted, status):
     assert result["score"] == pytest.approx(np.mean(scores))
     assert result["score_deviation"] == pytest.approx(np.std(scores))
     assert all(any(f"{result[key]:.4f}" in text for key in ("score", "score_deviation")) for text in sentences)
+
+
+def test_probabilities_of_single_precision_are_decided_like_any():
+    probabilities = np.array([[0, 1], [1, 0], [0.25, 0.75]], np.float32)
+    labels, scores = decide(probabilities, 0.5)
+    assert labels.tolist() == [1, 0, 1]
+    assert scores.tolist() == decide(probabilities.astype(np.float64), 0.5)[1].tolist()

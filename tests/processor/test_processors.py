@@ -20,6 +20,7 @@ from moodlemlbackend.errors import ModelError, NotEnoughDataError, NotTrainedErr
 from moodlemlbackend.operations.train import train
 from moodlemlbackend.operations.trained_models import NOT_TRAINED
 from moodlemlbackend.processor import get_processor
+from moodlemlbackend.processor.explanation import explain
 from moodlemlbackend.processor.memory import MOST_TEACHING, taught
 from moodlemlbackend.processor.training_rows import TrainingRows
 from moodlemlbackend.runtime.progress import QuietReporter
@@ -692,3 +693,75 @@ def test_logistic_regression_trusts_means_over_a_course_less():
         return np.abs(contributions.of_columns).sum()
 
     assert 0 < weight("clicks/mean") < weight("clicks")
+
+
+# ---- the code of a third party ----
+
+
+@pytest.fixture
+def counting(tmp_path):
+    """A backend of the third party's processor with a trained model, its rows, and the class of its classifiers."""
+    backend, rows = Backend(tmp_path, "naive_bayes"), course_rows(20)
+    backend.train(*rows)
+    return backend, rows, importlib.import_module("naive_bayes").Counts
+
+
+def _fail(*_arguments, **_keywords):
+    raise RuntimeError("no luck")
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "fault"),
+    [
+        (lambda chances: chances * np.nan, "its predictions are not numbers"),
+        (lambda chances: chances * 1.7, "its predictions are not probabilities"),
+        (lambda chances: chances * [[3, -1]] + [[0, 1 - chances[0, 0]]], "its predictions are not probabilities"),
+        (lambda chances: np.hstack([chances, chances]), r"its output is \(\d+, 4\)"),
+        (lambda chances: chances[:-1], "rows of 2 classes its output is"),
+        (lambda chances: chances[:, 0], "rows of 2 classes its output is"),
+        (_fail, "no luck"),
+    ],
+)
+def test_what_is_no_probability_is_neither_used_nor_published(counting, monkeypatch, spoiled, fault):
+    backend, rows, classifier = counting
+    before = snapshot(backend.classifier())
+    right = classifier.probabilities
+    monkeypatch.setattr(classifier, "probabilities", lambda own, features: spoiled(right(own, features)))
+    for call in (
+        lambda: backend.predict(rows[0]),
+        lambda: backend.train(*rows),
+        lambda: backend.evaluate(*rows),
+        lambda: backend.evaluate(*rows, trained="model"),
+    ):
+        with pytest.raises(ModelError, match=f"^The processor naive_bayes failed in .*{fault}.*; correct it or use"):
+            call()
+    assert snapshot(backend.classifier()) == before
+
+
+def test_a_processor_that_fails_is_named(counting, monkeypatch):
+    backend, rows, classifier = counting
+    own = importlib.import_module("naive_bayes").NaiveBayes
+    for where, name, call in (
+        (own, "fit", lambda: backend.train(*rows)),
+        (own, "fit", lambda: backend.evaluate(*rows)),
+        (classifier, "state", lambda: backend.train(*rows)),
+        (own, "restore", lambda: backend.predict(rows[0])),
+    ):
+        with monkeypatch.context() as broken:
+            broken.setattr(where, name, _fail)
+            with pytest.raises(ModelError, match=r"^The processor naive_bayes failed in .* \(no luck\)"):
+                call()
+    with monkeypatch.context() as broken:
+        broken.setattr(own, "fit", lambda *_, **_keywords: None)
+        with pytest.raises(ModelError, match=r"^The processor naive_bayes failed in training"):
+            backend.train(*rows)
+    assert backend.classes(rows[0]) == rows[1].tolist()
+
+
+def test_an_explanation_that_fails_is_a_sentence(counting, monkeypatch):
+    backend, (features, _), classifier = counting
+    monkeypatch.setattr(classifier, "contributions", _fail)
+    stored = ModelStore(backend.outputdir("model")).current()
+    model = get_processor("naive_bayes").load(stored)
+    with pytest.raises(ModelError, match=r"^The processor naive_bayes failed in explanation \(no luck\)"):
+        explain(model, model.columns, features[:1].astype(np.float32), ["1-0"])
