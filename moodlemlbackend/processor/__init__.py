@@ -12,12 +12,15 @@ if TYPE_CHECKING:
 GROUP = "moodlemlbackend.processors"
 """Entry point group under which a third party registers a subclass of ``Processor``."""
 
+OWN = ("neural_network", "logistic_regression")
+"""The package's own processors."""
+
 
 def processor_names() -> list[str]:
     """The names of all processors, the package's own first."""
     from importlib.metadata import entry_points
 
-    return ["neural_network", "logistic_regression", *sorted(entry.name for entry in entry_points(group=GROUP))]
+    return [*OWN, *sorted(entry.name for entry in entry_points(group=GROUP))]
 
 
 def get_processor(name: str) -> Processor:

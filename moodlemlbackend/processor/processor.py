@@ -31,6 +31,7 @@ from moodlemlbackend.errors import BackendError, ModelError, NotEnoughDataError
 from moodlemlbackend.metrics import Rating, decide
 from moodlemlbackend.model.codes import CodedRows
 from moodlemlbackend.model.encoding import Indices
+from moodlemlbackend.processor import OWN
 from moodlemlbackend.processor.cluster_fits import fit_on_cluster
 from moodlemlbackend.processor.course_spread import course_spread, probability_ranges
 from moodlemlbackend.processor.decision import decision_threshold
@@ -65,11 +66,16 @@ _HELD_OUT = ("held_out_probabilities", "held_out_targets", "held_out_positions")
 
 @contextmanager
 def code_of(processor: str, purpose: str, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Run code of a processor; what it raises of its own, but for ``passing``, becomes a ModelError that names it."""
+    """Run code of a processor; what it raises of its own, but for ``passing``, becomes a ModelError that names it.
+
+    Of the package's own ones only what :func:`checked` refuses: behind the rest may be a limit of the process.
+    """
     try:
         yield
     except Exception as error:  # anything can go wrong in what a third party wrote
         if isinstance(error, (BackendError, MemoryError, OSError, *passing)):
+            raise
+        if processor in OWN and not isinstance(error, ValueError):
             raise
         raise ModelError(
             f"The processor {processor} failed in {purpose} ({' '.join(str(error).split())[:200]}); correct it or use "
