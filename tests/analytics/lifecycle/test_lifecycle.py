@@ -59,6 +59,7 @@ from moodlemlbackend.analytics.lifecycle.analysing import analysis_of
 from moodlemlbackend.analytics.lifecycle.evaluation import REUSE_SECONDS, TRAINED_MODEL
 from moodlemlbackend.analytics.site import open_site
 from moodlemlbackend.errors import NotTrainedError, Status, UsageError
+from moodlemlbackend.processor.logistic_regression import LogisticClassifier
 from moodlemlbackend.storage.model_store import ModelStore
 
 _ = (in_this_process, site, site_url, trained, trained_folder, workspace)  # fixtures
@@ -203,6 +204,17 @@ def test_predictions_are_kept_with_all_that_belongs_to_them(trained, site):
         sizes = [abs(reason["contribution"]) for reason in reasons]
         assert sizes == sorted(sizes, reverse=True)
     assert {one["action"] for one in rows(trained, USED_FILES)} == {"trained", "predicted"}
+
+
+def test_predictions_are_kept_when_their_explanation_fails(trained, site, monkeypatch):
+    def fail(*_arguments):
+        raise ValueError("no luck")
+
+    monkeypatch.setattr(LogisticClassifier, "contributions", fail)
+    outcome = lifecycle.predict(trained, site, TRAINED)
+    assert outcome.status == 0
+    assert "The processor logistic_regression failed in explanation (no luck)" in " ".join(outcome.info)
+    assert len(rows(trained, PREDICTIONS)) == outcome.figures["predictions"] > 0
 
 
 def test_nothing_is_predicted_twice_in_a_range(trained, site):
