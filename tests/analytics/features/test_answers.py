@@ -195,3 +195,11 @@ def test_what_a_masked_array_hides_is_no_value(small):
 
 def test_an_indicator_that_returns_words_fails_in_a_sentence(small):
     assert "ValueError in line" in fails("indicator", results(small, Own(), indicators=[Plain()]))
+
+
+@pytest.mark.parametrize("given", ["users", "ranges"])
+def test_an_indicator_cannot_change_what_the_others_are_given(small, given):
+    def overwrites(users, ranges):
+        {"users": users, "ranges": ranges.starts}[given][:] = 0
+
+    assert "read-only" in fails("indicator", results(small, Own(), indicators=[Odd(overwrites)]))
