@@ -215,7 +215,7 @@ def _analyse_one(site: Site, analysis: Analysis, analysable: Any, hooks: Hooks) 
             cuts[method] = used
     if isinstance(analysable, Course):
         analysable.plan_logs(bound for used in cuts.values() for bound in used.bounds)
-        analysable.plan_logs(target.log_bounds(analysable))
+        analysable.plan_logs(answers.log_bounds(target, analysable))
     reason = answers.refusal(target, analysable, training=analysis.training)
     reason = reason or answers.refusal_of(analysis.indicators, analysable)
     if reason:

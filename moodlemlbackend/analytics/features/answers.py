@@ -41,6 +41,11 @@ def refusal(target: Target, analysable: Any, *, training: bool) -> Refusal | Non
     return _refusal(asked, analysable, _ask(asked, analysable, lambda: target.refuses(analysable, training=training)))
 
 
+def log_bounds(target: Target, analysable: Any) -> set[int]:
+    """Unix times at which a target will have the logs of an analysable cut."""
+    return _ask(f"target {target.id}", analysable, lambda: {int(bound) for bound in target.log_bounds(analysable)})
+
+
 def refusal_of(indicators: Iterable[Indicator], analysable: Any) -> Refusal | None:
     """Why an analysable cannot be used with some indicators: the first that refuses it, if it is a course."""
     if not isinstance(analysable, Course):
@@ -82,8 +87,10 @@ def labels(target: Target, samples: AnalysableSamples, window: Window = WHOLE) -
         allowed |= np.isin(made, target.classes)
         those = f"be one of its classes, {', '.join(map(str, target.classes))}"
     if not allowed.all():
-        value = made[~allowed][0]
-        raise _wrong(asked, samples.analysable, f"calculate returned {value:g}", f"every value must {those}, or be NaN")
+        value = f"{made[~allowed][0]:.10g}"
+        raise _wrong(
+            asked, samples.analysable, f"calculate returned {value}", f"every value must {those}, or be NaN"
+        )
     return made
 
 

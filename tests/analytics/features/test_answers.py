@@ -143,6 +143,7 @@ def test_valid_samples_are_true_or_false(small, valid, said):
 def test_a_refusal_is_a_refusal(small):
     assert "refuses returned 'no'" in fails("target", results(small, Own(refused=lambda: "no")))
     assert "KeyError" in fails("target", results(small, Own(refused=raises)))
+    assert "KeyError" in fails("target", results(small, Own(log_bounds=raises)))
     odd = Odd(lambda users, _: users * 0)
     odd.refuses = raises
     assert "KeyError" in fails("indicator", results(small, Own(), indicators=[odd]))

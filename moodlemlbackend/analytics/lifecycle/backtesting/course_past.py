@@ -89,7 +89,7 @@ def _outcomes(site: Site, analysis: Analysis, row: CourseRow) -> CoursePast:
     """What came of the students of a course; of none where its end teaches nothing."""
     [course] = Courses(site, [row], analysis.now)
     inside = Ranges.of([(0, row.end, 0)])
-    course.plan_logs({row.end, *analysis.target.log_bounds(course)})
+    course.plan_logs({row.end, *answers.log_bounds(analysis.target, course)})
     samples = analysis.analyser.samples(course)
     teachers = np.intersect1d(course.teachers, course.enrolments.users)
     if answers.refusal(analysis.target, course, training=True) or not len(samples):
