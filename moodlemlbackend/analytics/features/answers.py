@@ -35,6 +35,11 @@ def name_of(analysable: Analysable) -> str:
     return f"{analysable.name} (id {analysable.id})"
 
 
+def accepts(target: Target, method: TimeSplitting) -> bool:
+    """Whether a target works with a time splitting method."""
+    return _ask(f"target {target.id}", method, lambda: bool(target.accepts(method)))
+
+
 def refusal(target: Target, analysable: Any, *, training: bool) -> Refusal | None:
     """Why a target refuses an analysable; None when it does not."""
     asked = f"target {target.id}"
@@ -88,9 +93,7 @@ def labels(target: Target, samples: AnalysableSamples, window: Window = WHOLE) -
         those = f"be one of its classes, {', '.join(map(str, target.classes))}"
     if not allowed.all():
         value = f"{made[~allowed][0]:.10g}"
-        raise _wrong(
-            asked, samples.analysable, f"calculate returned {value}", f"every value must {those}, or be NaN"
-        )
+        raise _wrong(asked, samples.analysable, f"calculate returned {value}", f"every value must {those}, or be NaN")
     return made
 
 
@@ -122,7 +125,7 @@ def values(indicator: Indicator, samples: AnalysableSamples, ranges: Ranges) -> 
     return _ask(f"indicator {indicator.id}", samples.analysable, calculate)
 
 
-def _ask(asked: str, analysable: Analysable, answer: Callable[[], Answer]) -> Answer:
+def _ask(asked: str, about: Analysable | TimeSplitting, answer: Callable[[], Answer]) -> Answer:
     """What an element answers; a fault in its code becomes a sentence that names the line."""
     try:
         return answer()
@@ -131,9 +134,8 @@ def _ask(asked: str, analysable: Analysable, answer: Callable[[], Answer]) -> An
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{type(error).__name__} in line {frame.lineno} of {Path(frame.filename).name}"
-        raise SiteError(
-            f"The {asked} failed for {name_of(analysable)}: {error} ({where}); correct it or leave it out."
-        ) from error
+        named = about.id if isinstance(about, TimeSplitting) else name_of(about)
+        raise SiteError(f"The {asked} failed for {named}: {error} ({where}); correct it or leave it out.") from error
 
 
 def _wrong(asked: str, analysable: Analysable, returned: str, must: str) -> SiteError:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from moodlemlbackend.analytics.features import indicators, targets, time_splitting
+from moodlemlbackend.analytics.features import answers, indicators, targets, time_splitting
 from moodlemlbackend.analytics.features.analysers import ANALYSERS
 from moodlemlbackend.analytics.features.contracts import broken_rule
 from moodlemlbackend.analytics.features.indicators import Indicator
@@ -107,7 +107,7 @@ def absent_modules(indicators: Iterable[str], modules: Collection[str]) -> list[
 
 def check_fit(target: Target, chosen: Sequence[Indicator], method: TimeSplitting) -> None:
     """Raise :class:`UsageError` when these cannot make a model together."""
-    if not target.accepts(method):
+    if not answers.accepts(target, method):
         raise UsageError(f"The target {target.id} does not work with the interval {method.id}; choose another one.")
     if not chosen:
         raise UsageError("A data set needs at least one indicator.")
