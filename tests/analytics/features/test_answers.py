@@ -208,7 +208,5 @@ def test_an_indicator_cannot_change_what_the_others_are_given(small, given):
 
 def test_a_target_that_fails_when_asked_about_an_interval_fails_in_a_sentence():
     chosen = [registry.get_indicator(READS)]
-    with pytest.raises(
-        SiteError, match=r"own failed for \\core.*time_splitting\\quarters: 'boo' \(KeyError"
-    ):
+    with pytest.raises(SiteError, match=r"own failed for \\core.*time_splitting\\quarters: 'boo' \(KeyError"):
         registry.check_fit(Own(accepts=raises), chosen, registry.get_time_splitting("quarters"))
