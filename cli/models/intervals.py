@@ -20,7 +20,7 @@ def command(target: str | None) -> Answer:
 
     An interval that looks at whole courses cannot predict in time which students are at risk.
     """
-    from moodlemlbackend.analytics.features import registry
+    from moodlemlbackend.analytics.features import answers, registry
     from moodlemlbackend.analytics.insights.names import interval_name
 
     chosen = registry.get_target(target) if target else None
@@ -32,7 +32,7 @@ def command(target: str | None) -> Answer:
             "predicts_in_time": not method.whole,
         }
         for method in registry.list_time_splittings()
-        if chosen is None or chosen.accepts(method)
+        if chosen is None or answers.accepts(chosen, method)
     ]
     rows = [
         (fact["name"], fact["meaning"], "yes" if fact["predicts_in_time"] else "no, whole courses", fact["id"])

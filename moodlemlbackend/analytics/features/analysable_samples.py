@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend.analytics.features.ranges import read_only
 from moodlemlbackend.analytics.site.database import Integers
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ class AnalysableSamples:
     course_index: Integers | None = None
     enrolments: Enrolments | None = None
     user_facts: Sequence[User] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("ids", "contexts", "users", "course_index"):
+            if (array := getattr(self, name)) is not None:
+                object.__setattr__(self, name, read_only(array))
 
     def __len__(self) -> int:
         return len(self.ids)

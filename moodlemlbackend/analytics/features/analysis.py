@@ -7,30 +7,29 @@ calculated. What comes of it is a :class:`Result` for each analysable and method
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import IntEnum
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend.analytics.features import answers
 from moodlemlbackend.analytics.features.analysable_samples import AnalysableSamples
 from moodlemlbackend.analytics.features.analysables import Analysable, Course, SiteWide
 from moodlemlbackend.analytics.features.analysers import ANALYSERS, Analyser
 from moodlemlbackend.analytics.features.feature_matrix import Features, assemble, check_values
 from moodlemlbackend.analytics.features.indicators import Indicator
-from moodlemlbackend.analytics.features.indicators.indicator import events_of, refusal_of, shaped
+from moodlemlbackend.analytics.features.indicators.indicator import events_of
 from moodlemlbackend.analytics.features.ranges import Ranges
 from moodlemlbackend.analytics.features.rounding import php_round
 from moodlemlbackend.analytics.features.targets import Refusal, Target
 from moodlemlbackend.analytics.features.time_splitting import Clock, TimeSplitting
 from moodlemlbackend.analytics.site import Site
 from moodlemlbackend.analytics.site.logs import largest_log_id
-from moodlemlbackend.errors import BackendError, IndicatorError, SiteError
+from moodlemlbackend.errors import IndicatorError
 
 Values = npt.NDArray[np.float64]
 
@@ -209,18 +208,16 @@ def analyse_rows(site: Site, analysis: Analysis, rows: Sequence[Any], hooks: Hoo
 def _analyse_one(site: Site, analysis: Analysis, analysable: Any, hooks: Hooks) -> Iterator[Result]:
     target = analysis.target
     clock = Clock(analysis.now, site.zone, hooks.first_analysis(analysable.id))
-    cuts: dict[TimeSplitting, tuple[Ranges, Ranges]] = {}
+    cuts: dict[TimeSplitting, Ranges] = {}
     for method in analysis.methods:
-        if method.accepts(analysable, clock):
-            ranges = method.define(analysable, clock)
-            used = (
-                method.training_ranges(ranges, clock) if analysis.training else method.prediction_ranges(ranges, clock)
-            )
-            cuts[method] = ranges, used
+        used = answers.cut(method, analysable, clock, training=analysis.training)
+        if used is not None:
+            cuts[method] = used
     if isinstance(analysable, Course):
-        analysable.plan_logs(bound for _, used in cuts.values() for bound in used.bounds)
-        analysable.plan_logs(target.log_bounds(analysable))
-    reason = target.refuses(analysable, training=analysis.training) or refusal_of(analysis.indicators, analysable)
+        analysable.plan_logs(bound for used in cuts.values() for bound in used.bounds)
+        analysable.plan_logs(answers.log_bounds(target, analysable))
+    reason = answers.refusal(target, analysable, training=analysis.training)
+    reason = reason or answers.refusal_of(analysis.indicators, analysable)
     if reason:
         yield Result(analysable, None, AnalysisStatus.INVALID_FOR_TARGET, reason)
         return
@@ -228,7 +225,7 @@ def _analyse_one(site: Site, analysis: Analysis, analysable: Any, hooks: Hooks) 
         if method not in cuts:
             yield Result(analysable, method, AnalysisStatus.REJECTED_TIME_SPLITTING, WRONG_DATES)
             continue
-        selected = _select(analysis, analysable, method, cuts[method][1], hooks)
+        selected = _select(analysis, analysable, method, cuts[method], hooks)
         if isinstance(selected, Refusal):
             yield Result(analysable, method, AnalysisStatus.INVALID_FOR_RANGES, selected)
             continue
@@ -254,12 +251,12 @@ def _calculate(
     analysis: Analysis, method: TimeSplitting, samples: AnalysableSamples, ranges: Ranges, hooks: Hooks
 ) -> Result:
     analysable, target = samples.analysable, analysis.target
-    samples = samples.take(target.valid_samples(samples, training=analysis.training))
+    samples = samples.take(answers.valid_samples(target, samples, training=analysis.training))
     if not len(samples):
         return Result(analysable, method, AnalysisStatus.NO_DATASET, NO_VALID_SAMPLES)
     labels = None
     if analysis.training:
-        labels = target.calculate(samples)
+        labels = answers.labels(target, samples)
         judged = np.flatnonzero(~np.isnan(labels))
         samples, labels = samples.take(judged), labels[judged]
     try:
@@ -285,13 +282,13 @@ def _values(
     for indicator in analysis.indicators:
         known = _known([stored.get(indicator.id) for stored in recalled], samples.ids)
         if known is None:
-            values[indicator.id] = _calculated(indicator, samples, ranges)
+            values[indicator.id] = answers.values(indicator, samples, ranges)
             continue
         mark = marks[indicator.id] = ~np.isnan(known)
         values[indicator.id] = known
         if not mark.all():
-            values[indicator.id] = np.where(mark, known, _calculated(indicator, samples, ranges))
-    check_values(analysis.indicators, values, _name(samples))
+            values[indicator.id] = np.where(mark, known, answers.values(indicator, samples, ranges))
+    check_values(analysis.indicators, values, answers.name_of(samples.analysable))
     if analysis.keeps and method.caches_calculations:
         for indicator_id, own in values.items():
             for number, bound in enumerate(bounds):
@@ -300,21 +297,6 @@ def _values(
                 if len(new):
                     hooks.keep(samples, *bound, indicator_id, new, php_round(own[number, new]))
     return values, marks or None
-
-
-def _calculated(indicator: Indicator, samples: AnalysableSamples, ranges: Ranges) -> Values:
-    """What an indicator calculates; a fault in its code becomes a sentence that names the line."""
-    try:
-        made = indicator.calculate(samples, ranges)
-    except BackendError:
-        raise
-    except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{type(error).__name__} in line {frame.lineno} of {Path(frame.filename).name}"
-        raise SiteError(
-            f"The indicator {indicator.id} failed for {_name(samples)}: {error} ({where}); correct it or leave it out."
-        ) from error
-    return shaped(indicator, made, (len(ranges), len(samples)), _name(samples))
 
 
 def _known(stored: Sequence[tuple[npt.NDArray[np.int64], Values] | None], ids: npt.NDArray[np.int64]) -> Values | None:
@@ -330,8 +312,3 @@ def _known(stored: Sequence[tuple[npt.NDArray[np.int64], Values] | None], ids: n
         at = np.minimum(np.searchsorted(sample_ids, ids, side="right") - 1, len(sample_ids) - 1)
         known[number] = np.where((at >= 0) & (sample_ids[at] == ids), values[at], np.nan)
     return known
-
-
-def _name(samples: AnalysableSamples) -> str:
-    """How messages call the analysable of samples."""
-    return f"{samples.analysable.name} (id {samples.analysable.id})"

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from moodlemlbackend.analytics.features import registry
+from moodlemlbackend.analytics.features import answers, registry
 from moodlemlbackend.analytics.features.analysers import ANALYSERS
 from moodlemlbackend.analytics.site.people import ENROLMENTS
 from moodlemlbackend.errors import UsageError
@@ -90,7 +90,7 @@ def core_indicators(name: str, modules: Collection[str] | None = None) -> tuple[
 def intervals_for(name: str) -> list[str]:
     """Ids of the analysis intervals that a target accepts, by name."""
     chosen = target(name)
-    accepted = [method.id for method in registry.list_time_splittings() if chosen.accepts(method)]
+    accepted = [method.id for method in registry.list_time_splittings() if answers.accepts(chosen, method)]
     return sorted(accepted, key=lambda interval: last_part(interval).lower())
 
 

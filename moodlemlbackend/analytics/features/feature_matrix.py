@@ -100,18 +100,20 @@ def _rows(columns: Sequence[npt.NDArray[Any]], kept: npt.NDArray[np.intp]) -> np
 
 
 def check_values(indicators: Sequence[Indicator], values: Mapping[str, Values], analysable: str) -> None:
-    """Raise :class:`IndicatorError` when a value is out of range."""
-    bounded = [indicator.id for indicator in indicators if indicator.kind is not Kind.DISCRETE]
-    if not bounded:
-        return
-    stack = np.stack([values[name] for name in bounded])
-    outside = (stack < MINIMUM) | (stack > MAXIMUM)
-    if outside.any():
-        first = int(outside.any(axis=(1, 2)).argmax())
-        raise IndicatorError(
-            f"The indicator {bounded[first]} gives {stack[first][outside[first]][0]:g} for {analysable}, "
-            "which is outside -1 to 1."
-        )
+    """Raise :class:`IndicatorError` when a value is none of its indicator's kind; NaN always is one."""
+    alike: dict[tuple[float, ...], list[str]] = {}
+    for indicator in indicators:
+        steps = {Kind.BINARY: (MINIMUM, MAXIMUM), Kind.DISCRETE: indicator.classes, Kind.LINEAR: ()}[indicator.kind]
+        alike.setdefault(steps, []).append(indicator.id)
+    for steps, names in alike.items():
+        stack = np.stack([values[name] for name in names])
+        wrong = ~np.isin(stack, steps) & ~np.isnan(stack) if steps else (stack < MINIMUM) | (stack > MAXIMUM)
+        if wrong.any():
+            first = int(wrong.any(axis=(1, 2)).argmax())
+            raise IndicatorError(
+                f"The indicator {names[first]} gives {stack[first][wrong[first]][0]:g} for {analysable}, which is "
+                + (f"none of its values {', '.join(f'{step:g}' for step in steps)}." if steps else "outside -1 to 1.")
+            )
 
 
 def _means(values: Values) -> Values:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moodlemlbackend.analytics.features import definitions, registry
-from moodlemlbackend.analytics.features.indicators.indicator import refusal_of
+from moodlemlbackend.analytics.features import answers, definitions, registry
 from moodlemlbackend.analytics.features.refusal import decisive
 
 if TYPE_CHECKING:
@@ -44,8 +43,8 @@ def invalid_elements(site: Site, model: AnalyticsModel, now: int) -> Iterator[In
     indicators = [registry.get_indicator(indicator) for indicator in model.indicators]
     for part in analyser.batches(analyser.rows(site, model.contexts or ())):
         for analysable in analyser.open(site, part, now, ()):
-            reason = refusal_of(indicators, analysable)
-            training = None if target.static else target.refuses(analysable, training=True) or reason
-            prediction = target.refuses(analysable, training=False) or reason
+            reason = answers.refusal_of(indicators, analysable)
+            training = None if target.static else answers.refusal(target, analysable, training=True) or reason
+            prediction = answers.refusal(target, analysable, training=False) or reason
             if prediction and (target.static or training):
                 yield Invalid(int(analysable.id), analysable.name, training, prediction)

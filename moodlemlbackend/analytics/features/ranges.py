@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Times = npt.NDArray[np.int64]
+Array = TypeVar("Array", bound=npt.NDArray[Any])
+
+
+def read_only(array: Array) -> Array:
+    """A view of an array that cannot be written to: an element must not change what the others are given."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +36,8 @@ class Ranges:
     def __post_init__(self) -> None:
         if len(self.indexes) != len(self.starts):
             object.__setattr__(self, "indexes", np.arange(len(self.starts)))
+        for name in ("starts", "ends", "times", "indexes"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
 
     def __len__(self) -> int:
         return len(self.starts)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
-from moodlemlbackend.analytics.features import indicators, targets, time_splitting
+from moodlemlbackend.analytics.features import answers, indicators, targets, time_splitting
 from moodlemlbackend.analytics.features.analysers import ANALYSERS
+from moodlemlbackend.analytics.features.contracts import broken_rule
 from moodlemlbackend.analytics.features.indicators import Indicator
 from moodlemlbackend.analytics.features.targets import Target
 from moodlemlbackend.analytics.features.time_splitting import TimeSplitting
@@ -40,41 +43,51 @@ STUDENTS_AT_RISK: tuple[str, ...] = (
 _OF_MODULE = re.compile(r"\\mod_(\w+)\\", re.ASCII)
 
 
+class _Sort(NamedTuple):
+    """A sort of elements: what messages call it, where packages register it, its class, and Moodle's of it by id."""
+
+    word: str
+    group: str
+    kind: type[Any]
+    core: Mapping[str, Any]
+
+
+_INDICATORS = _Sort("indicator", INDICATORS, Indicator, {indicator.id: indicator for indicator in indicators.CORE})
+_TARGETS = _Sort("target", TARGETS, Target, {target.id: target for target in targets.CORE})
+_METHODS = _Sort("interval", TIME_SPLITTINGS, TimeSplitting, {method.id: method for method in time_splitting.CORE})
+
+
 def get_indicator(id: str) -> Indicator:  # noqa: A002
-    """Return the indicator of an id; raises :class:`UsageError` when there is none."""
-    chosen: Indicator = _find(
-        id, {indicator.id: indicator for indicator in indicators.CORE}, INDICATORS, Indicator, "indicator"
-    )
+    """Return the indicator of an id, or of its last part; raises :class:`UsageError` when there is none."""
+    chosen: Indicator = _find(_INDICATORS, id)
     return chosen
 
 
 def get_target(id: str) -> Target:  # noqa: A002
-    """Return a new target of an id, or of the last part of one of Moodle's; raises :class:`UsageError`."""
-    chosen: Target = _find(id, {target.id: target for target in targets.CORE}, TARGETS, Target, "target")
+    """Return a new target of an id, or of its last part; raises :class:`UsageError`."""
+    chosen: Target = _find(_TARGETS, id)
     return chosen
 
 
 def get_time_splitting(id: str) -> TimeSplitting:  # noqa: A002
-    """Return the time splitting method of an id, or of the last part of one of Moodle's; raises :class:`UsageError`."""
-    core = {method.id: method for method in time_splitting.CORE}
-    chosen: TimeSplitting = _find(id, core, TIME_SPLITTINGS, TimeSplitting, "interval")
+    """Return the time splitting method of an id, or of its last part; raises :class:`UsageError`."""
+    chosen: TimeSplitting = _find(_METHODS, id)
     return chosen
 
 
 def list_indicators() -> list[Indicator]:
-    """Every indicator, Moodle's first."""
-    return [*indicators.CORE, *_installed(INDICATORS, Indicator, "indicator")]
+    """Every indicator that can be used, Moodle's first."""
+    return _every(_INDICATORS)
 
 
 def list_targets() -> list[Target]:
-    """Every target, Moodle's first."""
-    return [*(target() for target in targets.CORE), *_installed(TARGETS, Target, "target")]
+    """Every target that can be used, Moodle's first."""
+    return _every(_TARGETS)
 
 
 def list_time_splittings() -> list[TimeSplitting]:
-    """Every time splitting method, Moodle's first."""
-    core = [method() for method in time_splitting.CORE]
-    return [*core, *_installed(TIME_SPLITTINGS, TimeSplitting, "interval")]
+    """Every time splitting method that can be used, Moodle's first."""
+    return _every(_METHODS)
 
 
 def indicators_of(target: Target, modules: Collection[str] | None = None) -> tuple[str, ...]:
@@ -94,7 +107,7 @@ def absent_modules(indicators: Iterable[str], modules: Collection[str]) -> list[
 
 def check_fit(target: Target, chosen: Sequence[Indicator], method: TimeSplitting) -> None:
     """Raise :class:`UsageError` when these cannot make a model together."""
-    if not target.accepts(method):
+    if not answers.accepts(target, method):
         raise UsageError(f"The target {target.id} does not work with the interval {method.id}; choose another one.")
     if not chosen:
         raise UsageError("A data set needs at least one indicator.")
@@ -109,42 +122,89 @@ def check_fit(target: Target, chosen: Sequence[Indicator], method: TimeSplitting
         raise UsageError("An indicator is listed twice; list each only once.")
 
 
-def _find(id: str, core: dict[str, Any], group: str, kind: type[Any], word: str) -> Any:  # noqa: A002
-    if id not in core and "\\" not in id:
-        named = [known for known in core if known.rpartition("\\")[2] == id]
-        id = named[0] if len(named) == 1 else id  # noqa: A001
-    if id in core:
-        return _made(core[id])
-    installed = {made.id: made for made in _installed(group, kind, word)}
-    if id in installed:
-        return installed[id]
-    ids = [*core, *installed]
+def _find(sort: _Sort, id: str) -> Any:  # noqa: A002
+    if id in sort.core:
+        return _made(sort.core[id])
+    if same := _named(id, sort.core):
+        installed, faults = _Installed({}, {})
+    else:
+        installed, faults = _installed(sort)
+        same = _named(id, installed)
+    if len(same) == 1:
+        return _made(sort.core[same[0]]) if same[0] in sort.core else installed[same[0]]
+    if same:
+        raise UsageError(f"The name {id!r} is that of {len(same)} {sort.word}s, such as {same[0]}; give the whole id.")
+    own = _named(id, faults) or ("\\" in id and [entry for entry in faults if "\\" not in entry])
+    if own:
+        raise UsageError(faults[own[0]])
+    ids = [*sort.core, *installed]
     raise unknown(
-        word,
+        sort.word,
         id,
-        ids if "\\" in id else [known.rpartition("\\")[2] for known in ids],
-        f"moodlemlbackend models {word}s lists them. If yours comes from another package, install that package first.",
+        ids if "\\" in id else map(_last_part, ids),
+        f"moodlemlbackend models {sort.word}s lists them. "
+        "If yours comes from another package, install that package first.",
     )
 
 
-def _installed(group: str, kind: type[Any], word: str) -> list[Any]:
-    """What installed packages register."""
+def _named(name: str, ids: Iterable[str]) -> list[str]:
+    """Those ids that a name stands for: itself, or the last part of each."""
+    return [id for id in ids if name in (id, _last_part(id))]  # noqa: A001
+
+
+def _last_part(id: str) -> str:  # noqa: A002
+    return id.rpartition("\\")[2]
+
+
+def _every(sort: _Sort) -> list[Any]:
+    """Moodle's, and those of packages that can be used; a line of the log says why others cannot."""
+    installed, faults = _installed(sort)
+    for fault in faults.values():
+        _warn(fault)
+    return [*map(_made, sort.core.values()), *installed.values()]
+
+
+@cache
+def _warn(fault: str) -> None:
+    logging.getLogger("moodlemlbackend").warning(fault)
+
+
+class _Installed(NamedTuple):
+    """What packages register that can be used, by id, and why the rest cannot, by id or else by entry point."""
+
+    usable: dict[str, Any]
+    faults: dict[str, str]
+
+
+def _installed(sort: _Sort) -> _Installed:
     from importlib.metadata import entry_points
 
-    elements = []
-    for entry in entry_points(group=group):
+    usable: dict[str, Any] = {}
+    faults: dict[str, str] = {}
+    owners = dict.fromkeys(sort.core, "Moodle")
+    for entry in entry_points(group=sort.group):
+        where = f"the entry point {entry.value}"
         try:
             made = _made(entry.load())
         except Exception as error:
-            raise UsageError(
-                f"The {word} of the entry point {entry.value} cannot be loaded ({error}); install its package again."
-            ) from error
-        if not isinstance(made, kind) or not str(getattr(made, "id", "")).startswith("\\"):
-            raise UsageError(
-                f"The entry point {entry.value} does not name a valid {word}; its id must begin with a backslash."
+            faults[entry.value] = f"The {sort.word} of {where} cannot be loaded ({error}); install its package again."
+            continue
+        name = str(getattr(made, "id", ""))
+        if not isinstance(made, sort.kind) or not name.startswith("\\"):
+            faults[entry.value] = (
+                f"The entry point {entry.value} does not name a valid {sort.word}; its id must begin with a backslash."
             )
-        elements.append(made)
-    return elements
+        elif name in owners:
+            faults[name] = (
+                f"The {sort.word} {name} is defined by {owners[name]} and by {where}; give one of them another id."
+            )
+            usable.pop(name, None)
+        elif broken := broken_rule(sort.kind, made):
+            faults[name] = f"The {sort.word} {name} of {where} cannot be used: {broken}."
+        else:
+            usable[name] = made
+        owners.setdefault(name, where)
+    return _Installed(usable, faults)
 
 
 def _made(registered: Any) -> Any:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from moodlemlbackend.analytics.features.analysables import Course, Courses
 from moodlemlbackend.analytics.features.analysers import ANALYSERS, StudentEnrolments
+from moodlemlbackend.analytics.features.answers import log_bounds, refusal, refusal_of
 from moodlemlbackend.analytics.features.indicators import Indicator
-from moodlemlbackend.analytics.features.indicators.indicator import refusal_of
 from moodlemlbackend.analytics.features.refusal import Refusal, decisive
 from moodlemlbackend.analytics.features.registry import get_indicator, indicators_of
 from moodlemlbackend.analytics.features.targets import Target
@@ -104,11 +104,11 @@ def check_site(site: Site, target: Target, now: int) -> SiteFindings:
 
 
 def _examine(course: Course, target: Target, indicators: Sequence[Indicator]) -> CourseFinding:
-    course.plan_logs(target.log_bounds(course))
+    course.plan_logs(log_bounds(target, course))
     reason = refusal_of(indicators, course)
     return CourseFinding(
         course.id, course.name, course.start, course.end, len(course.students),
-        target.refuses(course, training=True) or reason, target.refuses(course, training=False) or reason,
+        refusal(target, course, training=True) or reason, refusal(target, course, training=False) or reason,
     )  # fmt: skip
 
 

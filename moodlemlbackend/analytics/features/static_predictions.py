@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend.analytics.features import answers
 from moodlemlbackend.analytics.features.analysis import Result
 from moodlemlbackend.analytics.features.targets import Target, Window
 
@@ -41,9 +42,9 @@ def predict_static(target: Target, results: Iterable[Result]) -> Iterator[Static
             rows, where = rows[fresh], where[fresh]
             seen.update((sample, index) for sample in result.samples.ids[where].tolist())
             samples = replace(result.samples.take(where), analysable=leader.analysable)
-            valid = np.flatnonzero(target.valid_samples(samples, training=False))
+            valid = np.flatnonzero(answers.valid_samples(target, samples, training=False))
             start, end = int(leader.ranges.starts[position]), int(leader.ranges.ends[position])
             values = {name: own[number, where[valid]] for name, own in result.values.items()}
-            classes = target.calculate(samples.take(valid), Window(start, end, values))
+            classes = answers.labels(target, samples.take(valid), Window(start, end, values))
             known = ~np.isnan(classes)
             yield StaticPredictions(result, rows[valid[known]], classes[known])

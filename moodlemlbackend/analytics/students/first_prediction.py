@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moodlemlbackend.analytics.features import definitions, registry
+from moodlemlbackend.analytics.features import answers, definitions, registry
 from moodlemlbackend.analytics.features.analysables import Courses
 from moodlemlbackend.analytics.features.refusal import NOT_YET_STARTED
 
@@ -39,10 +39,11 @@ def first_prediction(site: Site, models: Iterable[AnalyticsModel], row: CourseRo
             continue
         if not definitions.has_past(model.target) or (model.contexts and not {*model.contexts} & {*row.path}):
             continue
-        refusal = definitions.target(model.target).refuses(course, training=False)
+        refusal = answers.refusal(definitions.target(model.target), course, training=False)
         if refusal is not None and refusal != NOT_YET_STARTED:
             expected.append(FirstPrediction(model, None, refusal))
             continue
-        moments = registry.get_time_splitting(model.interval).moments(course, site.zone) if row.end else []
+        method = registry.get_time_splitting(model.interval)
+        moments = answers.moments(method, course, site.zone) if row.end else []
         expected.append(FirstPrediction(model, moments[0] if moments else None, None))
     return min(expected, key=lambda first: first.time if first.time is not None else float("inf"), default=None)

@@ -134,9 +134,16 @@ class CourseIndicator(Indicator):
         """
 
 
+def as_floats(values: npt.ArrayLike) -> Values:
+    """Values as floats; what a masked array hides is NaN."""
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.where(np.ma.getmaskarray(values), np.nan, values.data)
+    return np.asarray(values, np.float64)
+
+
 def shaped(indicator: Indicator, values: npt.ArrayLike, shape: tuple[int, int], analysable: str) -> Values:
     """Return what an indicator calculated as floats of a shape; raises :class:`IndicatorError` when it has another."""
-    made = np.asarray(values, np.float64)
+    made = as_floats(values)
     if made.shape == shape:
         return made
     try:
@@ -151,13 +158,6 @@ def shaped(indicator: Indicator, values: npt.ArrayLike, shape: tuple[int, int], 
 def yes_or_no(condition: npt.ArrayLike) -> Values:
     """1 where the condition holds, else -1."""
     return np.where(condition, MAXIMUM, MINIMUM)
-
-
-def refusal_of(indicators: Iterable[Indicator], analysable: object) -> Refusal | None:
-    """Why an analysable cannot be used with some indicators: the first that refuses it, if it is a course."""
-    if not isinstance(analysable, Course):
-        return None
-    return next((refusal for indicator in indicators if (refusal := indicator.refuses(analysable))), None)
 
 
 def events_of(indicators: Iterable[Indicator]) -> frozenset[str]:

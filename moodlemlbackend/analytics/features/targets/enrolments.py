@@ -102,7 +102,8 @@ class CourseEnrolments(Target):
         """Null for enrolments that were active for too little of the range."""
         assert isinstance(samples.analysable, Course)
         values = self.of_course(samples.analysable, samples, window.indicators)
-        return np.where(active_enrolments(samples, window.start, window.end), values, np.nan)
+        active = active_enrolments(samples, window.start, window.end)
+        return np.where(active, values, np.nan) if np.shape(values) == active.shape else values
 
     @abstractmethod
     def of_course(self, course: Course, samples: AnalysableSamples, indicators: Mapping[str, Values]) -> Values:

@@ -71,7 +71,7 @@ INCORRECTLY_FLAGGED = Action("incorrectlyflagged", "incorrectlyflagged", Tone.NE
 class Target(ABC):
     """A target.
 
-    A subclass sets ``id`` (Moodle's class name with its leading backslash), ``name`` and ``analyser``, and says which
+    A subclass sets ``id`` (Moodle's class name with its leading backslash), ``title`` and ``analyser``, and says which
     analysables and samples it can judge and what the truth about them is. It is registered by an entry point of the
     group ``moodlemlbackend.targets``.
     """

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from moodlemlbackend.analytics.features import answers
 from moodlemlbackend.analytics.features.analysables import Courses
 from moodlemlbackend.analytics.features.analysis import Hooks, analyse
 from moodlemlbackend.analytics.features.ranges import Ranges
@@ -88,14 +89,14 @@ def _outcomes(site: Site, analysis: Analysis, row: CourseRow) -> CoursePast:
     """What came of the students of a course; of none where its end teaches nothing."""
     [course] = Courses(site, [row], analysis.now)
     inside = Ranges.of([(0, row.end, 0)])
-    course.plan_logs({row.end, *analysis.target.log_bounds(course)})
+    course.plan_logs({row.end, *answers.log_bounds(analysis.target, course)})
     samples = analysis.analyser.samples(course)
     teachers = np.intersect1d(course.teachers, course.enrolments.users)
-    if analysis.target.refuses(course, training=True) or not len(samples):
+    if answers.refusal(analysis.target, course, training=True) or not len(samples):
         nobody = np.empty(0, np.int64)
         return CoursePast(row, nobody, nobody, nobody, teachers)
-    samples = samples.take(analysis.target.valid_samples(samples, training=True))
-    labels = analysis.target.calculate(samples)
+    samples = samples.take(answers.valid_samples(analysis.target, samples, training=True))
+    labels = answers.labels(analysis.target, samples)
     judged = np.flatnonzero(~np.isnan(labels))
     samples, labels = samples.take(judged), labels[judged]
     logs = course.logs({row.end})
@@ -114,7 +115,7 @@ def _moments(site: Site, analysis: Analysis, row: CourseRow) -> dict[int, list[T
     [course] = Courses(site, [row], analysis.now)
     methods: dict[int, list[TimeSplitting]] = {}
     for method in analysis.methods:
-        for moment in method.moments(course, site.zone):
+        for moment in answers.moments(method, course, site.zone):
             methods.setdefault(moment, []).append(method)
     return methods
 
