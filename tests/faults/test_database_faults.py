@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -61,13 +62,22 @@ class OnServer:
 @pytest.fixture
 def on_server(tmp_path_factory, fault_hosts, small_site) -> Iterator[Callable[[str, str], OnServer]]:
     """A function that makes a site's models on a server of a kind, as they are before a task."""
+    templates: dict[tuple[str, str], OnServer] = {}
     with ExitStack() as stack:
 
-        def make(kind: str, task: str) -> OnServer:
+        def begin(kind: str, like: str = "") -> OnServer:
             folder = tmp_path_factory.mktemp("store")
-            made = OnServer(stack.enter_context(new_database(kind, folder)), folder, fault_hosts, small_site, stack)
-            for words in (CREATE, ("tasks", "train"))[: 2 if task == "predict" else 1]:
-                assert made.run(*words).code == 0
+            url = stack.enter_context(new_database(kind, folder, like))
+            return OnServer(url, folder, fault_hosts, small_site, stack)
+
+        def make(kind: str, task: str) -> OnServer:
+            if (kind, task) not in templates:
+                template = templates[kind, task] = begin(kind)
+                for words in (CREATE, ("tasks", "train"))[: 2 if task == "predict" else 1]:
+                    assert template.run(*words).code == 0
+            template = templates[kind, task]
+            made = begin(kind, template.url)
+            shutil.copytree(template.folder, made.folder, dirs_exist_ok=True)
             return made
 
         yield make
