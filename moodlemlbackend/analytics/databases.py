@@ -69,8 +69,9 @@ def make_engine(url: URL, **options: Any) -> Engine:
     except (NoSuchModuleError, ArgumentError) as error:
         driver = url.drivername.partition("+")[2]
         raise UsageError(f"There is no driver {driver!r} for {kind}; leave the driver out of the URL.") from error
-    if not (log := logging.getLogger("sqlalchemy.pool")).handlers:
-        log.addHandler(logging.NullHandler())  # else it writes the traceback of a connection that is gone anyway
+    for name in ("sqlalchemy.pool", "psycopg"):  # else they write of a connection that is gone anyway
+        if not (log := logging.getLogger(name)).handlers:
+            log.addHandler(logging.NullHandler())
     if kind != "sqlite":
         event.listen(engine, "connect", lambda connection, _record: end_when_cut_off(connection))
     return engine

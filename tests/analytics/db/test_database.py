@@ -308,10 +308,11 @@ def test_what_goes_in_one_email_is_kept_together_and_counts_once(store):
         assert notifications.mailed(connection, "email", 0, userid=2) == {}
 
 
-def test_a_connection_that_is_gone_has_no_traceback():
+@pytest.mark.parametrize("logger", ["sqlalchemy.pool.impl.QueuePool", "psycopg"])
+def test_libraries_write_nothing_of_a_connection_that_is_gone(logger):
     code = (
         "import logging; from moodlemlbackend.analytics.databases import make_engine, parse_url; "
-        "make_engine(parse_url('sqlite:///x', 'The store')); logging.getLogger('sqlalchemy.pool.impl').error('lost')"
+        f"make_engine(parse_url('sqlite:///x', 'The store')); logging.getLogger('{logger}').error('lost')"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=ROOT)
     assert ended.stderr == b""
