@@ -125,19 +125,18 @@ def check_fit(target: Target, chosen: Sequence[Indicator], method: TimeSplitting
 def _find(sort: _Sort, id: str) -> Any:  # noqa: A002
     if id in sort.core:
         return _made(sort.core[id])
-    if same := _named(id, sort.core):
-        installed, faults = _Installed({}, {})
-    else:
-        installed, faults = _installed(sort)
-        same = _named(id, installed)
+    known, faults = _Installed(sort.core, {})
+    if not (same := _named(id, known)):
+        known, faults = _installed(sort)
+        same = _named(id, known)
     if len(same) == 1:
-        return _made(sort.core[same[0]]) if same[0] in sort.core else installed[same[0]]
+        return _made(known[same[0]])
     if same:
         raise UsageError(f"The name {id!r} is that of {len(same)} {sort.word}s, such as {same[0]}; give the whole id.")
     own = _named(id, faults) or ("\\" in id and [entry for entry in faults if "\\" not in entry])
     if own:
         raise UsageError(faults[own[0]])
-    ids = [*sort.core, *installed]
+    ids = [*sort.core, *known]
     raise unknown(
         sort.word,
         id,
@@ -172,8 +171,8 @@ def _warn(fault: str) -> None:
 class _Installed(NamedTuple):
     """What packages register that can be used, by id, and why the rest cannot, by id or else by entry point."""
 
-    usable: dict[str, Any]
-    faults: dict[str, str]
+    usable: Mapping[str, Any]
+    faults: Mapping[str, str]
 
 
 def _installed(sort: _Sort) -> _Installed:
