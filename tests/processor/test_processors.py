@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 import shutil
-import sys
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +12,10 @@ import pytest
 from hypothesis import settings
 
 from fixtures.backend import Backend, course_rows, names, samples_of, simulated, snapshot, write_labelled
-from moodlemlbackend import processor
-from moodlemlbackend.errors import ModelError, NotEnoughDataError, NotTrainedError, UsageError
+from moodlemlbackend.errors import ModelError, NotEnoughDataError, NotTrainedError
 from moodlemlbackend.operations.train import train
 from moodlemlbackend.operations.trained_models import NOT_TRAINED
 from moodlemlbackend.processor import get_processor
-from moodlemlbackend.processor.explanation import explain
 from moodlemlbackend.processor.memory import MOST_TEACHING, taught
 from moodlemlbackend.processor.training_rows import TrainingRows
 from moodlemlbackend.runtime.progress import QuietReporter
@@ -30,75 +25,7 @@ from moodlemlbackend.storage.stored_model import read_model, write_model
 
 quick = settings(max_examples=60, deadline=None, database=None)
 
-THIRD_PARTY = '''
-"""A processor as a third party writes one: naive Bayes on the codes of the columns."""
-
-from dataclasses import dataclass
-
-import numpy as np
-
-from moodlemlbackend.model.codes import encode_like
-from moodlemlbackend.model.encoding import varying
-from moodlemlbackend.processor.processor import Classifier, Fitted, Processor, no_progress
-
-
-@dataclass(frozen=True)
-class Counts(Classifier):
-    columns: np.ndarray  # (used,)
-    values: np.ndarray  # (used, 256)
-    counts: np.ndarray  # (used, 256, K)
-    totals: np.ndarray  # (K,)
-
-    def probabilities(self, features):
-        codes = encode_like(features[:, self.columns], self.values)
-        evidence = np.log(self.totals) + np.zeros((len(features), 1))
-        for column, counts in zip(codes, self.counts):
-            evidence += np.log((counts[column] + 1) / (self.totals + 2))
-        chances = np.exp(evidence - evidence.max(axis=1, keepdims=True))
-        return chances / chances.sum(axis=1, keepdims=True)
-
-    def state(self):
-        return {"smoothing": 1}, {name: getattr(self, name) for name in ("columns", "values", "counts", "totals")}
-
-
-class NaiveBayes(Processor):
-    name = "naive_bayes"
-
-    def fit(self, samples, *, seed, progress=no_progress):
-        columns = varying(samples.coded.codes)
-        targets = samples.targets.T.astype(np.float64)
-        counts = [
-            np.stack([np.bincount(samples.coded.codes[column], weight, minlength=256) for weight in targets], axis=1)
-            for column in columns
-        ]
-        counts = np.array(counts).reshape(len(columns), 256, len(targets))
-        progress(1, 1)
-        return Fitted(Counts(columns, samples.coded.values[columns], counts, targets.sum(axis=1)))
-
-    def restore(self, settings, array):
-        assert settings == {"smoothing": 1}
-        return Counts(array("columns"), array("values"), array("counts"), array("totals"))
-'''
-
-
-@pytest.fixture(scope="session")
-def third_party(tmp_path_factory):
-    """The folder of an installed package that registers a processor."""
-    folder = tmp_path_factory.mktemp("site-packages")
-    (folder / "naive_bayes.py").write_text(THIRD_PARTY)
-    about = folder / "naive_bayes-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: naive-bayes\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(f"[{processor.GROUP}]\nnaive_bayes = naive_bayes:NaiveBayes\n")
-    return folder
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _installed(third_party):
-    sys.path.append(str(third_party))
-    importlib.invalidate_caches()
-    yield
-    sys.path.remove(str(third_party))
+pytestmark = pytest.mark.usefixtures("third_party_processor")
 
 
 @pytest.fixture(scope="module", params=["neural_network", "logistic_regression", "naive_bayes"])
@@ -593,42 +520,6 @@ def test_settings_that_are_no_model(copy, name, key):
         copy.predict(course_rows(2)[0])
 
 
-# ---- which processors there are ----
-
-
-def test_an_unknown_processor_names_those_there_are(tmp_path):
-    with pytest.raises(UsageError, match=r"no processor 'forest'; .* neural_network, logistic_regression, naive_bayes"):
-        Backend(tmp_path, "forest").train(*course_rows(10))
-    assert not (tmp_path / "model" / "classifier" / "current").exists()
-
-
-def test_a_model_whose_processor_is_gone(tmp_path, monkeypatch):
-    backend = Backend(tmp_path, "naive_bayes")
-    backend.train(*course_rows(10))
-    monkeypatch.setattr(sys, "path", [path for path in sys.path if "site-packages" not in Path(path).name])
-    importlib.invalidate_caches()
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [])
-    for call in (backend.predict, lambda features: backend.train(features, [0, 1])):
-        with pytest.raises(ModelError, match=r"needs another processor. There is no processor 'naive_bayes'"):
-            call(course_rows(2)[0])
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("nowhere_at_all:Processor", "cannot be loaded .No module named 'nowhere_at_all'.; install its package again"),
-        ("collections:OrderedDict", "is not a processor named 'broken'"),
-        ("naive_bayes:NaiveBayes", "is not a processor named 'broken'"),
-        ("naive_bayes:Counts", "cannot be loaded"),
-    ],
-)
-def test_an_entry_point_that_is_no_processor(monkeypatch, value, expected):
-    broken = EntryPoint("broken", value, processor.GROUP)
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [broken])
-    with pytest.raises(UsageError, match=expected):
-        get_processor("broken")
-
-
 # ---- what a model remembers ----
 
 
@@ -693,75 +584,3 @@ def test_logistic_regression_trusts_means_over_a_course_less():
         return np.abs(contributions.of_columns).sum()
 
     assert 0 < weight("clicks/mean") < weight("clicks")
-
-
-# ---- the code of a third party ----
-
-
-@pytest.fixture
-def counting(tmp_path):
-    """A backend of the third party's processor with a trained model, its rows, and the class of its classifiers."""
-    backend, rows = Backend(tmp_path, "naive_bayes"), course_rows(20)
-    backend.train(*rows)
-    return backend, rows, importlib.import_module("naive_bayes").Counts
-
-
-def _fail(*_arguments, **_keywords):
-    raise RuntimeError("no luck")
-
-
-@pytest.mark.parametrize(
-    ("spoiled", "fault"),
-    [
-        (lambda chances: chances * np.nan, "its predictions are not numbers"),
-        (lambda chances: chances * 1.7, "its predictions are not probabilities"),
-        (lambda chances: chances * [[3, -1]] + [[0, 1 - chances[0, 0]]], "its predictions are not probabilities"),
-        (lambda chances: np.hstack([chances, chances]), r"its output is \(\d+, 4\)"),
-        (lambda chances: chances[:-1], "rows of 2 classes its output is"),
-        (lambda chances: chances[:, 0], "rows of 2 classes its output is"),
-        (_fail, "no luck"),
-    ],
-)
-def test_what_is_no_probability_is_neither_used_nor_published(counting, monkeypatch, spoiled, fault):
-    backend, rows, classifier = counting
-    before = snapshot(backend.classifier())
-    right = classifier.probabilities
-    monkeypatch.setattr(classifier, "probabilities", lambda own, features: spoiled(right(own, features)))
-    for call in (
-        lambda: backend.predict(rows[0]),
-        lambda: backend.train(*rows),
-        lambda: backend.evaluate(*rows),
-        lambda: backend.evaluate(*rows, trained="model"),
-    ):
-        with pytest.raises(ModelError, match=f"^The processor naive_bayes failed in .*{fault}.*; correct it or use"):
-            call()
-    assert snapshot(backend.classifier()) == before
-
-
-def test_a_processor_that_fails_is_named(counting, monkeypatch):
-    backend, rows, classifier = counting
-    own = importlib.import_module("naive_bayes").NaiveBayes
-    for where, name, call in (
-        (own, "fit", lambda: backend.train(*rows)),
-        (own, "fit", lambda: backend.evaluate(*rows)),
-        (classifier, "state", lambda: backend.train(*rows)),
-        (own, "restore", lambda: backend.predict(rows[0])),
-    ):
-        with monkeypatch.context() as broken:
-            broken.setattr(where, name, _fail)
-            with pytest.raises(ModelError, match=r"^The processor naive_bayes failed in .* \(no luck\)"):
-                call()
-    with monkeypatch.context() as broken:
-        broken.setattr(own, "fit", lambda *_, **_keywords: None)
-        with pytest.raises(ModelError, match=r"^The processor naive_bayes failed in training"):
-            backend.train(*rows)
-    assert backend.classes(rows[0]) == rows[1].tolist()
-
-
-def test_an_explanation_that_fails_is_a_sentence(counting, monkeypatch):
-    backend, (features, _), classifier = counting
-    monkeypatch.setattr(classifier, "contributions", _fail)
-    stored = ModelStore(backend.outputdir("model")).current()
-    model = get_processor("naive_bayes").load(stored)
-    with pytest.raises(ModelError, match=r"^The processor naive_bayes failed in explanation \(no luck\)"):
-        explain(model, model.columns, features[:1].astype(np.float32), ["1-0"])
